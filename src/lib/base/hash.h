@@ -1,0 +1,13 @@
+/*
+ * Checksums and hash values: XXH3 of xxHash. For tables and for detecting damage, not for secrets.
+ */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include "base/span.h"
+
+uint64_t hash64(struct span span);
+uint64_t hash64_seeded(struct span span, uint64_t seed);
+uint32_t hash32(struct span span); /* the low half of hash64: record checksums */
+
+#endif
