@@ -1,0 +1,39 @@
+/*
+ * The webserver room: what its parts share. main.c sets it up from top to bottom and tears it
+ * down in reverse; a route's handler gets it as its context. Everything here is set before the
+ * HTTP server starts and stays until it has stopped, so reading needs no lock.
+ */
+#ifndef WEBSERVER_WEBSERVER_H
+#define WEBSERVER_WEBSERVER_H
+
+#include "base/span.h"
+#include "base/uuid.h"
+
+struct auth;
+struct conf;
+struct http_request;
+struct http_server;
+struct io;
+struct search;
+struct selflog;
+struct service;
+struct store;
+struct sync;
+
+struct webserver {
+    struct io *io;
+    struct conf *conf;
+    struct service *service;
+    struct store *store; /* the local replica of the control plane, or the authority itself */
+    struct sync *sync;
+    struct auth *auth;
+    struct search *search;
+    struct http_server *http;
+
+    struct uuid uuid;           /* Webserver-UUID */
+    const char *external_addr;  /* External-Addr, "" when unset */
+    const char *control_secret; /* Control-Auth */
+    bool distributed;           /* a datastore is configured */
+};
+
+#endif
