@@ -59,7 +59,8 @@ int64_t throttle_wait_ns(struct throttle *throttle, struct span key, int64_t now
     pthread_mutex_lock(&throttle->lock);
     const struct record *record = map_get(&throttle->records, key);
     int64_t wait_ns = 0;
-    if (record != NULL && throttle->failures_max > 0 && record->failures >= throttle->failures_max &&
+    if (record != NULL && throttle->failures_max > 0 &&
+        record->failures >= throttle->failures_max &&
         now_ns - record->last_ns < throttle->window_ns) {
         int64_t due_ns = record->last_ns + wait_after(record->failures - throttle->failures_max);
         wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;

@@ -28,10 +28,9 @@ void token_sign(const struct token_claims *claims, const struct token_key *key, 
     text_hex(token, buf_span(&part));
     buf_append_byte(token, '.');
     buf_clear(&part);
-    buf_printf(&part,
-               "{\"uid\":%" PRId32 ",\"expires\":\"%s\",\"issued\":%" PRId64 ",\"sid\":\"%s\"}",
-               claims->uid, time_text(claims->expires_ns, expires), claims->issued_ns,
-               claims->session);
+    buf_printf(
+        &part, "{\"uid\":%" PRId32 ",\"expires\":\"%s\",\"issued\":%" PRId64 ",\"sid\":\"%s\"}",
+        claims->uid, time_text(claims->expires_ns, expires), claims->issued_ns, claims->session);
     text_hex(token, buf_span(&part));
     buf_deinit(&part);
     append_mac(token, key);
@@ -68,8 +67,8 @@ static bool mac_is_right(struct span token, struct span signed_part, const struc
     struct buf expected = {0};
     buf_append(&expected, signed_part);
     append_mac(&expected, key);
-    bool right = expected.bytes == token.bytes &&
-                 sodium_memcmp(expected.data, token.data, token.bytes) == 0;
+    bool right =
+        expected.bytes == token.bytes && sodium_memcmp(expected.data, token.data, token.bytes) == 0;
     buf_deinit(&expected);
     return right;
 }
@@ -80,8 +79,7 @@ static int read_claims(struct span payload, struct token_claims *ret_claims)
     json_t *uid = json_object_get(json, "uid");
     const char *expires = json_string_value(json_object_get(json, "expires"));
     const char *session = json_string_value(json_object_get(json, "sid"));
-    struct token_claims claims = {.issued_ns =
-                                      json_integer_value(json_object_get(json, "issued"))};
+    struct token_claims claims = {.issued_ns = json_integer_value(json_object_get(json, "issued"))};
     int rc = 0;
     if (!json_is_integer(uid) || expires == NULL || session == NULL ||
         strlen(session) >= sizeof(claims.session) ||

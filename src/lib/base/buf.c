@@ -53,7 +53,8 @@ void buf_vprintf(struct buf *buf, const char *format, va_list args)
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
     CHECK(length >= 0);
-    (void)vsnprintf((char *)buf_reserve(buf, (size_t)length + 1), (size_t)length + 1, format, again);
+    (void)vsnprintf((char *)buf_reserve(buf, (size_t)length + 1), (size_t)length + 1, format,
+                    again);
     va_end(again);
     buf->bytes += (size_t)length;
 }

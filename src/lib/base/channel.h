@@ -26,9 +26,10 @@ struct channel *channel_new(size_t items_max);
 /* Nobody may use it any more; what is left inside is not freed. Clears `*channel`. */
 void channel_free(struct channel **channel);
 
-MUST_CHECK int channel_push(struct channel *channel, void *item);     /* waits while full */
+MUST_CHECK int channel_push(struct channel *channel, void *item); /* waits while full */
 MUST_CHECK int channel_try_push(struct channel *channel, void *item);
-MUST_CHECK int channel_pop(struct channel *channel, int64_t timeout_ms, void **ret_item); /* <0: for ever */
+MUST_CHECK int channel_pop(struct channel *channel, int64_t timeout_ms,
+                           void **ret_item); /* <0: for ever */
 
 /* Takes up to `items_max` at once; waits only for the first. Sets *ret_count when it returns 0. */
 MUST_CHECK int channel_pop_many(struct channel *channel, int64_t timeout_ms, void **ret_items,

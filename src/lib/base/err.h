@@ -13,16 +13,16 @@
 #include "base/check.h"
 
 enum err {
-    ERR_IO = -1,           /* a disk or the kernel said no */
-    ERR_NO_SPACE = -2,     /* a disk or a quota is full */
+    ERR_IO = -1,       /* a disk or the kernel said no */
+    ERR_NO_SPACE = -2, /* a disk or a quota is full */
     ERR_NOT_FOUND = -3,
     ERR_EXISTS = -4,
-    ERR_INVALID = -5,      /* input that is not of its form */
-    ERR_PROTOCOL = -6,     /* a peer broke the protocol */
-    ERR_CORRUPT = -7,      /* stored data fails its checksum or its form */
-    ERR_AUTH = -8,         /* a wrong secret, password, token or MAC */
-    ERR_DENIED = -9,       /* known, but not allowed */
-    ERR_TOO_LARGE = -10,   /* a named bound was reached */
+    ERR_INVALID = -5,    /* input that is not of its form */
+    ERR_PROTOCOL = -6,   /* a peer broke the protocol */
+    ERR_CORRUPT = -7,    /* stored data fails its checksum or its form */
+    ERR_AUTH = -8,       /* a wrong secret, password, token or MAC */
+    ERR_DENIED = -9,     /* known, but not allowed */
+    ERR_TOO_LARGE = -10, /* a named bound was reached */
     ERR_TIMEOUT = -11,
     ERR_UNAVAILABLE = -12, /* a peer cannot be reached or a service is not ready */
     ERR_CONFLICT = -13,    /* somebody else changed it first */

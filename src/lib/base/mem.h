@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 
-void *mem_alloc(size_t bytes);                /* zeroed */
+void *mem_alloc(size_t bytes);                          /* zeroed */
 void *mem_alloc_array(size_t count, size_t item_bytes); /* zeroed, overflow checked */
 void *mem_realloc(void *memory, size_t bytes);
 void *mem_dup(const void *memory, size_t bytes);

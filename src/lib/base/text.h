@@ -9,7 +9,7 @@
 void text_hex(struct buf *buf, struct span bytes); /* lower case */
 bool text_unhex(struct buf *buf, struct span hex); /* false: not hex, buf unchanged */
 
-void text_base64(struct buf *buf, struct span bytes);   /* standard alphabet, padded */
+void text_base64(struct buf *buf, struct span bytes);    /* standard alphabet, padded */
 bool text_unbase64(struct buf *buf, struct span base64); /* padding optional; false: not base64 */
 
 /* Whole, shortest-form, no surrogates. */

@@ -16,7 +16,7 @@ struct uuid {
 /* Version 4 from 16 random bytes. */
 struct uuid uuid_of_random(const uint8_t random[16]);
 const char *uuid_text(struct uuid uuid, char text[UUID_TEXT_BYTES]); /* returns `text` */
-bool uuid_parse(struct span text, struct uuid *ret_uuid);             /* either case */
+bool uuid_parse(struct span text, struct uuid *ret_uuid);            /* either case */
 bool uuid_is_zero(struct uuid uuid);
 bool uuid_equal(struct uuid a, struct uuid b);
 

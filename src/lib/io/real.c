@@ -56,8 +56,8 @@ static int real_read_at(struct io_file *file, uint64_t offset, void *data, size_
 {
     size_t done = 0;
     while (done < bytes) {
-        ssize_t got = pread(real_of(file)->fd, (uint8_t *)data + done, bytes - done,
-                            (off_t)(offset + done));
+        ssize_t got =
+            pread(real_of(file)->fd, (uint8_t *)data + done, bytes - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -77,8 +77,8 @@ static int real_write_at(struct io_file *file, uint64_t offset, struct span data
 {
     size_t done = 0;
     while (done < data.bytes) {
-        ssize_t put = pwrite(real_of(file)->fd, data.data + done, data.bytes - done,
-                             (off_t)(offset + done));
+        ssize_t put =
+            pwrite(real_of(file)->fd, data.data + done, data.bytes - done, (off_t)(offset + done));
         if (put < 0 && errno == EINTR) {
             continue;
         }
@@ -169,8 +169,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int real_list(struct io *io, const char *path,
-                     int (*each)(void *context, const char *name), void *context)
+static int real_list(struct io *io, const char *path, int (*each)(void *context, const char *name),
+                     void *context)
 {
     (void)io;
     DIR *dir = opendir(path);
