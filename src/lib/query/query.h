@@ -1,0 +1,107 @@
+/*
+ * A query: text in, a checked pipeline out.
+ *
+ *     [tag=a,b-* start=-1h end="2026-01-02T03:04:05Z"] [|] module {| module} [| renderer]
+ *
+ * A parsed query is immutable: any number of threads may read it and run it (pipeline.h). It owns
+ * everything it points to. The language: docs/query-language.md.
+ *
+ * Stages are numbered as typed, from 0, the renderer being the last. `collapse` is the number of
+ * the first stage that needs the whole stream: stages before it run on the indexers, it and
+ * everything after it on the webserver, which merges by time, newest first.
+ */
+#ifndef QUERY_QUERY_H
+#define QUERY_QUERY_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#define QUERY_TEXT_BYTES_MAX (256 * 1024)
+#define QUERY_STAGES_MAX 64
+#define QUERY_TAGS_MAX 1024       /* names and globs in one tag= */
+#define QUERY_ERROR_BYTES_MAX 240 /* the web API promises error texts below 256 bytes */
+
+struct query_module;
+struct query_renderer;
+
+/* What is wrong with a query and where. */
+struct query_error {
+    char text[QUERY_ERROR_BYTES_MAX];
+    int stage;     /* number of the stage; -1: the constraints before the first one */
+    size_t offset; /* of the offending text, in bytes from the start of what was typed */
+    size_t bytes;  /* its length; may be 0 */
+};
+
+struct query_tag {
+    const char *pattern; /* a name, or a glob */
+    bool glob;
+    size_t offset;
+    size_t bytes;
+};
+
+struct query_stage {
+    const struct query_module *module; /* NULL in the last stage, the renderer */
+    const char *name;
+    const char *text;             /* as typed, without comments: "grep -i error" */
+    const struct query_tag *tags; /* the stage acts on entries of these tags only ... */
+    size_t tag_count;             /* ... 0: on all */
+    void *plan;                   /* the module's */
+    size_t offset;
+};
+
+struct query {
+    const char *text;      /* as typed */
+    const char *effective; /* as it runs: no comments, tag and renderer spelled out */
+
+    const struct query_tag *tags; /* at least one */
+    size_t tag_count;
+
+    /* Half open, whole seconds: [start_ns, end_ns). */
+    int64_t start_ns;
+    int64_t end_ns;
+    bool time_given; /* by start= or end= in the text */
+
+    struct query_stage *stages; /* the last one is the renderer */
+    size_t stage_count;
+    size_t collapse; /* first stage that runs on the webserver */
+
+    const struct query_renderer *renderer;
+    const char *renderer_text; /* as typed or supplied: "text" */
+    bool time_zoom_disabled;
+};
+
+struct query_options {
+    int64_t now_ns;
+    int64_t start_ns; /* the range chosen outside the text; start= and end= override it */
+    int64_t end_ns;
+
+    /* Says whether a plain tag name exists. NULL: every name is accepted. */
+    bool (*tag_exists)(void *context, const char *name);
+    void *context;
+};
+
+/* Copies `text`. A fault is ERR_INVALID or ERR_TOO_LARGE, with *ret_error filled and err_text()
+ * "stage 2, byte 17: unknown module 'gerp', did you mean 'grep'". */
+MUST_CHECK int query_parse(struct span text, const struct query_options *options,
+                           struct query **ret_query, struct query_error *ret_error);
+void query_free(struct query **query);
+
+/* Does this tag belong to the query (or to the stage)? */
+bool query_tags_match(const struct query_tag *tags, size_t count, const char *name);
+
+/* How many entries of the merged stream can matter at all, from its newest on: the indexers need
+ * not send more each. UINT64_MAX when all may. */
+uint64_t query_first_needed(const struct query *query);
+
+/* One row per physical stage, as the web API reports them ("limit", "limitCollapser", "sort"). */
+struct query_hint {
+    const char *name;
+    bool condensing;
+};
+#define QUERY_HINTS_MAX (2 * QUERY_STAGES_MAX + 1)
+
+/* Fills up to QUERY_HINTS_MAX rows; *ret_collapsing is the row of the first condensing one. */
+size_t query_hints(const struct query *query, struct query_hint *ret_hints, size_t *ret_collapsing);
+
+#endif

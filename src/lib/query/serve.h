@@ -1,0 +1,42 @@
+/*
+ * The indexer half of a search: a request in, frames (batch.h) out. This is all that the
+ * indexer's route POST /control/v1/search has to call.
+ */
+#ifndef QUERY_SERVE_H
+#define QUERY_SERVE_H
+
+#include <stdatomic.h>
+
+#include "query/batch.h"
+#include "query/source.h"
+
+#define QUERY_SERVE_CONTENT_TYPE "application/x-aquifer-search"
+#define QUERY_SERVE_REQUEST_BYTES_MAX (1024 * 1024)
+
+/* What a webserver asks an indexer; JSON on the wire. */
+struct query_request {
+    const char *query; /* effective text */
+    int64_t start_ns;
+    int64_t end_ns;
+    size_t stages;        /* run stages [0, stages) here */
+    uint64_t entries_max; /* and send no more than these many */
+    bool ascending;
+};
+
+char *query_request_encode(const struct query_request *request); /* JSON; mem_free() */
+
+struct query_serve;
+
+/* Checks the request and opens the scan. The source must outlive it. ERR_INVALID: answer 400
+ * with err_text(). */
+MUST_CHECK int query_serve_begin(struct span request, struct query_source *source, int64_t now_ns,
+                                 struct query_serve **ret_serve);
+
+/* Runs to the end, giving `write` one or more whole frames at a time, the last being END or
+ * FAULT. Stops early with ERR_CANCELLED when *cancel becomes true (NULL: never), with the fault of
+ * `write` when that fails. Blocks as long as `write` does. */
+MUST_CHECK int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
+                               int (*write)(void *context, struct span frames), void *context);
+void query_serve_free(struct query_serve **serve);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * What a query reads from: the storage of one indexer, or, in tests, memory.
+ *
+ *     open ──next──> block ──next──> block ... ──next──> QUERY_SOURCE_END ──close
+ *
+ * A cursor sees a snapshot: what was stored when it was opened, nothing newer is promised. It
+ * never blocks ingest. One thread per cursor; any number of cursors per source.
+ */
+#ifndef QUERY_SOURCE_H
+#define QUERY_SOURCE_H
+
+#include "base/err.h"
+#include "base/span.h"
+#include "series/entry.h"
+
+#define QUERY_SOURCE_END 1
+
+struct query_source {
+    const struct query_source_methods *methods;
+};
+
+struct query_cursor {
+    const struct query_source_methods *methods;
+};
+
+struct query_scan {
+    const uint16_t *tags; /* borrowed until query_source_open() returns; numbers of the source */
+    size_t tag_count;
+    int64_t start_ns; /* half open: [start_ns, end_ns) */
+    int64_t end_ns;
+    bool ascending; /* false: newest first */
+};
+
+/* Entries in the order of the scan: no entry of a block is older (newest first) than one of a
+ * later block; equal times come in the source's own order. A block holds at least one entry. */
+struct query_source_block {
+    const struct entry *entries; /* all borrowed: valid until the next call on the cursor */
+    size_t count;
+
+    /* If not empty: one readable piece of memory in which every entry's data lies, in the
+     * entries' order or exactly backwards. Lets a search scan the piece as a whole. */
+    struct span region;
+};
+
+struct query_source_methods {
+    /* Calls `each` with every tag name; a non-zero return stops the walk and is returned. */
+    int (*tags)(struct query_source *source,
+                int (*each)(void *context, const char *name, uint16_t tag), void *context);
+    int (*open)(struct query_source *source, const struct query_scan *scan,
+                struct query_cursor **ret_cursor);
+    int (*next)(struct query_cursor *cursor, struct query_source_block *ret_block);
+    void (*close)(struct query_cursor *cursor);
+
+    /* Corrupt blocks that this cursor had to skip so far; may be NULL. */
+    uint64_t (*skipped)(const struct query_cursor *cursor);
+};
+
+MUST_CHECK int query_source_tags(struct query_source *source,
+                                 int (*each)(void *context, const char *name, uint16_t tag),
+                                 void *context);
+MUST_CHECK int query_source_open(struct query_source *source, const struct query_scan *scan,
+                                 struct query_cursor **ret_cursor);
+
+/* 0 and a block, or QUERY_SOURCE_END. */
+MUST_CHECK int query_source_next(struct query_cursor *cursor, struct query_source_block *ret_block);
+void query_source_close(struct query_cursor **cursor); /* clears it; may be NULL */
+uint64_t query_source_skipped(const struct query_cursor *cursor);
+
+#endif
