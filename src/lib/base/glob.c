@@ -8,7 +8,14 @@ struct glob {
     unsigned depth;
 };
 
-static bool match(struct glob *glob, struct span pattern, struct span text, struct span tail);
+/* What a pattern is followed by: one link per alternative we are inside of. */
+struct tail {
+    struct span pattern;
+    const struct tail *next;
+};
+
+static bool match(struct glob *glob, struct span pattern, struct span text,
+                  const struct tail *tail);
 
 bool text_is_glob(struct span pattern)
 {
@@ -44,7 +51,7 @@ static bool in_class(struct span rest, uint8_t c, size_t *ret_class_bytes, bool 
 
 /* `pattern` begins after '{': tries each alternative followed by what comes after '}'. */
 static bool match_alternatives(struct glob *glob, struct span pattern, struct span text,
-                               struct span tail)
+                               const struct tail *tail)
 {
     unsigned nested = 0;
     size_t end = 0;
@@ -53,11 +60,11 @@ static bool match_alternatives(struct glob *glob, struct span pattern, struct sp
         nested -= pattern.data[end] == '}';
         end++;
     }
-    if (end == pattern.bytes || glob->depth >= 64 || tail.bytes > 0) {
+    if (end == pattern.bytes || glob->depth >= 64) {
         return false;
     }
     glob->depth++;
-    struct span after = span_from(pattern, end + 1);
+    struct tail after = {span_from(pattern, end + 1), tail};
     bool matched = false;
     size_t start = 0;
     nested = 0;
@@ -67,7 +74,7 @@ static bool match_alternatives(struct glob *glob, struct span pattern, struct sp
         nested -= i < end && c == '}';
         if (c == ',' && nested == 0) {
             struct span alternative = span_of(pattern.data + start, i - start);
-            matched = match(glob, alternative, text, after);
+            matched = match(glob, alternative, text, &after);
             start = i + 1;
         }
     }
@@ -76,18 +83,18 @@ static bool match_alternatives(struct glob *glob, struct span pattern, struct sp
 }
 
 /* Matches `pattern` and then `tail` against the whole `text`. */
-static bool match(struct glob *glob, struct span pattern, struct span text, struct span tail)
+static bool match(struct glob *glob, struct span pattern, struct span text, const struct tail *tail)
 {
     for (;;) {
         if (++glob->steps > GLOB_STEPS_MAX) {
             return false;
         }
         if (pattern.bytes == 0) {
-            if (tail.bytes == 0) {
+            if (tail == NULL) {
                 return text.bytes == 0;
             }
-            pattern = tail;
-            tail = SPAN_NONE;
+            pattern = tail->pattern;
+            tail = tail->next;
             continue;
         }
         uint8_t c = pattern.data[0];
@@ -130,5 +137,5 @@ static bool match(struct glob *glob, struct span pattern, struct span text, stru
 bool text_glob(struct span pattern, struct span text)
 {
     struct glob glob = {0};
-    return match(&glob, pattern, text, SPAN_NONE);
+    return match(&glob, pattern, text, NULL);
 }
