@@ -1,0 +1,136 @@
+/*
+ * The datalog: one ordered log of records, at once the write-ahead log of this node and what
+ * other nodes follow. On disk: docs/formats/datalog.md.
+ *
+ *     open (recovers) ──submit──> appended ──one write, one sync per group──> durable ──done()
+ *
+ * Any number of threads submit. One writer thread of the log collects what they handed over,
+ * writes and syncs it, and calls each submission's done(), in the order of positions; all calls
+ * come from that one thread. A fault fails the whole group, and the next group begins a new
+ * segment file, so a broken file is never written again; a full disk refuses groups and the
+ * first one that fits is accepted again.
+ *
+ * A record that was confirmed stays until it is trimmed. One that was refused may still be
+ * found after a crash; it was never promised.
+ */
+#ifndef DATALOG_LOG_H
+#define DATALOG_LOG_H
+
+#include "base/uuid.h"
+#include "io/io.h"
+
+#define DATALOG_HEADER_BYTES 68
+#define DATALOG_PAYLOAD_BYTES_MAX (UINT32_C(192) << 20)
+#define DATALOG_WELL_BYTES_MAX 255
+#define DATALOG_SEGMENT_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define DATALOG_PENDING_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define DATALOG_GROUP_BYTES_DEFAULT (UINT64_C(8) << 20)
+
+struct datalog;
+struct datalog_reader;
+
+enum datalog_type { DATALOG_UPDATE = 1, DATALOG_META = 2, DATALOG_DELETE = 3 };
+
+enum datalog_outcome {
+    DATALOG_END = 1,     /* read: no durable record there yet; wait: time is over */
+    DATALOG_TRIMMED = 2, /* read: the records there are gone; the reader stands at the first one */
+};
+
+/* Who wrote a record first: a node and the life of its log. */
+struct datalog_origin {
+    struct uuid node;
+    uint64_t incarnation;
+};
+
+struct datalog_record {
+    uint64_t position;        /* in this log; the first is 1, without gaps */
+    uint64_t origin_position; /* in the origin's count; without gaps either */
+    uint64_t time;            /* hybrid logical: nanoseconds since 1970, always growing */
+    struct datalog_origin origin;
+    enum datalog_type type;
+    struct span well;
+    struct span payload;
+};
+
+struct datalog_options {
+    struct io *io;
+    const char *dir;            /* made when missing */
+    struct uuid node;           /* the origin of records made here */
+    uint64_t segment_bytes_max; /* 0: default. A larger record gets a file of its own. */
+    uint64_t pending_bytes_max; /* 0: default. Submitters wait while more is handed over. */
+    uint64_t group_bytes_max;   /* 0: default */
+};
+
+/* What recovery found and what reading has found since. */
+struct datalog_damage {
+    uint64_t torn_bytes;      /* cut off the end when it was opened */
+    uint64_t corrupt_records; /* places where reading failed its checksum */
+};
+
+struct datalog_stats {
+    uint64_t first; /* oldest position kept */
+    uint64_t end;   /* one after the last durable position */
+    uint64_t bytes; /* of all segment files */
+    uint64_t segments;
+    uint64_t records; /* appended since it was opened */
+    uint64_t groups;  /* syncs since it was opened */
+    uint64_t refused; /* submissions that failed */
+    struct datalog_damage damage;
+};
+
+MUST_CHECK int datalog_open(const struct datalog_options *options, struct datalog **ret_log);
+
+/* Completes what was handed over, then stops the writer. Readers must be closed before. */
+void datalog_close(struct datalog **log);
+
+/*
+ * One append on its way. The submitter fills the first part and leaves it alone until done() is
+ * called: with 0, the position and time set, and the record durable; or with a fault, whose
+ * text err_text() holds during the call. done() runs on the writer thread and must be quick;
+ * it may free the submission, and may submit nothing.
+ */
+struct datalog_submission {
+    enum datalog_type type;
+    struct span well;
+    struct span payload;
+    /* NULL: a record of this node. Else one from elsewhere, whose origin, origin position and
+     * time are kept. */
+    const struct datalog_record *received;
+    void (*done)(struct datalog_submission *submission, int rc);
+
+    uint64_t position;
+    uint64_t time;
+    struct datalog_submission *next;
+};
+
+/* Hands over `count` submissions that stand one after another in the log, linked by `next`.
+ * Waits while pending_bytes_max is reached. ERR_TOO_LARGE: nothing was handed over. */
+MUST_CHECK int datalog_submit(struct datalog *log, struct datalog_submission *first);
+
+/* The same for one record, waiting until it is durable. */
+MUST_CHECK int datalog_append(struct datalog *log, enum datalog_type type, struct span well,
+                              struct span payload, uint64_t *ret_position);
+
+struct datalog_origin datalog_origin(struct datalog *log);
+struct datalog_stats datalog_stats(struct datalog *log);
+uint64_t datalog_first(struct datalog *log);
+uint64_t datalog_end(struct datalog *log);
+
+/* Waits until position `position` is durable; DATALOG_END when the time is over. */
+MUST_CHECK int datalog_wait(struct datalog *log, uint64_t position, int64_t timeout_ms);
+
+/* Removes the segment files that hold only records before `position`, oldest first. */
+MUST_CHECK int datalog_trim(struct datalog *log, uint64_t position);
+
+/*
+ * Reads durable records in order from `position` on. One thread per reader. After ERR_CORRUPT
+ * (the text names file and offset) or DATALOG_TRIMMED the reader stands at the next readable
+ * record: what is missing is the gap between the positions. The record borrows from the reader
+ * until its next call.
+ */
+MUST_CHECK int datalog_reader_open(struct datalog *log, uint64_t position,
+                                   struct datalog_reader **ret_reader);
+MUST_CHECK int datalog_read(struct datalog_reader *reader, struct datalog_record *ret_record);
+void datalog_reader_close(struct datalog_reader **reader);
+
+#endif

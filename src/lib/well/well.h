@@ -1,0 +1,116 @@
+/*
+ * A well: a directory of entries. New ones live in a memtable, which the datalog can rebuild;
+ * sealed memtables become immutable segment files, and small neighbours are merged.
+ *
+ *     apply ──> memtable ──seal──> sealed ──flush──> segment files ──merge──> fewer of them
+ *
+ * Names alone say what is valid: NNN-MMM.seg holds the flushes NNN to MMM and replaces every
+ * file within that range; it appears by rename (docs/formats/segment.md).
+ *
+ * Threads: apply by one thread at a time; flush and merge each by one at a time, beside it;
+ * cursors by any number. A cursor sees the well as it was when it was opened, and neither it
+ * nor flush nor merge makes apply wait for a disk.
+ */
+#ifndef WELL_WELL_H
+#define WELL_WELL_H
+
+#include "io/io.h"
+#include "series/entry.h"
+#include "series/tags.h"
+
+#define WELL_MEMTABLE_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define WELL_MERGE_FILES_DEFAULT 8
+#define WELL_SEGMENT_BYTES_DEFAULT (UINT64_C(1) << 30)
+
+struct well;
+struct well_cursor;
+
+enum well_outcome {
+    WELL_END = 1,     /* cursor: no more entries */
+    WELL_NOTHING = 2, /* merge: nothing to do */
+};
+
+struct well_options {
+    struct io *io;
+    const char *name;
+    const char *dir;             /* made when missing */
+    struct series_tags *tags;    /* names for the segments' own tables; outlives the well */
+    uint64_t memtable_bytes_max; /* sealed at this size; 0: default */
+    uint64_t segment_bytes_max;  /* merging makes none larger; 0: default */
+    uint32_t merge_files;        /* as many neighbours of a size are merged; 0: default */
+    /* Told of damage, by any thread, at most once per damaged block. May be NULL. */
+    void (*report)(void *context, const char *text);
+    void *report_context;
+};
+
+struct well_stats {
+    uint64_t entries;
+    uint64_t bytes;          /* of their data */
+    uint64_t disk_bytes;     /* of the segment files */
+    uint64_t memtable_bytes; /* active and sealed */
+    uint64_t segments;
+    uint64_t sealed;         /* memtables that wait for a flush */
+    uint64_t corrupt_blocks; /* found damaged since it was opened, and skipped */
+    int64_t oldest_ns;       /* TIME_UNSET when empty */
+    int64_t newest_ns;
+};
+
+struct well_tag_stats {
+    uint64_t entries;
+    uint64_t bytes;
+};
+
+MUST_CHECK int well_open(const struct well_options *options, struct well **ret_well);
+
+/* Cursors must be closed before. Does not flush: the datalog has what memory held. */
+void well_close(struct well **well);
+const char *well_name(const struct well *well);
+
+/* Takes a run of entries (series/entry.h) that is durable in the datalog at `position`, greater
+ * than at any call before. The run's form is checked: ERR_CORRUPT takes it and keeps nothing. */
+MUST_CHECK int well_apply(struct well *well, struct buf *takes, uint64_t position);
+
+/* Every record before this position is in segment files: replay begins here. */
+uint64_t well_flushed(struct well *well);
+
+/* As above, but for trimming the log while the well runs: with an empty memtable it follows
+ * `applied_end`, one after the last position that was offered to the well's owner. */
+uint64_t well_needs_from(struct well *well, uint64_t applied_end);
+
+/* Seals the memtable if it has anything, whatever its size. */
+void well_seal(struct well *well);
+uint64_t well_sealed(struct well *well); /* memtables that wait for a flush */
+
+/* Writes the sealed memtables, oldest first, to segment files. After a fault they are still
+ * there and the call may be repeated. */
+MUST_CHECK int well_flush(struct well *well);
+
+/* Merges one run of neighbouring segments if there is one worth it. */
+MUST_CHECK int well_merge(struct well *well);
+
+struct well_stats well_stats(struct well *well);
+
+/* Adds what the well holds to counts[tag]; the array has 65536 places. */
+void well_count_tags(struct well *well, struct well_tag_stats *counts);
+
+struct well_scan {
+    int64_t start_ns; /* [start, end); an end of TIME_MAX_NS includes it */
+    int64_t end_ns;
+    const uint16_t *tags; /* NULL: all */
+    size_t tags_count;
+    bool descending; /* newest first */
+};
+
+/* Over a snapshot of several wells. Entries come by time; those of one time by tag, then in the
+ * order of their arrival (all turned round when descending). Copies `scan`. */
+MUST_CHECK int well_cursor_open(struct well *const *wells, size_t count,
+                                const struct well_scan *scan, struct well_cursor **ret_cursor);
+
+/* The next block of entries, borrowed until the next call. Damaged blocks are skipped, counted
+ * and reported. WELL_END when there are no more. */
+MUST_CHECK int well_cursor_next(struct well_cursor *cursor, const struct entry **ret_entries,
+                                size_t *ret_count);
+uint64_t well_cursor_skipped(const struct well_cursor *cursor); /* damaged blocks so far */
+void well_cursor_close(struct well_cursor **cursor);
+
+#endif
