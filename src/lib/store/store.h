@@ -1,0 +1,217 @@
+/*
+ * A store of objects: two SQLite files of one schema (accounts; everything else) and a directory
+ * of blobs. The same on a webserver and on the datastore, so that either can be copied over the
+ * other. It keeps what it is told, durably and atomically; what a change means to its peers is
+ * decided in sync/ (sync/core.h), which does all the writing on both sides.
+ *
+ *     store_open ──> open ──store_begin──> one writer ──store_commit / store_abort──> open
+ *
+ * Any number of threads. Reads see the last commit, never wait for the writer, and each returned
+ * object belongs to the caller. Between begin and commit the store belongs to one thread;
+ * others wait in store_begin. Revisions and epochs: docs/formats/store.md.
+ *
+ * Faults: ERR_CORRUPT names the file and what SQLite says, ERR_NO_SPACE a full disk. A failed
+ * write leaves the store as it was before store_begin.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "io/io.h"
+#include "object/access.h"
+#include "object/object.h"
+
+#define STORE_VERSIONS_MAX 20 /* earlier versions kept per object */
+#define STORE_EPOCHS_MAX 4096
+
+struct store;
+
+struct store_options {
+    struct io *io;
+    const char *users_path; /* users.db */
+    const char *web_path;   /* webstore.db */
+    const char *blob_dir;
+    bool authority; /* this store gives revisions: a datastore, or a webserver without one */
+};
+
+/* Creates what is missing, with the directories. */
+MUST_CHECK int store_open(const struct store_options *options, struct store **ret_store);
+void store_close(struct store **store); /* may be NULL; moves the log into the files */
+
+/* ---- reading ---- */
+
+enum store_outcome { STORE_ABSENT = 1 };
+
+/* Live objects only; STORE_ABSENT for none (a tombstone is none). */
+MUST_CHECK int store_get(struct store *store, const struct uuid *id, struct object **ret_object);
+MUST_CHECK int store_get_by_number(struct store *store, enum object_kind kind, uint64_t number,
+                                   struct object **ret_object);
+/* `owner` < 0: whoever's. The oldest one of several. */
+MUST_CHECK int store_get_by_name(struct store *store, enum object_kind kind, int32_t owner,
+                                 const char *name, struct object **ret_object);
+
+/* Tombstones too. */
+MUST_CHECK int store_get_any(struct store *store, const struct uuid *id,
+                             struct object **ret_object);
+
+enum store_order {
+    STORE_BY_NAME,
+    STORE_NEWEST_FIRST, /* by created_ns: search history */
+    STORE_BY_REVISION,
+};
+
+struct store_query {
+    enum object_kind kind;                    /* or OBJECT_ANY */
+    const struct object_principal *principal; /* lists what it may OBJECT_LIST; NULL: everything */
+    bool by_owner;                            /* only those of `owner` */
+    int32_t owner;
+    bool by_group; /* only those shared with `gid` */
+    int32_t gid;
+    const struct uuid *guid; /* only those with this guid; NULL: any */
+    const char *name;        /* only those with this name; NULL: any */
+    bool (*filter)(void *context, const struct object *object); /* NULL: all; before paging */
+    void *context;
+    enum store_order order;
+    size_t skip;
+    size_t limit; /* 0: no limit */
+};
+
+struct object_list {
+    struct object **items; /* owned, each too */
+    size_t count;
+    size_t capacity;
+};
+void object_list_deinit(struct object_list *list);
+
+/* Appends. Live objects only. */
+MUST_CHECK int store_list(struct store *store, const struct store_query *query,
+                          struct object_list *list);
+
+/* As store_list, one at a time, without keeping them: `each` borrows the object; a non-zero
+ * return stops the walk and is returned. */
+MUST_CHECK int store_walk(struct store *store, const struct store_query *query,
+                          int (*each)(void *context, const struct object *object), void *context);
+
+MUST_CHECK int store_count(struct store *store, enum object_kind kind, uint64_t *ret_count);
+
+/* The highest number a kind ever used, tombstones included; 0 for none. For the next uid. */
+MUST_CHECK int store_number_max(struct store *store, enum object_kind kind, uint64_t *ret_number);
+
+/* Earlier versions, newest first; as they were. At most STORE_VERSIONS_MAX. */
+MUST_CHECK int store_versions(struct store *store, const struct uuid *id, struct object_list *list);
+
+/* Everything after `revision`, in order, tombstones too, at most `limit`. What is dirty here is
+ * left out: its contents are nobody else's yet. */
+MUST_CHECK int store_changes(struct store *store, uint64_t revision, size_t limit,
+                             struct object_list *list);
+
+/* What waits to be pushed, in the order it was written, after place `after`; *ret_last is the
+ * place of the last one. */
+MUST_CHECK int store_dirty(struct store *store, uint64_t after, size_t limit,
+                           struct object_list *list, uint64_t *ret_last);
+MUST_CHECK int store_dirty_count(struct store *store, uint64_t *ret_count);
+
+/* The datastore's version of an object that is dirty here (it arrived meanwhile). */
+MUST_CHECK int store_get_shadow(struct store *store, const struct uuid *id,
+                                struct object **ret_object);
+
+/* Where a change id was taken, while it is remembered. */
+struct store_change {
+    struct uuid object;
+    uint64_t revision;
+};
+MUST_CHECK int store_find_change(struct store *store, const struct uuid *change,
+                                 struct store_change *ret_change);
+
+/* ---- where the store stands ---- */
+
+struct store_epoch {
+    struct uuid epoch;
+    struct uuid parent; /* zero: the beginning of a datastore */
+    uint64_t start;     /* revisions above this one belong to it */
+    bool main;          /* of this store's own past; else learnt from another */
+};
+
+struct store_place {
+    struct uuid identity; /* of the datastore whose revisions these are; zero: none yet */
+    struct uuid epoch;    /* the last one of the own past */
+    uint64_t revision;    /* the highest revision of an object in this file */
+    uint64_t cursor;      /* webserver: everything up to here has been applied */
+};
+MUST_CHECK int store_place(struct store *store, enum object_file file,
+                           struct store_place *ret_place);
+
+/* The whole tree, parents first; *ret_epochs is the caller's (mem_free). */
+MUST_CHECK int store_epochs(struct store *store, enum object_file file,
+                            struct store_epoch **ret_epochs, size_t *ret_count);
+
+uint64_t store_revision(struct store *store); /* datastore: given last; webserver: the cursor */
+
+/* ---- writing: between store_begin and its end, by one thread ---- */
+
+enum store_durability {
+    STORE_DURABLE, /* on disk when store_commit returns */
+    STORE_LAZY,    /* on disk with the next durable commit: what can be fetched again */
+};
+
+MUST_CHECK int store_begin(struct store *store, enum store_durability durability);
+MUST_CHECK int store_commit(struct store *store);
+void store_abort(struct store *store);
+
+/* Inside a transaction the getters above see it too, when called by the writing thread. */
+
+/* The next revision of an authority. The first after opening begins a new epoch of the file. */
+MUST_CHECK int store_next_revision(struct store *store, enum object_file file,
+                                   uint64_t *ret_revision);
+
+/* Keeps the object as it is, whatever was there. What it replaces goes to the versions; its
+ * change id is remembered. A dirty object that was clean goes to the end of the dirty order. */
+MUST_CHECK int store_put(struct store *store, const struct object *object);
+/* NULL removes it. */
+MUST_CHECK int store_put_shadow(struct store *store, const struct uuid *id,
+                                const struct object *object);
+/* A version that lost: goes to the versions of its object without ever being current. */
+MUST_CHECK int store_put_version(struct store *store, const struct object *object);
+/* Really gone, tombstone and all. For replicas that were told so. */
+MUST_CHECK int store_forget(struct store *store, const struct uuid *id);
+
+MUST_CHECK int store_set_cursor(struct store *store, enum object_file file, uint64_t cursor);
+/* Webserver: takes over the datastore's past as its own; rows it has stay as they are. */
+MUST_CHECK int store_set_lineage(struct store *store, enum object_file file,
+                                 const struct uuid *identity, const struct store_epoch *epochs,
+                                 size_t count);
+/* Datastore: learns another past, to be able to compare with it. */
+MUST_CHECK int store_add_epochs(struct store *store, enum object_file file,
+                                const struct store_epoch *epochs, size_t count);
+
+/* Remembers small things of the owner ("sync.run"); "" when never set. */
+MUST_CHECK int store_set_note(struct store *store, const char *key, const char *value);
+MUST_CHECK int store_get_note(struct store *store, const char *key, struct buf *buf);
+
+/* ---- blobs: named by the SHA-256 of their contents, written once, streamed ---- */
+
+struct store_blob_writer;
+
+MUST_CHECK int store_blob_begin(struct store *store, uint64_t bytes_max,
+                                struct store_blob_writer **ret_writer);
+/* ERR_TOO_LARGE beyond bytes_max. */
+MUST_CHECK int store_blob_write(struct store_blob_writer *writer, struct span data);
+/* Durable on return, and there for readers. With `expected`: ERR_CORRUPT when the contents have
+ * another hash. Clears *writer in any case. */
+MUST_CHECK int store_blob_commit(struct store_blob_writer **writer, const uint8_t expected[32],
+                                 struct object_blob *ret_blob);
+void store_blob_abort(struct store_blob_writer **writer); /* may be NULL */
+
+bool store_blob_has(struct store *store, const uint8_t sha256[32]);
+/* The caller reads with io_read_at and closes. ERR_NOT_FOUND when it is not (yet) here. */
+MUST_CHECK int store_blob_open(struct store *store, const uint8_t sha256[32],
+                               struct io_file **ret_file, uint64_t *ret_bytes);
+/* Live objects' blobs that are not here. */
+MUST_CHECK int store_blobs_missing(struct store *store, size_t limit, struct object_list *list);
+/* Hashes the file again and compares. ERR_CORRUPT: damaged; it is moved aside. */
+MUST_CHECK int store_blob_verify(struct store *store, const uint8_t sha256[32]);
+
+/* Moves the write-ahead logs into the files, so that a plain copy of them is whole. Cheap when
+ * there is nothing to do. */
+MUST_CHECK int store_checkpoint(struct store *store);
+
+#endif
