@@ -55,6 +55,16 @@ int io_remove(struct io *io, const char *path)
     return io->methods->remove(io, path);
 }
 
+/* Makes the name of `path` durable. */
+static int sync_parent(struct io *io, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path));
+    int rc = io_sync_dir(io, dir[0] == 0 ? "/" : dir);
+    mem_free(dir);
+    return rc;
+}
+
 int io_make_dirs(struct io *io, const char *path)
 {
     struct span rest = span_of_str(path);
@@ -64,6 +74,9 @@ int io_make_dirs(struct io *io, const char *path)
         }
         char *parent = mem_strndup(path, end);
         int rc = io->methods->make_dir(io, parent);
+        if (rc == 0) {
+            rc = sync_parent(io, parent);
+        }
         mem_free(parent);
         if (rc < 0 && rc != ERR_EXISTS) {
             return rc;
@@ -161,10 +174,7 @@ int io_write_file(struct io *io, const char *path, struct span data)
     }
     mem_free(temp);
     if (rc == 0) {
-        const char *slash = strrchr(path, '/');
-        char *dir = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path));
-        rc = io_sync_dir(io, dir[0] == 0 ? "/" : dir);
-        mem_free(dir);
+        rc = sync_parent(io, path);
     }
     return rc;
 }
