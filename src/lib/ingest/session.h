@@ -47,7 +47,7 @@ enum ingest_event_kind {
     INGEST_EVENT_ENTRY,         /* `entry`, `id`; count it, and say so when it is durable */
     INGEST_EVENT_FORCE_ACK,     /* the client waits: hurry what is pending */
     INGEST_EVENT_ASKS_TAG,      /* `tag`; answer with ingest_session_grant_tag or refuse_tag */
-    INGEST_EVENT_STATE,         /* `state`: the ingester's JSON, checked to be an object or empty */
+    INGEST_EVENT_STATE,         /* `state`: the ingester's JSON as it came, unchecked; confirmed */
 };
 
 /* Everything in it borrows from the session and holds until the next call of _next or _feed. */

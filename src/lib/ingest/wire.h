@@ -109,11 +109,6 @@ MUST_CHECK int ingest_tag_request_read(struct span json, struct arena *arena,
 MUST_CHECK int ingest_tag_response_read(struct span json, struct arena *arena,
                                         struct ingest_tag_list *ret_list);
 
-/* 1..4096 bytes of printable, non-space characters, none of | { } ( ) ; = < ! > ~ % ^ & . : , /
- * * $ \ [ ] or any quote. Trim before asking. On false *ret_why (may be NULL) says what is wrong.
- */
-bool ingest_tag_name_valid(struct span name, const char **ret_why);
-
 /* Seconds since year 1 and nanoseconds, kept within what an int64 of nanoseconds can say. */
 int64_t ingest_time_of_wire(int64_t seconds, uint32_t nanoseconds);
 void ingest_time_to_wire(int64_t time_ns, int64_t *ret_seconds, uint32_t *ret_nanoseconds);
@@ -136,10 +131,5 @@ void ingest_entry_write(struct buf *buf, const struct entry *entry, uint64_t id)
 /* A message that is nothing but its magic; one with a u64 behind it. */
 void ingest_message_write(struct buf *buf, enum ingest_message message);
 void ingest_message_u64_write(struct buf *buf, enum ingest_message message, uint64_t value);
-
-/* Source addresses: text form, and parsing ("10.0.0.1", "fe80::1"). */
-#define INGEST_SOURCE_TEXT_BYTES 46
-const char *ingest_source_text(const uint8_t source[16], char text[INGEST_SOURCE_TEXT_BYTES]);
-bool ingest_source_parse(const char *text, uint8_t ret_source[16]);
 
 #endif
