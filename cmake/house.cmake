@@ -18,6 +18,11 @@ target_compile_options(house INTERFACE
     -Wundef -Wvla -Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Wpointer-arith
     -fno-common -fstack-protector-strong)
 target_link_libraries(house INTERFACE Threads::Threads)
+if(AQUIFER_FUZZ)
+    target_compile_options(house INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+add_custom_target(programs) # all of them, without the tests
 
 # The third-party libraries, by the name the architecture uses, and their pkg-config module.
 set(house_pkg_xxhash libxxhash)
@@ -110,5 +115,6 @@ function(program name)
     if(name STREQUAL "cli")
         set_target_properties(aquifer-${name} PROPERTIES OUTPUT_NAME aquifer)
     endif()
+    add_dependencies(programs aquifer-${name})
     house_tests(room_${name} ${folder} room_${name} ${arg_USES})
 endfunction()
