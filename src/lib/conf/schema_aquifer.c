@@ -1,0 +1,398 @@
+/*
+ * aquifer.conf: every key of the reference system's gravwell.conf, and our own.
+ *
+ * One row per key: KEY(name, type, readers, default, help), LIST for keys that repeat. A row
+ * whose readers include LATER is known and checked, but nothing acts on it yet; take LATER away
+ * when something does (schema_test.c reminds both ways).
+ */
+#include "base/check.h"
+#include "conf/conf.h"
+#include "conf/schema.h"
+
+#define W CONF_WEBSERVER
+#define I CONF_INDEXER
+#define D CONF_DATASTORE
+#define LATER CONF_NO_EFFECT
+
+#define KEY(name, type, readers, def, help)                                                        \
+    {                                                                                              \
+        name, type, readers, def, help, .list = false                                              \
+    }
+#define LIST(name, type, readers, def, help)                                                       \
+    {                                                                                              \
+        name, type, readers, def, help, .list = true                                               \
+    }
+#define KEY_ENV(name, type, readers, def, variables, help)                                         \
+    {                                                                                              \
+        name, type, readers, def, help, .environment = variables                                   \
+    }
+#define LIST_ENV(name, type, readers, def, variables, help)                                        \
+    {                                                                                              \
+        name, type, readers, def, help, .list = true, .environment = variables                     \
+    }
+#define KEY_SECRET(name, readers, def, variables, file, help)                                      \
+    {                                                                                              \
+        name, CONF_TEXT, readers, def, help, .environment = variables, .secret_file = file         \
+    }
+#define KEY_RANGE(name, readers, def, least, most, help)                                           \
+    {                                                                                              \
+        name, CONF_INT, readers, def, help, .min = least, .max = most                              \
+    }
+
+static const struct conf_key global_keys[] = {
+    /* Identity, secrets */
+    KEY_ENV("Indexer-UUID", CONF_UUID, I, NULL, "GRAVWELL_INDEXER_UUID",
+            "identity of the indexer for life; minted and written back when absent"),
+    KEY_ENV("Webserver-UUID", CONF_UUID, W, NULL, "GRAVWELL_WEBSERVER_UUID",
+            "identity of the webserver for life; minted and written back when absent"),
+    KEY("Data-Directory", CONF_PATH, W | I | D, "/var/lib/aquifer",
+        "where the other paths' defaults begin; `/opt/gravwell` gives the reference system's "
+        "layout"),
+    KEY("Config-Location", CONF_PATH, W | I | D, "{data}/etc",
+        "where the defaults of databases, keys and certificates begin"),
+    KEY("License-Location", CONF_PATH, W | I | LATER, "{config}/license",
+        "there is no licence to check"),
+    KEY_SECRET("Ingest-Auth", W | I | D, "IngestSecrets", "GRAVWELL_INGEST_AUTH", "ingest_secret",
+               "shared secret of ingesters and of every daemon's self-log"),
+    KEY_SECRET("Control-Auth", W | I | D, "ControlSecrets", "GRAVWELL_CONTROL_AUTH",
+               "control_secret", "shared secret of the daemons; must be equal on all of them"),
+    KEY_SECRET("Search-Agent-Auth", W | LATER, NULL, "GRAVWELL_SEARCHAGENT_AUTH",
+               "search_agent_secret", "secret of the search agent"),
+    KEY("Docker-Secrets", CONF_BOOL, W | I | D, "false",
+        "read `ingest_secret`, `control_secret` and `search_agent_secret` from `/run/secrets`"),
+
+    /* Listening, web */
+    KEY("Web-Port", CONF_PORT, W, "443", "port of the web UI and API; 0 takes any free one"),
+    KEY("Web-Listen-Address", CONF_ADDRESS, W, NULL, "address to listen on; empty: all"),
+    KEY("Insecure-Disable-HTTPS", CONF_BOOL, W, "false", "serve plain HTTP on Web-Port"),
+    KEY("Disable-HTTP-Redirector", CONF_BOOL, W | LATER, "false",
+        "with HTTPS, do not redirect plain HTTP"),
+    KEY("Key-File", CONF_PATH, W | I | D, "{config}/key.pem", "private key, PEM"),
+    KEY("Certificate-File", CONF_PATH, W | I | D, "{config}/cert.pem", "certificate chain, PEM"),
+    KEY("External-Addr", CONF_ADDRESS, W, NULL,
+        "how other webservers and the load balancer reach this one; needed with a datastore"),
+    KEY("Web-Files-Path", CONF_PATH, W, "/usr/share/aquifer/www", "files of the web UI"),
+    KEY("Webserver-Access-Control-Allow-Origin", CONF_TEXT, W | LATER, NULL,
+        "value of the header of that name"),
+    KEY("Webserver-Enable-Frame-Embedding", CONF_BOOL, W | LATER, "false",
+        "false sends `X-Frame-Options: deny`"),
+    KEY("Webserver-Content-Security-Policy", CONF_TEXT, W | LATER, NULL,
+        "value of the header of that name"),
+    KEY("HTTP-Proxy", CONF_TEXT, W | LATER, NULL, "proxy for outgoing HTTP and HTTPS"),
+    KEY("Max-Payload-Size-MB", CONF_INT, W | LATER, "0", "cap on a JSON answer; 0: none"),
+    KEY("Default-Language", CONF_TEXT, W | LATER, "en-US", "answer of `/api/language`"),
+    KEY("Control-Listen-Address", CONF_ADDRESS, I, NULL,
+        "address of the control listener; empty: all"),
+    KEY("Control-Port", CONF_PORT, W | I, "9404", "control port of indexers"),
+    KEY("Control-Insecure-Disable-TLS", CONF_BOOL, W | I, "false",
+        "plain HTTP between webservers and indexers, on both sides (ours)"),
+    KEY("Control-Insecure-Skip-TLS-Verify", CONF_BOOL, W, "false",
+        "accept any certificate of an indexer (ours)"),
+    KEY("Ingest-Listen-Address", CONF_ADDRESS, I, NULL,
+        "address of the ingest listeners; empty: all (ours)"),
+    KEY("Ingest-Port", CONF_PORT, I, "4023", "ingest, clear"),
+    KEY("TLS-Ingest-Port", CONF_PORT, I, "4024", "ingest over TLS; 0: off"),
+    KEY("Pipe-Ingest-Path", CONF_PATH, I, "{data}/comms/pipe", "unix socket of local ingesters"),
+    LIST_ENV("Remote-Indexers", CONF_ADDRESS, W, "net:127.0.0.1:9404", "GRAVWELL_REMOTE_INDEXERS",
+             "`net:host:port` of each indexer's control listener"),
+    KEY_RANGE("Webserver-Domain", W | LATER, "0", 0, 32767, "resource domain"),
+    LIST("Webserver-Ingest-Groups", CONF_TEXT, W | LATER, NULL,
+         "groups that may ingest through the web API"),
+
+    /* Datastore */
+    KEY_ENV("Datastore-Listen-Address", CONF_ADDRESS, D, NULL, "GRAVWELL_DATASTORE_LISTEN_ADDRESS",
+            "address to listen on; empty: all"),
+    KEY_ENV("Datastore-Port", CONF_PORT, D, "9405", "GRAVWELL_DATASTORE_LISTEN_PORT",
+            "port to listen on"),
+    LIST_ENV(
+        "Datastore", CONF_ADDRESS, W, NULL, "GRAVWELL_DATASTORE",
+        "the datastores, port 9405 unless given, tried in order; none: this webserver is alone"),
+    KEY_RANGE("Datastore-Update-Interval", W | D, "10", 1, 3600,
+              "seconds between check-ins (5 to 10 advised); changes travel at once, not by this"),
+    KEY("Datastore-Insecure-Disable-TLS", CONF_BOOL, W | D, "false",
+        "plain HTTP between webservers and datastore, on both sides"),
+    KEY("Datastore-Insecure-Skip-TLS-Verify", CONF_BOOL, W, "false",
+        "accept any certificate of the datastore"),
+    KEY("Search-Forwarding-Insecure-Skip-TLS-Verify", CONF_BOOL, W | LATER, "false",
+        "accept any certificate of another webserver"),
+    KEY("Datastore-Log-Location", CONF_PATH, D | LATER, "{data}/log/datastore",
+        "daemons log to stderr"),
+    KEY("Datastore-User-DB-Path", CONF_PATH, D, "{config}/datastore-users.db", "users, groups"),
+    KEY("Datastore-Web-Store-Path", CONF_PATH, D, "{config}/datastore-webstore.db",
+        "dashboards, preferences, history"),
+    KEY("Datastore-Resource-Store", CONF_PATH, D, "{data}/resources/datastore",
+        "contents of resources"),
+    KEY("Datastore-Backend", CONF_TEXT, D | LATER, "sqlite",
+        "where the authority keeps its objects (ours)"),
+
+    /* Stores and paths */
+    KEY("User-DB-Path", CONF_PATH, W, "{config}/users.db", "users, groups"),
+    KEY("Web-Store-Path", CONF_PATH, W, "{config}/webstore.db", "dashboards, preferences, history"),
+    KEY("Tag-DB-Path", CONF_PATH, I, "{config}/tags.dat", "tag names and their numbers"),
+    KEY("Webserver-Resource-Store", CONF_PATH, W, "{data}/resources/webserver",
+        "contents of resources"),
+    KEY("Indexer-Resource-Store", CONF_PATH, I | LATER, "{data}/resources/indexer",
+        "contents of resources"),
+    KEY("Resource-Max-Size", CONF_INT, W | I | D, "536870912", "bytes of one resource"),
+    KEY("Search-Scratch", CONF_PATH, W | I | LATER, "{data}/scratch",
+        "temporary space of searches"),
+    KEY("Render-Store", CONF_PATH, W, "{data}/render", "results of live searches"),
+    KEY("Render-Store-Limit", CONF_INT, W, "1024", "MB of results per search"),
+    KEY("Saved-Store", CONF_PATH, W, "{data}/saved", "saved results"),
+    KEY("Temp-Dir", CONF_PATH, W | LATER, "{data}/tmp", "uploads"),
+    KEY("Library-Dir", CONF_PATH, W | LATER, "{data}/libs", "cached script libraries"),
+    KEY("Ingester-State-Tracking-File", CONF_PATH, I | LATER, "{config}/ingester_states.json",
+        "last state of every ingester seen"),
+    KEY("Log-Location", CONF_PATH, I | LATER, "{data}/log", "daemons log to stderr"),
+    KEY("Web-Log-Location", CONF_PATH, W | LATER, "{data}/log/web", "daemons log to stderr"),
+    KEY("Max-Log-Files", CONF_INT, W | I | LATER, "10", "daemons log to stderr"),
+
+    /* Logging */
+    KEY("Log-Level", CONF_LEVEL, W | I | D, "INFO", "least level that is logged"),
+    KEY("Disable-Access-Log", CONF_BOOL, W, "false", "no line per request"),
+    KEY("Disable-Self-Ingest", CONF_BOOL, W | I | D, "false", "do not ingest our own log"),
+    KEY("Disable-Access-Log-Self-Ingest", CONF_BOOL, W | LATER, "false",
+        "do not ingest the access log"),
+    KEY("Self-Log-Tag", CONF_TEXT, W | I | D, "gravwell", "the tag of our own log (ours)"),
+    LIST("Self-Log-Target", CONF_ADDRESS, W | I | D, NULL,
+         "`host:port` of the indexers that take our own log; indexers keep theirs themselves "
+         "(ours)"),
+
+    /* Sessions, accounts */
+    KEY("Persist-Web-Logins", CONF_BOOL, W | LATER, "true", "sessions survive a restart"),
+    KEY_RANGE("Session-Timeout-Minutes", W, "60", 1, 525600, "idle time that ends a session"),
+    KEY("Login-Fail-Lock-Count", CONF_INT, W, "5", "failed logins before delays; 0: off"),
+    KEY("Login-Fail-Lock-Duration", CONF_INT, W, "5", "minutes in which they are counted; 0: off"),
+    KEY("Enable-CBAC", CONF_BOOL, W | LATER, "false", "capability based access control"),
+    KEY("MFA-Required", CONF_BOOL, W | LATER, "false", "every local user needs a second factor"),
+    KEY("MFA-Issuer-Name", CONF_TEXT, W | LATER, "Aquifer", "issuer of one-time passwords"),
+    KEY("Max-Search-History", CONF_INT, W | LATER, "100", "history entries kept per user"),
+
+    /* Search and storage tuning */
+    KEY("Search-Pipeline-Buffer-Size", CONF_INT, W | I | LATER, "2", "blocks between two modules"),
+    KEY("Search-Relay-Buffer-Size", CONF_INT, W | LATER, "4", "blocks waiting per indexer"),
+    KEY("Prebuff-Block-Hint", CONF_INT, I | LATER, "32", "MB, soft size of a stored block"),
+    KEY("Prebuff-Max-Size", CONF_INT, I | LATER, "32", "MB in a well's buffer before it is stored"),
+    KEY("Prebuff-Max-Set", CONF_INT, I | LATER, "256", "one-second groups in a well's buffer"),
+    KEY("Prebuff-Tick-Interval", CONF_INT, I | LATER, "3", "seconds between forced stores"),
+    KEY("Prebuff-Sort-On-Consume", CONF_BOOL, I | LATER, "false", "sort before storing"),
+    KEY("Max-Block-Size", CONF_INT, I | LATER, "4", "MB, size of a block into the pipeline"),
+    KEY_RANGE("Ingest-Throttle-Threshold", I | LATER, "90", 0, 100,
+              "per cent of the disk above which ingest stops"),
+    KEY_RANGE("Indexer-Storage-Notification-Threshold", I | LATER, "85", 0, 99,
+              "per cent of the disk for a notification; 0: off"),
+    KEY("Disable-Indexer-Overload-Warning", CONF_BOOL, I | LATER, "false",
+        "no notification of overload"),
+    LIST("Tag-Accelerator-Definitions", CONF_PATH, I | LATER, NULL,
+         "files with `[Tag-Accelerator \"x\"]` sections"),
+    KEY("Ageout-Time", CONF_TIME_OF_DAY, I | LATER, "00:00", "daily ageout, UTC"),
+    KEY("Ditto-Max-Workers", CONF_INT, I | LATER, "1", "wells mirrored in parallel"),
+    KEY("Disable-Single-Indexer-Optimization", CONF_BOOL, W | LATER, "false",
+        "do not move modules to the only indexer"),
+    LIST("Search-Control-Script", CONF_PATH, W | LATER, NULL, "scripts run at every search"),
+
+    /* The rest of the reference system's keys */
+    KEY("Max-Email-Size", CONF_INT, W | LATER, "0", ""),
+    KEY("Disable-Update-Notification", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Disable-Feature-Popups", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Disable-Stats-Report", CONF_BOOL, W | LATER, "false", "nothing is ever reported"),
+    KEY("Insecure-User-Unsigned-Kits-Allowed", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Disable-Search-Agent-Notifications", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Disable-Network-Script-Functions", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Disable-Map-Tile-Server-Proxy", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Map-Tile-Server", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Gravwell-Tile-Server-Cooldown-Minutes", CONF_INT, W | LATER, "5", ""),
+    KEY("Gravwell-Tile-Server-Cache-MB", CONF_INT, W | LATER, "4", ""),
+    KEY("Gravwell-Tile-Server-Cache-Timeout-Days", CONF_INT, W | LATER, "7", ""),
+    KEY("Library-Repository", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Library-Commit", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Disable-Library-Repository", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Gravwell-Kit-Server", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Kit-Verification-Key", CONF_PATH, W | LATER, NULL, ""),
+    KEY("Disable-User-Ingester-Config-Reporting", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Disable-Ingester-Config-Reporting", CONF_BOOL, I | LATER, "false", ""),
+};
+
+/* Rows that both kinds of wells have. */
+#define WELL_KEYS                                                                                  \
+    LIST("Tags", CONF_TEXT, I, NULL, "tag names or globs: `*` `?` `[a-z]` `{one,two}`"),           \
+        KEY("Cold-Location", CONF_PATH, I | LATER, NULL, "cold directory"),                        \
+        KEY("Hot-Duration", CONF_AGE, I | LATER, NULL, "age limit in the hot directory"),          \
+        KEY("Cold-Duration", CONF_AGE, I | LATER, NULL,                                            \
+            "age limit in the cold directory, from the entry's time"),                             \
+        KEY("Max-Hot-Storage-GB", CONF_INT, I | LATER, NULL, "size limit, hot"),                   \
+        KEY("Max-Cold-Storage-GB", CONF_INT, I | LATER, NULL, "size limit, cold"),                 \
+        KEY_RANGE("Hot-Storage-Reserve", I | LATER, NULL, 0, 100, "per cent to keep free, hot"),   \
+        KEY_RANGE("Cold-Storage-Reserve", I | LATER, NULL, 0, 100, "per cent to keep free, cold"), \
+        KEY("Delete-Cold-Data", CONF_BOOL, I | LATER, "false", "allow deletion out of hot"),       \
+        KEY("Delete-Frozen-Data", CONF_BOOL, I | LATER, "false", "allow deletion out of cold"),    \
+        KEY("Archive-Deleted-Shards", CONF_BOOL, I | LATER, "false", "archive before deleting"),   \
+        KEY("Required-Retention", CONF_AGE, I | LATER, NULL, "never delete younger data"),         \
+        KEY("Ageout-Time-Override", CONF_TIME_OF_DAY, I | LATER, NULL,                             \
+            "Ageout-Time of this well"),                                                           \
+        KEY("Disable-Compression", CONF_BOOL, I | LATER, "false", ""),                             \
+        KEY("Disable-Hot-Compression", CONF_BOOL, I | LATER, "false", ""),                         \
+        KEY("Disable-Cold-Compression", CONF_BOOL, I | LATER, "false", ""),                        \
+        KEY("Enable-Transparent-Compression", CONF_BOOL, I | LATER, "false", ""),                  \
+        KEY("Enable-Hot-Transparent-Compression", CONF_BOOL, I | LATER, "false", ""),              \
+        KEY("Enable-Cold-Transparent-Compression", CONF_BOOL, I | LATER, "false", ""),             \
+        KEY("Accelerator-Name", CONF_TEXT, I | LATER, NULL, ""),                                   \
+        KEY("Accelerator-Args", CONF_TEXT, I | LATER, NULL, ""),                                   \
+        KEY("Accelerator-Engine-Override", CONF_TEXT, I | LATER, "index", "`index` or `bloom`"),   \
+        KEY("Collision-Rate", CONF_FLOAT, I | LATER, "0.001", "accuracy of bloom filters"),        \
+        KEY("Disable-Replication", CONF_BOOL, I | LATER, "false", ""),                             \
+        KEY("Enable-Quarantine-Corrupted-Shards", CONF_BOOL, I | LATER, "false", ""),              \
+        LIST("Ditto-Target", CONF_TEXT, I | LATER, NULL, "mirrors of this well")
+
+static const struct conf_key default_well_keys[] = {
+    KEY("Location", CONF_PATH, I, "{data}/storage/default", "directory of the well"),
+    WELL_KEYS,
+};
+
+static const struct conf_key storage_well_keys[] = {
+    KEY("Location", CONF_PATH, I, NULL, "directory of the well, required; no two wells share one"),
+    WELL_KEYS,
+};
+
+static const struct conf_key tag_accelerator_keys[] = {
+    LIST("Tags", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Accelerator-Name", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Accelerator-Args", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Accelerator-Engine-Override", CONF_TEXT, I | LATER, "index", "`index` or `bloom`"),
+    KEY("Collision-Rate", CONF_FLOAT, I | LATER, "0.001", ""),
+};
+
+static const struct conf_key datalog_keys[] = {
+    KEY("Directory", CONF_PATH, I, "{data}/datalog", "where the log's segment files are"),
+    KEY("Segment-MB", CONF_INT, I | LATER, "64", "a segment file is sealed at this size"),
+    KEY("Max-Datalog-GB", CONF_INT, I | LATER, "10", "a follower that holds back more is detached"),
+};
+
+static const struct conf_key replication_keys[] = {
+    LIST_ENV("Peer", CONF_ADDRESS, I | LATER, NULL, "GRAVWELL_REPLICATION_PEERS",
+             "`host:port` of peers, port 9406 unless given"),
+    KEY("Listen-Address", CONF_ADDRESS, I | LATER, ":9406", ""),
+    KEY("Storage-Location", CONF_PATH, I | LATER, NULL, ""),
+    KEY("Database-Path", CONF_PATH, I | LATER, NULL, "`replication.db` in Storage-Location"),
+    KEY("Max-Replicated-Data-GB", CONF_INT, I | LATER, NULL, ""),
+    KEY_RANGE("Storage-Reserve", I | LATER, "0", 0, 100, ""),
+    KEY("Delete-Delay", CONF_AGE, I | LATER, NULL, ""),
+    KEY("Replication-Secret-Override", CONF_TEXT, I | LATER, NULL, "instead of Control-Auth"),
+    KEY("Disable-TLS", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Key-File", CONF_PATH, I | LATER, NULL, "that of [Global]"),
+    KEY("Certificate-File", CONF_PATH, I | LATER, NULL, "that of [Global]"),
+    KEY("Insecure-Skip-TLS-Verify", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Connect-Wait-Timeout", CONF_INT, I | LATER, "30", "seconds; 0: for ever"),
+    KEY("Disable-Server", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Disable-Compression", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Enable-Transparent-Compression", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Enable-Transport-Compression", CONF_BOOL, I | LATER, "false", ""),
+};
+
+static const struct conf_key password_keys[] = {
+    KEY("Min-Length", CONF_INT, W | LATER, "0", ""),
+    KEY("Require-Uppercase", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Require-Lowercase", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Require-Number", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Require-Special", CONF_BOOL, W | LATER, "false", "neither letter nor digit"),
+};
+
+static const struct conf_key sso_keys[] = {
+    KEY("Gravwell-Server-URL", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Provider-Metadata-URL", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Insecure-Skip-TLS-Verify", CONF_BOOL, W | LATER, "false", ""),
+    KEY("Username-Attribute", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Common-Name-Attribute", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Given-Name-Attribute", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Surname-Attribute", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Email-Attribute", CONF_TEXT, W | LATER, NULL, ""),
+    KEY("Groups-Attribute", CONF_TEXT, W | LATER, NULL, ""),
+    LIST("Group-Mapping", CONF_TEXT, W | LATER, NULL, "`provider name:local name`"),
+};
+
+static const struct conf_key cloud_archive_keys[] = {
+    KEY("Archive-Server", CONF_ADDRESS, I | LATER, NULL, "port 443 unless given"),
+    KEY("Archive-Shared-Secret", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Insecure-Skip-TLS-Verify", CONF_BOOL, I | LATER, "false", ""),
+};
+
+/* A mirror is configured as an ingester is. */
+static const struct conf_key ditto_keys[] = {
+    KEY("Ingest-Secret", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Ingest-Secret-File", CONF_PATH, I | LATER, NULL, ""),
+    LIST("Cleartext-Backend-Target", CONF_ADDRESS, I | LATER, NULL, ""),
+    LIST("Encrypted-Backend-Target", CONF_ADDRESS, I | LATER, NULL, ""),
+    LIST("Pipe-Backend-Target", CONF_PATH, I | LATER, NULL, ""),
+    KEY("Connection-Timeout", CONF_DURATION, I | LATER, "0", ""),
+    KEY("Insecure-Skip-TLS-Verify", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Verify-Remote-Certificates", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Enable-Compression", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Rate-Limit", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Ingest-Cache-Path", CONF_PATH, I | LATER, NULL, ""),
+    KEY("Max-Ingest-Cache", CONF_INT, I | LATER, NULL, ""),
+    KEY("Cache-Depth", CONF_INT, I | LATER, "128", ""),
+    KEY("Cache-Mode", CONF_TEXT, I | LATER, "always", "`always` or `fail`"),
+    KEY("Log-Level", CONF_LEVEL, I | LATER, "ERROR", ""),
+    KEY("Log-File", CONF_PATH, I | LATER, NULL, ""),
+    KEY("Log-UDP-Target", CONF_ADDRESS, I | LATER, NULL, ""),
+    KEY("Source-Override", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Log-Source-Override", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Ingester-UUID", CONF_UUID, I | LATER, NULL, ""),
+    KEY("Ingester-Name", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Label", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Disable-Self-Ingest", CONF_BOOL, I | LATER, "false", ""),
+    KEY("Max-Entry-Size", CONF_INT, I | LATER, NULL, ""),
+    KEY("Stats-Sample-Interval", CONF_DURATION, I | LATER, NULL, ""),
+    KEY("Timestamp-Max-Past-Delta", CONF_DURATION, I | LATER, NULL, ""),
+    KEY("Timestamp-Max-Future-Delta", CONF_DURATION, I | LATER, NULL, ""),
+    KEY("Start-Time", CONF_TEXT, I | LATER, NULL, ""),
+    KEY("Unresolvable-Tag-Destination", CONF_TEXT, I | LATER, NULL, ""),
+};
+
+#define SECTION(name, kind, keys, help)                                                            \
+    {                                                                                              \
+        name, kind, help, keys, ARRAY_COUNT(keys)                                                  \
+    }
+
+static const struct conf_section sections[] = {
+    SECTION("Global", CONF_ONE, global_keys, "What does not belong to one well or link."),
+    SECTION("Default-Well", CONF_ONE, default_well_keys,
+            "Keeps every tag that no other well claims."),
+    SECTION("Storage-Well", CONF_NAMED, storage_well_keys,
+            "A directory with the tags that it claims. An exact name beats a glob; a name that two "
+            "wells claim exactly is an error."),
+    SECTION("Datalog", CONF_ONE, datalog_keys,
+            "The indexer's write-ahead log, from which it recovers (ours)."),
+    SECTION("Tag-Accelerator", CONF_NAMED, tag_accelerator_keys, "Acceleration by tag."),
+    SECTION("Replication", CONF_ONE, replication_keys, "Copies of an indexer's data."),
+    SECTION("Password-Control", CONF_ONE, password_keys, "What a new password must have."),
+    SECTION("SSO", CONF_ONE, sso_keys, "Single sign-on by SAML."),
+    SECTION("Cloud-Archive", CONF_ONE, cloud_archive_keys, "Where deleted data is archived."),
+    SECTION("Ditto-Target", CONF_NAMED, ditto_keys, "Mirrors of wells."),
+    {"AI", CONF_IGNORED, "", NULL, 0},
+    {"MCP-Client", CONF_IGNORED, "", NULL, 0},
+    {"Shared-Mail-Config", CONF_IGNORED, "", NULL, 0},
+};
+
+static const struct conf_alias aliases[] = {
+    {NULL, "Password-Controls", "Password-Control"},
+    {"Password-Control", "MinLength", "Min-Length"},
+    {"Default-Well", "Max-Hot-Data-GB", "Max-Hot-Storage-GB"},
+    {"Default-Well", "Max-Cold-Data-GB", "Max-Cold-Storage-GB"},
+    {"Storage-Well", "Max-Hot-Data-GB", "Max-Hot-Storage-GB"},
+    {"Storage-Well", "Max-Cold-Data-GB", "Max-Cold-Storage-GB"},
+};
+
+const struct conf_schema *conf_schema_aquifer(void)
+{
+    static const struct conf_schema schema = {
+        .title = "aquifer.conf",
+        .help = "Read by `aquifer-datastore`, `aquifer-webserver` and `aquifer-indexer`, which may "
+                "share one file: each passes over the keys of the others.",
+        .sections = sections,
+        .section_count = ARRAY_COUNT(sections),
+        .aliases = aliases,
+        .alias_count = ARRAY_COUNT(aliases),
+    };
+    return &schema;
+}
