@@ -17,13 +17,18 @@
 #include "webserver/webserver.h"
 
 struct auth_user {
-    struct principal principal; /* uid, gids, admin, admin_mode (?admin=true by an admin) */
-    const char *name;           /* login name */
-    int32_t default_gid;        /* default search group, 0 for none */
-    const char *session;        /* id of the session (uuid text), for logout */
+    struct object_principal principal; /* admin_mode: ?admin=true by an admin */
+    const char *name;                  /* login name */
+    int32_t default_gid;               /* default search group, 0 for none */
+    const char *session;               /* id of the session (uuid text), for logout */
 };
 
 struct auth;
+
+/* A route below /api/ that runs without a user. What is not below /api/ always does. */
+#define AUTH_PUBLIC HTTP_ROUTE_USER
+/* A route that only admins may call: others get 403. */
+#define AUTH_ADMIN (HTTP_ROUTE_USER << 1)
 
 MUST_CHECK int auth_new(struct webserver *webserver, struct auth **ret_auth);
 void auth_free(struct auth **auth);
@@ -34,6 +39,14 @@ const struct auth_user *auth_user(struct http_request *request);
 
 /* The hook for http_server_options.before; context is the webserver. True when it has answered. */
 bool auth_before(struct http_request *request, void *context);
+
+/* Forgets the signing keys it has read: called when one has changed (sync's on_change). */
+void auth_keys_changed(struct auth *auth);
+
+/* Mints the signing key and the first account (admin/changeme) when the cluster has none, and
+ * says what is missing until both are there: NULL when ready. With a datastore it mints only once
+ * everything of the datastore's has arrived; of several webservers that mint, one wins. */
+const char *auth_prepare(struct auth *auth);
 
 /* Login, logout, refresh, sessions. */
 extern const struct http_route auth_routes[];

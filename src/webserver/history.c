@@ -1,0 +1,149 @@
+#include "webserver/history.h"
+
+#include "base/time.h"
+#include "conf/conf.h"
+#include "service/log.h"
+#include "store/store.h"
+#include "sync/sync.h"
+#include "webserver/auth.h"
+#include "webserver/request.h"
+
+#define HISTORY_TRIM_MAX 16 /* lines dropped per launch; more only when the limit was lowered */
+
+static void drop_oldest(struct webserver *webserver, int32_t uid)
+{
+    struct object_list old = {0};
+    struct store_query query = {
+        .kind = OBJECT_HISTORY,
+        .by_owner = true,
+        .owner = uid,
+        .order = STORE_NEWEST_FIRST,
+        .skip = (size_t)conf_int(webserver->conf, CONF_GLOBAL, "Max-Search-History"),
+        .limit = HISTORY_TRIM_MAX,
+    };
+    if (store_list(webserver->store, &query, &old) == 0) {
+        for (size_t i = 0; i < old.count; i++) {
+            (void)sync_delete(webserver->sync, &old.items[i]->id, SYNC_BY_KIND);
+        }
+    }
+    object_list_deinit(&old);
+}
+
+void history_add(struct webserver *webserver, const struct history_launch *launch)
+{
+    struct object *line = object_new(OBJECT_HISTORY);
+    line->owner = launch->uid;
+    line->global = launch->global;
+    line->created_ns = launch->launched_ns;
+    object_set_gids(&line->gids, launch->gids, launch->gid_count);
+    object_set_body(line, json_pack("{s:s, s:s, s:I}", "UserQuery", launch->user_query,
+                                    "EffectiveQuery", launch->effective_query, "Launched",
+                                    (json_int_t)launch->launched_ns));
+    int rc = sync_write(webserver->sync, line, SYNC_BY_KIND);
+    if (rc < 0) {
+        log_fault("history-lost", "a search is missing in the history", rc, NULL);
+    }
+    object_free(&line);
+    drop_oldest(webserver, launch->uid);
+}
+
+static json_t *line_json(const struct object *line)
+{
+    int32_t gid = line->gids.count > 0 ? line->gids.items[0] : 0;
+    return json_pack("{s:i, s:i, s:o, s:b, s:s, s:s, s:o, s:b}", "UID", line->owner, "GID", gid,
+                     "GIDs", request_gids_json(&line->gids), "Global", line->global, "UserQuery",
+                     object_body_text(line, "UserQuery"), "EffectiveQuery",
+                     object_body_text(line, "EffectiveQuery"), "Launched",
+                     request_time_json(object_body_int(line, "Launched")), "Synced", !line->dirty);
+}
+
+static bool query_has(void *context, const struct object *line)
+{
+    const char *refine = context;
+    return strstr(object_body_text(line, "UserQuery"), refine) != NULL ||
+           strstr(object_body_text(line, "EffectiveQuery"), refine) != NULL;
+}
+
+/* Adds `refine` and the page (start inclusive, end exclusive, 0 the newest) to the query. */
+static void reply_lines(struct http_request *request, struct webserver *webserver,
+                        struct store_query query)
+{
+    int64_t start = 0;
+    int64_t end = 0;
+    const char *refine = http_request_query(request, "refine");
+    if (refine != NULL && refine[0] != 0) {
+        query.filter = query_has;
+        query.context = (void *)(uintptr_t)refine;
+    }
+    (void)span_to_i64(span_of_str(http_request_query(request, "start")), &start);
+    if (span_to_i64(span_of_str(http_request_query(request, "end")), &end) && end > start &&
+        start >= 0) {
+        query.skip = (size_t)start;
+        query.limit = (size_t)(end - start);
+    }
+    query.kind = OBJECT_HISTORY;
+    query.order = STORE_NEWEST_FIRST;
+    struct object_list lines = {0};
+    int rc = store_list(webserver->store, &query, &lines);
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < lines.count; i++) {
+        json_array_append_new(list, line_json(lines.items[i]));
+    }
+    object_list_deinit(&lines);
+    http_reply_json(request, 200, list);
+}
+
+static void of_user(struct http_request *request, void *context)
+{
+    int64_t uid;
+    const struct object_principal *asker = &auth_user(request)->principal;
+    if (!request_number(request, "uid", &uid)) {
+        return;
+    }
+    uid = uid == 0 ? asker->uid : uid;
+    if (uid != asker->uid && !asker->admin) {
+        http_reply_error(request, 403, "only admins see the history of others");
+        return;
+    }
+    reply_lines(request, context, (struct store_query){.by_owner = true, .owner = (int32_t)uid});
+}
+
+static void of_group(struct http_request *request, void *context)
+{
+    int64_t gid;
+    if (request_number(request, "gid", &gid)) {
+        reply_lines(request, context,
+                    (struct store_query){.principal = &auth_user(request)->principal,
+                                         .by_group = true,
+                                         .gid = (int32_t)gid});
+    }
+}
+
+/* Everything one may see: own and shared; everybody's for an admin in admin mode. */
+static void of_all(struct http_request *request, void *context)
+{
+    reply_lines(request, context,
+                (struct store_query){.principal = &auth_user(request)->principal});
+}
+
+static void of_self(struct http_request *request, void *context)
+{
+    const struct object_principal *asker = &auth_user(request)->principal;
+    if (asker->admin && asker->admin_mode) {
+        of_all(request, context);
+        return;
+    }
+    reply_lines(request, context, (struct store_query){.by_owner = true, .owner = asker->uid});
+}
+
+const struct http_route history_routes[] = {
+    {"GET", "/api/searchhistory", of_self, 0, 0},
+    {"GET", "/api/searchhistory/user/{uid}", of_user, 0, 0},
+    {"GET", "/api/searchhistory/group/{gid}", of_group, 0, 0},
+    {"GET", "/api/searchhistory/all/{uid}", of_all, 0, 0},
+};
+const size_t history_route_count = ARRAY_COUNT(history_routes);

@@ -1,0 +1,19 @@
+/*
+ * Passwords: argon2id, in the text form of libsodium. One hash takes some 50 ms and 64 MiB, so
+ * at most PASSWORD_HASHES_MAX run at a time; further callers wait.
+ */
+#ifndef WEBSERVER_PASSWORD_H
+#define WEBSERVER_PASSWORD_H
+
+#include <stdbool.h>
+
+#define PASSWORD_HASHES_MAX 4
+#define PASSWORD_BYTES_MAX 1024
+#define PASSWORD_HASH_BYTES 128 /* with the NUL */
+
+void password_hash(const char *password, char ret_hash[PASSWORD_HASH_BYTES]);
+
+/* `hash` NULL: there is no such account; false, after the same time as for one that exists. */
+bool password_is(const char *hash, const char *password);
+
+#endif
