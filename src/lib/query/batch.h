@@ -23,7 +23,7 @@
 #define QUERY_BATCH_BYTES_MAX (1024 * 1024)
 
 /* Nothing larger is read: the largest entry of the ingest protocol and its values fit. */
-#define QUERY_FRAME_BYTES_MAX (UINT32_C(0x3FFFFFFF) + 64 * 1024 * 1024)
+#define QUERY_FRAME_BYTES_MAX (ENTRY_DATA_BYTES_MAX + (UINT32_C(64) << 20))
 #define QUERY_FRAME_HEADER_BYTES 16
 
 enum query_frame_kind {

@@ -1,0 +1,101 @@
+/* Reading the arguments of a stage. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "query/module.h"
+
+int query_args_fault(const struct query_args *args, const char *format, ...)
+{
+    char text[QUERY_ERROR_BYTES_MAX];
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    return query_fault(args->error, args->offset, strlen(args->name), "%s: %s", args->name, text);
+}
+
+static int token_fault(const struct query_args *args, const struct query_token *token,
+                       const char *what)
+{
+    char text[65];
+    (void)snprintf(text, sizeof(text), "%.*s", SPAN_ARG(span_first(token->text, 64)));
+    return query_fault(args->error, token->offset, token->bytes, "%s: %s '%s'", args->name, what,
+                       text);
+}
+
+static const struct query_token *next_token(const struct query_args *args)
+{
+    return args->next < args->count ? &args->tokens[args->next] : NULL;
+}
+
+int query_args_flag(struct query_args *args, const struct query_flag *flags, size_t count,
+                    size_t *ret_flag, const char **ret_value)
+{
+    const struct query_token *token = next_token(args);
+    if (token == NULL || token->kind != QUERY_TOKEN_WORD || token->text.data[0] != '-') {
+        return QUERY_ARGS_END;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!span_equal_str(span_from(token->text, 1), flags[i].name)) {
+            continue;
+        }
+        args->next++;
+        *ret_flag = i;
+        *ret_value = NULL;
+        if (!flags[i].takes_value) {
+            return 0;
+        }
+        struct span value;
+        int rc = query_args_word(args, &value, NULL);
+        if (rc == QUERY_ARGS_END) {
+            return token_fault(args, token, "a value must follow");
+        }
+        *ret_value = rc == 0 ? arena_span_str(args->arena, value) : NULL;
+        return rc;
+    }
+    return token_fault(args, token, "unknown flag");
+}
+
+int query_args_word(struct query_args *args, struct span *ret_word, struct query_token *ret_token)
+{
+    const struct query_token *first = next_token(args);
+    if (first == NULL) {
+        return QUERY_ARGS_END;
+    }
+    struct buf word = {0};
+    const struct query_token *token = first;
+    size_t end = first->offset;
+    do {
+        buf_append(&word, token->text);
+        end = token->offset + token->bytes;
+        args->next++;
+        token = next_token(args);
+    } while (token != NULL && token->glued);
+    if (ret_token != NULL) {
+        *ret_token = *first;
+        ret_token->bytes = end - first->offset;
+    }
+    *ret_word = arena_span_dup(args->arena, buf_span(&word));
+    buf_deinit(&word);
+    return 0;
+}
+
+int query_args_number(struct query_args *args, uint64_t *ret_number)
+{
+    const struct query_token *token = next_token(args);
+    if (token == NULL) {
+        return query_args_fault(args, "a number is missing");
+    }
+    struct span word = SPAN_NONE;
+    if (query_args_word(args, &word, NULL) != 0 || word.bytes == 0 || word.data[0] < '0' ||
+        word.data[0] > '9' || !span_to_u64(word, ret_number)) {
+        return token_fault(args, token, "not a number:");
+    }
+    return 0;
+}
+
+int query_args_finish(const struct query_args *args)
+{
+    const struct query_token *token = next_token(args);
+    return token == NULL ? 0 : token_fault(args, token, "unexpected argument");
+}

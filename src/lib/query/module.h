@@ -1,0 +1,96 @@
+/*
+ * What a search module and a renderer are. A new module is one file in modules/ with one of
+ * these rows, and one line in modules/modules.c; a renderer likewise.
+ *
+ * Parsing makes a plan: immutable, shared by every run of the query, on any thread. A run has a
+ * state of its own, used by one thread.
+ */
+#ifndef QUERY_MODULE_H
+#define QUERY_MODULE_H
+
+#include "query/lex.h"
+#include "query/pipeline.h"
+
+/* The arguments of one stage, read from left to right: flags first. */
+struct query_args {
+    const struct query_token *tokens;
+    size_t count;
+    size_t next;
+    const char *name;    /* of the module */
+    size_t offset;       /* of its name, for faults about what is missing */
+    struct arena *arena; /* lives as long as the query */
+    struct query_error *error;
+};
+
+struct query_flag {
+    const char *name; /* without the hyphen */
+    bool takes_value;
+};
+
+#define QUERY_ARGS_END 1
+
+/* The next flag: its row and value (a C string of the arena). QUERY_ARGS_END: no more flags.
+ * Fault: a flag that the table does not have, or without its value. */
+MUST_CHECK int query_args_flag(struct query_args *args, const struct query_flag *flags,
+                               size_t count, size_t *ret_flag, const char **ret_value);
+
+/* The next word: quoted, or plain tokens that touch, put together. `ret_token`, which may be
+ * NULL, says where it stood. */
+MUST_CHECK int query_args_word(struct query_args *args, struct span *ret_word,
+                               struct query_token *ret_token);
+
+/* The next token must be a whole number. */
+MUST_CHECK int query_args_number(struct query_args *args, uint64_t *ret_number);
+
+/* Fault unless everything has been read. */
+MUST_CHECK int query_args_finish(const struct query_args *args);
+
+/* A fault about the stage as a whole. */
+int query_args_fault(const struct query_args *args, const char *format, ...) PRINTF_LIKE(2, 3);
+
+struct query_module {
+    const char *name;
+    const char *summary; /* one sentence, for help pages */
+
+    /* Needs the whole merged stream: it and all that follows run on the webserver. `collapser` is
+     * the name under which the part on the webserver is reported, when indexers do some too. */
+    bool condensing;
+    const char *collapser;
+
+    MUST_CHECK int (*parse)(struct query_args *args, void **ret_plan);
+    void (*free)(void *plan); /* may be NULL when the plan lies in the arena */
+
+    MUST_CHECK int (*start)(const void *plan, void **ret_state); /* may be NULL, as stop */
+    void (*stop)(void *state);
+
+    /* Takes out of block->picks what does not pass. */
+    MUST_CHECK int (*run)(const void *plan, void *state, struct query_block *block);
+
+    /* Nothing that could still come would pass. NULL: never. */
+    bool (*done)(const void *plan, const void *state);
+
+    /* How many entries of its input, from the first on, can pass at all. NULL: all. */
+    uint64_t (*first_needed)(const void *plan);
+};
+
+struct query_renderer {
+    const char *name;
+    const char *summary;
+
+    /* Appends the data of one entry as the download format `text` shows it. */
+    void (*text)(struct span data, struct buf *buf);
+    const char *const *formats; /* of downloads, NULL-terminated */
+};
+
+const struct query_module *query_module_find(struct span name);
+const struct query_renderer *query_renderer_find(struct span name);
+
+/* The module or renderer with the most similar name, or NULL. */
+const char *query_module_nearest(struct span name);
+
+/* The value of `name` in this entry, as text appended to `buf`: a universal name (SRC, TAG, DATA,
+ * TIMESTAMP) or an enumerated value. False when the entry has none. */
+bool query_value_text(const struct query_block *block, size_t index, struct span name,
+                      struct buf *buf);
+
+#endif

@@ -1,0 +1,48 @@
+#include "query/modules/modules.h"
+
+#include "base/text.h"
+
+static const struct query_module *const modules[] = {
+    &query_module_grep,
+    &query_module_limit,
+    &query_module_words,
+};
+
+static const struct query_renderer *const renderers[] = {
+    &query_renderer_hex,
+    &query_renderer_raw,
+    &query_renderer_text,
+};
+
+const struct query_module *query_module_find(struct span name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(modules); i++) {
+        if (span_equal_str(name, modules[i]->name)) {
+            return modules[i];
+        }
+    }
+    return NULL;
+}
+
+const struct query_renderer *query_renderer_find(struct span name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(renderers); i++) {
+        if (span_equal_str(name, renderers[i]->name)) {
+            return renderers[i];
+        }
+    }
+    return NULL;
+}
+
+const char *query_module_nearest(struct span name)
+{
+    const char *names[ARRAY_COUNT(modules) + ARRAY_COUNT(renderers)];
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(modules); i++) {
+        names[count++] = modules[i]->name;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(renderers); i++) {
+        names[count++] = renderers[i]->name;
+    }
+    return text_nearest(name, names, count);
+}
