@@ -1,0 +1,299 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "store/store_sql.h"
+
+/* ---- transactions ---- */
+
+static int set_durability(struct store *store, enum store_durability durability)
+{
+    if (store->durability == durability) {
+        return 0;
+    }
+    int rc =
+        store_exec(store->writer, durability == STORE_DURABLE ? "PRAGMA main.synchronous=FULL;"
+                                                                "PRAGMA web.synchronous=FULL"
+                                                              : "PRAGMA main.synchronous=NORMAL;"
+                                                                "PRAGMA web.synchronous=NORMAL");
+    if (rc == 0) {
+        store->durability = durability;
+    }
+    return rc;
+}
+
+static void set_writing(struct store *store, bool writing)
+{
+    (void)pthread_mutex_lock(&store->state_lock);
+    store->writing = writing;
+    store->write_thread = pthread_self();
+    if (!writing && store->authority) {
+        store->committed_revision = store->next_revision;
+    }
+    (void)pthread_mutex_unlock(&store->state_lock);
+}
+
+int store_begin(struct store *store, enum store_durability durability)
+{
+    CHECK(!store_in_transaction(store));
+    (void)pthread_mutex_lock(&store->write_lock);
+    int rc = set_durability(store, durability);
+    rc = rc < 0 ? rc : store_exec(store->writer, "BEGIN IMMEDIATE");
+    if (rc < 0) {
+        (void)pthread_mutex_unlock(&store->write_lock);
+        return rc;
+    }
+    store->revision_before = store->next_revision;
+    store->dirty_before = store->dirty_last;
+    memcpy(store->epoch_begun_before, store->epoch_begun, sizeof(store->epoch_begun));
+    store->cursor_moved = false;
+    set_writing(store, true);
+    return 0;
+}
+
+static void roll_back(struct store *store)
+{
+    (void)sqlite3_exec(store->writer->db, "ROLLBACK", NULL, NULL, NULL);
+    store->next_revision = store->revision_before;
+    store->dirty_last = store->dirty_before;
+    memcpy(store->epoch_begun, store->epoch_begun_before, sizeof(store->epoch_begun));
+}
+
+static int read_reached(struct store *store, uint64_t *ret_reached)
+{
+    struct store_place users;
+    struct store_place web;
+    int rc = store_place(store, OBJECT_FILE_USERS, &users);
+    rc = rc < 0 ? rc : store_place(store, OBJECT_FILE_WEB, &web);
+    if (rc == 0) {
+        *ret_reached = MIN(users.cursor, web.cursor);
+    }
+    return rc;
+}
+
+int store_commit(struct store *store)
+{
+    CHECK(store_in_transaction(store));
+    uint64_t reached = 0;
+    bool moved = store->cursor_moved && !store->authority;
+    int rc = moved ? read_reached(store, &reached) : 0;
+    rc = rc < 0 ? rc : store_exec(store->writer, "COMMIT");
+    if (rc < 0) {
+        roll_back(store);
+    }
+    store->unsaved = true;
+    set_writing(store, false);
+    if (rc == 0 && moved) {
+        (void)pthread_mutex_lock(&store->state_lock);
+        store->committed_revision = reached;
+        (void)pthread_mutex_unlock(&store->state_lock);
+    }
+    (void)pthread_mutex_unlock(&store->write_lock);
+    return rc;
+}
+
+void store_abort(struct store *store)
+{
+    CHECK(store_in_transaction(store));
+    roll_back(store);
+    set_writing(store, false);
+    (void)pthread_mutex_unlock(&store->write_lock);
+}
+
+int store_checkpoint(struct store *store)
+{
+    CHECK(!store_in_transaction(store));
+    (void)pthread_mutex_lock(&store->write_lock);
+    int rc = 0;
+    if (store->unsaved) {
+        int log = 0;
+        int moved = 0;
+        rc = sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log,
+                                       &moved);
+        rc = rc == SQLITE_OK ? 0 : store_fault(store->writer, rc, "checkpoint");
+        store->unsaved = rc < 0 || log != moved; /* a reader still needs the rest */
+    }
+    (void)pthread_mutex_unlock(&store->write_lock);
+    return rc;
+}
+
+/* ---- objects ---- */
+
+/* Of what is written once there is no earlier version; secrets are not kept longer than asked. */
+static bool keeps_versions(enum object_kind kind)
+{
+    switch (kind) {
+    case OBJECT_SIGNING_KEY:
+    case OBJECT_TOKEN:
+    case OBJECT_SECRET:
+    case OBJECT_NOTIFICATION:
+        return false;
+    default:
+        return object_kind_info(kind)->rule != OBJECT_RULE_APPEND;
+    }
+}
+
+static int trim_versions(struct store *store, enum object_file file, const struct uuid *id)
+{
+    static const char *const text[] = {
+        "DELETE FROM main.versions WHERE id=?1 AND number NOT IN"
+        " (SELECT number FROM main.versions WHERE id=?1 ORDER BY number DESC LIMIT ?2)",
+        "DELETE FROM web.versions WHERE id=?1 AND number NOT IN"
+        " (SELECT number FROM web.versions WHERE id=?1 ORDER BY number DESC LIMIT ?2)",
+    };
+    struct store_statement trim = store_take(store->writer, text[file]);
+    store_bind_uuid(&trim, id);
+    store_bind_int(&trim, STORE_VERSIONS_MAX);
+    return store_run(&trim);
+}
+
+static char *text_of_object(const struct object *object)
+{
+    json_t *json = object_to_json(object);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    CHECK(text != NULL);
+    return text;
+}
+
+int store_put_version(struct store *store, const struct object *object)
+{
+    static const char *const text[] =
+        STORE_BOTH("INSERT INTO ", "versions(id, change, object) VALUES(?,?,?)");
+    CHECK(store_in_transaction(store));
+    enum object_file file = store_file_of(object->kind);
+    char *json = text_of_object(object);
+    struct store_statement put = store_take(store->writer, text[file]);
+    store_bind_uuid(&put, &object->id);
+    store_bind_uuid(&put, &object->change);
+    store_bind_text(&put, json);
+    int rc = store_run(&put);
+    free(json);
+    return rc < 0 ? rc : trim_versions(store, file, &object->id);
+}
+
+static int remember_change(struct store *store, const struct object *object)
+{
+    static const char *const text[] =
+        STORE_BOTH("INSERT OR IGNORE INTO ", "changes VALUES(?,?,?,?)");
+    if (uuid_is_zero(object->change)) {
+        return 0;
+    }
+    struct store_statement put = store_take(store->writer, text[store_file_of(object->kind)]);
+    store_bind_uuid(&put, &object->change);
+    store_bind_uuid(&put, &object->id);
+    store_bind_int(&put, (int64_t)object->revision);
+    store_bind_int(&put, io_now_ns(store->io));
+    return store_run(&put);
+}
+
+/* What is there now: its place in the dirty order, and its version if it is to be kept. */
+static int look_at_old(struct store *store, const struct object *object, uint64_t *ret_dirty,
+                       bool *ret_there)
+{
+    struct object *old = NULL;
+    int rc = store_get_any(store, &object->id, &old);
+    if (rc == STORE_ABSENT) {
+        return 0;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    CHECK(old->kind == object->kind);
+    *ret_there = true;
+    if (!uuid_equal(old->change, object->change) && !old->deleted && keeps_versions(object->kind)) {
+        rc = store_put_version(store, old);
+    }
+    if (rc == 0 && old->dirty) {
+        static const char *const text[] = STORE_BOTH("SELECT dirty FROM ", "objects WHERE id=?");
+        struct store_statement get = store_take(store->writer, text[store_file_of(old->kind)]);
+        store_bind_uuid(&get, &old->id);
+        int64_t dirty = 0;
+        rc = store_run_int(&get, 0, &dirty);
+        *ret_dirty = (uint64_t)dirty;
+    }
+    object_free(&old);
+    return rc;
+}
+
+static int remove_row(struct store *store, enum object_file file, const struct uuid *id)
+{
+    static const char *const text[] = STORE_BOTH("DELETE FROM ", "objects WHERE id=?");
+    struct store_statement remove = store_take(store->writer, text[file]);
+    store_bind_uuid(&remove, id);
+    return store_run(&remove);
+}
+
+int store_put(struct store *store, const struct object *object)
+{
+    static const char *const text[] =
+        STORE_BOTH("INSERT INTO ", "objects(" STORE_COLUMNS ") VALUES(" STORE_COLUMN_PARAMS ")");
+    CHECK(store_in_transaction(store));
+    enum object_file file = store_file_of(object->kind);
+    uint64_t dirty = 0;
+    bool there = false;
+    int rc = look_at_old(store, object, &dirty, &there);
+    if (rc == 0 && there) {
+        rc = remove_row(store, file, &object->id);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (!object->dirty) {
+        dirty = 0;
+    } else if (dirty == 0) {
+        dirty = ++store->dirty_last;
+    }
+    struct store_statement put = store_take(store->writer, text[file]);
+    store_row_bind(&put, object, dirty);
+    rc = store_run(&put);
+    return rc < 0 || object->dirty ? rc : remember_change(store, object);
+}
+
+int store_put_shadow(struct store *store, const struct uuid *id, const struct object *object)
+{
+    CHECK(store_in_transaction(store));
+    static const char *const remove_text[] = STORE_BOTH("DELETE FROM ", "shadows WHERE id=?");
+    static const char *const put_text[] = STORE_BOTH("INSERT INTO ", "shadows VALUES(?,?)");
+    int rc = 0;
+    for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
+        struct store_statement remove = store_take(store->writer, remove_text[file]);
+        store_bind_uuid(&remove, id);
+        rc = store_run(&remove);
+    }
+    if (rc < 0 || object == NULL) {
+        return rc;
+    }
+    char *json = text_of_object(object);
+    struct store_statement put = store_take(store->writer, put_text[store_file_of(object->kind)]);
+    store_bind_uuid(&put, id);
+    store_bind_text(&put, json);
+    rc = store_run(&put);
+    free(json);
+    return rc;
+}
+
+int store_forget(struct store *store, const struct uuid *id)
+{
+    CHECK(store_in_transaction(store));
+    int rc = 0;
+    for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
+        rc = remove_row(store, file, id);
+    }
+    return rc < 0 ? rc : store_put_shadow(store, id, NULL);
+}
+
+int store_next_revision(struct store *store, enum object_file file, uint64_t *ret_revision)
+{
+    CHECK(store_in_transaction(store) && store->authority);
+    if (!store->epoch_begun[file]) {
+        int rc = store_begin_epoch(store, file, store->next_revision);
+        if (rc < 0) {
+            return rc;
+        }
+        store->epoch_begun[file] = true;
+    }
+    *ret_revision = ++store->next_revision;
+    return 0;
+}
