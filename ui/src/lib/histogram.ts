@@ -1,0 +1,112 @@
+/*
+ * The overview above the results: how many entries there are in each slice of time.
+ */
+import type { OverviewBucket } from './types';
+import { DAY, HOUR, MINUTE, SECOND, clockText, dayText } from './time';
+
+export interface Bar {
+  from: number;
+  to: number;
+  count: number;
+}
+
+/** How many slices to ask for: about one per 8 pixels, never finer than a second. */
+export function bucketCount(widthPx: number, from: number, to: number): number {
+  const fits = Math.floor(widthPx / 8);
+  const seconds = Math.floor((to - from) / SECOND);
+  return Math.max(1, Math.min(fits, seconds, 240));
+}
+
+/**
+ * Lays the server's buckets into `count` equal bars over the whole range. What lies outside the range
+ * is left out; buckets that are coarser or finer than the bars keep their sum.
+ */
+export function bars(buckets: OverviewBucket[], from: number, to: number, count: number): Bar[] {
+  const width = (to - from) / count;
+  const result: Bar[] = [];
+  for (let i = 0; i < count; i++) {
+    result.push({ from: from + i * width, to: from + (i + 1) * width, count: 0 });
+  }
+  for (const bucket of buckets) {
+    const at = Math.floor((new Date(bucket.TS).getTime() - from) / width + 1e-9);
+    const bar = result[at];
+    if (bar) {
+      bar.count += bucket.Count;
+    }
+  }
+  return result;
+}
+
+/** The part of the range that holds anything, one bar wider on each side; null when there is nothing to cut. */
+export function occupied(all: Bar[]): { from: number; to: number } | null {
+  const first = all.findIndex((bar) => bar.count > 0);
+  if (first < 0) {
+    return null;
+  }
+  const last = all.length - 1 - [...all].reverse().findIndex((bar) => bar.count > 0);
+  const from = all[Math.max(0, first - 1)] as Bar;
+  const to = all[Math.min(all.length - 1, last + 1)] as Bar;
+  return { from: from.from, to: to.to };
+}
+
+/** The top of the scale: 1, 2 or 5 times a power of ten. */
+export function niceMax(most: number): number {
+  if (most <= 1) {
+    return 1;
+  }
+  const power = 10 ** Math.floor(Math.log10(most));
+  const step = [1, 2, 5, 10].find((factor) => factor * power >= most) ?? 10;
+  return step * power;
+}
+
+const STEPS = [
+  SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND,
+  MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
+  HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
+  DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY, 3650 * DAY,
+];
+
+export interface Tick {
+  at: number;
+  label: string;
+}
+
+/** Round local times inside the range, at most `most` of them. */
+export function ticks(from: number, to: number, most: number): Tick[] {
+  const step = STEPS.find((s) => (to - from) / s <= most) ?? (STEPS[STEPS.length - 1] as number);
+  const shift = new Date(from).getTimezoneOffset() * MINUTE;
+  const result: Tick[] = [];
+  for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
+    result.push({ at, label: tickLabel(new Date(at), step) });
+  }
+  return result;
+}
+
+function tickLabel(date: Date, step: number): string {
+  if (step >= DAY) {
+    return dayText(date);
+  }
+  const midnight = date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;
+  return midnight ? dayText(date) : clockText(date, step < MINUTE);
+}
+
+/** 1,234 or 1.2M: short enough for an axis. */
+export function countText(n: number): string {
+  const units: [number, string][] = [[1e9, 'G'], [1e6, 'M'], [1e4, 'k']];
+  for (const [size, unit] of units) {
+    if (n >= size) {
+      const scaled = n / (unit === 'k' ? 1e3 : size);
+      return `${scaled >= 100 || Number.isInteger(scaled) ? Math.round(scaled) : scaled.toFixed(1)}${unit}`;
+    }
+  }
+  return n.toLocaleString('en-US');
+}
+
+/** How far a search has come, 0 to 1: it walks from the end of its range to the beginning. */
+export function progressOf(position: string | undefined, from: number, to: number): number {
+  const at = position === undefined ? NaN : new Date(position).getTime();
+  if (!Number.isFinite(at) || at < -1e13) {
+    return 0;
+  }
+  return Math.min(1, Math.max(0, (to - at) / (to - from)));
+}

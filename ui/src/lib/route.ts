@@ -1,0 +1,53 @@
+/*
+ * The address bar. Everything that is worth a link is behind the `#`, so the server needs no routes of the
+ * page and a reload shows the same:
+ *
+ *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
+ *     #/history        #/dashboards        #/dashboards/770021934517
+ */
+import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
+
+export type Route =
+  | { page: 'search'; query: string; range: TimeRange }
+  | { page: 'history' }
+  | { page: 'dashboards' }
+  | { page: 'dashboard'; id: number };
+
+export function routeToHash(route: Route): string {
+  switch (route.page) {
+    case 'search': {
+      if (route.query === '') {
+        return '#/search';
+      }
+      const parameters = new URLSearchParams({ q: route.query, t: rangeToText(route.range) });
+      return `#/search?${parameters}`;
+    }
+    case 'dashboard':
+      return `#/dashboards/${route.id}`;
+    default:
+      return `#/${route.page}`;
+  }
+}
+
+/** Whatever cannot be understood is the empty search page: a link must never show nothing. */
+export function routeFromHash(hash: string): Route {
+  const [path = '', parameters = ''] = splitOnce(hash.replace(/^#\/?/, ''), '?');
+  if (path === 'history' || path === 'dashboards') {
+    return { page: path };
+  }
+  const id = /^dashboards\/([0-9]{1,16})$/.exec(path)?.[1];
+  if (id !== undefined && Number.isSafeInteger(Number(id))) {
+    return { page: 'dashboard', id: Number(id) };
+  }
+  const values = new URLSearchParams(path === 'search' ? parameters : '');
+  return {
+    page: 'search',
+    query: values.get('q') ?? '',
+    range: rangeFromText(values.get('t') ?? '') ?? DEFAULT_RANGE,
+  };
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
+}

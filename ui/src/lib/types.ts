@@ -1,0 +1,134 @@
+/*
+ * What the webserver's API says, in the spelling of the wire.
+ *
+ * Only the members that this page reads are named. Every list may arrive as null or be absent:
+ * the client in api.ts turns those into empty lists before anybody else sees them.
+ */
+
+export interface LoginAnswer {
+  LoginStatus: boolean;
+  Reason?: string;
+  JWT?: string;
+  MFARequired?: boolean;
+}
+
+export interface User {
+  UID: number;
+  User: string;
+  Name: string;
+  Email: string;
+  Admin: boolean;
+}
+
+export interface Settings {
+  DistributedWebservers: boolean;
+  IngestAllowed: boolean;
+  ServerTime: string;
+}
+
+/** The answer to `POST /api/parse`. `ErrorOffset` counts bytes of UTF-8, not characters. */
+export interface ParseAnswer {
+  GoodQuery: boolean;
+  ParseError?: string;
+  ErrorOffset?: number;
+  ErrorStage?: number;
+  ParsedQuery?: string;
+  RawQuery?: string;
+  RenderModule?: string;
+  Tags: string[];
+}
+
+export interface SearchInfo {
+  StartRange: string;
+  EndRange: string;
+}
+
+export interface LaunchAnswer {
+  SearchID: string;
+  SearchSessionID: string;
+  RefreshInterval: number;
+  RenderModule: string;
+  Info: SearchInfo;
+  Messages: Message[];
+}
+
+export type Severity = 'info' | 'warn' | 'error' | 'fatal';
+
+export interface Message {
+  ID: number;
+  Severity: Severity;
+  Value: string;
+}
+
+export interface OverviewBucket {
+  Count: number;
+  Bytes: number;
+  TS: string;
+}
+
+export interface Overview {
+  SearchPosition?: string;
+  Finished: boolean;
+  OverLimit: boolean;
+  EntryCountValid: boolean;
+  EntryCount: number;
+  Stats: OverviewBucket[];
+  Messages: Message[];
+}
+
+export interface WireEntry {
+  TS: string;
+  SRC: string;
+  Tag: number;
+  Data: string;
+  Enumerated?: { Name: string; ValueStr: string }[] | null;
+}
+
+export interface WirePage {
+  Finished: boolean;
+  EntryCount: number;
+  EntryCountValid: boolean;
+  AdditionalEntries: boolean;
+  OverLimit: boolean;
+  Warning: string;
+  Error?: string;
+  Tags: Record<string, number>;
+  Entries: WireEntry[];
+  Messages: Message[];
+}
+
+export interface HistoryItem {
+  UserQuery: string;
+  EffectiveQuery: string;
+  Launched: string;
+  Synced: boolean;
+}
+
+/** The part of a dashboard's `Data` that this page writes; other members are kept as they are. */
+export interface DashboardData {
+  searches?: { alias: string; query: string }[];
+  tiles?: { id: number; title: string; renderer: string; searchesIndex: number }[];
+  timeframe?: { durationString?: string; timeframe?: string; start?: string; end?: string };
+  version?: number;
+}
+
+export interface Dashboard {
+  ID: number;
+  Name: string;
+  Description: string;
+  UID: number;
+  Global: boolean;
+  Created: string;
+  Updated: string;
+  Data: DashboardData;
+  Synced: boolean;
+}
+
+export interface StartRequest {
+  SearchString: string;
+  SearchStart: string;
+  SearchEnd: string;
+  Background: boolean;
+  NoHistory?: boolean;
+  LaunchInfo: { method: string };
+}

@@ -1,0 +1,115 @@
+/*
+ * What several pages share: the editor's text, the time range, the search on the screen, the known tags.
+ *
+ * The address bar says which search is shown. run() starts one and goes there; open() is how a page arrives
+ * at an address, and starts its search unless that very search is on the screen already.
+ */
+import { copyText } from '../lib/clipboard';
+import { routeToHash, type Route } from '../lib/route';
+import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from '../lib/time';
+import { router } from './router.svelte';
+import { Search } from './search.svelte';
+import { session } from './session.svelte';
+
+const DRAFT_KEY = 'aquifer.draft';
+const DRAFT_AT_KEY = 'aquifer.draft.at'; /* the address for which the draft was typed */
+const RANGE_KEY = 'aquifer.range';
+const TOAST_MS = 4000;
+
+type SearchRoute = Extract<Route, { page: 'search' }>;
+
+class App {
+  /** What is in the editor. Outlives reloads and the end of a session. */
+  draft: string = $state(sessionStorage.getItem(DRAFT_KEY) ?? '');
+  range: TimeRange = $state.raw(rangeFromText(localStorage.getItem(RANGE_KEY) ?? '') ?? DEFAULT_RANGE);
+  tags: string[] = $state.raw([]);
+  toast: string = $state('');
+  readonly search = new Search(session.api);
+  private launchedAt = $state('');
+  private toastTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    session.onLeave(() => {
+      this.search.end();
+      this.launchedAt = '';
+    });
+    addEventListener('pagehide', (event) => {
+      if (!event.persisted) {
+        this.search.end();
+      }
+    });
+  }
+
+  /** Where the search on the screen is, for the way back from another page. */
+  get searchHash(): string {
+    return this.search.phase === 'idle' || this.launchedAt === '' ? '#/search' : this.launchedAt;
+  }
+
+  setDraft(text: string): void {
+    this.draft = text;
+    sessionStorage.setItem(DRAFT_KEY, text);
+  }
+
+  setRange(range: TimeRange): void {
+    this.range = range;
+    if (range.kind !== 'absolute') {
+      localStorage.setItem(RANGE_KEY, rangeToText(range));
+    }
+  }
+
+  run(query: string, range: TimeRange): void {
+    const text = query.trim();
+    if (text === '') {
+      return;
+    }
+    const route: SearchRoute = { page: 'search', query: text, range };
+    this.show(route, text === this.draft.trim() ? this.draft : text);
+    this.launch(route);
+    router.go(route);
+  }
+
+  open(route: SearchRoute): void {
+    if (route.query === '') {
+      return;
+    }
+    const at = routeToHash(route);
+    if (sessionStorage.getItem(DRAFT_AT_KEY) !== at) {
+      this.show(route, route.query);
+    }
+    this.setRange(route.range);
+    if (this.launchedAt !== at) {
+      this.launch(route);
+    }
+  }
+
+  private show(route: SearchRoute, draft: string): void {
+    this.setDraft(draft);
+    this.setRange(route.range);
+    sessionStorage.setItem(DRAFT_AT_KEY, routeToHash(route));
+  }
+
+  private launch(route: SearchRoute): void {
+    this.launchedAt = routeToHash(route);
+    void this.search.launch(route.query, route.range);
+  }
+
+  async refreshTags(): Promise<void> {
+    try {
+      this.tags = (await session.api.tags()).sort();
+    } catch {
+      /* suggestions are a comfort: the next refresh may bring them */
+    }
+  }
+
+  say(text: string): void {
+    this.toast = text;
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => (this.toast = ''), TOAST_MS);
+  }
+
+  async copy(text: string, what: string): Promise<void> {
+    this.say((await copyText(text)) ? `${what} copied.` : 'The browser does not allow copying here.');
+  }
+}
+
+export const app = new App();

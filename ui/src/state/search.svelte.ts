@@ -1,0 +1,321 @@
+/*
+ * One search, from launch to detach.
+ *
+ *     IDLE ──launch()──> LAUNCHING ──> RUNNING ──all merged──> DONE
+ *                            │            ├──stop()─────────> STOPPED
+ *                            └──refused───┴──gone, error────> FAILED
+ *
+ * launch() ends the search before: at most one is attached at a time. A poll asks for the overview until it is
+ * finished; rows are fetched in pages when somebody wants to see them, and the oldest pages are forgotten.
+ * Nothing here touches the document.
+ */
+import { ApiError, messagesOf, type ApiClient } from '../lib/api';
+import { entriesOf, type Entry } from '../lib/entry';
+import { progressOf } from '../lib/histogram';
+import { boundsOf, toRfc3339, type TimeRange } from '../lib/time';
+import type { Message, OverviewBucket, ParseAnswer } from '../lib/types';
+import { PAGE_ROWS, pagesOf } from '../lib/virtual';
+
+export type Phase = 'idle' | 'launching' | 'running' | 'done' | 'stopped' | 'failed';
+
+export interface QueryError {
+  message: string;
+  /** In bytes of UTF-8 from the query's start; null when the server did not say. */
+  offset: number | null;
+  stage: number | null;
+}
+
+const PAGES_KEPT = 60;
+const POLL_FIRST_MS = 60;
+const POLL_MS = 1000;
+const PING_MS_MAX = 20_000;
+const BUCKETS = 240;
+/** Renderers whose entries this page can show. */
+const ENTRY_RENDERERS = new Set(['text', 'raw', 'hex', 'pcap']);
+
+export class Search {
+  phase: Phase = $state('idle');
+  query = $state('');
+  error: string = $state('');
+  queryError: QueryError | null = $state.raw(null);
+  /** The range that is really searched, in ms; the query's own `start=` and `end=` win. */
+  from = $state(0);
+  to = $state(0);
+  count = $state(0);
+  progress = $state(0);
+  buckets: OverviewBucket[] = $state.raw([]);
+  messages: Message[] = $state.raw([]);
+  startedMs = $state(0);
+  tookMs = $state(0);
+  /** Counts page arrivals, so that views of rows know when to look again. */
+  rowsVersion = $state(0);
+  id = $state('');
+  renderer = $state('');
+
+  private sid = '';
+  private abort = new AbortController();
+  private pages = new Map<number, Entry[]>();
+  private wanted = new Set<number>();
+  private pingTimer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(
+    private readonly api: ApiClient,
+    private readonly purpose: { method: string; noHistory: boolean } = { method: 'manual', noHistory: false },
+  ) {}
+
+  get busy(): boolean {
+    return this.phase === 'launching' || this.phase === 'running';
+  }
+
+  async launch(query: string, range: TimeRange): Promise<void> {
+    this.end();
+    const signal = this.abort.signal;
+    const asked = boundsOf(range, Date.now());
+    this.reset(query, asked);
+    try {
+      const parsed = await this.api.parse(query, signal);
+      const wrong = queryErrorOf(parsed);
+      if (wrong) {
+        this.fail(wrong.message, wrong);
+        return;
+      }
+      const answer = await this.api.launch(
+        {
+          SearchString: query,
+          SearchStart: toRfc3339(asked.from),
+          SearchEnd: toRfc3339(asked.to),
+          Background: false,
+          ...(this.purpose.noHistory ? { NoHistory: true } : {}),
+          LaunchInfo: { method: this.purpose.method },
+        },
+        signal,
+      );
+      if (signal.aborted) {
+        return;
+      }
+      this.id = answer.SearchID;
+      this.sid = answer.SearchSessionID;
+      this.renderer = answer.RenderModule;
+      this.messages = answer.Messages;
+      this.from = timeOr(answer.Info?.StartRange, asked.from);
+      this.to = timeOr(answer.Info?.EndRange, asked.to);
+      this.phase = 'running';
+      this.keepAlive(answer.RefreshInterval);
+      await this.follow(signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        this.fail(textOf(error));
+      }
+    }
+  }
+
+  /** Keeps what has been found so far. */
+  async stop(): Promise<void> {
+    if (this.phase === 'launching') {
+      this.end();
+      this.phase = 'idle';
+      return;
+    }
+    if (this.phase !== 'running') {
+      return;
+    }
+    this.phase = 'stopped';
+    this.tookMs = Date.now() - this.startedMs;
+    try {
+      await this.api.stop(this.id);
+    } catch (error) {
+      this.error = textOf(error);
+    }
+  }
+
+  /** Leaves the search; the server forgets it. Rows already here stay readable. */
+  end(): void {
+    this.abort.abort();
+    this.abort = new AbortController();
+    clearInterval(this.pingTimer);
+    if (this.id !== '') {
+      this.api.detach(this.id, this.sid).catch(() => undefined);
+      this.id = '';
+    }
+  }
+
+  /** The row if it is here; else undefined, and it is on its way. */
+  row(index: number): Entry | undefined {
+    return this.pages.get(Math.floor(index / PAGE_ROWS))?.[index % PAGE_ROWS];
+  }
+
+  /** Fetches what is missing of these rows. */
+  want(first: number, last: number): void {
+    if (this.id === '' || !ENTRY_RENDERERS.has(this.renderer)) {
+      return;
+    }
+    for (const page of pagesOf(first, Math.min(last, this.count))) {
+      if (!this.wanted.has(page) && !this.complete(page)) {
+        void this.fetchPage(page);
+      }
+    }
+  }
+
+  get showsEntries(): boolean {
+    return this.renderer === '' || ENTRY_RENDERERS.has(this.renderer);
+  }
+
+  private complete(page: number): boolean {
+    const rows = this.pages.get(page);
+    return rows !== undefined && rows.length >= Math.min(PAGE_ROWS, this.count - page * PAGE_ROWS);
+  }
+
+  private async fetchPage(page: number): Promise<void> {
+    const { signal } = this.abort;
+    const first = page * PAGE_ROWS;
+    this.wanted.add(page);
+    try {
+      const answer = await this.api.page(this.id, this.sid, this.renderer, first, first + PAGE_ROWS, signal);
+      if (signal.aborted) {
+        return;
+      }
+      this.pages.delete(page);
+      this.pages.set(page, entriesOf(answer));
+      this.note(messagesOf(answer));
+      for (const oldest of this.pages.keys()) {
+        if (this.pages.size <= PAGES_KEPT) {
+          break;
+        }
+        this.pages.delete(oldest);
+      }
+      this.rowsVersion++;
+    } catch (error) {
+      if (!signal.aborted) {
+        this.error = textOf(error);
+      }
+    } finally {
+      if (!signal.aborted) {
+        this.wanted.delete(page);
+      }
+    }
+  }
+
+  private async follow(signal: AbortSignal): Promise<void> {
+    let wait = POLL_FIRST_MS;
+    let failures = 0;
+    while (!signal.aborted) {
+      let finished = false;
+      try {
+        finished = await this.poll(signal);
+        failures = 0;
+      } catch (error) {
+        failures++;
+        if (signal.aborted || !worthRetry(error) || failures > 10) {
+          throw error;
+        }
+      }
+      if (finished || signal.aborted) {
+        return;
+      }
+      await sleep(wait, signal);
+      wait = Math.min(POLL_MS, wait * 2);
+    }
+  }
+
+  private async poll(signal: AbortSignal): Promise<boolean> {
+    const answer = await this.api.overview(this.id, this.sid, { count: BUCKETS }, signal);
+    if (signal.aborted) {
+      return true;
+    }
+    this.count = answer.EntryCount;
+    this.buckets = answer.Stats;
+    this.note(answer.Messages);
+    this.progress = answer.Finished ? 1 : progressOf(answer.SearchPosition, this.from, this.to);
+    this.tookMs = this.phase === 'running' ? Date.now() - this.startedMs : this.tookMs;
+    const fatal = answer.Messages.find((m) => m.Severity === 'fatal');
+    if (fatal) {
+      throw new ApiError('refused', fatal.Value);
+    }
+    if (answer.Finished && this.phase === 'running') {
+      this.phase = 'done';
+    }
+    return answer.Finished;
+  }
+
+  /** Another look at a finished search's histogram, over a part of its range. */
+  async refine(from: number, to: number): Promise<OverviewBucket[]> {
+    const window = { count: BUCKETS, start: toRfc3339(from), end: toRfc3339(to) };
+    return (await this.api.overview(this.id, this.sid, window, this.abort.signal)).Stats;
+  }
+
+  private note(messages: Message[]): void {
+    const known = new Set(this.messages.map((m) => m.Value));
+    const fresh = messages.filter((m) => !known.has(m.Value));
+    if (fresh.length > 0) {
+      this.messages = [...this.messages, ...fresh];
+    }
+  }
+
+  private keepAlive(refreshSeconds: number): void {
+    const { id, sid } = this;
+    const every = Math.min(PING_MS_MAX, Math.max(1, refreshSeconds || 2) * 1000);
+    this.pingTimer = setInterval(() => {
+      this.api.ping(id, sid).catch(() => undefined);
+    }, every);
+  }
+
+  private reset(query: string, asked: { from: number; to: number }): void {
+    this.phase = 'launching';
+    this.query = query;
+    this.error = '';
+    this.queryError = null;
+    this.from = asked.from;
+    this.to = asked.to;
+    this.count = 0;
+    this.progress = 0;
+    this.buckets = [];
+    this.messages = [];
+    this.renderer = '';
+    this.startedMs = Date.now();
+    this.tookMs = 0;
+    this.pages.clear();
+    this.wanted.clear();
+    this.rowsVersion++;
+  }
+
+  private fail(message: string, wrong: QueryError | null = null): void {
+    this.phase = 'failed';
+    this.error = message;
+    this.queryError = wrong;
+    this.tookMs = Date.now() - this.startedMs;
+  }
+}
+
+export function queryErrorOf(parsed: ParseAnswer): QueryError | null {
+  if (parsed.GoodQuery) {
+    return null;
+  }
+  return {
+    message: parsed.ParseError || 'This query is not valid.',
+    offset: parsed.ErrorOffset ?? null,
+    stage: parsed.ErrorStage ?? null,
+  };
+}
+
+function timeOr(text: string | undefined, otherwise: number): number {
+  const ms = text === undefined ? NaN : new Date(text).getTime();
+  return Number.isFinite(ms) && ms > -1e13 ? ms : otherwise;
+}
+
+function worthRetry(error: unknown): boolean {
+  return error instanceof ApiError && (error.kind === 'network' || error.kind === 'unavailable');
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,126 @@
+/*
+ * Who is logged in, and the one client of the API. A module's life is the page's life.
+ *
+ *     LOADING ──token still good──> IN ──401, logout──> OUT ──login──> IN
+ *         └────────no token────────────────────────────^
+ */
+import { ApiClient, ApiError } from '../lib/api';
+import type { Settings, User } from '../lib/types';
+
+const TOKEN_KEY = 'aquifer.token';
+const KNOWN_KEY = 'aquifer.known'; /* somebody has logged in from this browser before */
+
+export const DEFAULT_USER = 'admin';
+const DEFAULT_PASSWORD = 'changeme';
+
+type Phase = 'loading' | 'out' | 'in';
+
+class Session {
+  phase: Phase = $state('loading');
+  user: User | null = $state(null);
+  settings: Settings | null = $state(null);
+  /** Why the login page is shown, when it is not the user's own doing. */
+  notice: string = $state('');
+  /** The password that was just typed is the one every new installation has. */
+  defaultPassword = $state(false);
+  newcomer = $state(localStorage.getItem(KNOWN_KEY) === null);
+
+  readonly api = new ApiClient({
+    fetch: (input, init) => fetch(input, init),
+    token: () => localStorage.getItem(TOKEN_KEY),
+    sessionEnded: () => this.expire(),
+  });
+
+  private readonly leaving: (() => void)[] = [];
+
+  constructor() {
+    // A logout in one tab is a logout in all of them; a login likewise.
+    addEventListener('storage', (event) => {
+      if (event.key === TOKEN_KEY) {
+        void this.resume();
+      }
+    });
+  }
+
+  /** What is to be dropped when nobody is logged in any more. */
+  onLeave(drop: () => void): void {
+    this.leaving.push(drop);
+  }
+
+  async resume(): Promise<void> {
+    if (localStorage.getItem(TOKEN_KEY) === null) {
+      this.leave('');
+      return;
+    }
+    try {
+      await this.enter();
+    } catch (error) {
+      if (error instanceof ApiError && error.kind === 'unauthorized') {
+        return; /* expire() has done the rest */
+      }
+      this.leave(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async login(user: string, password: string): Promise<void> {
+    const token = await this.api.login(user, password);
+    localStorage.setItem(TOKEN_KEY, token);
+    await this.enter();
+    localStorage.setItem(KNOWN_KEY, 'yes');
+    this.newcomer = false;
+    this.defaultPassword = user === DEFAULT_USER && password === DEFAULT_PASSWORD;
+  }
+
+  async logout(): Promise<void> {
+    this.drop(); /* while the token is still good for saying goodbye */
+    try {
+      await this.api.logout();
+    } finally {
+      localStorage.removeItem(TOKEN_KEY);
+      this.leave('');
+    }
+  }
+
+  async changePassword(old: string, fresh: string): Promise<void> {
+    await this.api.changePassword(this.user?.UID ?? 0, old, fresh);
+    this.defaultPassword = fresh === DEFAULT_PASSWORD;
+    // Other sessions may end with the old password; this one goes on with a new token.
+    if (this.user) {
+      localStorage.setItem(TOKEN_KEY, await this.api.login(this.user.User, fresh));
+    }
+  }
+
+  private async enter(): Promise<void> {
+    const [user, settings] = await Promise.all([this.api.whoami(), this.api.settings()]);
+    this.user = user;
+    this.settings = settings;
+    this.notice = '';
+    this.phase = 'in';
+  }
+
+  private expire(): void {
+    if (this.phase === 'out') {
+      return; /* several requests may find out at once */
+    }
+    localStorage.removeItem(TOKEN_KEY);
+    this.leave(
+      this.phase === 'in' ? 'Your session has ended. Log in again: what you typed is still here.' : '',
+    );
+  }
+
+  private leave(notice: string): void {
+    this.drop();
+    this.phase = 'out';
+    this.notice = notice;
+    this.user = null;
+    this.defaultPassword = false;
+  }
+
+  private drop(): void {
+    for (const drop of this.leaving) {
+      drop();
+    }
+  }
+}
+
+export const session = new Session();
