@@ -59,6 +59,7 @@ struct datalog_options {
     uint64_t segment_bytes_max; /* 0: default. A larger record gets a file of its own. */
     uint64_t pending_bytes_max; /* 0: default. Submitters wait while more is handed over. */
     uint64_t group_bytes_max;   /* 0: default */
+    uint64_t position_min;      /* a log that ends below it goes on there, as a new incarnation */
 };
 
 /* What recovery found and what reading has found since. */

@@ -1,0 +1,134 @@
+#include "datalog/record.h"
+
+#include <inttypes.h>
+
+#include "base/hash.h"
+#include "base/wire.h"
+
+static const char file_magic[8] = {'A', 'Q', 'F', 'D', 'L', 'O', 'G', '1'};
+
+void datalog_file_header_write(struct buf *buf, const struct datalog_file_header *header)
+{
+    size_t begin = buf->bytes;
+    buf_append(buf, span_of(file_magic, sizeof(file_magic)));
+    wire_put_u32(buf, 0);
+    wire_put_u32(buf, 1);
+    wire_put_u64(buf, header->first);
+    wire_put_u64(buf, header->origin_position);
+    wire_put_u64(buf, header->time);
+    buf_append(buf, span_of(header->origin.node.bytes, 16));
+    wire_put_u64(buf, header->origin.incarnation);
+    struct span summed = span_from(buf_span(buf), begin + 12);
+    wire_store_u32(buf->data + begin + 8, (uint32_t)hash64_seeded(summed, header->first));
+}
+
+int datalog_file_header_read(struct span bytes, uint64_t first,
+                             struct datalog_file_header *ret_header)
+{
+    bytes = span_first(bytes, DATALOG_FILE_HEADER_BYTES);
+    if (bytes.bytes < DATALOG_FILE_HEADER_BYTES ||
+        memcmp(bytes.data, file_magic, sizeof(file_magic)) != 0 ||
+        wire_load_u32(bytes.data + 8) != (uint32_t)hash64_seeded(span_from(bytes, 12), first)) {
+        return err_set(ERR_CORRUPT, "the file header is damaged");
+    }
+    uint32_t version = wire_load_u32(bytes.data + 12);
+    if (version != 1) {
+        return err_set(ERR_UNSUPPORTED, "datalog version %" PRIu32 " is not known", version);
+    }
+    ret_header->first = wire_load_u64(bytes.data + 16);
+    ret_header->origin_position = wire_load_u64(bytes.data + 24);
+    ret_header->time = wire_load_u64(bytes.data + 32);
+    memcpy(ret_header->origin.node.bytes, bytes.data + 40, 16);
+    ret_header->origin.incarnation = wire_load_u64(bytes.data + 56);
+    return 0;
+}
+
+size_t datalog_record_bytes(struct span well, struct span payload)
+{
+    return DATALOG_HEADER_BYTES + well.bytes + payload.bytes;
+}
+
+void datalog_record_write(struct buf *buf, const struct datalog_record *record, uint64_t group,
+                          uint64_t file)
+{
+    size_t bytes = datalog_record_bytes(record->well, record->payload);
+    CHECK(record->well.bytes <= DATALOG_WELL_BYTES_MAX && bytes <= DATALOG_RECORD_BYTES_MAX);
+    uint8_t *at = buf_reserve(buf, bytes);
+    wire_store_u32(at, (uint32_t)bytes);
+    wire_store_u64(at + 8, record->position);
+    wire_store_u64(at + 16, group);
+    wire_store_u64(at + 24, record->time);
+    wire_store_u64(at + 32, record->origin_position);
+    memcpy(at + 40, record->origin.node.bytes, 16);
+    wire_store_u64(at + 56, record->origin.incarnation);
+    at[64] = (uint8_t)record->type;
+    at[65] = 0;
+    wire_store_u16(at + 66, (uint16_t)record->well.bytes);
+    buf->bytes += DATALOG_HEADER_BYTES;
+    buf_append(buf, record->well);
+    buf_append(buf, record->payload);
+    wire_store_u32(at + 4, (uint32_t)hash64_seeded(span_of(at + 8, bytes - 8), file));
+}
+
+/* Whether the 68 bytes at `at` can be a record's header. */
+static bool plausible(const uint8_t *at)
+{
+    uint32_t bytes = wire_load_u32(at);
+    uint16_t well_bytes = wire_load_u16(at + 66);
+    uint64_t position = wire_load_u64(at + 8);
+    uint64_t group = wire_load_u64(at + 16);
+    return bytes >= DATALOG_HEADER_BYTES && bytes <= DATALOG_RECORD_BYTES_MAX &&
+           well_bytes <= DATALOG_WELL_BYTES_MAX && bytes - DATALOG_HEADER_BYTES >= well_bytes &&
+           at[64] >= DATALOG_UPDATE && at[64] <= DATALOG_DELETE && at[65] == 0 && group != 0 &&
+           group <= position;
+}
+
+int datalog_record_read(struct span bytes, uint64_t file, struct datalog_record *ret_record,
+                        uint64_t *ret_group, size_t *ret_bytes)
+{
+    if (bytes.bytes < DATALOG_HEADER_BYTES) {
+        *ret_bytes = DATALOG_HEADER_BYTES;
+        return DATALOG_RECORD_CUT;
+    }
+    const uint8_t *at = bytes.data;
+    if (!plausible(at)) {
+        return DATALOG_RECORD_BAD;
+    }
+    size_t length = wire_load_u32(at);
+    *ret_bytes = length;
+    if (length > bytes.bytes) {
+        return DATALOG_RECORD_CUT;
+    }
+    if (wire_load_u32(at + 4) != (uint32_t)hash64_seeded(span_of(at + 8, length - 8), file)) {
+        return DATALOG_RECORD_BAD;
+    }
+    size_t well_bytes = wire_load_u16(at + 66);
+    *ret_group = wire_load_u64(at + 16);
+    ret_record->position = wire_load_u64(at + 8);
+    ret_record->time = wire_load_u64(at + 24);
+    ret_record->origin_position = wire_load_u64(at + 32);
+    memcpy(ret_record->origin.node.bytes, at + 40, 16);
+    ret_record->origin.incarnation = wire_load_u64(at + 56);
+    ret_record->type = (enum datalog_type)at[64];
+    ret_record->well = span_of(at + DATALOG_HEADER_BYTES, well_bytes);
+    ret_record->payload =
+        span_of(at + DATALOG_HEADER_BYTES + well_bytes, length - DATALOG_HEADER_BYTES - well_bytes);
+    return 0;
+}
+
+bool datalog_record_find(struct span bytes, size_t from, uint64_t file, uint64_t low, uint64_t high,
+                         size_t *ret_offset)
+{
+    for (size_t at = from; at + DATALOG_HEADER_BYTES <= bytes.bytes; at++) {
+        uint64_t position = wire_load_u64(bytes.data + at + 8);
+        struct datalog_record record;
+        uint64_t group;
+        size_t length;
+        if (position >= low && position < high &&
+            datalog_record_read(span_from(bytes, at), file, &record, &group, &length) == 0) {
+            *ret_offset = at;
+            return true;
+        }
+    }
+    return false;
+}
