@@ -5,6 +5,7 @@ too. Ports, from the base on: load balancer, webservers, datastore, two per inde
 and the load balancer's own status port.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,16 +108,18 @@ class Layout:
                           "# the number of processes change; then your text moves to aquifer.conf.old.",
                           *lines, ""])
 
-    def _common(self):
+    def _common(self, process):
         return ["[Global]",
+                f"Data-Directory={quoted(process.dir)}",
                 f"Ingest-Auth={quoted(self.secrets['ingest'])}",
-                f"Control-Auth={quoted(self.secrets['control'])}"]
+                f"Control-Auth={quoted(self.secrets['control'])}",
+                "Log-Level=INFO"]
 
     def _self_log(self):
         return [f"Self-Log-Target={HOST}:{p.ingest_port}" for p in self.indexers]
 
     def _datastore(self, process):
-        return [*self._common(),
+        return [*self._common(process),
                 f"Datastore-Listen-Address={HOST}",
                 f"Datastore-Port={process.port}",
                 "Datastore-Insecure-Disable-TLS=true",
@@ -126,7 +129,7 @@ class Layout:
                 *self._self_log()]
 
     def _webserver(self, process):
-        return [*self._common(),
+        return [*self._common(process),
                 f"Webserver-UUID={self.secrets['ids'][process.name]}",
                 f"Web-Listen-Address={HOST}",
                 f"Web-Port={process.port}",
@@ -145,7 +148,7 @@ class Layout:
 
     def _indexer(self, process):
         pipe = process.dir / "ingest.sock"
-        return [*self._common(),
+        return [*self._common(process),
                 f"Indexer-UUID={self.secrets['ids'][process.name]}",
                 f"Ingest-Listen-Address={HOST}",
                 f"Ingest-Port={process.ingest_port}",
@@ -164,7 +167,19 @@ class Layout:
                 "Tags=gravwell"]
 
     def _loadbalancer(self, process):
+        run = process.dir / "run"  # holds sockets; elsewhere when their paths would be too long
+        if len(str(run)) > SOCKET_PATH_MAX - 30:
+            run = f"/tmp/aquifer-{hashlib.sha256(str(run).encode()).hexdigest()[:16]}"
         return ["[Global]",
+                f"Data-Directory={quoted(process.dir)}",
+                f"Run-Directory={quoted(run)}",
+                f"Admin-Listen-Address={HOST}",
+                f"Admin-Port={process.port}",
+                "Log-Level=INFO",
+                "Update-Interval=5",
+                "Drain-Timeout=5",
+                f"Ingest-Auth={quoted(self.secrets['ingest'])}",
+                *self._self_log(),
                 f"Control-Secret={quoted(self.secrets['control'])}",
                 f"Bind-Addr={HOST}",
                 f"Web-Port={self.balancer_port}",
@@ -172,5 +187,4 @@ class Layout:
                 "Insecure-Disable-Client-HTTPS=true",
                 "Disable-HTTP-Redirector=true",
                 *[f"Datastore={HOST}:{p.port}" for p in self.datastores],
-                "Datastore-Insecure-Disable-TLS=true",
-                f"Log-Dir={quoted(process.dir / 'logs')}"]
+                "Datastore-Insecure-Disable-TLS=true"]

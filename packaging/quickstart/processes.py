@@ -152,12 +152,15 @@ def check_ports(layout, processes):
 
 
 def start(process):
-    """Starts it in a session of its own, so that a Ctrl-C in the terminal does not reach it."""
+    """Starts it in a session of its own, so that a Ctrl-C in the terminal does not reach it, and
+    without the variables that would overrule its configuration."""
     process.dir.mkdir(parents=True, exist_ok=True)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GRAVWELL_")}
     with open(process.log, "ab") as log:
         try:
             return subprocess.Popen(process.command, stdin=subprocess.DEVNULL, stdout=log,
-                                    stderr=log, cwd=process.dir, start_new_session=True)
+                                    stderr=log, cwd=process.dir, env=environment,
+                                    start_new_session=True)
         except OSError as error:
             raise Failure(f"{process.command[0]} cannot be started: {error.strerror}") from None
 

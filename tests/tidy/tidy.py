@@ -95,7 +95,8 @@ def too_long(tree):
 def lacks_a_test(tree):
     for path, lines in tree.sources(r"src/lib/.*(?<!_test)\.c"):
         # A file without a header of its own belongs to the module whose header it includes first.
-        stems = {Path(path).stem} | {Path(header).stem for _, _, header in list(includes(lines))[:1]}
+        first = [header for _, _, header in includes(lines)][:1]
+        stems = {Path(path).stem} | {Path(header).stem for header in first}
         if not any(f"{Path(path).parent}/{stem}_test.c" in tree.files for stem in stems):
             yield path, 1, f"has no {Path(path).stem}_test.c beside it"
 

@@ -1,0 +1,173 @@
+"""Starting, stopping, starting again."""
+
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from client import Session, wait_until
+from cluster import BUILD, ROOT, Cluster, free_port_base
+from layout import Layout
+
+
+def test_sigterm_drains_and_exits_0_and_a_second_start_keeps_all():
+    """Users, dashboards, history and entries are there after a clean stop and start."""
+    with Cluster(webservers=2, indexers=2) as c:
+        ids = c.ingest("life", lines=500)
+        session = c.webserver(0).login()
+        id = session.post("/api/dashboards", {"Name": "stays", "Data": {"v": 1}}).ok().json()
+        session.search("tag=life limit 1")
+        wait_until(lambda: session.history(), 5, "history")
+        assert set(c.stop().values()) == {0}
+        c.start()
+        c.expect_found("life", ids)
+        for i in range(2):
+            again = c.webserver(i).login()
+            assert again.get(f"/api/dashboards/{id}").ok().json()["Data"] == {"v": 1}
+            assert any(h["UserQuery"] == "tag=life limit 1" for h in again.history())
+
+
+def test_a_session_outlives_the_restart_of_its_webserver():
+    """The signing key is an object: a token from before is valid after."""
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        session = c.webserver(0).login()
+        c.webserver(0).stop()
+        c.webserver(0).start()
+        session.get("/api/info/whoami").ok()
+
+
+def test_daemons_may_start_in_any_order():
+    """Webserver and load balancer first, datastore last: everything becomes ready by itself."""
+    with Cluster(webservers=1, indexers=1, start=False) as c:
+        for node in reversed(c.nodes.values()):
+            node.start(ready=False)
+        for node in c.nodes.values():
+            node.wait_ready()
+        wait_until(lambda: Session(c.balancer_url).try_login().status == 200, 20,
+                   "a login through the load balancer")
+
+
+QUICKSTART = ROOT / "packaging/quickstart/main.py"
+
+
+class Quickstart:
+    """quickstart after its build step, on a directory of the test's."""
+
+    def __init__(self, dir, base):
+        self.dir, self.base = dir, base
+
+    def __call__(self, *options):
+        # Pipes are not handed to what it starts: its end is seen although the cluster goes on.
+        with open(self.dir.parent / f"{self.dir.name}.out", "w+") as out:
+            status = subprocess.run(
+                ["python3", QUICKSTART, "--build", BUILD, "--dir", self.dir, "--port-base",
+                 str(self.base), "--webservers", "1", "--indexers", "1", *options],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=180,
+                check=False).returncode
+            out.seek(0)
+            return status, out.read()
+
+    def cluster(self):
+        return json.loads((self.dir / "cluster.json").read_text())
+
+
+@pytest.fixture
+def quickstarts(tmp_path):
+    """Two of them, side by side."""
+    count = Layout.port_count(1, 1)
+    base = free_port_base(2 * count)
+    both = [Quickstart(tmp_path / name, base + i * count) for i, name in enumerate("ab")]
+    yield both
+    for quickstart in both:
+        quickstart("--stop")
+
+
+def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts):
+    """cluster.json as documented; two clusters side by side; --stop of one leaves the other."""
+    one, two = quickstarts
+    for quickstart in quickstarts:
+        status, said = quickstart("--detach", "--no-sample")
+        assert status == 0, said
+        assert "admin / changeme" in said
+    cluster = one.cluster()
+    assert set(cluster) == {"loadbalancer", "webservers", "datastores", "indexers",
+                            "ingest_secret", "control_secret", "pids"}
+    assert cluster["loadbalancer"] == f"http://127.0.0.1:{one.base}"
+    assert set(cluster["indexers"][0]) == {"ingest", "http", "id"}
+    Session(cluster["loadbalancer"]).login()
+    for name, pid in cluster["pids"].items():
+        first = (one.dir / name / "aquifer.conf").read_text().splitlines()[0]
+        command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+        assert first == "# " + " ".join(command)
+    status, said = one("--stop")
+    assert status == 0, said
+    assert not any(Path(f"/proc/{pid}/cmdline").exists()
+                   and Path(f"/proc/{pid}/cmdline").read_text() for pid in cluster["pids"].values())
+    Session(two.cluster()["loadbalancer"]).login()
+
+
+def test_a_second_quickstart_keeps_data_secrets_and_changes_made_by_hand(quickstarts):
+    """The same secrets and ids, the same dashboards; a line added to a configuration stays."""
+    one, _ = quickstarts
+    assert one("--detach", "--no-sample")[0] == 0
+    before = one.cluster()
+    session = Session(before["webservers"][0]).login()
+    id = session.post("/api/dashboards", {"Name": "kept", "Data": {}}).ok().json()
+    one("--stop")
+    config = one.dir / "webserver-0/aquifer.conf"
+    config.write_text(config.read_text() + "# by hand\n")
+    assert one("--detach", "--no-sample")[0] == 0
+    after = one.cluster()
+    assert {**after, "pids": 0} == {**before, "pids": 0}
+    assert "# by hand" in config.read_text()
+    session = Session(after["webservers"][0]).login()
+    assert session.get(f"/api/dashboards/{id}").ok().json()["Name"] == "kept"
+
+
+def test_quickstart_reports_a_process_that_cannot_start(quickstarts):
+    """Its last log lines are shown, what was started is stopped again, the status is not 0."""
+    one, _ = quickstarts
+    assert one("--detach", "--no-sample")[0] == 0
+    one("--stop")
+    config = one.dir / "indexer-0/aquifer.conf"
+    config.write_text(config.read_text().replace("[Global]\n", "[Global]\nIngest-Prot=1\n"))
+    status, said = one("--detach", "--no-sample")
+    assert status != 0
+    assert "indexer-0" in said and "Ingest-Prot" in said
+    with pytest.raises(OSError):
+        urllib.request.urlopen(one.cluster()["webservers"][0] + "/readyz", timeout=2)
+
+
+def test_quickstart_starts_again_only_what_is_missing(quickstarts):
+    """After kill -9 of one process a second --detach starts it and leaves the others running."""
+    one, _ = quickstarts
+    assert one("--detach", "--no-sample")[0] == 0
+    before = one.cluster()["pids"]
+    subprocess.run(["kill", "-9", str(before["indexer-0"])], check=True)
+    status, said = one("--detach", "--no-sample")
+    assert status == 0, said
+    after = one.cluster()["pids"]
+    assert {name for name in after if after[name] != before[name]} == {"indexer-0"}
+
+
+def test_quickstart_ingests_the_machines_logs_once(quickstarts):
+    """What is said to be in a tag is found there; a second start does not double it."""
+    one, _ = quickstarts
+    status, said = one("--detach")
+    assert status == 0, said
+    tags = json.loads((one.dir / "quickstart.json").read_text())["sample"]
+    if not tags:
+        pytest.skip("this machine has no readable logs")
+    tag = max(tags, key=tags.get)
+
+    def count():
+        session = Session(one.cluster()["webservers"][0]).login()
+        from datetime import datetime, timedelta, timezone
+        start = datetime.now(timezone.utc) - timedelta(days=3650)
+        return len(session.search(f"tag={tag} limit 1000", start=start)[0])
+    first = count()
+    assert 0 < first <= 1000
+    one("--stop")
+    assert one("--detach")[0] == 0
+    assert count() == first
