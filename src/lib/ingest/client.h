@@ -59,7 +59,8 @@ void ingest_client_free(struct ingest_client **client);
 MUST_CHECK int ingest_client_connect(struct ingest_client *client);
 
 /* A handle for a tag name, good for all targets and reconnects; asked of the live connections at
- * once and in bulk on later ones. ERR_INVALID: no tag name; ERR_DENIED: an indexer refused it. */
+ * once and in bulk on later ones (it connects nothing by itself). ERR_INVALID: no tag name;
+ * ERR_DENIED: an indexer refused it. */
 MUST_CHECK int ingest_client_tag(struct ingest_client *client, const char *name, uint16_t *ret_tag);
 
 /* Copies. `source` NULL is the connection's own address; `evs` a whole block or empty. Returns

@@ -50,7 +50,8 @@ enum ingest_event_kind {
     INGEST_EVENT_STATE,         /* `state`: the ingester's JSON as it came, unchecked; confirmed */
 };
 
-/* Everything in it borrows from the session and holds until the next call of _next or _feed. */
+/* Everything in it borrows from the session: entries hold until the next _feed, the rest until the
+ * next call of _next or _feed. */
 struct ingest_event {
     enum ingest_event_kind kind;
     union {
