@@ -1,9 +1,10 @@
 /* A daemon's UUID, minted once and written back into its file. */
+#include "conf/conf.h"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "conf/conf.h"
 #include "conf/gcfg.h"
 #include "conf/settings.h"
 

@@ -1,10 +1,11 @@
 /* Loading: files into a conf, then the environment; every problem is noted, not only the first. */
+#include "conf/conf.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "conf/conf.h"
 #include "conf/gcfg.h"
 #include "conf/settings.h"
 #include "conf/value.h"

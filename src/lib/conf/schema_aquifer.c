@@ -5,9 +5,10 @@
  * whose readers include LATER is known and checked, but nothing acts on it yet; take LATER away
  * when something does (schema_test.c reminds both ways).
  */
+#include "conf/schema.h"
+
 #include "base/check.h"
 #include "conf/conf.h"
-#include "conf/schema.h"
 
 #define W CONF_WEBSERVER
 #define I CONF_INDEXER

@@ -1,7 +1,8 @@
 /* loadbalancer.conf: the reference system's keys, and our own. Rows as in schema_aquifer.c. */
+#include "conf/schema.h"
+
 #include "base/check.h"
 #include "conf/conf.h"
-#include "conf/schema.h"
 
 #define L CONF_LOADBALANCER
 
