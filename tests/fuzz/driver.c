@@ -40,8 +40,8 @@ static void run_mutations(uint8_t *data, size_t bytes)
     for (int i = 0; i < MUTATIONS && bytes > 0; i++) {
         size_t at = (size_t)rand_r(&seed) % bytes;
         uint8_t before = data[at];
-        data[at] = rand_r(&seed) % 2 == 0 ? (uint8_t)rand_r(&seed)
-                                          : (uint8_t)(before ^ (1u << (rand_r(&seed) % 8)));
+        data[at] =
+            (uint8_t)(rand_r(&seed) % 2 == 0 ? rand_r(&seed) : before ^ (1 << (rand_r(&seed) % 8)));
         run(data, bytes);
         if (i % 8 != 0) { /* now and then a change stays, so that they add up */
             data[at] = before;
