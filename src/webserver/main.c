@@ -1,0 +1,265 @@
+/*
+ * aquifer-webserver: UI and API from a local replica of the control plane, and the coordination
+ * of searches. README.md says what it owns, promises and how it fails.
+ */
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "base/vec.h"
+#include "conf/conf.h"
+#include "ingest/selflog.h"
+#include "net/http_server.h"
+#include "service/service.h"
+#include "store/store.h"
+#include "sync/sync.h"
+#include "webserver/account.h"
+#include "webserver/auth.h"
+#include "webserver/group.h"
+#include "webserver/history.h"
+#include "webserver/preference.h"
+#include "webserver/resource.h"
+#include "webserver/search.h"
+#include "webserver/static.h"
+#include "webserver/system.h"
+#include "webserver/thing.h"
+#include "webserver/webserver.h"
+
+#define WORKER_THREADS 64 /* handlers block: uploads, downloads, waits for the datastore */
+#define PREPARE_INTERVAL_MS 100
+
+static int check(const struct conf *conf)
+{
+    bool distributed = conf_list_count(conf, CONF_GLOBAL, "Datastore") > 0;
+    if (distributed && !conf_is_set(conf, CONF_GLOBAL, "External-Addr")) {
+        return err_set(ERR_INVALID,
+                       "%s: External-Addr is needed with a Datastore: it is how the other "
+                       "webservers and the load balancer reach this one",
+                       conf_where(conf, CONF_GLOBAL, "Datastore"));
+    }
+    return 0;
+}
+
+/* ── The control plane ───────────────────────────────────────────────────────────────────── */
+
+static int open_store(struct webserver *webserver)
+{
+    return store_open(
+        &(struct store_options){
+            .io = webserver->io,
+            .users_path = conf_text(webserver->conf, CONF_GLOBAL, "User-DB-Path"),
+            .web_path = conf_text(webserver->conf, CONF_GLOBAL, "Web-Store-Path"),
+            .blob_dir = conf_text(webserver->conf, CONF_GLOBAL, "Webserver-Resource-Store"),
+            .authority = !webserver->distributed,
+        },
+        &webserver->store);
+}
+
+static void on_change(void *context, const struct object *object)
+{
+    struct webserver *webserver = context;
+    if (object->kind == OBJECT_SIGNING_KEY) {
+        auth_keys_changed(webserver->auth);
+    }
+}
+
+static void on_event(void *context, enum sync_level level, const char *event, const char *text)
+{
+    (void)context;
+    if (level == SYNC_INFO) {
+        log_info(event, text, NULL);
+    } else if (level == SYNC_WARN) {
+        log_warn(event, text, NULL);
+    } else {
+        log_error(event, text, NULL);
+    }
+}
+
+static int start_sync(struct webserver *webserver)
+{
+    VEC(const char *) datastores = {0};
+    for (size_t i = 0; i < conf_list_count(webserver->conf, CONF_GLOBAL, "Datastore"); i++) {
+        vec_push(&datastores, conf_list(webserver->conf, CONF_GLOBAL, "Datastore", i));
+    }
+    struct sync_options options = {
+        .io = webserver->io,
+        .store = webserver->store,
+        .datastores = datastores.items,
+        .datastore_count = datastores.count,
+        .tls = !conf_bool(webserver->conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS"),
+        .tls_verify =
+            !conf_bool(webserver->conf, CONF_GLOBAL, "Datastore-Insecure-Skip-TLS-Verify"),
+        .control_secret = webserver->control_secret,
+        .webserver = webserver->uuid,
+        .external_addr = webserver->external_addr,
+        .interval_ms = conf_int(webserver->conf, CONF_GLOBAL, "Datastore-Update-Interval") * 1000,
+        .on_change = on_change,
+        .on_event = on_event,
+        .context = webserver,
+    };
+    int rc = sync_start(&options, &webserver->sync);
+    vec_deinit(&datastores);
+    return rc;
+}
+
+/* Waits beside the server until there are accounts to log in with. */
+struct preparer {
+    struct webserver *webserver;
+    atomic_bool stop;
+    pthread_t thread;
+};
+
+static void *prepare(void *context)
+{
+    struct preparer *preparer = context;
+    const char *missing = "";
+    while (missing != NULL && !atomic_load(&preparer->stop)) {
+        missing = auth_prepare(preparer->webserver->auth);
+        service_require(preparer->webserver->service, "accounts", missing);
+        if (missing != NULL) {
+            (void)nanosleep(&(struct timespec){0, PREPARE_INTERVAL_MS * TIME_MS_NS}, NULL);
+        }
+    }
+    return NULL;
+}
+
+/* ── The web ─────────────────────────────────────────────────────────────────────────────── */
+
+static void after(struct http_request *request, void *context)
+{
+    (void)context;
+    int status = http_request_status(request);
+    if (status >= 500) {
+        log_warn("request-failed", "a request was answered with a fault", "method",
+                 http_request_method(request), "path", http_request_path(request), "status",
+                 LOG_INT(status), "host", http_request_peer(request), NULL);
+    }
+}
+
+static int start_http(struct webserver *webserver, const struct http_routes *things,
+                      size_t thing_count)
+{
+    VEC(struct http_routes) tables = {0};
+    vec_push(&tables,
+             (struct http_routes){service_routes, service_route_count, webserver->service});
+    vec_push(&tables, (struct http_routes){auth_routes, auth_route_count, webserver});
+    vec_push(&tables, (struct http_routes){account_routes, account_route_count, webserver});
+    vec_push(&tables, (struct http_routes){group_routes, group_route_count, webserver});
+    vec_push(&tables, (struct http_routes){preference_routes, preference_route_count, webserver});
+    vec_push(&tables, (struct http_routes){resource_routes, resource_route_count, webserver});
+    vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
+    vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
+    vec_push(&tables, (struct http_routes){system_routes, system_route_count, webserver});
+    vec_push(&tables, (struct http_routes){static_routes, static_route_count, webserver});
+    for (size_t i = 0; i < thing_count; i++) {
+        vec_push(&tables, things[i]);
+    }
+    const struct conf *conf = webserver->conf;
+    bool tls = !conf_bool(conf, CONF_GLOBAL, "Insecure-Disable-HTTPS");
+    struct http_server_options options = {
+        .io = webserver->io,
+        .address = conf_text(conf, CONF_GLOBAL, "Web-Listen-Address"),
+        .port = conf_port(conf, CONF_GLOBAL, "Web-Port"),
+        .tls_cert_path = tls ? conf_text(conf, CONF_GLOBAL, "Certificate-File") : NULL,
+        .tls_key_path = tls ? conf_text(conf, CONF_GLOBAL, "Key-File") : NULL,
+        .control_secret = webserver->control_secret,
+        .worker_threads = WORKER_THREADS,
+        .before = auth_before,
+        .after = after,
+        .hook_context = webserver,
+        .headers = static_security_headers,
+        .header_count = static_security_header_count,
+    };
+    int rc = http_server_start(&options, tables.items, tables.count, &webserver->http);
+    vec_deinit(&tables);
+    if (rc == 0) {
+        log_info("listening", "the webserver takes requests", "port",
+                 LOG_INT(http_server_port(webserver->http)), "externaladdr",
+                 webserver->external_addr, NULL);
+    }
+    return rc;
+}
+
+static int failed(struct service *service, const char *what, int rc)
+{
+    log_fault("start-failed", what, rc, NULL);
+    service_close(&service);
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service_program program = {
+        .name = "aquifer-webserver",
+        .summary = "serves the web interface and the API, and coordinates searches",
+        .check = check,
+    };
+    struct service_program with_schema = program;
+    with_schema.schema = conf_schema_aquifer();
+    struct webserver webserver = {0};
+    struct selflog *selflog = NULL;
+    int status;
+    if (service_open(&with_schema, argc, argv, &webserver.service, &status) != 0) {
+        return status;
+    }
+    CHECK(sodium_init() >= 0);
+    webserver.io = service_io(webserver.service);
+    webserver.conf = service_conf(webserver.service);
+    webserver.external_addr = conf_text(webserver.conf, CONF_GLOBAL, "External-Addr");
+    webserver.control_secret = conf_text(webserver.conf, CONF_GLOBAL, "Control-Auth");
+    webserver.distributed = conf_list_count(webserver.conf, CONF_GLOBAL, "Datastore") > 0;
+
+    int rc = conf_uuid(webserver.io, webserver.conf, "Webserver-UUID", &webserver.uuid);
+    if (rc < 0) {
+        return failed(webserver.service, "Webserver-UUID", rc);
+    }
+    rc = selflog_start(webserver.conf, webserver.io, program.name, &selflog);
+    if (rc < 0) {
+        return failed(webserver.service, "self-log", rc);
+    }
+    rc = open_store(&webserver);
+    if (rc < 0) {
+        return failed(webserver.service, "store", rc);
+    }
+    rc = auth_new(&webserver, &webserver.auth);
+    if (rc < 0) {
+        return failed(webserver.service, "logins", rc);
+    }
+    rc = start_sync(&webserver);
+    if (rc < 0) {
+        return failed(webserver.service, "datastore", rc);
+    }
+    rc = search_new(&webserver, &webserver.search);
+    if (rc < 0) {
+        return failed(webserver.service, "searches", rc);
+    }
+    size_t thing_count;
+    struct http_routes *things = thing_tables(&webserver, &thing_count);
+    service_require(webserver.service, "accounts", "not looked at yet");
+    rc = start_http(&webserver, things, thing_count);
+    if (rc < 0) {
+        return failed(webserver.service, "web", rc);
+    }
+    struct preparer preparer = {.webserver = &webserver};
+    CHECK(pthread_create(&preparer.thread, NULL, prepare, &preparer) == 0);
+    service_watch_http(webserver.service, "web", webserver.http);
+
+    status = service_run(webserver.service);
+
+    atomic_store(&preparer.stop, true);
+    pthread_join(preparer.thread, NULL);
+    service_unwatch_http(webserver.service, webserver.http);
+    http_server_stop(&webserver.http);
+    thing_free_tables(things, thing_count);
+    search_free(&webserver.search);
+    sync_stop(&webserver.sync);
+    auth_free(&webserver.auth);
+    store_close(&webserver.store);
+    selflog_stop(&selflog);
+    service_close(&webserver.service);
+    return status;
+}
