@@ -423,8 +423,7 @@ const char *conf_subsection(const struct conf *conf, const char *name, size_t in
             return conf->blocks.items[i]->name;
         }
     }
-    CHECK(!"an index below conf_subsection_count()");
-    return NULL;
+    check_failed("an index below conf_subsection_count()", __FILE__, __LINE__, __func__);
 }
 
 const char *conf_where(const struct conf *conf, const char *section, const char *subsection,
