@@ -113,10 +113,10 @@ void control_client_sign(struct control_client *client, const char *method, cons
 void control_client_trailer(const struct control_seal *seal, const char *body_hash,
                             char ret_trailer[CONTROL_HASH_TEXT_BYTES]);
 
-/* ERR_AUTH unless the header proves that the server knows the secret and, when it covers the body,
- * that this is the body. `body` is ignored when the header says "-". */
-MUST_CHECK int control_client_check(const struct control_seal *seal, int status, struct span body,
-                                    const char *header);
+/* ERR_AUTH unless the header (NULL: none) proves that the server knows the secret. Gives the hash
+ * that the answer's body must have, "-" when the body is not covered. */
+MUST_CHECK int control_client_check(const struct control_seal *seal, int status, const char *header,
+                                    char ret_body_hash[CONTROL_HASH_TEXT_BYTES]);
 
 /* ── Both ────────────────────────────────────────────────────────────────────────────────── */
 
