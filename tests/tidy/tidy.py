@@ -138,6 +138,14 @@ def does_not_introduce_itself(tree):
             yield path, 1, "does not begin with a comment"
 
 
+def dead_link(tree):
+    for path, lines in tree.sources(r".*\.md"):
+        for number, line in enumerate(lines, 1):
+            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", line):
+                if not (tree.root / Path(path).parent / target).exists():
+                    yield path, number, f"links to {target}, which is not there"
+
+
 RULES = [
     (includes_upwards,
      "a library uses only what stands above it: the build file is the architecture"),
@@ -157,6 +165,8 @@ RULES = [
      "`struct thing`, no typedef: a reader sees what is passed by value"),
     (does_not_introduce_itself,
      "a header says first what the thing is, a test says first what is claimed"),
+    (dead_link,
+     "a newcomer follows it"),
 ]
 
 

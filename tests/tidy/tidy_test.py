@@ -18,7 +18,8 @@ CLEAN = {
     "src/lib/well/well.h": '/* A well. */\n#include "base/span.h"\n',
     "src/indexer/main.c": '#include "indexer/api.h"\n#include "well/well.h"\n',
     "src/cli/main.c": "int main(void);\n",
-    "README.md": "See /etc/aquifer and ./run/root/ and https://example.net/work/x.\n",
+    "README.md": "See /etc/aquifer and ./run/root/ and https://example.net/work/x.\n"
+                 "[the build](CMakeLists.txt) [elsewhere](https://example.net)\n",
 }
 
 # The rule, the file that breaks it, its text.
@@ -34,6 +35,7 @@ BROKEN = [
     ("too_wide", "src/cli/main.c", "/* " + "x" * tidy.COLUMNS_MAX + " */\n"),
     ("hides_a_struct", "src/cli/main.c", "typedef struct thing thing_t;\n"),
     ("does_not_introduce_itself", "src/lib/io/io.h", "#define IO 1\n"),
+    ("dead_link", "README.md", "[gone](docs/gone.md)\n"),
 ]
 
 
