@@ -3,16 +3,13 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/conf.h"
-#include "service/log.h"
 #include "store/store.h"
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/contents.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
-
-#define RESOURCE_CHUNK_BYTES ((size_t)64 * 1024)
-#define RESOURCE_FETCH_MS 60000 /* contents that only the datastore has yet */
 
 /* ── JSON form ───────────────────────────────────────────────────────────────────────────── */
 
@@ -301,73 +298,15 @@ static void lookup_resource(struct http_request *request, void *context)
 
 /* ── Contents ────────────────────────────────────────────────────────────────────────────── */
 
-/* The bytes of a request: the part `file` of a form, or the plain body. */
-struct source {
-    struct http_request *request;
-    struct http_multipart *form; /* NULL: the plain body */
-};
-
-static int open_source(struct http_request *request, struct source *source)
-{
-    const char *type = http_request_header(request, "Content-Type");
-    *source = (struct source){.request = request};
-    if (type == NULL || !span_starts_with(span_of_str(type), SPAN_LIT("multipart/"))) {
-        return 0;
-    }
-    struct http_part part;
-    int rc = http_multipart_open(request, &source->form);
-    while (rc == 0) {
-        rc = http_multipart_next(source->form, &part);
-        if (rc == 0 && strcmp(part.name, "file") == 0) {
-            return 0;
-        }
-    }
-    return rc == HTTP_MULTIPART_END ? err_set(ERR_INVALID, "the form has no part named file") : rc;
-}
-
-static int pull(const struct source *source, void *data, size_t bytes, size_t *ret_got)
-{
-    return source->form != NULL ? http_multipart_read(source->form, data, bytes, ret_got)
-                                : http_request_read(source->request, data, bytes, ret_got);
-}
-
-static int store_contents(struct webserver *webserver, const struct source *source,
-                          struct object_blob *ret_blob)
-{
-    struct store_blob_writer *writer;
-    uint64_t bytes_max = (uint64_t)conf_int(webserver->conf, CONF_GLOBAL, "Resource-Max-Size");
-    int rc = store_blob_begin(webserver->store, bytes_max, &writer);
-    if (rc < 0) {
-        return rc;
-    }
-    uint8_t *chunk = mem_alloc(RESOURCE_CHUNK_BYTES);
-    size_t got = 1;
-    while (rc == 0 && got > 0) {
-        rc = pull(source, chunk, RESOURCE_CHUNK_BYTES, &got);
-        if (rc == 0 && got > 0) {
-            rc = store_blob_write(writer, span_of(chunk, got));
-        }
-    }
-    mem_free(chunk);
-    if (rc < 0) {
-        store_blob_abort(&writer);
-        return rc;
-    }
-    return store_blob_commit(&writer, NULL, ret_blob);
-}
-
 static void put_contents(struct http_request *request, void *context)
 {
     struct webserver *webserver = context;
     struct object *resource;
-    struct source source;
     if (!resource_of_path(request, context, OBJECT_UPDATE, &resource)) {
         return;
     }
-    int rc = open_source(request, &source);
-    if (rc == 0) {
-        rc = store_contents(webserver, &source, &resource->blob);
-    }
+    uint64_t bytes_max = (uint64_t)conf_int(webserver->conf, CONF_GLOBAL, "Resource-Max-Size");
+    int rc = contents_receive(request, webserver, bytes_max, NULL, &resource->blob);
     if (rc < 0) {
         http_reply_fault(request, rc);
     } else {
@@ -378,60 +317,39 @@ static void put_contents(struct http_request *request, void *context)
     object_free(&resource);
 }
 
-static void send_contents(struct http_request *request, struct io_file *file, uint64_t bytes)
+static void get_contents(struct http_request *request, void *context)
 {
-    struct http_stream *stream;
-    if (http_reply_stream(request, 200, "application/octet-stream", &stream) != 0) {
-        return;
+    struct object *resource;
+    if (resource_of_path(request, context, OBJECT_READ, &resource)) {
+        contents_send(request, context, resource, "application/octet-stream");
+        object_free(&resource);
     }
-    uint8_t *chunk = mem_alloc(RESOURCE_CHUNK_BYTES);
-    uint64_t offset = 0;
-    int rc = 0;
-    while (offset < bytes && rc == 0) {
-        size_t got = 0;
-        rc = io_read_at(file, offset, chunk, RESOURCE_CHUNK_BYTES, &got);
-        if (rc == 0 && got == 0) {
-            rc = err_set(ERR_CORRUPT, "contents end at %llu of %llu bytes",
-                         (unsigned long long)offset, (unsigned long long)bytes);
-        }
-        if (rc == 0) {
-            rc = http_stream_write(stream, span_of(chunk, got));
-            offset += got;
-        }
-    }
-    mem_free(chunk);
-    if (rc < 0) {
-        log_fault("resource-cut", "a download ended early", rc, NULL);
-        http_stream_abort(&stream);
-        return;
-    }
-    http_stream_end(&stream);
 }
 
-static void get_contents(struct http_request *request, void *context)
+/* The type and the first bytes, 512 unless asked otherwise. */
+static void get_content_type(struct http_request *request, void *context)
 {
     struct webserver *webserver = context;
     struct object *resource;
-    struct io_file *file = NULL;
-    uint64_t bytes = 0;
+    int64_t bytes = 512;
     if (!resource_of_path(request, context, OBJECT_READ, &resource)) {
         return;
     }
-    int rc = 0;
-    if (resource->blob.present) {
-        rc = sync_blob_fetch(webserver->sync, &resource->blob, RESOURCE_FETCH_MS);
-        if (rc == 0) {
-            rc = store_blob_open(webserver->store, resource->blob.sha256, &file, &bytes);
-        }
-    }
+    (void)span_to_i64(span_of_str(http_request_query(request, "bytes")), &bytes);
+    bytes = bytes < 128 ? 128 : bytes > 65536 ? 65536 : bytes;
+    struct buf head = {0};
+    struct buf base64 = {0};
+    int rc = contents_head(webserver, &resource->blob, (size_t)bytes, &head);
     if (rc < 0) {
         http_reply_fault(request, rc);
-    } else if (bytes == 0) {
-        http_reply(request, 200, "application/octet-stream", SPAN_NONE);
     } else {
-        send_contents(request, file, bytes);
+        text_base64(&base64, buf_span(&head));
+        http_reply_json(request, 200,
+                        json_pack("{s:s, s:s}", "ContentType", contents_sniff(buf_span(&head)),
+                                  "Body", buf_str(&base64)));
     }
-    io_close(&file);
+    buf_deinit(&head);
+    buf_deinit(&base64);
     object_free(&resource);
 }
 
@@ -443,6 +361,7 @@ const struct http_route resource_routes[] = {
     {"DELETE", "/api/resources/{guid}", delete_resource, 0, 0},
     {"PUT", "/api/resources/{guid}/raw", put_contents, HTTP_BODY_STREAM, 0},
     {"GET", "/api/resources/{guid}/raw", get_contents, 0, 0},
+    {"GET", "/api/resources/{guid}/contenttype", get_content_type, 0, 0},
     {"POST", "/api/resources/{guid}/clone", clone_resource, 0, 0},
     {"GET", "/api/resources/lookup/{name}", lookup_resource, 0, 0},
 };
