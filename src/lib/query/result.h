@@ -40,11 +40,13 @@ MUST_CHECK int query_result_create(struct io *io, const char *path, uint64_t byt
                                    int64_t start_ns, int64_t end_ns,
                                    struct query_result **ret_result);
 
-/* ERR_CORRUPT when a file is damaged; a torn tail is cut off and said by counts().finished. */
+/* Reads all rows once to find its way. ERR_CORRUPT when the file is not one or a row is damaged; a
+ * store that was never finished ends with its last whole block. */
 MUST_CHECK int query_result_open(struct io *io, const char *path, struct query_result **ret_result);
 void query_result_close(struct query_result **result); /* nobody may be reading */
 
-/* Copies. Splits what is too large for one block. */
+/* Copies; splits what is too large for one block. QUERY_RESULT_FULL: this and all that follows is
+ * refused. */
 MUST_CHECK int query_result_append(struct query_result *result, const struct entry *entries,
                                    const uint32_t *picks, size_t count,
                                    const char *(*name)(const void *context, uint16_t tag),
@@ -81,7 +83,11 @@ const char *query_result_tag_name(struct query_result *result, uint16_t tag); /*
 void query_result_histogram(struct query_result *result, int64_t start_ns, int64_t end_ns,
                             size_t count, struct query_bucket *ret_buckets);
 
-/* Moves the store to another directory of any volume, copying when it must. Readers go on. */
+/* What the rows are made of, as the web API's metadata object. */
+void query_result_survey(struct query_result *result, struct buf *buf);
+
+/* Moves the finished store to another directory of any volume, copying when it must. Readers go on.
+ */
 MUST_CHECK int query_result_move(struct query_result *result, const char *path);
 
 #endif

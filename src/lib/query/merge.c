@@ -1,0 +1,236 @@
+#include "query/merge.h"
+
+#include "base/mem.h"
+#include "base/time.h"
+
+struct input {
+    VEC(struct query_batch *) queue; /* owned */
+    size_t batch;                    /* the one in use */
+    size_t next;                     /* its next entry */
+    int64_t bound_ns;                /* what has not come yet is at this time or beyond */
+    bool ended;
+};
+
+struct query_merge {
+    struct input *inputs;
+    size_t count;
+    bool ascending;
+    VEC(struct query_batch *) spent; /* what the last block borrows from */
+    struct entry block[QUERY_MERGE_BLOCK_ENTRIES_MAX];
+    size_t block_count;
+};
+
+struct query_merge *query_merge_new(size_t inputs, bool ascending)
+{
+    CHECK(inputs <= QUERY_MERGE_INPUTS_MAX);
+    struct query_merge *merge = MEM_NEW(struct query_merge);
+    merge->inputs = mem_alloc_array(inputs + 1, sizeof(*merge->inputs));
+    merge->count = inputs;
+    merge->ascending = ascending;
+    for (size_t i = 0; i < inputs; i++) {
+        merge->inputs[i].bound_ns = ascending ? TIME_MIN_NS : TIME_MAX_NS;
+    }
+    return merge;
+}
+
+static void free_spent(struct query_merge *merge)
+{
+    for (size_t i = 0; i < merge->spent.count; i++) {
+        query_batch_free(&merge->spent.items[i]);
+    }
+    vec_clear(&merge->spent);
+}
+
+void query_merge_free(struct query_merge **pointer)
+{
+    struct query_merge *merge = *pointer;
+    if (merge == NULL) {
+        return;
+    }
+    free_spent(merge);
+    vec_deinit(&merge->spent);
+    for (size_t i = 0; i < merge->count; i++) {
+        struct input *input = &merge->inputs[i];
+        for (size_t j = input->batch; j < input->queue.count; j++) {
+            query_batch_free(&input->queue.items[j]);
+        }
+        vec_deinit(&input->queue);
+    }
+    mem_free(merge->inputs);
+    mem_free(merge);
+    *pointer = NULL;
+}
+
+/* Does `a` come before `b` in the merged stream? */
+static bool before(const struct query_merge *merge, int64_t a, int64_t b)
+{
+    return merge->ascending ? a < b : a > b;
+}
+
+void query_merge_bound(struct query_merge *merge, size_t input, int64_t time_ns)
+{
+    struct input *in = &merge->inputs[input];
+    if (before(merge, in->bound_ns, time_ns)) {
+        in->bound_ns = time_ns;
+    }
+}
+
+void query_merge_end(struct query_merge *merge, size_t input)
+{
+    merge->inputs[input].ended = true;
+}
+
+int query_merge_push(struct query_merge *merge, size_t index, struct query_batch **batch)
+{
+    struct input *input = &merge->inputs[index];
+    CHECK(!input->ended);
+    bool ordered = true;
+    for (size_t i = 0; i < (*batch)->count; i++) {
+        int64_t time_ns = (*batch)->entries[i].time_ns;
+        ordered = ordered && !before(merge, time_ns, input->bound_ns);
+        input->bound_ns = time_ns;
+    }
+    if ((*batch)->count == 0) {
+        query_batch_free(batch);
+        return 0;
+    }
+    vec_push(&input->queue, *batch);
+    *batch = NULL;
+    return ordered ? 0 : err_set(ERR_PROTOCOL, "entries out of order");
+}
+
+static const struct entry *head(const struct input *input)
+{
+    return input->batch == input->queue.count
+               ? NULL
+               : &input->queue.items[input->batch]->entries[input->next];
+}
+
+/* Past the head; a batch that is used up is freed when the block that borrows from it is. */
+static void advance(struct query_merge *merge, struct input *input)
+{
+    input->next++;
+    if (input->next < input->queue.items[input->batch]->count) {
+        return;
+    }
+    vec_push(&merge->spent, input->queue.items[input->batch]);
+    input->batch++;
+    input->next = 0;
+    if (input->batch == input->queue.count) {
+        vec_clear(&input->queue);
+        input->batch = 0;
+    }
+}
+
+/* The input whose head comes first; -1 when none has one. */
+static int first_head(const struct query_merge *merge)
+{
+    int first = -1;
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct entry *entry = head(&merge->inputs[i]);
+        if (entry != NULL &&
+            (first < 0 || before(merge, entry->time_ns, head(&merge->inputs[first])->time_ns))) {
+            first = (int)i;
+        }
+    }
+    return first;
+}
+
+/* Could input `other` still give something that comes before a `time_ns` of input `index`? */
+static bool may_precede(const struct query_merge *merge, size_t other, int64_t time_ns,
+                        size_t index)
+{
+    const struct input *input = &merge->inputs[other];
+    const struct entry *entry = head(input);
+    if (other == index || (entry == NULL && input->ended)) {
+        return false;
+    }
+    int64_t earliest = entry == NULL ? input->bound_ns : entry->time_ns;
+    return before(merge, earliest, time_ns) || (earliest == time_ns && other < index);
+}
+
+/* The input without a head that must be heard before entry `time_ns` of `index` may go; -1: none.
+ */
+static int waits_for(const struct query_merge *merge, int64_t time_ns, size_t index)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        if (head(&merge->inputs[i]) == NULL && may_precede(merge, i, time_ns, index)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool is_first(const struct query_merge *merge, int64_t time_ns, size_t index)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        if (may_precede(merge, i, time_ns, index)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes from one input as long as no other comes before it. */
+static void take_run(struct query_merge *merge, size_t index)
+{
+    struct input *input = &merge->inputs[index];
+    const struct entry *entry = NULL;
+    while (merge->block_count < QUERY_MERGE_BLOCK_ENTRIES_MAX && (entry = head(input)) != NULL &&
+           is_first(merge, entry->time_ns, index)) {
+        merge->block[merge->block_count++] = *entry;
+        advance(merge, input);
+    }
+}
+
+static int nothing_to_give(const struct query_merge *merge, size_t *ret_input)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        if (!merge->inputs[i].ended) {
+            *ret_input = i;
+            return QUERY_MERGE_WAIT;
+        }
+    }
+    return QUERY_MERGE_END;
+}
+
+int query_merge_next(struct query_merge *merge, const struct entry **ret_entries, size_t *ret_count,
+                     size_t *ret_input)
+{
+    free_spent(merge);
+    merge->block_count = 0;
+    int waits = -1;
+    int first = -1;
+    while (merge->block_count < QUERY_MERGE_BLOCK_ENTRIES_MAX && (first = first_head(merge)) >= 0) {
+        waits = waits_for(merge, head(&merge->inputs[first])->time_ns, (size_t)first);
+        if (waits >= 0) {
+            break;
+        }
+        take_run(merge, (size_t)first);
+    }
+    if (merge->block_count > 0) {
+        *ret_entries = merge->block;
+        *ret_count = merge->block_count;
+        return 0;
+    }
+    if (waits >= 0) {
+        *ret_input = (size_t)waits;
+        return QUERY_MERGE_WAIT;
+    }
+    return nothing_to_give(merge, ret_input);
+}
+
+int64_t query_merge_position(const struct query_merge *merge)
+{
+    int64_t position = merge->ascending ? TIME_MAX_NS : TIME_MIN_NS;
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct input *input = &merge->inputs[i];
+        const struct entry *entry = head(input);
+        if (entry == NULL && input->ended) {
+            continue;
+        }
+        int64_t at = entry == NULL ? input->bound_ns : entry->time_ns;
+        position = before(merge, at, position) ? at : position;
+    }
+    return position;
+}
