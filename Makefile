@@ -37,7 +37,9 @@ soak: ## the cluster scenarios again and again for MINUTES=60
 	python3 tests/suites.py soak --minutes $(MINUTES)
 
 bench: ## every benchmark, the quick way, one JSON line per figure
-	@for bench in $$(find bench -maxdepth 1 -type f -executable | sort); do $$bench --quick; done
+	@benches=$$(find bench -maxdepth 1 -type f -executable 2>/dev/null | sort); \
+	[ -n "$$benches" ] || echo "bench/ holds no benchmark yet"; \
+	for bench in $$benches; do $$bench --quick || exit 1; done
 
 format: ## clang-format over every C file
 	clang-format -i $(SOURCES)
