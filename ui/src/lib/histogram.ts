@@ -10,11 +10,24 @@ export interface Bar {
   count: number;
 }
 
-/** How many slices to ask for: about one per 8 pixels, never finer than a second. */
-export function bucketCount(widthPx: number, from: number, to: number): number {
-  const fits = Math.floor(widthPx / 8);
-  const seconds = Math.floor((to - from) / SECOND);
-  return Math.max(1, Math.min(fits, seconds, 240));
+const BUCKETS_MAX = 240; /* many divisors, so that bars are whole numbers of buckets */
+const BAR_PX_MIN = 7;
+
+/** How many slices to ask the server for: never finer than a second. */
+export function bucketsFor(from: number, to: number): number {
+  return Math.max(1, Math.min(BUCKETS_MAX, Math.floor((to - from) / SECOND)));
+}
+
+/** How many bars to draw of them: an equal number of slices each, if the width allows that. */
+export function barCount(widthPx: number, from: number, to: number): number {
+  const slices = bucketsFor(from, to);
+  const fits = Math.max(1, Math.min(slices, Math.floor(widthPx / BAR_PX_MIN)));
+  for (let count = fits; count > fits / 2; count--) {
+    if (slices % count === 0) {
+      return count;
+    }
+  }
+  return fits;
 }
 
 /**
@@ -49,13 +62,13 @@ export function occupied(all: Bar[]): { from: number; to: number } | null {
   return { from: from.from, to: to.to };
 }
 
-/** The top of the scale: 1, 2 or 5 times a power of ten. */
+/** The top of the scale: a round number. */
 export function niceMax(most: number): number {
   if (most <= 1) {
     return 1;
   }
   const power = 10 ** Math.floor(Math.log10(most));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= most) ?? 10;
+  const step = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= most) ?? 10;
   return step * power;
 }
 
@@ -63,7 +76,7 @@ const STEPS = [
   SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND,
   MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
   HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
-  DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY, 3650 * DAY,
+  DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY,
 ];
 
 export interface Tick {
@@ -73,11 +86,28 @@ export interface Tick {
 
 /** Round local times inside the range, at most `most` of them. */
 export function ticks(from: number, to: number, most: number): Tick[] {
-  const step = STEPS.find((s) => (to - from) / s <= most) ?? (STEPS[STEPS.length - 1] as number);
+  const step = STEPS.find((s) => (to - from) / s <= most);
+  if (step === undefined) {
+    return yearTicks(from, to, most);
+  }
   const shift = new Date(from).getTimezoneOffset() * MINUTE;
   const result: Tick[] = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
     result.push({ at, label: tickLabel(new Date(at), step) });
+  }
+  return result;
+}
+
+function yearTicks(from: number, to: number, most: number): Tick[] {
+  const first = new Date(from).getFullYear();
+  const years = new Date(to).getFullYear() - first;
+  const step = [1, 2, 5, 10, 20, 50].find((s) => years / s <= most) ?? 100;
+  const result: Tick[] = [];
+  for (let year = Math.ceil(first / step) * step; year <= first + years; year += step) {
+    const at = new Date(year, 0, 1).getTime();
+    if (at >= from && at <= to) {
+      result.push({ at, label: String(year) });
+    }
   }
   return result;
 }

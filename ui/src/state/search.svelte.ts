@@ -11,8 +11,8 @@
  */
 import { ApiError, messagesOf, type ApiClient } from '../lib/api';
 import { entriesOf, type Entry } from '../lib/entry';
-import { progressOf } from '../lib/histogram';
-import { boundsOf, toRfc3339, type TimeRange } from '../lib/time';
+import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
+import { boundsOf, DAY, SECOND, toRfc3339, type TimeRange } from '../lib/time';
 import type { Message, OverviewBucket, ParseAnswer } from '../lib/types';
 import { PAGE_ROWS, pagesOf } from '../lib/virtual';
 
@@ -25,11 +25,18 @@ export interface QueryError {
   stage: number | null;
 }
 
+export interface Picture {
+  from: number;
+  to: number;
+  buckets: OverviewBucket[];
+}
+
 const PAGES_KEPT = 60;
 const POLL_FIRST_MS = 60;
 const POLL_MS = 1000;
 const PING_MS_MAX = 20_000;
-const BUCKETS = 240;
+/** A range this long is mostly empty: it is worth a closer look where the entries are. */
+const SPARSE_MS = 400 * DAY;
 /** Renderers whose entries this page can show. */
 const ENTRY_RENDERERS = new Set(['text', 'raw', 'hex', 'pcap']);
 
@@ -43,7 +50,8 @@ export class Search {
   to = $state(0);
   count = $state(0);
   progress = $state(0);
-  buckets: OverviewBucket[] = $state.raw([]);
+  /** The counts over time, and the part of the range that they are drawn for. */
+  picture: Picture = $state.raw({ from: 0, to: 0, buckets: [] });
   messages: Message[] = $state.raw([]);
   startedMs = $state(0);
   tookMs = $state(0);
@@ -177,6 +185,9 @@ export class Search {
       this.pages.delete(page);
       this.pages.set(page, entriesOf(answer));
       this.note(messagesOf(answer));
+      if (answer.Finished && !answer.AdditionalEntries && answer.Entries.length < PAGE_ROWS) {
+        this.count = Math.min(this.count, first + answer.Entries.length);
+      }
       for (const oldest of this.pages.keys()) {
         if (this.pages.size <= PAGES_KEPT) {
           break;
@@ -210,6 +221,7 @@ export class Search {
         }
       }
       if (finished || signal.aborted) {
+        await this.lookCloser(signal).catch(() => undefined); /* the wide picture stays */
         return;
       }
       await sleep(wait, signal);
@@ -218,12 +230,13 @@ export class Search {
   }
 
   private async poll(signal: AbortSignal): Promise<boolean> {
-    const answer = await this.api.overview(this.id, this.sid, { count: BUCKETS }, signal);
+    const count = bucketsFor(this.from, this.to);
+    const answer = await this.api.overview(this.id, this.sid, { count }, signal);
     if (signal.aborted) {
       return true;
     }
     this.count = answer.EntryCount;
-    this.buckets = answer.Stats;
+    this.picture = { from: this.from, to: this.to, buckets: answer.Stats };
     this.note(answer.Messages);
     this.progress = answer.Finished ? 1 : progressOf(answer.SearchPosition, this.from, this.to);
     this.tookMs = this.phase === 'running' ? Date.now() - this.startedMs : this.tookMs;
@@ -237,10 +250,25 @@ export class Search {
     return answer.Finished;
   }
 
-  /** Another look at a finished search's histogram, over a part of its range. */
-  async refine(from: number, to: number): Promise<OverviewBucket[]> {
-    const window = { count: BUCKETS, start: toRfc3339(from), end: toRfc3339(to) };
-    return (await this.api.overview(this.id, this.sid, window, this.abort.signal)).Stats;
+  /** "All time" begins long before the first entry: draws only the part that holds any. */
+  private async lookCloser(signal: AbortSignal): Promise<void> {
+    if (this.to - this.from < SPARSE_MS || this.count === 0) {
+      return;
+    }
+    let picture = this.picture;
+    for (let round = 0; round < 6 && !signal.aborted; round++) {
+      const part = occupied(bars(picture.buckets, picture.from, picture.to, 120));
+      if (!part || part.to - part.from > (picture.to - picture.from) * 0.5) {
+        break;
+      }
+      const [from, to] = [Math.floor(part.from / SECOND) * SECOND, Math.ceil(part.to / SECOND) * SECOND];
+      const window = { count: bucketsFor(from, to), start: toRfc3339(from), end: toRfc3339(to) };
+      const answer = await this.api.overview(this.id, this.sid, window, signal);
+      picture = { from, to, buckets: answer.Stats };
+    }
+    if (!signal.aborted) {
+      this.picture = picture;
+    }
   }
 
   private note(messages: Message[]): void {
@@ -268,7 +296,7 @@ export class Search {
     this.to = asked.to;
     this.count = 0;
     this.progress = 0;
-    this.buckets = [];
+    this.picture = { ...asked, buckets: [] };
     this.messages = [];
     this.renderer = '';
     this.startedMs = Date.now();

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { barCount, bars, bucketsFor, countText, niceMax, occupied, progressOf, ticks } from './histogram';
+import { DAY, HOUR, MINUTE, SECOND } from './time';
+
+const FROM = Date.UTC(2026, 4, 4, 8);
+const at = (ms: number, Count = 1) => ({ TS: new Date(FROM + ms).toISOString(), Count, Bytes: 0 });
+
+describe('the histogram', () => {
+  it('loses no entry that is in the range and counts none outside it', () => {
+    const buckets = [at(-1, 100), at(0), at(MINUTE - 1, 2), at(30 * MINUTE, 4), at(HOUR - 1, 8), at(HOUR, 100)];
+    const all = bars(buckets, FROM, FROM + HOUR, 60);
+    expect(all.reduce((sum, bar) => sum + bar.count, 0)).toBe(15);
+    expect(all[0]?.count).toBe(3);
+    expect(all[59]?.count).toBe(8);
+  });
+
+  it('draws bars of equally many slices', () => {
+    for (const widthPx of [50, 333, 1200, 4000]) {
+      expect(bucketsFor(FROM, FROM + HOUR) % barCount(widthPx, FROM, FROM + HOUR)).toBe(0);
+    }
+    expect(barCount(1200, FROM, FROM + 5 * SECOND)).toBe(5);
+    expect(barCount(0, FROM, FROM)).toBe(1);
+  });
+
+  it('finds the part of a long range that holds anything', () => {
+    const all = bars([at(30 * MINUTE), at(31 * MINUTE)], FROM, FROM + HOUR, 60);
+    expect(occupied(all)).toEqual({ from: FROM + 29 * MINUTE, to: FROM + 33 * MINUTE });
+    expect(occupied(bars([], FROM, FROM + HOUR, 60))).toBeNull();
+  });
+
+  it('has a round top that no bar exceeds', () => {
+    for (const most of [1, 2, 3, 7, 11, 99, 101, 12345, 1e9]) {
+      expect(niceMax(most)).toBeGreaterThanOrEqual(most);
+      expect(niceMax(most)).toBeLessThanOrEqual(Math.max(1, most * 1.6));
+    }
+    expect(niceMax(0)).toBe(1);
+  });
+
+  it('marks few, ordered times inside the range, from seconds to decades', () => {
+    for (const length of [SECOND, MINUTE, HOUR, DAY, 30 * DAY, 400 * DAY, 20_000 * DAY]) {
+      const marks = ticks(FROM - length, FROM, 8);
+      expect(marks.length).toBeLessThanOrEqual(9);
+      expect(marks.every((m, i) => m.at >= FROM - length && m.at <= FROM && (i === 0 || m.at > (marks[i - 1]?.at ?? 0)))).toBe(true);
+    }
+  });
+
+  it('writes counts short', () => {
+    expect([0, 999, 1234, 12_345, 500_000, 1_200_000, 3e9].map(countText)).toEqual([
+      '0', '999', '1,234', '12.3k', '500k', '1.2M', '3G',
+    ]);
+  });
+
+  it('shows how far a search has come, from the end of its range backwards', () => {
+    expect(progressOf(new Date(FROM + 45 * MINUTE).toISOString(), FROM, FROM + HOUR)).toBe(0.25);
+    expect(progressOf(new Date(FROM - DAY).toISOString(), FROM, FROM + HOUR)).toBe(1);
+    expect(progressOf('0001-01-01T00:00:00Z', FROM, FROM + HOUR)).toBe(0);
+    expect(progressOf(undefined, FROM, FROM + HOUR)).toBe(0);
+  });
+});
