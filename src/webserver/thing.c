@@ -16,6 +16,7 @@ enum member_type {
     MEMBER_BOOL,   /* false when absent */
     MEMBER_OBJECT, /* any JSON, kept as it is; {} when absent */
     MEMBER_RAW,    /* any JSON, kept as it is; left out when absent */
+    MEMBER_BULK,   /* as MEMBER_RAW; left out of lists too */
 };
 
 struct member {
@@ -23,61 +24,85 @@ struct member {
     enum member_type type;
 };
 
-enum thing_id { THING_NUMBERED, THING_UUID };
-enum thing_answer { THING_ANSWERS_NUMBER, THING_ANSWERS_OBJECT, THING_ANSWERS_GUID };
+enum thing_answer {
+    THING_ANSWERS_NUMBER,
+    THING_ANSWERS_OBJECT,
+    THING_ANSWERS_GUID,
+    THING_ANSWERS_UUID
+};
+
+enum thing_flags {
+    THING_NUMBERED = 1,    /* known by its number; else by its uuid, then by its guid */
+    THING_HAS_GUID = 2,    /* shows "GUID" */
+    THING_HAS_CREATED = 4, /* shows "Created" */
+    THING_HAS_CAN = 8,     /* shows "Can" */
+    THING_STRICT_NAME = 16 /* A-Z 0-9 _ - only */
+};
 
 struct thing {
     enum object_kind kind;
-    enum thing_id id;
+    unsigned flags;
     enum thing_answer created; /* what creating one answers */
+    const char *id_key;
+    const char *description_key;
     const char *updated_key;
-    bool has_created; /* shows "Created" */
-    bool has_can;     /* shows "Can" */
-    bool strict_name; /* A-Z 0-9 _ - only */
-    struct member members[4];
+    struct member members[6];
 };
 
 static const struct thing things[] = {
     {OBJECT_DASHBOARD,
-     THING_NUMBERED,
+     THING_NUMBERED | THING_HAS_GUID | THING_HAS_CREATED,
      THING_ANSWERS_NUMBER,
+     "ID",
+     "Description",
      "Updated",
-     true,
-     false,
-     false,
      {{"Data", MEMBER_OBJECT}, {"Trivial", MEMBER_RAW}}},
     {OBJECT_MACRO,
-     THING_NUMBERED,
+     THING_NUMBERED | THING_STRICT_NAME,
      THING_ANSWERS_NUMBER,
+     "ID",
+     "Description",
      "LastUpdated",
-     false,
-     false,
-     true,
      {{"Expansion", MEMBER_TEXT}}},
     {OBJECT_TEMPLATE,
-     THING_UUID,
+     THING_HAS_GUID,
      THING_ANSWERS_OBJECT,
+     "ThingUUID",
+     "Description",
      "Updated",
-     false,
-     false,
-     false,
      {{"Contents", MEMBER_OBJECT}}},
     {OBJECT_PIVOT,
-     THING_UUID,
+     THING_HAS_GUID,
      THING_ANSWERS_GUID,
+     "ThingUUID",
+     "Description",
      "Updated",
-     false,
-     false,
-     false,
      {{"Contents", MEMBER_OBJECT}, {"Disabled", MEMBER_BOOL}}},
     {OBJECT_SAVED_QUERY,
-     THING_UUID,
+     THING_HAS_GUID | THING_HAS_CAN,
      THING_ANSWERS_OBJECT,
+     "ThingUUID",
+     "Description",
      "Updated",
-     false,
-     true,
-     false,
      {{"Query", MEMBER_TEXT}, {"Metadata", MEMBER_RAW}}},
+    {OBJECT_PLAYBOOK,
+     THING_HAS_GUID,
+     THING_ANSWERS_UUID,
+     "UUID",
+     "Desc",
+     "LastUpdated",
+     {{"Body", MEMBER_BULK}, {"Metadata", MEMBER_BULK}, {"Author", MEMBER_OBJECT}}},
+    {OBJECT_EXTRACTOR,
+     0,
+     THING_ANSWERS_UUID,
+     "UUID",
+     "Desc",
+     "LastUpdated",
+     {{"Module", MEMBER_TEXT},
+      {"Tag", MEMBER_TEXT},
+      {"Tags", MEMBER_RAW},
+      {"Params", MEMBER_TEXT},
+      {"Args", MEMBER_TEXT}}},
 };
 
 /* The context of a kind's routes. */
@@ -209,6 +234,7 @@ static void add_member(json_t *json, const struct object *object, const struct m
         value = value == NULL ? json_object() : json_incref(value);
         break;
     case MEMBER_RAW:
+    case MEMBER_BULK:
         value = json_incref(value);
         break;
     }
@@ -217,29 +243,36 @@ static void add_member(json_t *json, const struct object *object, const struct m
     }
 }
 
+static void add_members(json_t *json, const struct thing *thing, const struct object *object,
+                        bool bulk)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(thing->members) && thing->members[i].name != NULL; i++) {
+        if (bulk || thing->members[i].type != MEMBER_BULK) {
+            add_member(json, object, &thing->members[i]);
+        }
+    }
+}
+
 static json_t *thing_json(const struct thing *thing, const struct object *object,
-                          const struct object_principal *asker)
+                          const struct object_principal *asker, bool bulk)
 {
     json_t *json = json_object();
-    if (thing->id == THING_NUMBERED) {
-        json_object_set_new(json, "ID", json_integer((json_int_t)object->number));
-    } else {
-        json_object_set_new(json, "ThingUUID", request_uuid_json(&object->id));
-    }
-    if (!uuid_is_zero(object->guid)) {
+    json_object_set_new(json, thing->id_key,
+                        (thing->flags & THING_NUMBERED) != 0
+                            ? json_integer((json_int_t)object->number)
+                            : request_uuid_json(&object->id));
+    if ((thing->flags & THING_HAS_GUID) != 0) {
         json_object_set_new(json, "GUID", request_uuid_json(&object->guid));
     }
     json_object_set_new(json, "Name", json_string(object->name));
-    json_object_set_new(json, "Description", json_string(object->description));
+    json_object_set_new(json, thing->description_key, json_string(object->description));
     thing_add_sharing(json, object, "GIDs");
-    if (thing->has_created) {
+    if ((thing->flags & THING_HAS_CREATED) != 0) {
         json_object_set_new(json, "Created", request_time_json(object->created_ns));
     }
     json_object_set_new(json, thing->updated_key, request_time_json(object->updated_ns));
-    for (size_t i = 0; i < ARRAY_COUNT(thing->members) && thing->members[i].name != NULL; i++) {
-        add_member(json, object, &thing->members[i]);
-    }
-    if (thing->has_can) {
+    add_members(json, thing, object, bulk);
+    if ((thing->flags & THING_HAS_CAN) != 0) {
         json_object_set_new(json, "Can",
                             json_pack("{s:b, s:b, s:b}", "Delete",
                                       object_allows(object, asker, OBJECT_DELETE), "Modify",
@@ -251,7 +284,7 @@ static json_t *thing_json(const struct thing *thing, const struct object *object
 
 static int check_name(const struct thing *thing, const char *name)
 {
-    if (!thing->strict_name) {
+    if ((thing->flags & THING_STRICT_NAME) == 0) {
         return 0;
     }
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
@@ -274,7 +307,7 @@ static int read_thing(const struct thing *thing, const json_t *json, const struc
         return rc;
     }
     object_set_name(object, request_text(json, "Name"));
-    object_set_description(object, request_text(json, "Description"));
+    object_set_description(object, request_text(json, thing->description_key));
     json_t *body = json_object();
     for (size_t i = 0; i < ARRAY_COUNT(thing->members) && thing->members[i].name != NULL; i++) {
         json_t *value = request_member(json, thing->members[i].name);
@@ -328,14 +361,14 @@ static int find(struct webserver *webserver, const struct thing *thing, const ch
 {
     uint64_t number;
     struct uuid uuid;
-    if (thing->id == THING_NUMBERED && span_to_u64(span_of_str(text), &number)) {
+    bool numbered = (thing->flags & THING_NUMBERED) != 0;
+    if (numbered && span_to_u64(span_of_str(text), &number)) {
         return store_get_by_number(webserver->store, thing->kind, number, ret_object);
     }
     if (!uuid_parse(span_of_str(text), &uuid)) {
         return STORE_ABSENT;
     }
-    int rc =
-        thing->id == THING_UUID ? store_get(webserver->store, &uuid, ret_object) : STORE_ABSENT;
+    int rc = numbered ? STORE_ABSENT : store_get(webserver->store, &uuid, ret_object);
     if (rc == 0 && (*ret_object)->kind != thing->kind) {
         object_free(ret_object);
         rc = STORE_ABSENT;
@@ -343,11 +376,10 @@ static int find(struct webserver *webserver, const struct thing *thing, const ch
     return rc == STORE_ABSENT ? by_guid(webserver, thing, &uuid, asker, ret_object) : rc;
 }
 
-/* The object named by the path, if the asker may do `verb` with it; else a refusal was sent. */
-static bool thing_of_path(struct http_request *request, const struct thing_context *context,
-                          enum object_verb verb, struct object **ret_object)
+/* The object of that id, if the asker may do `verb` with it; else a refusal was sent. */
+static bool thing_of_id(struct http_request *request, const struct thing_context *context,
+                        const char *id, enum object_verb verb, struct object **ret_object)
 {
-    const char *id = http_request_param(request, "id");
     const struct object_principal *asker = &auth_user(request)->principal;
     int rc = find(context->webserver, context->thing, id, asker, ret_object);
     if (rc == STORE_ABSENT) {
@@ -359,11 +391,17 @@ static bool thing_of_path(struct http_request *request, const struct thing_conte
         http_reply_fault(request, rc);
         return false;
     }
-    if (!thing_check(request, *ret_object, verb)) {
+    if (!thing_check(request, *ret_object, (int)verb)) {
         object_free(ret_object);
         return false;
     }
     return true;
+}
+
+static bool thing_of_path(struct http_request *request, const struct thing_context *context,
+                          enum object_verb verb, struct object **ret_object)
+{
+    return thing_of_id(request, context, http_request_param(request, "id"), verb, ret_object);
 }
 
 /* ── Handlers ────────────────────────────────────────────────────────────────────────────── */
@@ -382,7 +420,7 @@ static void reply_list(struct http_request *request, const struct thing_context 
     }
     json_t *json = json_array();
     for (size_t i = 0; i < list.count; i++) {
-        json_array_append_new(json, thing_json(context->thing, list.items[i], asker));
+        json_array_append_new(json, thing_json(context->thing, list.items[i], asker, false));
     }
     object_list_deinit(&list);
     http_reply_json(request, 200, json);
@@ -425,8 +463,9 @@ static void get_one(struct http_request *request, void *context)
     const struct thing_context *things_context = context;
     struct object *object;
     if (thing_of_path(request, context, OBJECT_READ, &object)) {
-        http_reply_json(request, 200,
-                        thing_json(things_context->thing, object, &auth_user(request)->principal));
+        http_reply_json(
+            request, 200,
+            thing_json(things_context->thing, object, &auth_user(request)->principal, true));
         object_free(&object);
     }
 }
@@ -439,7 +478,7 @@ static struct object *new_thing(const struct thing_context *context, int32_t own
     io_random(io, random, sizeof(random));
     object->guid = uuid_of_random(random);
     object->owner = owner;
-    if (context->thing->id == THING_NUMBERED) {
+    if ((context->thing->flags & THING_NUMBERED) != 0) {
         io_random(io, random, sizeof(random));
         object->number = object_number_of_random(random);
     }
@@ -457,10 +496,13 @@ static void save_new(struct http_request *request, const struct thing_context *c
         answer = json_integer((json_int_t)object->number);
         break;
     case THING_ANSWERS_OBJECT:
-        answer = thing_json(context->thing, object, &auth_user(request)->principal);
+        answer = thing_json(context->thing, object, &auth_user(request)->principal, true);
         break;
     case THING_ANSWERS_GUID:
         answer = request_uuid_json(&object->guid);
+        break;
+    case THING_ANSWERS_UUID:
+        answer = request_uuid_json(&object->id);
         break;
     }
     account_reply_written(request, context->webserver, rc, answer);
@@ -486,25 +528,49 @@ static void create(struct http_request *request, void *context)
     json_decref(json);
 }
 
+/* Takes the object. */
+static void save_changed(struct http_request *request, const struct thing_context *context,
+                         struct object *object, const json_t *json)
+{
+    const struct auth_user *asker = auth_user(request);
+    int rc = read_thing(context->thing, json, asker, object);
+    if (rc == 0) {
+        rc = sync_write(context->webserver->sync, object, SYNC_BY_KIND);
+    }
+    account_reply_written(request, context->webserver, rc,
+                          thing_json(context->thing, object, &asker->principal, true));
+    object_free(&object);
+}
+
 static void update(struct http_request *request, void *context)
 {
-    const struct thing_context *things_context = context;
     struct object *object;
     json_t *json;
     if (!thing_of_path(request, context, OBJECT_UPDATE, &object)) {
         return;
     }
-    if (request_object(request, &json)) {
-        int rc = read_thing(things_context->thing, json, auth_user(request), object);
-        if (rc == 0) {
-            rc = sync_write(things_context->webserver->sync, object, SYNC_BY_KIND);
-        }
-        account_reply_written(
-            request, things_context->webserver, rc,
-            thing_json(things_context->thing, object, &auth_user(request)->principal));
-        json_decref(json);
+    if (!request_object(request, &json)) {
+        object_free(&object);
+        return;
     }
-    object_free(&object);
+    save_changed(request, context, object, json);
+    json_decref(json);
+}
+
+/* Extractors are changed at their collection's path, named in the body. */
+static void update_by_body(struct http_request *request, void *context)
+{
+    const struct thing_context *things_context = context;
+    struct object *object;
+    json_t *json;
+    if (!request_object(request, &json)) {
+        return;
+    }
+    if (thing_of_id(request, context, request_text(json, things_context->thing->id_key),
+                    OBJECT_UPDATE, &object)) {
+        save_changed(request, context, object, json);
+    }
+    json_decref(json);
 }
 
 static void delete_one(struct http_request *request, void *context)
@@ -544,6 +610,7 @@ static const struct {
 } patterns[] = {
     {"GET", "/api/%s", list_visible},
     {"POST", "/api/%s", create},
+    {"PUT", "/api/%s", update_by_body},
     {"GET", "/api/%s/all", list_all},
     {"GET", "/api/%s/{id}", get_one},
     {"PUT", "/api/%s/{id}", update},
