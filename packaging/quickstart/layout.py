@@ -181,7 +181,6 @@ class Layout:
                 f"Ingest-Auth={quoted(self.secrets['ingest'])}",
                 *self._self_log(),
                 f"Control-Secret={quoted(self.secrets['control'])}",
-                f"Ingest-Auth={quoted(self.secrets['ingest'])}",
                 f"Bind-Addr={HOST}",
                 f"Web-Port={self.balancer_port}",
                 "Insecure-Disable-HTTPS=true",

@@ -122,11 +122,12 @@ Aquifer runs.
     webservers       {"  ".join(p.url for p in self.layout.webservers)}
     ingest           {"  ".join(f"127.0.0.1:{p.ingest_port}" for p in self.layout.indexers)}
     everything else  {self.options.dir}/cluster.json""")
-        tags = sorted(self.state.data.get("sample") or {})
+        tags = self.state.data.get("sample") or {}
         if tags:
             print(f"""
-This machine's logs are in the tags {", ".join(tags)};
-the cluster's own in gravwell. First query: tag={tags[0]}, over a time range as old as the log.""")
+This machine's logs are in the tags {", ".join(sorted(tags))};
+the cluster's own is in gravwell. First query: tag={max(tags, key=tags.get)}, over a time range
+as old as the log.""")
 
     def watch(self):
         """Until Ctrl-C; says which process ended, and how to start it again."""
@@ -199,7 +200,9 @@ def stop(options):
         pid = processes.pid_of_config(config)
         if pid is not None:
             print(f"{config.parent.name} runs as pid {pid}, started by hand: left alone")
-    print("stopped " + (", ".join(ended) if ended or watcher is None else "the cluster"))
+    if watcher is not None:
+        ended.append("the cluster")
+    print("stopped " + ", ".join(ended) if ended else "nothing was running")
 
 
 def main():

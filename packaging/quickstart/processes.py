@@ -46,7 +46,8 @@ def pid_of_config(config):
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if os.fsencode(config) in words and b"aquifer-" in words[0] and start_tick(entry.name):
+        if os.fsencode(config) in words and b"aquifer-" in b" ".join(words[:2]) \
+                and start_tick(entry.name):
             return int(entry.name)
     return None
 

@@ -34,7 +34,7 @@ def files():
             bytes = path.stat().st_size if path.is_file() else 0
         except OSError:
             continue
-        if 0 < bytes <= min(FILE_BYTES_MAX, left) and is_text(path):
+        if path.name != "README" and 0 < bytes <= min(FILE_BYTES_MAX, left) and is_text(path):
             left -= bytes
             yield path
 
