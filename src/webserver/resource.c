@@ -105,17 +105,12 @@ static int in_namespace(const struct webserver *webserver, const struct object_p
 }
 
 /* A GUID, or a name: one's own first, then one shared with a group, then a global one. */
-static int resolve(const struct webserver *webserver, const struct object_principal *asker,
+static int resolve(struct webserver *webserver, const struct object_principal *asker,
                    const char *text, struct object **ret_resource)
 {
     struct uuid id;
     if (uuid_parse(span_of_str(text), &id)) {
-        int rc = store_get(webserver->store, &id, ret_resource);
-        if (rc == 0 && (*ret_resource)->kind != OBJECT_RESOURCE) {
-            object_free(ret_resource);
-            rc = STORE_ABSENT;
-        }
-        return rc;
+        return thing_get(webserver, OBJECT_RESOURCE, text, ret_resource);
     }
     struct span rest = span_of_str(text);
     struct span space;
@@ -147,48 +142,20 @@ static int resolve(const struct webserver *webserver, const struct object_princi
     return rc;
 }
 
-static bool resource_of_path(struct http_request *request, const struct webserver *webserver,
+static bool resource_of_path(struct http_request *request, struct webserver *webserver,
                              enum object_verb verb, struct object **ret_resource)
 {
     const char *id = http_request_param(request, "guid");
     int rc = resolve(webserver, &auth_user(request)->principal, id, ret_resource);
-    if (rc == STORE_ABSENT) {
-        http_reply_error(request, 404, "there is no resource %.60s", id);
-        return false;
-    }
-    if (rc < 0) {
-        http_reply_fault(request, rc);
-        return false;
-    }
-    if (!thing_check(request, *ret_resource, (int)verb)) {
-        object_free(ret_resource);
-        return false;
-    }
-    return true;
+    return thing_found(request, rc, OBJECT_RESOURCE, id, verb, ret_resource);
 }
 
 /* ── Metadata ────────────────────────────────────────────────────────────────────────────── */
 
-static int add_resource(void *context, const struct object *resource)
-{
-    json_array_append_new(context, resource_json(resource));
-    return 0;
-}
-
 static void list_resources(struct http_request *request, void *context)
 {
-    const struct webserver *webserver = context;
-    json_t *list = json_array();
-    int rc = store_walk(
-        webserver->store,
-        &(struct store_query){.kind = OBJECT_RESOURCE, .principal = &auth_user(request)->principal},
-        add_resource, list);
-    if (rc < 0) {
-        json_decref(list);
-        http_reply_fault(request, rc);
-        return;
-    }
-    http_reply_json(request, 200, list);
+    thing_reply_list(request, context, &(struct store_query){.kind = OBJECT_RESOURCE},
+                     resource_json);
 }
 
 static void save(struct http_request *request, struct webserver *webserver, struct object *resource)

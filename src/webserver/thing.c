@@ -202,22 +202,6 @@ int thing_read_sharing(const json_t *json, const struct auth_user *asker, const 
     return rc;
 }
 
-bool thing_check(struct http_request *request, const struct object *object, int verb)
-{
-    const struct object_principal *asker = &auth_user(request)->principal;
-    if (object_allows(object, asker, (enum object_verb)verb)) {
-        return true;
-    }
-    if (object_allows(object, asker, OBJECT_READ)) {
-        http_reply_error(request, 403, "you may not %s this %s",
-                         object_verb_name((enum object_verb)verb), object_kind_name(object->kind));
-    } else {
-        http_reply_error(request, 403, "this %s is not shared with you",
-                         object_kind_name(object->kind));
-    }
-    return false;
-}
-
 /* ── JSON form ───────────────────────────────────────────────────────────────────────────── */
 
 static void add_member(json_t *json, const struct object *object, const struct member *member)
@@ -333,11 +317,28 @@ static unsigned nearness(const struct object *object, const struct object_princi
     return !object->global && object_allows(object, asker, OBJECT_READ) ? 1 : 2;
 }
 
-static int by_guid(struct webserver *webserver, const struct thing *thing, const struct uuid *guid,
-                   const struct object_principal *asker, struct object **ret_object)
+int thing_get(struct webserver *webserver, enum object_kind kind, const char *uuid,
+              struct object **ret_object)
 {
+    struct uuid id;
+    int rc = uuid_parse(span_of_str(uuid), &id) ? store_get(webserver->store, &id, ret_object)
+                                                : STORE_ABSENT;
+    if (rc == 0 && (*ret_object)->kind != kind) {
+        object_free(ret_object);
+        rc = STORE_ABSENT;
+    }
+    return rc;
+}
+
+int thing_get_by_guid(struct webserver *webserver, enum object_kind kind, const char *guid,
+                      const struct object_principal *asker, struct object **ret_object)
+{
+    struct uuid uuid;
     struct object_list list = {0};
-    struct store_query query = {.kind = thing->kind, .principal = asker, .guid = guid};
+    struct store_query query = {.kind = kind, .principal = asker, .guid = &uuid};
+    if (!uuid_parse(span_of_str(guid), &uuid)) {
+        return STORE_ABSENT;
+    }
     int rc = store_list(webserver->store, &query, &list);
     size_t best = 0;
     for (size_t i = 1; i < list.count; i++) {
@@ -347,8 +348,7 @@ static int by_guid(struct webserver *webserver, const struct thing *thing, const
     }
     if (rc == 0 && list.count == 0) {
         rc = STORE_ABSENT;
-    }
-    if (rc == 0) {
+    } else if (rc == 0) {
         *ret_object = list.items[best];
         list.items[best] = NULL;
     }
@@ -356,46 +356,76 @@ static int by_guid(struct webserver *webserver, const struct thing *thing, const
     return rc;
 }
 
-static int find(struct webserver *webserver, const struct thing *thing, const char *text,
-                const struct object_principal *asker, struct object **ret_object)
-{
-    uint64_t number;
-    struct uuid uuid;
-    bool numbered = (thing->flags & THING_NUMBERED) != 0;
-    if (numbered && span_to_u64(span_of_str(text), &number)) {
-        return store_get_by_number(webserver->store, thing->kind, number, ret_object);
-    }
-    if (!uuid_parse(span_of_str(text), &uuid)) {
-        return STORE_ABSENT;
-    }
-    int rc = numbered ? STORE_ABSENT : store_get(webserver->store, &uuid, ret_object);
-    if (rc == 0 && (*ret_object)->kind != thing->kind) {
-        object_free(ret_object);
-        rc = STORE_ABSENT;
-    }
-    return rc == STORE_ABSENT ? by_guid(webserver, thing, &uuid, asker, ret_object) : rc;
-}
-
-/* The object of that id, if the asker may do `verb` with it; else a refusal was sent. */
-static bool thing_of_id(struct http_request *request, const struct thing_context *context,
-                        const char *id, enum object_verb verb, struct object **ret_object)
+bool thing_found(struct http_request *request, int rc, enum object_kind kind, const char *id,
+                 enum object_verb verb, struct object **object)
 {
     const struct object_principal *asker = &auth_user(request)->principal;
-    int rc = find(context->webserver, context->thing, id, asker, ret_object);
     if (rc == STORE_ABSENT) {
-        http_reply_error(request, 404, "there is no %s %.40s",
-                         object_kind_name(context->thing->kind), id);
+        http_reply_error(request, 404, "there is no %s %.60s", object_kind_name(kind), id);
         return false;
     }
     if (rc < 0) {
         http_reply_fault(request, rc);
         return false;
     }
-    if (!thing_check(request, *ret_object, (int)verb)) {
-        object_free(ret_object);
-        return false;
+    if (object_allows(*object, asker, verb)) {
+        return true;
     }
-    return true;
+    if (object_allows(*object, asker, OBJECT_READ)) {
+        http_reply_error(request, 403, "you may not %s this %s", object_verb_name(verb),
+                         object_kind_name(kind));
+    } else {
+        http_reply_error(request, 403, "this %s is not shared with you", object_kind_name(kind));
+    }
+    object_free(object);
+    return false;
+}
+
+struct lister {
+    json_t *list;
+    json_t *(*to_json)(const struct object *);
+};
+
+static int add_to_list(void *context, const struct object *object)
+{
+    struct lister *lister = context;
+    json_array_append_new(lister->list, lister->to_json(object));
+    return 0;
+}
+
+void thing_reply_list(struct http_request *request, struct webserver *webserver,
+                      const struct store_query *query, json_t *(*to_json)(const struct object *))
+{
+    struct lister lister = {json_array(), to_json};
+    struct store_query visible = *query;
+    visible.principal = &auth_user(request)->principal;
+    int rc = store_walk(webserver->store, &visible, add_to_list, &lister);
+    if (rc < 0) {
+        json_decref(lister.list);
+        http_reply_fault(request, rc);
+        return;
+    }
+    http_reply_json(request, 200, lister.list);
+}
+
+/* By number where the kind has one, else by uuid, then by guid; else a refusal was sent. */
+static bool thing_of_id(struct http_request *request, const struct thing_context *context,
+                        const char *id, enum object_verb verb, struct object **ret_object)
+{
+    struct webserver *webserver = context->webserver;
+    enum object_kind kind = context->thing->kind;
+    bool numbered = (context->thing->flags & THING_NUMBERED) != 0;
+    uint64_t number;
+    int rc = STORE_ABSENT;
+    if (numbered && span_to_u64(span_of_str(id), &number)) {
+        rc = store_get_by_number(webserver->store, kind, number, ret_object);
+    } else if (!numbered) {
+        rc = thing_get(webserver, kind, id, ret_object);
+    }
+    if (rc == STORE_ABSENT) {
+        rc = thing_get_by_guid(webserver, kind, id, &auth_user(request)->principal, ret_object);
+    }
+    return thing_found(request, rc, kind, id, verb, ret_object);
 }
 
 static bool thing_of_path(struct http_request *request, const struct thing_context *context,

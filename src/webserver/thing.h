@@ -9,7 +9,9 @@
 #include <jansson.h>
 
 #include "net/http_server.h"
+#include "object/access.h"
 #include "object/object.h"
+#include "store/store.h"
 #include "webserver/webserver.h"
 
 struct auth_user;
@@ -27,7 +29,22 @@ void thing_add_sharing(json_t *json, const struct object *object, const char *gi
 MUST_CHECK int thing_read_sharing(const json_t *json, const struct auth_user *asker,
                                   const char *gids_key, struct object *object);
 
-/* 403 unless the asker may do `verb` with it (404 when he may not even see it). */
-bool thing_check(struct http_request *request, const struct object *object, int verb);
+/* Passes on what a lookup found: true when `rc` is 0 and the asker may do `verb` with *object.
+ * Else it has answered (404 for STORE_ABSENT, 403, a fault) and freed the object. */
+bool thing_found(struct http_request *request, int rc, enum object_kind kind, const char *id,
+                 enum object_verb verb, struct object **object);
+
+/* The object of that uuid and kind; STORE_ABSENT when there is none. */
+MUST_CHECK int thing_get(struct webserver *webserver, enum object_kind kind, const char *uuid,
+                         struct object **ret_object);
+
+/* As thing_get, by the guid that copies may share: own, then group-shared, then global ones. */
+MUST_CHECK int thing_get_by_guid(struct webserver *webserver, enum object_kind kind,
+                                 const char *guid, const struct object_principal *asker,
+                                 struct object **ret_object);
+
+/* Answers with a list of what the asker may see of a kind. */
+void thing_reply_list(struct http_request *request, struct webserver *webserver,
+                      const struct store_query *query, json_t *(*to_json)(const struct object *));
 
 #endif
