@@ -142,7 +142,7 @@ static const struct conf_key global_keys[] = {
     KEY("Saved-Store", CONF_PATH, W, "{data}/saved", "saved results"),
     KEY("Temp-Dir", CONF_PATH, W | LATER, "{data}/tmp", "uploads"),
     KEY("Library-Dir", CONF_PATH, W | LATER, "{data}/libs", "cached script libraries"),
-    KEY("Ingester-State-Tracking-File", CONF_PATH, I | LATER, "{config}/ingester_states.json",
+    KEY("Ingester-State-Tracking-File", CONF_PATH, I, "{config}/ingester_states.json",
         "last state of every ingester seen"),
     KEY("Log-Location", CONF_PATH, I | LATER, "{data}/log", "daemons log to stderr"),
     KEY("Web-Log-Location", CONF_PATH, W | LATER, "{data}/log/web", "daemons log to stderr"),
