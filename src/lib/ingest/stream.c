@@ -449,7 +449,8 @@ int ingest_stream_wait(struct ingest_stream *stream, bool reading, bool writing,
         return 0;
     }
     short events = (short)((reading ? POLLIN : 0) | (writing ? POLLOUT : 0));
-    struct pollfd fds[2] = {{.fd = stream->fd, .events = events},
+    /* A closed peer is always ready; who waits for neither would spin. */
+    struct pollfd fds[2] = {{.fd = events == 0 ? -1 : stream->fd, .events = events},
                             {.fd = wake_fd, .events = POLLIN}};
     int count = poll(fds, wake_fd > 0 ? 2 : 1, timeout_ms);
     if (count < 0 && errno != EINTR) {

@@ -1,0 +1,228 @@
+#include "indexer/api.h"
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "query/serve.h"
+#include "service/log.h"
+#include "service/metrics.h"
+
+static json_t *json_u64(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *json_time(int64_t time_ns)
+{
+    char text[TIME_TEXT_BYTES];
+    return time_ns == TIME_UNSET ? json_null() : json_string(time_text(time_ns, text));
+}
+
+/* ---- who it is ---- */
+
+static void get_info(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    char uuid[UUID_TEXT_BYTES];
+    struct buf why = {0};
+    bool stopped = storage_stopped(api->storage, &why);
+    struct storage_stats stats = storage_stats(api->storage);
+    json_t *info = json_object();
+    json_object_set_new(info, "id", json_string(uuid_text(api->uuid, uuid)));
+    json_object_set_new(info, "version", json_string(AQUIFER_VERSION));
+    json_object_set_new(info, "started", json_time(api->started_ns));
+    json_object_set_new(info, "now", json_time(io_now_ns(api->io)));
+    json_object_set_new(info, "ingest_port", json_integer(listener_port(api->listener)));
+    json_object_set_new(info, "tls_ingest_port", json_integer(listener_tls_port(api->listener)));
+    json_object_set_new(info, "takes_entries", json_boolean(!stopped));
+    json_object_set_new(info, "reason", json_string(buf_str(&why)));
+    json_object_set_new(info, "wells", json_u64(stats.wells));
+    json_object_set_new(info, "ingesters", json_u64(listener_count(api->listener)));
+    buf_deinit(&why);
+    http_reply_json(request, 200, info);
+}
+
+static int add_tag(void *context, uint16_t tag, struct span name, const char *well,
+                   struct well_tag_stats stats)
+{
+    json_t *row = json_object();
+    json_object_set_new(row, "name", json_stringn((const char *)name.data, name.bytes));
+    json_object_set_new(row, "number", json_integer(tag));
+    json_object_set_new(row, "well", json_string(well));
+    json_object_set_new(row, "entries", json_u64(stats.entries));
+    json_object_set_new(row, "bytes", json_u64(stats.bytes));
+    json_array_append_new(context, row);
+    return 0;
+}
+
+static void get_tags(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    json_t *tags = json_array();
+    int rc = storage_each_tag(api->storage, add_tag, tags);
+    if (rc < 0) {
+        json_decref(tags);
+        http_reply_fault(request, rc);
+        return;
+    }
+    json_t *answer = json_object();
+    json_object_set_new(answer, "tags", tags);
+    http_reply_json(request, 200, answer);
+}
+
+/* ---- what it holds and who feeds it ---- */
+
+static json_t *well_json(struct storage *storage, size_t index)
+{
+    struct well_stats stats = storage_well_stats(storage, index);
+    json_t *well = json_object();
+    json_object_set_new(well, "name", json_string(storage_well_name(storage, index)));
+    json_object_set_new(well, "entries", json_u64(stats.entries));
+    json_object_set_new(well, "bytes", json_u64(stats.bytes));
+    json_object_set_new(well, "disk_bytes", json_u64(stats.disk_bytes));
+    json_object_set_new(well, "memtable_bytes", json_u64(stats.memtable_bytes));
+    json_object_set_new(well, "segments", json_u64(stats.segments));
+    json_object_set_new(well, "corrupt_blocks", json_u64(stats.corrupt_blocks));
+    json_object_set_new(well, "oldest", json_time(stats.oldest_ns));
+    json_object_set_new(well, "newest", json_time(stats.newest_ns));
+    return well;
+}
+
+static json_t *storage_json(struct storage *storage)
+{
+    struct storage_stats stats = storage_stats(storage);
+    json_t *json = json_object();
+    json_object_set_new(json, "entries_accepted", json_u64(stats.entries_accepted));
+    json_object_set_new(json, "bytes_accepted", json_u64(stats.bytes_accepted));
+    json_object_set_new(json, "entries_replayed", json_u64(stats.entries_replayed));
+    json_object_set_new(json, "log_first", json_u64(stats.log_first));
+    json_object_set_new(json, "log_end", json_u64(stats.log_end));
+    json_object_set_new(json, "log_bytes", json_u64(stats.log_bytes));
+    json_object_set_new(json, "log_groups", json_u64(stats.log_groups));
+    json_object_set_new(json, "corrupt", json_u64(stats.corrupt));
+    return json;
+}
+
+static json_t *connection_json(const struct connection_info *info)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "client", json_string(info->client));
+    json_object_set_new(json, "conntype", json_string(info->type));
+    json_object_set_new(json, "name", json_string(info->name));
+    json_object_set_new(json, "version", json_string(info->version));
+    json_object_set_new(json, "uuid", json_string(info->uuid));
+    json_object_set_new(json, "hot", json_boolean(info->hot));
+    json_object_set_new(json, "since", json_time(info->since_ns));
+    json_object_set_new(json, "entries", json_u64(info->entries));
+    json_object_set_new(json, "bytes", json_u64(info->bytes));
+    return json;
+}
+
+static void get_stats(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    json_t *answer = json_object();
+    json_t *wells = json_array();
+    size_t count = storage_stats(api->storage).wells;
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(wells, well_json(api->storage, i));
+    }
+    json_t *connections = json_array();
+    struct connection_info *infos =
+        arena_alloc_array(http_request_arena(request), LISTENER_CONNECTIONS_MAX, sizeof(*infos));
+    count = listener_connections(api->listener, infos, LISTENER_CONNECTIONS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(connections, connection_json(&infos[i]));
+    }
+    json_object_set_new(answer, "storage", storage_json(api->storage));
+    json_object_set_new(answer, "wells", wells);
+    json_object_set_new(answer, "connections", connections);
+    json_object_set_new(answer, "ingesters", states_json(api->states));
+    http_reply_json(request, 200, answer);
+}
+
+/* ---- searches ---- */
+
+static int write_frames(void *context, struct span frames)
+{
+    int rc = http_stream_write(context, frames);
+    return rc == HTTP_STREAM_GONE ? err_set(ERR_CANCELLED, "the webserver has left") : rc;
+}
+
+static void post_search(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct query_serve *serve;
+    int rc = query_serve_begin(http_request_body(request), storage_source(api->storage),
+                               io_now_ns(api->io), &serve);
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+        return;
+    }
+    struct http_stream *stream;
+    rc = http_reply_stream(request, 200, QUERY_SERVE_CONTENT_TYPE, &stream);
+    if (rc == 0) {
+        rc = query_serve_run(serve, NULL, write_frames, stream);
+        if (rc == 0) {
+            http_stream_end(&stream);
+        } else {
+            http_stream_abort(&stream);
+        }
+    }
+    query_serve_free(&serve);
+    if (rc < 0 && rc != ERR_CANCELLED) {
+        log_fault("search-failed", "a search ended with a fault", rc, "client",
+                  http_request_peer(request), NULL);
+    }
+}
+
+const struct http_route api_routes[] = {
+    {"GET", "/control/v1/info", get_info, HTTP_CONTROL, 0},
+    {"GET", "/control/v1/tags", get_tags, HTTP_CONTROL, 0},
+    {"GET", "/control/v1/stats", get_stats, HTTP_CONTROL, 0},
+    {"POST", "/control/v1/search", post_search, HTTP_CONTROL, QUERY_SERVE_REQUEST_BYTES_MAX},
+};
+const size_t api_route_count = ARRAY_COUNT(api_routes);
+
+/* ---- metrics ---- */
+
+static double read_log_bytes(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).log_bytes;
+}
+
+static double read_entries(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).entries_accepted;
+}
+
+static double read_groups(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).log_groups;
+}
+
+static double read_corrupt(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).corrupt;
+}
+
+static double read_stopped(void *context)
+{
+    struct buf why = {0};
+    bool stopped = storage_stopped(((struct api *)context)->storage, &why);
+    buf_deinit(&why);
+    return stopped ? 1 : 0;
+}
+
+void api_publish_metrics(struct api *api)
+{
+    metric_counter_call("aquifer_storage_entries_total", "entries accepted since start", NULL,
+                        read_entries, api);
+    metric_counter_call("aquifer_datalog_groups_total", "syncs of the datalog", NULL, read_groups,
+                        api);
+    metric_counter_call("aquifer_storage_corrupt_total",
+                        "damaged records, blocks and lines met since start", NULL, read_corrupt,
+                        api);
+    metric_gauge_call("aquifer_datalog_bytes", "size of the datalog", NULL, read_log_bytes, api);
+    metric_gauge_call("aquifer_storage_stopped", "1 while entries are refused (disk full)", NULL,
+                      read_stopped, api);
+}

@@ -1,0 +1,31 @@
+/*
+ * The indexer's control routes (Control-Port, all with Control-Auth): who it is, what it holds,
+ * and the indexer half of searches. docs/protocols/indexer-control.md.
+ */
+#ifndef INDEXER_API_H
+#define INDEXER_API_H
+
+#include "base/uuid.h"
+#include "indexer/listener.h"
+#include "indexer/states.h"
+#include "indexer/storage.h"
+#include "net/http_server.h"
+
+/* What the handlers see; outlives the server. */
+struct api {
+    struct io *io;
+    struct uuid uuid;
+    int64_t started_ns;
+    struct storage *storage;
+    struct listener *listener;
+    struct states *states;
+};
+
+/* The context of the table is the api. */
+extern const struct http_route api_routes[];
+extern const size_t api_route_count;
+
+/* Gauges of storage and wells; forget with metric_forget(api). */
+void api_publish_metrics(struct api *api);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * aquifer-indexer: takes entries from ingesters, stores them in wells, and runs the indexer half
+ * of searches. src/indexer/README.md.
+ */
+#include <sodium.h>
+
+#include "base/arena.h"
+#include "conf/conf.h"
+#include "indexer/api.h"
+#include "indexer/listener.h"
+#include "indexer/selflog.h"
+#include "indexer/states.h"
+#include "indexer/storage.h"
+#include "service/service.h"
+
+#define CONF_ARENA_BYTES_MAX (16u << 20)
+
+struct indexer {
+    struct service *service;
+    struct io *io;
+    struct conf *conf;
+    struct arena *arena;
+    struct uuid uuid;
+    struct storage *storage;
+    struct selflog *selflog;
+    struct states *states;
+    struct listener *listener;
+    struct api api;
+    struct http_server *server;
+};
+
+static int check(const struct conf *conf)
+{
+    struct arena *arena = arena_new(CONF_ARENA_BYTES_MAX);
+    struct storage_options options = {0};
+    int rc = storage_options_of_conf((struct conf *)conf, arena, &options);
+    arena_free(&arena);
+    return rc;
+}
+
+static void report_storage(void *context, const char *text)
+{
+    (void)context;
+    log_warn("storage", text, NULL);
+}
+
+static int open_storage(struct indexer *indexer)
+{
+    int rc = conf_uuid(indexer->io, indexer->conf, "Indexer-UUID", &indexer->uuid);
+    if (rc < 0) {
+        return rc;
+    }
+    struct storage_options options = {0};
+    rc = storage_options_of_conf(indexer->conf, indexer->arena, &options);
+    if (rc < 0) {
+        return rc;
+    }
+    options.io = indexer->io;
+    options.node = indexer->uuid;
+    options.report = report_storage;
+    return storage_open(&options, &indexer->storage);
+}
+
+static int start_selflog(struct indexer *indexer)
+{
+    if (conf_bool(indexer->conf, CONF_GLOBAL, "Disable-Self-Ingest")) {
+        return 0;
+    }
+    int rc =
+        selflog_start(indexer->io, indexer->storage,
+                      conf_text(indexer->conf, CONF_GLOBAL, "Self-Log-Tag"), &indexer->selflog);
+    if (rc == 0) {
+        log_set_sink(selflog_sink, indexer->selflog);
+    }
+    return rc;
+}
+
+/* TLS is on by default; without a certificate it is left out unless the port was asked for. */
+static bool wants_tls(const struct indexer *indexer)
+{
+    const struct conf *conf = indexer->conf;
+    if (conf_port(conf, CONF_GLOBAL, "TLS-Ingest-Port") == 0) {
+        return false;
+    }
+    if (conf_is_set(conf, CONF_GLOBAL, "TLS-Ingest-Port") ||
+        io_exists(indexer->io, conf_text(conf, CONF_GLOBAL, "Certificate-File"))) {
+        return true;
+    }
+    log_warn("ingest-tls", "no certificate: entries are not taken over TLS", "file",
+             conf_text(conf, CONF_GLOBAL, "Certificate-File"), NULL);
+    return false;
+}
+
+static int start_listener(struct indexer *indexer)
+{
+    const struct conf *conf = indexer->conf;
+    int rc = states_start(indexer->io, conf_text(conf, CONF_GLOBAL, "Ingester-State-Tracking-File"),
+                          &indexer->states);
+    if (rc < 0) {
+        return rc;
+    }
+    struct listener_options options = {
+        .shared = {.io = indexer->io, .storage = indexer->storage, .states = indexer->states},
+        .address = conf_text(conf, CONF_GLOBAL, "Ingest-Listen-Address"),
+        .port = conf_port(conf, CONF_GLOBAL, "Ingest-Port"),
+        .with_tls = wants_tls(indexer),
+        .tls_port = conf_port(conf, CONF_GLOBAL, "TLS-Ingest-Port"),
+        .certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File"),
+        .key_path = conf_text(conf, CONF_GLOBAL, "Key-File"),
+        .pipe_path = conf_text(conf, CONF_GLOBAL, "Pipe-Ingest-Path"),
+    };
+    ingest_secret_hash(span_of_str(conf_text(conf, CONF_GLOBAL, "Ingest-Auth")),
+                       options.shared.secret_hash);
+    return listener_start(&options, &indexer->listener);
+}
+
+static int start_server(struct indexer *indexer)
+{
+    const struct conf *conf = indexer->conf;
+    bool plain = conf_bool(conf, CONF_GLOBAL, "Control-Insecure-Disable-TLS");
+    indexer->api = (struct api){
+        .io = indexer->io,
+        .uuid = indexer->uuid,
+        .started_ns = io_now_ns(indexer->io),
+        .storage = indexer->storage,
+        .listener = indexer->listener,
+        .states = indexer->states,
+    };
+    struct http_server_options options = {
+        .io = indexer->io,
+        .address = conf_text(conf, CONF_GLOBAL, "Control-Listen-Address"),
+        .port = conf_port(conf, CONF_GLOBAL, "Control-Port"),
+        .tls_cert_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Certificate-File"),
+        .tls_key_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Key-File"),
+        .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
+    };
+    const struct http_routes tables[] = {
+        {api_routes, api_route_count, &indexer->api},
+        {service_routes, service_route_count, indexer->service},
+    };
+    int rc = http_server_start(&options, tables, ARRAY_COUNT(tables), &indexer->server);
+    if (rc == 0) {
+        service_watch_http(indexer->service, "control", indexer->server);
+        api_publish_metrics(&indexer->api);
+    }
+    return rc;
+}
+
+static int start(struct indexer *indexer)
+{
+    indexer->io = service_io(indexer->service);
+    indexer->conf = service_conf(indexer->service);
+    indexer->arena = arena_new(CONF_ARENA_BYTES_MAX);
+    int rc = open_storage(indexer);
+    rc = rc < 0 ? rc : start_selflog(indexer);
+    rc = rc < 0 ? rc : start_listener(indexer);
+    rc = rc < 0 ? rc : start_server(indexer);
+    return rc;
+}
+
+static void stop(struct indexer *indexer)
+{
+    if (indexer->server != NULL) {
+        metric_forget(&indexer->api);
+        service_unwatch_http(indexer->service, indexer->server);
+        http_server_stop(&indexer->server);
+    }
+    listener_stop(&indexer->listener);
+    states_stop(&indexer->states);
+    log_set_sink(NULL, NULL);
+    selflog_stop(&indexer->selflog);
+    if (indexer->storage != NULL) {
+        storage_close(&indexer->storage);
+    }
+    arena_free(&indexer->arena);
+}
+
+int main(int argc, char **argv)
+{
+    const struct service_program program = {
+        .name = "aquifer-indexer",
+        .summary = "stores entries and runs the indexer half of searches",
+        .schema = conf_schema_aquifer(),
+        .check = check,
+    };
+    struct indexer indexer = {0};
+    int status;
+    if (service_open(&program, argc, argv, &indexer.service, &status) != 0) {
+        return status;
+    }
+    CHECK(sodium_init() >= 0);
+    int rc = start(&indexer);
+    if (rc < 0) {
+        log_fault("indexer-start", "the indexer cannot start", rc, NULL);
+        status = 1;
+    } else {
+        char uuid[UUID_TEXT_BYTES];
+        log_info("indexer-ready", "the indexer takes entries", "indexer",
+                 uuid_text(indexer.uuid, uuid), "ingest_port",
+                 LOG_INT(listener_port(indexer.listener)), "control_port",
+                 LOG_INT(http_server_port(indexer.server)), NULL);
+        status = service_run(indexer.service);
+        log_info("indexer-stop", "the indexer drains and stops", "indexer",
+                 uuid_text(indexer.uuid, uuid), NULL);
+    }
+    stop(&indexer);
+    service_close(&indexer.service);
+    return status;
+}
