@@ -12,6 +12,8 @@
 #define ARENA_BYTES_MAX (32 * 1024 * 1024)
 #define RANGE_DEFAULT_NS TIME_HOUR_NS
 
+static const char too_many_stages[] = "the query has more than 64 stages, the renderer included";
+
 struct bound {
     bool given;
     struct query_time time;
@@ -331,7 +333,7 @@ static int parse_stage(struct parser *parser, struct query_stage *stage)
 static int parse_stages(struct parser *parser)
 {
     struct query *query = parser->query;
-    query->stages = arena_alloc_array(parser->arena, QUERY_STAGES_MAX + 1, sizeof(*query->stages));
+    query->stages = arena_alloc_array(parser->arena, QUERY_STAGES_MAX, sizeof(*query->stages));
     while (peek(parser, 0) != NULL) {
         parser->error->stage = (int)query->stage_count;
         if (query->renderer != NULL) {
@@ -341,7 +343,7 @@ static int parse_stages(struct parser *parser)
                                "renderer '%s' must be the last stage", before->name);
         }
         if (query->stage_count == QUERY_STAGES_MAX) {
-            return fault_here(parser, "the query has more than 64 stages");
+            return fault_here(parser, too_many_stages);
         }
         /* Counted first, so that a fault frees what its plan holds. */
         int rc = parse_stage(parser, &query->stages[query->stage_count++]);
@@ -422,10 +424,13 @@ static int supply_tags(struct parser *parser)
     return check_tag(parser, tag);
 }
 
-static void supply_renderer(struct parser *parser)
+static int supply_renderer(struct parser *parser)
 {
     struct query *query = parser->query;
     if (query->renderer == NULL) {
+        if (query->stage_count == QUERY_STAGES_MAX) {
+            return fault_here(parser, too_many_stages);
+        }
         query->renderer = query_renderer_find(SPAN_LIT("text"));
         query->stages[query->stage_count++] = (struct query_stage){
             .name = query->renderer->name,
@@ -434,6 +439,7 @@ static void supply_renderer(struct parser *parser)
         };
     }
     query->renderer_text = query->stages[query->stage_count - 1].text;
+    return 0;
 }
 
 /* Constraints as typed, then the stages with `|` between them. */
@@ -483,10 +489,10 @@ static int parse(struct parser *parser)
     parser->error->stage = -1;
     rc = supply_tags(parser);
     rc = rc < 0 ? rc : resolve_range(parser);
+    rc = rc < 0 ? rc : supply_renderer(parser);
     if (rc < 0) {
         return rc;
     }
-    supply_renderer(parser);
     compose_effective(parser);
     find_collapse(parser->query);
     return 0;
