@@ -315,10 +315,6 @@ static void set_password(struct http_request *request, void *context)
 /* Sets a flag of the body; locking also ends the user's sessions. */
 static int set_flag(struct webserver *webserver, struct object *user, const char *flag, bool value)
 {
-    if (user->number == OBJECT_FIRST_UID &&
-        ((strcmp(flag, "Locked") == 0 && value) || (strcmp(flag, "Admin") == 0 && !value))) {
-        return err_set(ERR_DENIED, "user %d stays an unlocked admin", OBJECT_FIRST_UID);
-    }
     json_object_set_new(body_of(user), flag, json_boolean(value));
     if (value && strcmp(flag, "Locked") == 0) {
         account_end_sessions(user, io_now_ns(webserver->io), NULL);

@@ -13,6 +13,8 @@
 #include "store/store.h"
 #include "sync/sync.h"
 #include "webserver/account.h"
+#include "webserver/apitoken.h"
+#include "webserver/capability.h"
 #include "webserver/password.h"
 #include "webserver/request.h"
 #include "webserver/throttle.h"
@@ -243,7 +245,7 @@ static int check_revocation(struct store *store, const struct token_claims *clai
 }
 
 static struct auth_user *user_in_arena(struct http_request *request, const struct object *user,
-                                       const struct token_claims *claims)
+                                       const char *session, uint64_t capabilities)
 {
     struct arena *arena = http_request_arena(request);
     struct auth_user *found = ARENA_NEW(arena, struct auth_user);
@@ -254,44 +256,98 @@ static struct auth_user *user_in_arena(struct http_request *request, const struc
     if (gids.count > 0) {
         memcpy(items, gids.items, gids.count * sizeof(*items));
     }
+    bool by_token = capabilities != CAPABILITY_ALL;
     found->principal = (struct object_principal){
         .uid = (int32_t)user->number,
         .gids = items,
         .gid_count = gids.count,
-        .admin = object_body_bool(user, "Admin"),
+        .admin = object_body_bool(user, "Admin") && !by_token,
         .admin_mode = admin_mode != NULL && strcmp(admin_mode, "true") == 0,
     };
     found->name = arena_strdup(arena, user->name);
     found->default_gid = (int32_t)object_body_int(user, "DefaultGID");
-    found->session = arena_strdup(arena, claims->session);
+    found->session = arena_strdup(arena, session);
+    found->capabilities = capabilities;
     mem_free(gids.items);
     return found;
 }
 
-static int identify(struct http_request *request, struct auth *auth, struct auth_user **ret_user)
+static int get_account(struct auth *auth, int32_t uid, struct object **ret_user)
 {
-    struct span token = credential_of(request);
-    struct token_claims claims;
-    if (token.bytes == 0) {
-        return err_set(ERR_AUTH, "log in first");
+    int rc = store_get_by_number(auth->webserver->store, OBJECT_USER, (uint64_t)uid, ret_user);
+    return rc == STORE_ABSENT ? err_set(ERR_AUTH, "the account is gone") : rc;
+}
+
+static int identify_token(struct http_request *request, struct auth *auth, const char *value,
+                          struct auth_user **ret_user)
+{
+    int32_t uid;
+    uint64_t capabilities;
+    struct object *user = NULL;
+    int rc = apitoken_check(auth->webserver, span_of_str(value), &uid, &capabilities);
+    if (rc == 0) {
+        rc = get_account(auth, uid, &user);
     }
+    if (rc == 0 && object_body_bool(user, "Locked")) {
+        rc = err_set(ERR_AUTH, "the account is locked");
+    }
+    if (rc == 0) {
+        *ret_user = user_in_arena(request, user, "", capabilities);
+    }
+    object_free(&user);
+    return rc;
+}
+
+static int identify_session(struct http_request *request, struct auth *auth, struct span token,
+                            struct auth_user **ret_user)
+{
+    struct token_claims claims;
+    struct object *user = NULL;
     int rc = verify_token(auth, token, &claims);
     if (rc == 0) {
         rc = check_revocation(auth->webserver->store, &claims);
     }
-    struct object *user = NULL;
     if (rc == 0) {
-        rc = store_get_by_number(auth->webserver->store, OBJECT_USER, (uint64_t)claims.uid, &user);
-        rc = rc == STORE_ABSENT ? err_set(ERR_AUTH, "the account is gone") : rc;
+        rc = get_account(auth, claims.uid, &user);
     }
     if (rc == 0) {
         rc = check_account(user, &claims);
     }
     if (rc == 0) {
-        *ret_user = user_in_arena(request, user, &claims);
+        *ret_user = user_in_arena(request, user, claims.session, CAPABILITY_ALL);
     }
     object_free(&user);
     return rc;
+}
+
+static int identify(struct http_request *request, struct auth *auth, struct auth_user **ret_user)
+{
+    struct span session = credential_of(request);
+    const char *token = http_request_header(request, "Gravwell-Token");
+    if (session.bytes > 0) {
+        return identify_session(request, auth, session, ret_user);
+    }
+    if (token != NULL) {
+        return identify_token(request, auth, token, ret_user);
+    }
+    return err_set(ERR_AUTH, "log in first");
+}
+
+/* What the user may not do at all, whatever the handler would say. True: a 403 was sent. */
+static bool refuse_route(struct http_request *request, const struct auth_user *user, unsigned flags)
+{
+    int needed = capability_needed(http_request_method(request), http_request_path(request));
+    if (user->capabilities != CAPABILITY_ALL && !capability_has(user->capabilities, needed)) {
+        http_reply_json(request, 403,
+                        json_pack("{s:s, s:s}", "Cap", capability_name(needed), "Error",
+                                  "the API token does not have this capability"));
+        return true;
+    }
+    if ((flags & AUTH_ADMIN) != 0 && !user->principal.admin) {
+        http_reply_error(request, 403, "only admins may do this");
+        return true;
+    }
+    return false;
 }
 
 const struct auth_user *auth_user(struct http_request *request)
@@ -315,19 +371,18 @@ bool auth_before(struct http_request *request, void *context)
     struct auth_user *user = NULL;
     int rc = identify(request, webserver->auth, &user);
     http_request_set_user(request, user);
-    if (rc < 0 && (route->flags & AUTH_PUBLIC) == 0) {
-        if (rc == ERR_AUTH) {
-            http_reply_error(request, 401, "%s", err_text());
-        } else {
-            http_reply_fault(request, rc);
-        }
+    if ((route->flags & AUTH_PUBLIC) != 0) {
+        return false;
+    }
+    if (rc == ERR_AUTH) {
+        http_reply_error(request, 401, "%s", err_text());
         return true;
     }
-    if ((route->flags & AUTH_ADMIN) != 0 && !user->principal.admin) {
-        http_reply_error(request, 403, "only admins may do this");
+    if (rc < 0) {
+        http_reply_fault(request, rc);
         return true;
     }
-    return false;
+    return refuse_route(request, user, route->flags);
 }
 
 /* ── Login and logout ────────────────────────────────────────────────────────────────────── */

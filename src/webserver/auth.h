@@ -3,9 +3,9 @@
  * signing key is a synchronised object, logout and lock are revocations that travel in the feed.
  *
  * The server's `before` hook (auth_before) checks the credential of every request: Authorization:
- * Bearer, Gravwell-Token, Sec-WebSocket-Protocol, or the cookie `token`. A route that needs a
- * user and gets none is answered with 401; public routes (login, version, test, page files) run
- * without. Handlers may run on any thread.
+ * Bearer, Gravwell-Token (apitoken.h), Sec-WebSocket-Protocol, or the cookie `token`. A route that
+ * needs a user and gets none is answered with 401; public routes (login, version, test, page files)
+ * run without. Handlers may run on any thread.
  */
 #ifndef WEBSERVER_AUTH_H
 #define WEBSERVER_AUTH_H
@@ -20,7 +20,8 @@ struct auth_user {
     struct object_principal principal; /* admin_mode: ?admin=true by an admin */
     const char *name;                  /* login name */
     int32_t default_gid;               /* default search group, 0 for none */
-    const char *session;               /* id of the session (uuid text), for logout */
+    const char *session;               /* id of the session (uuid text); "" with an API token */
+    uint64_t capabilities;             /* capability.h; CAPABILITY_ALL but with an API token */
 };
 
 struct auth;

@@ -18,12 +18,16 @@
 #include "store/store.h"
 #include "sync/sync.h"
 #include "webserver/account.h"
+#include "webserver/apitoken.h"
 #include "webserver/auth.h"
+#include "webserver/capability.h"
+#include "webserver/file.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
 #include "webserver/preference.h"
 #include "webserver/resource.h"
 #include "webserver/search.h"
+#include "webserver/secret.h"
 #include "webserver/static.h"
 #include "webserver/system.h"
 #include "webserver/thing.h"
@@ -150,6 +154,10 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){account_routes, account_route_count, webserver});
     vec_push(&tables, (struct http_routes){group_routes, group_route_count, webserver});
     vec_push(&tables, (struct http_routes){preference_routes, preference_route_count, webserver});
+    vec_push(&tables, (struct http_routes){apitoken_routes, apitoken_route_count, webserver});
+    vec_push(&tables, (struct http_routes){capability_routes, capability_route_count, webserver});
+    vec_push(&tables, (struct http_routes){secret_routes, secret_route_count, webserver});
+    vec_push(&tables, (struct http_routes){file_routes, file_route_count, webserver});
     vec_push(&tables, (struct http_routes){resource_routes, resource_route_count, webserver});
     vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
