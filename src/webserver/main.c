@@ -24,6 +24,7 @@
 #include "webserver/file.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
+#include "webserver/notification.h"
 #include "webserver/preference.h"
 #include "webserver/resource.h"
 #include "webserver/search.h"
@@ -158,6 +159,8 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){capability_routes, capability_route_count, webserver});
     vec_push(&tables, (struct http_routes){secret_routes, secret_route_count, webserver});
     vec_push(&tables, (struct http_routes){file_routes, file_route_count, webserver});
+    vec_push(&tables,
+             (struct http_routes){notification_routes, notification_route_count, webserver});
     vec_push(&tables, (struct http_routes){resource_routes, resource_route_count, webserver});
     vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
