@@ -23,7 +23,9 @@ static void drop_oldest(struct webserver *webserver, int32_t uid)
     };
     if (store_list(webserver->store, &query, &old) == 0) {
         for (size_t i = 0; i < old.count; i++) {
-            (void)sync_delete(webserver->sync, &old.items[i]->id, SYNC_BY_KIND);
+            if (sync_delete(webserver->sync, &old.items[i]->id, SYNC_BY_KIND) < 0) {
+                break; /* the next launch tries again */
+            }
         }
     }
     object_list_deinit(&old);

@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 #include "base/vec.h"
+#include "service/log.h"
 #include "sync/sync.h"
 
 static uint64_t wanted_revision(const struct http_request *request)
@@ -20,9 +21,11 @@ static uint64_t wanted_revision(const struct http_request *request)
 void request_await_revision(struct http_request *request, const struct webserver *webserver)
 {
     uint64_t revision = wanted_revision(request);
-    if (revision > sync_revision(webserver->sync)) {
-        /* Late is better than never: after the wait the answer tells its own revision. */
-        (void)sync_wait_revision(webserver->sync, revision, REQUEST_REVISION_WAIT_MS);
+    if (revision > sync_revision(webserver->sync) &&
+        sync_wait_revision(webserver->sync, revision, REQUEST_REVISION_WAIT_MS) < 0) {
+        /* Late is better than never: the answer tells its own revision. */
+        log_trace("revision-late", "answered before the feed had arrived", "path",
+                  http_request_path(request), NULL);
     }
 }
 
