@@ -1,0 +1,151 @@
+/*
+ * aquifer: the command line.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+
+static int show_help(const struct cli_command *command, int argc, char **argv);
+static int show_version(const struct cli_command *command, int argc, char **argv);
+
+static const struct cli_command commands[] = {
+    {"ingest", "--tag TAG [options] FILE...|-", "send the lines of files to an indexer",
+     "  --tag TAG            the tag of the entries\n"
+     "  --indexer TARGET     host:port, tcp://host:port, tls://host:port or pipe:///path;\n"
+     "                       may be repeated (default: from --config, else 127.0.0.1:4023)\n"
+     "  --secret SECRET      ingest secret (default: $AQUIFER_INGEST_SECRET, else Ingest-Auth\n"
+     "                       of the configuration)\n"
+     "  --config FILE        default " CLI_CONFIG_PATH ", if it is there\n"
+     "  --source ADDRESS     source of the entries (default: this machine's address)\n"
+     "  --timezone utc|local zone of times that name none (default: local)\n"
+     "  --now                do not look for times in the lines\n"
+     "  --compress           compress on the way\n"
+     "  --insecure           accept any certificate\n"
+     "  --quiet              no progress bar\n",
+     cli_ingest},
+    {"search", "--server URL --user USER [options] QUERY", "run a query and print its result",
+     "  --server URL         a webserver or load balancer, http://host:port\n"
+     "  --user USER\n"
+     "  --password PASSWORD  (default: $AQUIFER_PASSWORD)\n"
+     "  --last DURATION      how far back: 15m, 1h, 7d (default: 1h)\n"
+     "  --start T, --end T   RFC 3339, or a duration before now such as -2h; instead of --last\n"
+     "  --format FORMAT      text, json or csv (default: text)\n"
+     "  --insecure           accept any certificate\n",
+     cli_search},
+    {"check-config", "[FILE]", "say what is wrong with a configuration file",
+     "  --loadbalancer       it is a loadbalancer.conf\n"
+     "  FILE                 default " CLI_CONFIG_PATH "\n",
+     cli_check_config},
+    {"help", "[COMMAND]", "explain a command", "", show_help},
+    {"version", "", "print the version", "", show_version},
+};
+
+static void complain(const struct cli_command *command, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void complain(const struct cli_command *command, const char *format, va_list args)
+{
+    fflush(stdout);
+    fprintf(stderr, "aquifer %s: ", command->name);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int cli_usage(const struct cli_command *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    complain(command, format, args);
+    va_end(args);
+    fprintf(stderr, "usage: aquifer %s %s\nmore: aquifer help %s\n", command->name,
+            command->arguments, command->name);
+    return CLI_USAGE;
+}
+
+int cli_fail(const struct cli_command *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    complain(command, format, args);
+    va_end(args);
+    return CLI_FAILED;
+}
+
+int cli_help(const struct cli_command *command)
+{
+    printf("aquifer %s: %s\n\nusage: aquifer %s %s\n%s%s", command->name, command->summary,
+           command->name, command->arguments, command->help[0] == '\0' ? "" : "\n", command->help);
+    return CLI_OK;
+}
+
+static void list_commands(FILE *file)
+{
+    fprintf(file, "usage: aquifer COMMAND [options]\n\n");
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        fprintf(file, "  %-14s %s\n", commands[i].name, commands[i].summary);
+    }
+    fprintf(file, "\nmore: aquifer help COMMAND\n");
+}
+
+static const struct cli_command *find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[ARRAY_COUNT(commands)];
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        names[i] = commands[i].name;
+    }
+    const char *near = text_nearest(span_of_str(name), names, ARRAY_COUNT(names));
+    fprintf(stderr, "aquifer: there is no command \"%s\"%s%s%s\n", name,
+            near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near,
+            near == NULL ? "" : "\"?");
+    list_commands(stderr);
+    return CLI_USAGE;
+}
+
+static int show_help(const struct cli_command *command, int argc, char **argv)
+{
+    (void)command;
+    if (argc < 2) {
+        list_commands(stdout);
+        return CLI_OK;
+    }
+    const struct cli_command *about = find(argv[1]);
+    return about == NULL ? unknown(argv[1]) : cli_help(about);
+}
+
+static int show_version(const struct cli_command *command, int argc, char **argv)
+{
+    (void)command;
+    (void)argc;
+    (void)argv;
+    printf("aquifer %s\n", AQUIFER_VERSION);
+    return CLI_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        list_commands(stderr);
+        return CLI_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        name = "help";
+    } else if (strcmp(name, "--version") == 0) {
+        name = "version";
+    }
+    const struct cli_command *command = find(name);
+    return command == NULL ? unknown(name) : command->run(command, argc - 1, argv + 1);
+}

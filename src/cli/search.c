@@ -1,0 +1,472 @@
+/*
+ * aquifer search: a query through the REST interface of a webserver. Log in, parse, launch, wait,
+ * download, detach.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "cli/cli.h"
+#include "io/io.h"
+#include "net/http_client.h"
+
+#define CALL_TIMEOUT_MS 30000
+#define POLL_MS_MIN 20
+#define POLL_MS_MAX 500
+#define PING_NS (10 * TIME_S_NS)
+
+struct job {
+    const struct cli_command *command;
+    struct io *io;
+
+    const char *server;
+    const char *user;
+    const char *password;
+    const char *last;
+    const char *start;
+    const char *end;
+    const char *format;
+    const char *query;
+    bool insecure;
+
+    int64_t start_ns, end_ns;
+    struct http_client *client;
+    struct buf base;          /* of every URL, without a slash at its end */
+    struct buf authorization; /* "Bearer …" */
+    char *search_id;
+    char *session_id;
+};
+
+/* ---- options ---- */
+
+static int parse(struct job *job, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"server", required_argument, NULL, 's'},   {"user", required_argument, NULL, 'u'},
+        {"password", required_argument, NULL, 'p'}, {"last", required_argument, NULL, 'l'},
+        {"start", required_argument, NULL, 'a'},    {"end", required_argument, NULL, 'e'},
+        {"format", required_argument, NULL, 'f'},   {"insecure", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        switch (c) {
+        case 's':
+            job->server = optarg;
+            break;
+        case 'u':
+            job->user = optarg;
+            break;
+        case 'p':
+            job->password = optarg;
+            break;
+        case 'l':
+            job->last = optarg;
+            break;
+        case 'a':
+            job->start = optarg;
+            break;
+        case 'e':
+            job->end = optarg;
+            break;
+        case 'f':
+            job->format = optarg;
+            break;
+        case 'k':
+            job->insecure = true;
+            break;
+        case 'h':
+            (void)cli_help(job->command);
+            return -1;
+        default:
+            return cli_usage(job->command, "see above");
+        }
+    }
+    if (argc - optind != 1) {
+        return cli_usage(job->command, "one query is needed, in quotes");
+    }
+    job->query = argv[optind];
+    return CLI_OK;
+}
+
+/* RFC 3339, "now", or a duration before now. */
+static bool read_time(const char *text, int64_t now_ns, int64_t *ret_time_ns)
+{
+    struct span span = span_of_str(text);
+    int64_t duration_ns;
+    if (strcmp(text, "now") == 0) {
+        *ret_time_ns = now_ns;
+        return true;
+    }
+    if (time_parse(span, ret_time_ns)) {
+        return true;
+    }
+    if (!time_parse_duration(span, &duration_ns)) {
+        return false;
+    }
+    *ret_time_ns = now_ns - (duration_ns < 0 ? -duration_ns : duration_ns);
+    return true;
+}
+
+static int check(struct job *job)
+{
+    if (job->server == NULL || job->user == NULL) {
+        return cli_usage(job->command, "--server and --user are needed");
+    }
+    if (job->password == NULL) {
+        job->password = getenv("AQUIFER_PASSWORD");
+    }
+    if (job->password == NULL) {
+        return cli_usage(job->command, "no password: give --password or $AQUIFER_PASSWORD");
+    }
+    if (strcmp(job->format, "text") != 0 && strcmp(job->format, "json") != 0 &&
+        strcmp(job->format, "csv") != 0) {
+        return cli_usage(job->command, "--format is text, json or csv, not \"%s\"", job->format);
+    }
+    if (job->last != NULL && (job->start != NULL || job->end != NULL)) {
+        return cli_usage(job->command, "--last and --start/--end exclude each other");
+    }
+    int64_t now_ns = io_now_ns(job->io);
+    int64_t last_ns;
+    if (!time_parse_duration(span_of_str(job->last == NULL ? "1h" : job->last), &last_ns) ||
+        last_ns <= 0) {
+        return cli_usage(job->command, "--last: \"%s\" is no duration such as 15m, 1h or 7d",
+                         job->last);
+    }
+    job->end_ns = now_ns;
+    if (job->end != NULL && !read_time(job->end, now_ns, &job->end_ns)) {
+        return cli_usage(job->command, "--end: \"%s\" is no time", job->end);
+    }
+    job->start_ns = job->end_ns - last_ns;
+    if (job->start != NULL && !read_time(job->start, now_ns, &job->start_ns)) {
+        return cli_usage(job->command, "--start: \"%s\" is no time", job->start);
+    }
+    if (job->start_ns >= job->end_ns) {
+        return cli_usage(job->command, "--start is not before --end");
+    }
+    return CLI_OK;
+}
+
+/* ---- calls ---- */
+
+static char *url_of(struct job *job, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static char *url_of(struct job *job, const char *format, ...)
+{
+    struct buf url = {0};
+    buf_append(&url, buf_span(&job->base));
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&url, format, args);
+    va_end(args);
+    return buf_take(&url);
+}
+
+/* Takes the URL. The body is borrowed, the answer is the caller's; either may be NULL. */
+static int call_json(struct job *job, const char *method, char *url, const json_t *body,
+                     json_t **ret_json)
+{
+    struct http_header header = {"Authorization", buf_str(&job->authorization)};
+    struct http_call call = {
+        .method = method,
+        .url = url,
+        .headers = &header,
+        .header_count = job->authorization.bytes == 0 ? 0 : 1,
+        .timeout_ms = CALL_TIMEOUT_MS,
+    };
+    json_t *json = NULL;
+    int rc = http_call_json(job->client, &call, body, &json);
+    mem_free(url);
+    if (rc == 0 && ret_json != NULL) {
+        *ret_json = json;
+    } else {
+        json_decref(json);
+    }
+    return rc;
+}
+
+static const char *text_in(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "" : text;
+}
+
+static int log_in(struct job *job)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "User", json_string(job->user));
+    json_object_set_new(body, "Pass", json_string(job->password));
+    json_t *answer = NULL;
+    int rc = call_json(job, "POST", url_of(job, "/api/login"), body, &answer);
+    json_decref(body);
+    if (rc == ERR_INVALID || rc == ERR_DENIED) {
+        return err_wrap(ERR_AUTH, "log-in as %s", job->user);
+    }
+    if (rc < 0) {
+        return err_wrap(rc, "log-in");
+    }
+    const char *token = text_in(answer, "JWT");
+    if (!json_is_true(json_object_get(answer, "LoginStatus")) || token[0] == '\0') {
+        const char *reason = text_in(answer, "Reason");
+        rc = err_set(ERR_AUTH, "log-in as %s: %s", job->user,
+                     reason[0] == '\0' ? "refused" : reason);
+    } else {
+        buf_printf(&job->authorization, "Bearer %s", token);
+    }
+    json_decref(answer);
+    return rc;
+}
+
+/* ---- the query ---- */
+
+/* Columns of the first `bytes` bytes on a terminal: one per code point, tabs as they stand. */
+static void print_indent(FILE *file, struct span text)
+{
+    while (text.bytes > 0) {
+        uint32_t c = text_utf8_next(&text);
+        fputc(c == '\t' ? '\t' : ' ', file);
+    }
+}
+
+/* The line of the query that holds `offset`, with carets under what is wrong. */
+static void point_at(const char *query, size_t offset, size_t bytes)
+{
+    struct span text = span_of_str(query);
+    offset = MIN(offset, text.bytes);
+    size_t start = offset;
+    while (start > 0 && text.data[start - 1] != '\n') {
+        start--;
+    }
+    struct span line = span_from(text, start);
+    ptrdiff_t end = span_find_byte(line, '\n');
+    line = end < 0 ? line : span_first(line, (size_t)end);
+    size_t column = MIN(offset - start, line.bytes);
+    fprintf(stderr, "  %.*s\n  ", SPAN_ARG(line));
+    print_indent(stderr, span_first(line, column));
+    struct span wrong = span_first(span_from(line, column), bytes);
+    do {
+        fputc('^', stderr);
+        if (wrong.bytes > 0) {
+            (void)text_utf8_next(&wrong);
+        }
+    } while (wrong.bytes > 0);
+    fputc('\n', stderr);
+}
+
+/* Asks whether the query parses, for a better message than a failed launch gives. */
+static int check_query(struct job *job)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "SearchString", json_string(job->query));
+    json_object_set_new(body, "Sequence", json_integer(0));
+    json_t *answer = NULL;
+    int rc = call_json(job, "POST", url_of(job, "/api/parse"), body, &answer);
+    json_decref(body);
+    if (rc < 0) {
+        return err_wrap(rc, "parse");
+    }
+    const char *error = text_in(answer, "ParseError");
+    if (error[0] != '\0') {
+        rc = err_set(ERR_INVALID, "%s", error);
+        fflush(stdout);
+        fprintf(stderr, "aquifer search: %s\n", error);
+        const json_t *offset = json_object_get(answer, "ErrorOffset");
+        const json_t *bytes = json_object_get(answer, "ErrorBytes");
+        if (json_is_integer(offset) && json_integer_value(offset) >= 0) {
+            point_at(job->query, (size_t)json_integer_value(offset),
+                     json_is_integer(bytes) ? (size_t)json_integer_value(bytes) : 1);
+        }
+    }
+    json_decref(answer);
+    return rc;
+}
+
+static int launch(struct job *job)
+{
+    char start[TIME_TEXT_BYTES];
+    char end[TIME_TEXT_BYTES];
+    json_t *body = json_object();
+    json_object_set_new(body, "SearchString", json_string(job->query));
+    json_object_set_new(body, "SearchStart", json_string(time_text(job->start_ns, start)));
+    json_object_set_new(body, "SearchEnd", json_string(time_text(job->end_ns, end)));
+    json_object_set_new(body, "Background", json_false());
+    json_t *info = json_object();
+    json_object_set_new(info, "method", json_string("manual"));
+    json_object_set_new(body, "LaunchInfo", info);
+    json_t *answer = NULL;
+    int rc = call_json(job, "POST", url_of(job, "/api/searchctrl/launch"), body, &answer);
+    json_decref(body);
+    if (rc < 0) {
+        return err_wrap(rc, "launch");
+    }
+    job->search_id = mem_strdup(text_in(answer, "SearchID"));
+    job->session_id = mem_strdup(text_in(answer, "SearchSessionID"));
+    json_decref(answer);
+    return job->search_id[0] == '\0' ? err_set(ERR_PROTOCOL, "launch: no SearchID in the answer")
+                                     : 0;
+}
+
+/* Warnings (an indexer that is down, damaged blocks) belong beside the result, once. */
+static void print_messages(const json_t *answer)
+{
+    size_t index;
+    const json_t *message;
+    json_array_foreach(json_object_get(answer, "Messages"), index, message)
+    {
+        fflush(stdout);
+        fprintf(stderr, "%s: %s\n", text_in(message, "Severity"), text_in(message, "Value"));
+    }
+}
+
+static int ping(struct job *job)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "Interval", json_integer(0));
+    int rc = call_json(
+        job, "PUT", url_of(job, "/api/searchctrl/%s/ping?sid=%s", job->search_id, job->session_id),
+        body, NULL);
+    json_decref(body);
+    return rc;
+}
+
+/* 0 when it is finished; the server's text when it failed. */
+static int wait_until_finished(struct job *job)
+{
+    int64_t pinged_ns = io_monotonic_ns(job->io);
+    unsigned pause_ms = POLL_MS_MIN;
+    for (;;) {
+        json_t *answer = NULL;
+        int rc = call_json(
+            job, "GET",
+            url_of(job, "/api/searchctrl/%s/stats?sid=%s&count=1", job->search_id, job->session_id),
+            NULL, &answer);
+        if (rc < 0) {
+            return err_wrap(rc, "status");
+        }
+        bool finished = json_is_true(json_object_get(answer, "Finished"));
+        const char *error = text_in(answer, "Error");
+        if (error[0] != '\0') {
+            rc = err_set(ERR_UNAVAILABLE, "%s", error);
+        }
+        if (finished) {
+            print_messages(answer);
+        }
+        json_decref(answer);
+        if (finished || rc < 0) {
+            return rc;
+        }
+        if (io_monotonic_ns(job->io) - pinged_ns > PING_NS) {
+            pinged_ns = io_monotonic_ns(job->io);
+            rc = ping(job);
+            if (rc < 0) {
+                return err_wrap(rc, "keep alive");
+            }
+        }
+        usleep(pause_ms * 1000);
+        pause_ms = MIN(pause_ms * 2, (unsigned)POLL_MS_MAX);
+    }
+}
+
+static int print_piece(void *context, struct span piece)
+{
+    (void)context;
+    if (fwrite(piece.data, 1, piece.bytes, stdout) != piece.bytes) {
+        return err_set(ERR_IO, "standard output cannot be written");
+    }
+    return 0;
+}
+
+static int download(struct job *job)
+{
+    struct http_header header = {"Authorization", buf_str(&job->authorization)};
+    char *url = url_of(job, "/api/searchctrl/%s/download/%s", job->search_id, job->format);
+    struct http_call call = {.url = url,
+                             .headers = &header,
+                             .header_count = 1,
+                             .push = print_piece,
+                             .idle_ms = CALL_TIMEOUT_MS};
+    struct http_answer answer = {0};
+    int rc = http_call(job->client, &call, &answer);
+    mem_free(url);
+    if (rc < 0) {
+        return err_wrap(rc, "download");
+    }
+    if (answer.status != 200) {
+        rc = err_set(ERR_UNAVAILABLE, "download: %s", http_answer_error(&answer));
+    }
+    http_answer_deinit(&answer);
+    if (rc == 0 && fflush(stdout) != 0) {
+        rc = err_set(ERR_IO, "standard output cannot be written");
+    }
+    return rc;
+}
+
+/* The result is ours already: a webserver that is gone by now does no harm. */
+static void detach(struct job *job)
+{
+    if (job->search_id != NULL && job->search_id[0] != '\0') {
+        (void)!call_json(
+            job, "PUT",
+            url_of(job, "/api/searchctrl/%s/detach?sid=%s", job->search_id, job->session_id), NULL,
+            NULL);
+    }
+    if (job->authorization.bytes > 0) {
+        (void)!call_json(job, "PUT", url_of(job, "/api/logout"), NULL, NULL);
+    }
+}
+
+static int run(struct job *job)
+{
+    struct http_client_options options = {.io = job->io, .tls_insecure = job->insecure};
+    int rc = http_client_new(&options, &job->client);
+    if (rc < 0) {
+        return cli_fail(job->command, "%s", err_text());
+    }
+    if (strstr(job->server, "://") == NULL) {
+        buf_append_str(&job->base, "http://");
+    }
+    buf_append_str(&job->base, job->server);
+    while (job->base.bytes > 0 && job->base.data[job->base.bytes - 1] == '/') {
+        job->base.bytes--;
+    }
+    rc = log_in(job);
+    bool told = false;
+    if (rc == 0) {
+        rc = check_query(job);
+        told = rc == ERR_INVALID;
+    }
+    rc = rc < 0 ? rc : launch(job);
+    rc = rc < 0 ? rc : wait_until_finished(job);
+    rc = rc < 0 ? rc : download(job);
+    if (rc < 0 && !told) {
+        (void)cli_fail(job->command, "%s", err_text());
+    }
+    detach(job);
+    return rc < 0 ? CLI_FAILED : CLI_OK;
+}
+
+int cli_search(const struct cli_command *command, int argc, char **argv)
+{
+    struct job job = {.command = command, .io = io_real(), .format = "text"};
+    int status = parse(&job, argc, argv);
+    if (status == CLI_OK) {
+        status = check(&job);
+    }
+    if (status == CLI_OK) {
+        status = run(&job);
+    }
+    http_client_free(&job.client);
+    buf_deinit(&job.base);
+    buf_deinit(&job.authorization);
+    mem_free(job.search_id);
+    mem_free(job.session_id);
+    return status < 0 ? CLI_OK : status;
+}
