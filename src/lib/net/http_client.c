@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "base/map.h"
 #include "base/mem.h"
@@ -731,86 +730,6 @@ int http_call(struct http_client *client, const struct http_call *call,
                            : call_once(client, call, NULL, NULL, &answer, &pulled);
     if (rc == 0) {
         *ret_answer = answer;
-    }
-    return rc;
-}
-
-/* ── Answers ─────────────────────────────────────────────────────────────────────────────── */
-
-void http_answer_deinit(struct http_answer *answer)
-{
-    buf_deinit(&answer->body);
-    buf_deinit(&answer->header_text);
-    *answer = (struct http_answer){0};
-}
-
-const char *http_answer_header(const struct http_answer *answer, const char *name)
-{
-    for (size_t i = 0; i < answer->header_count; i++) {
-        if (strcasecmp(answer->headers[i].name, name) == 0) {
-            return answer->headers[i].value;
-        }
-    }
-    return NULL;
-}
-
-const char *http_answer_error(struct http_answer *answer)
-{
-    json_t *json = json_loadb((const char *)answer->body.data, answer->body.bytes, 0, NULL);
-    const char *text = json_string_value(json_object_get(json, "Error"));
-    char *owned = text != NULL              ? mem_strdup(text)
-                  : answer->body.bytes == 0 ? mem_printf("status %d", answer->status)
-                                            : mem_strndup((const char *)answer->body.data,
-                                                          MIN(answer->body.bytes, (size_t)200));
-    json_decref(json);
-    /* It replaces the body, which a caller that asks for the error has no other use for. */
-    buf_clear(&answer->body);
-    buf_append_str(&answer->body, owned);
-    mem_free(owned);
-    return buf_str(&answer->body);
-}
-
-static int fault_of_status(int status)
-{
-    switch (status) {
-    case 401:
-    case 403:
-        return ERR_DENIED;
-    case 404:
-        return ERR_NOT_FOUND;
-    case 409:
-        return ERR_CONFLICT;
-    case 413:
-        return ERR_TOO_LARGE;
-    default:
-        return status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID;
-    }
-}
-
-int http_call_json(struct http_client *client, const struct http_call *call, const json_t *body,
-                   json_t **ret_json)
-{
-    struct http_answer answer;
-    struct http_call full = *call;
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
-    full.body = span_of_str(text);
-    int rc = http_call(client, &full, &answer);
-    free(text);
-    if (rc < 0) {
-        return rc;
-    }
-    json_t *json = NULL;
-    if (answer.status < 200 || answer.status > 299) {
-        int status = answer.status;
-        rc = err_set((enum err)fault_of_status(status), "%s: %d: %s", call->url, status,
-                     http_answer_error(&answer));
-    } else if (span_trim(buf_span(&answer.body)).bytes > 0) {
-        json = json_loadb((const char *)answer.body.data, answer.body.bytes, JSON_DECODE_ANY, NULL);
-        rc = json == NULL ? err_set(ERR_PROTOCOL, "%s: the answer is not JSON", call->url) : 0;
-    }
-    http_answer_deinit(&answer);
-    if (rc == 0) {
-        *ret_json = json;
     }
     return rc;
 }

@@ -21,8 +21,9 @@
 #include "net/http_route.h"
 #include "net/http_server.h"
 
-#define HTTP_BODY_QUEUE_BYTES ((size_t)256 * 1024) /* of a streamed body, before it is held back   \
-                                                    */
+#define HTTP_BODY_QUEUE_BYTES                                                                      \
+    ((size_t)256 * 1024) /* of a streamed body, before it is held back                             \
+                          */
 #define HTTP_HEADERS_MAX 128
 
 struct http_server_counters {

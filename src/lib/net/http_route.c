@@ -151,7 +151,7 @@ void http_router_free(struct http_router **router)
 static const char *decode(struct arena *arena, struct span text, bool plus)
 {
     struct buf buf = {0};
-    bool ok = text_url_decode(&buf, text, plus) && memchr(buf.data, 0, buf.bytes) == NULL;
+    bool ok = text_url_decode(&buf, text, plus) && span_find_byte(buf_span(&buf), 0) < 0;
     const char *decoded = ok ? arena_span_str(arena, buf_span(&buf)) : NULL;
     buf_deinit(&buf);
     return decoded;
