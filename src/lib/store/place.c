@@ -48,7 +48,12 @@ static int get_number(struct store_connection *connection, enum object_file file
 static int read_place(struct store_connection *connection, enum object_file file,
                       struct store_place *place)
 {
-    static const char *const text[] = STORE_BOTH("SELECT max(revision) FROM ", "objects");
+    static const char *const text[] = {
+        "SELECT max(ifnull((SELECT max(revision) FROM main.objects), 0),"
+        " ifnull((SELECT max(revision) FROM main.shadows), 0))",
+        "SELECT max(ifnull((SELECT max(revision) FROM web.objects), 0),"
+        " ifnull((SELECT max(revision) FROM web.shadows), 0))",
+    };
     int rc = get_uuid(connection, file, "identity", &place->identity);
     rc = rc < 0 ? rc : get_uuid(connection, file, "epoch", &place->epoch);
     rc = rc < 0 ? rc : get_number(connection, file, "cursor", &place->cursor);
@@ -155,12 +160,18 @@ static int trim_epochs(struct store *store, enum object_file file)
     return store_run(&trim);
 }
 
-int store_begin_epoch(struct store *store, enum object_file file, uint64_t start)
+/* Every life of an authority is an epoch, whether it writes or not: a backup taken before its
+ * first write and the life that went on must not share one. */
+int store_begin_epoch(struct store *store, enum object_file file)
 {
     uint8_t random[16];
+    struct store_place place = {0};
+    int rc = read_place(store->writer, file, &place);
     io_random(store->io, random, sizeof(random));
-    struct store_epoch epoch = {.epoch = uuid_of_random(random), .start = start, .main = true};
-    int rc = get_uuid(store->writer, file, "epoch", &epoch.parent);
+    struct store_epoch epoch = {.epoch = uuid_of_random(random),
+                                .parent = place.epoch,
+                                .start = place.revision,
+                                .main = true};
     rc = rc < 0 ? rc : put_epoch(store, file, &epoch);
     rc = rc < 0 ? rc : trim_epochs(store, file);
     return rc < 0 ? rc : set_uuid(store->writer, file, "epoch", &epoch.epoch);

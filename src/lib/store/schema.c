@@ -32,8 +32,9 @@
     "CREATE INDEX IF NOT EXISTS " schema ".objects_dirty ON objects(dirty) WHERE dirty > 0;"       \
     "CREATE INDEX IF NOT EXISTS " schema ".objects_guid ON objects(guid) WHERE guid IS NOT NULL;"  \
     "CREATE INDEX IF NOT EXISTS " schema ".objects_blob ON objects(blob) WHERE blob IS NOT NULL;"  \
-    "CREATE TABLE IF NOT EXISTS " schema ".shadows(id BLOB PRIMARY KEY, object TEXT NOT NULL)"     \
-    " WITHOUT ROWID;"                                                                              \
+    "CREATE TABLE IF NOT EXISTS " schema                                                           \
+    ".shadows(id BLOB PRIMARY KEY, revision INTEGER NOT NULL,"                                     \
+    " object TEXT NOT NULL) WITHOUT ROWID;"                                                        \
     "CREATE TABLE IF NOT EXISTS " schema ".versions(number INTEGER PRIMARY KEY AUTOINCREMENT,"     \
     " id BLOB NOT NULL, change BLOB, object TEXT NOT NULL);"                                       \
     "CREATE INDEX IF NOT EXISTS " schema ".versions_id ON versions(id, number);"                   \
@@ -254,6 +255,9 @@ static int open_files(struct store *store)
         rc = take_part(store, store->writer, file);
     }
     rc = rc < 0 ? rc : recall(store, store->writer);
+    for (enum object_file file = 0; rc == 0 && store->authority && file < OBJECT_FILES; file++) {
+        rc = store_begin_epoch(store, file);
+    }
     rc = rc < 0 ? rc : store_exec(store->writer, "COMMIT");
     store->unsaved = true;
     return rc < 0 ? rc : store_blobs_prepare(store);

@@ -134,7 +134,7 @@ struct store_epoch {
 struct store_place {
     struct uuid identity; /* of the datastore whose revisions these are; zero: none yet */
     struct uuid epoch;    /* the last one of the own past */
-    uint64_t revision;    /* the highest revision of an object in this file */
+    uint64_t revision;    /* the highest revision of an object or shadow in this file */
     uint64_t cursor;      /* webserver: everything up to here has been applied */
 };
 MUST_CHECK int store_place(struct store *store, enum object_file file,
@@ -159,9 +159,8 @@ void store_abort(struct store *store);
 
 /* Inside a transaction the getters above see it too, when called by the writing thread. */
 
-/* The next revision of an authority. The first after opening begins a new epoch of the file. */
-MUST_CHECK int store_next_revision(struct store *store, enum object_file file,
-                                   uint64_t *ret_revision);
+/* The next revision of an authority. */
+MUST_CHECK int store_next_revision(struct store *store, uint64_t *ret_revision);
 
 /* Keeps the object as it is, whatever was there. What it replaces goes to the versions; its
  * change id is remembered. A dirty object that was clean goes to the end of the dirty order. */
@@ -169,7 +168,7 @@ MUST_CHECK int store_put(struct store *store, const struct object *object);
 /* NULL removes it. */
 MUST_CHECK int store_put_shadow(struct store *store, const struct uuid *id,
                                 const struct object *object);
-/* A version that lost: goes to the versions of its object without ever being current. */
+/* A version that lost: goes to the versions of its object without ever being current. Once. */
 MUST_CHECK int store_put_version(struct store *store, const struct object *object);
 /* Really gone, tombstone and all. For replicas that were told so. */
 MUST_CHECK int store_forget(struct store *store, const struct uuid *id);

@@ -115,7 +115,7 @@ int store_meta_get(struct store_connection *connection, enum object_file file, c
                    struct buf *buf);
 int store_meta_set(struct store_connection *connection, enum object_file file, const char *key,
                    const char *value);
-int store_begin_epoch(struct store *store, enum object_file file, uint64_t start);
+int store_begin_epoch(struct store *store, enum object_file file);
 int store_blobs_prepare(struct store *store);
 
 #endif

@@ -46,7 +46,6 @@ int store_begin(struct store *store, enum store_durability durability)
     }
     store->revision_before = store->next_revision;
     store->dirty_before = store->dirty_last;
-    memcpy(store->epoch_begun_before, store->epoch_begun, sizeof(store->epoch_begun));
     store->cursor_moved = false;
     set_writing(store, true);
     return 0;
@@ -57,7 +56,6 @@ static void roll_back(struct store *store)
     (void)sqlite3_exec(store->writer->db, "ROLLBACK", NULL, NULL, NULL);
     store->next_revision = store->revision_before;
     store->dirty_last = store->dirty_before;
-    memcpy(store->epoch_begun, store->epoch_begun_before, sizeof(store->epoch_begun));
 }
 
 static int read_reached(struct store *store, uint64_t *ret_reached)
@@ -159,8 +157,12 @@ static char *text_of_object(const struct object *object)
 
 int store_put_version(struct store *store, const struct object *object)
 {
-    static const char *const text[] =
-        STORE_BOTH("INSERT INTO ", "versions(id, change, object) VALUES(?,?,?)");
+    static const char *const text[] = {
+        "INSERT INTO main.versions(id, change, object) SELECT ?1,?2,?3"
+        " WHERE NOT EXISTS(SELECT 1 FROM main.versions WHERE id=?1 AND change=?2)",
+        "INSERT INTO web.versions(id, change, object) SELECT ?1,?2,?3"
+        " WHERE NOT EXISTS(SELECT 1 FROM web.versions WHERE id=?1 AND change=?2)",
+    };
     CHECK(store_in_transaction(store));
     enum object_file file = store_file_of(object->kind);
     char *json = text_of_object(object);
@@ -255,7 +257,7 @@ int store_put_shadow(struct store *store, const struct uuid *id, const struct ob
 {
     CHECK(store_in_transaction(store));
     static const char *const remove_text[] = STORE_BOTH("DELETE FROM ", "shadows WHERE id=?");
-    static const char *const put_text[] = STORE_BOTH("INSERT INTO ", "shadows VALUES(?,?)");
+    static const char *const put_text[] = STORE_BOTH("INSERT INTO ", "shadows VALUES(?,?,?)");
     int rc = 0;
     for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
         struct store_statement remove = store_take(store->writer, remove_text[file]);
@@ -268,6 +270,7 @@ int store_put_shadow(struct store *store, const struct uuid *id, const struct ob
     char *json = text_of_object(object);
     struct store_statement put = store_take(store->writer, put_text[store_file_of(object->kind)]);
     store_bind_uuid(&put, id);
+    store_bind_int(&put, (int64_t)object->revision);
     store_bind_text(&put, json);
     rc = store_run(&put);
     free(json);
@@ -284,16 +287,9 @@ int store_forget(struct store *store, const struct uuid *id)
     return rc < 0 ? rc : store_put_shadow(store, id, NULL);
 }
 
-int store_next_revision(struct store *store, enum object_file file, uint64_t *ret_revision)
+int store_next_revision(struct store *store, uint64_t *ret_revision)
 {
     CHECK(store_in_transaction(store) && store->authority);
-    if (!store->epoch_begun[file]) {
-        int rc = store_begin_epoch(store, file, store->next_revision);
-        if (rc < 0) {
-            return rc;
-        }
-        store->epoch_begun[file] = true;
-    }
     *ret_revision = ++store->next_revision;
     return 0;
 }

@@ -1,0 +1,487 @@
+/* The tree of epochs, and what happens to versions. */
+#include <inttypes.h>
+
+#include "base/mem.h"
+#include "sync/core.h"
+
+/* ---- the tree ---- */
+
+static const struct store_epoch *find_epoch(const struct sync_tree *tree, struct uuid epoch)
+{
+    for (size_t i = 0; i < tree->count; i++) {
+        if (uuid_equal(tree->epochs[i].epoch, epoch)) {
+            return &tree->epochs[i];
+        }
+    }
+    return NULL;
+}
+
+bool sync_tree_precedes(const struct sync_tree *tree, struct object_stamp a, struct object_stamp b)
+{
+    uint64_t limit = b.revision;
+    struct uuid at = b.epoch;
+    for (size_t steps = 0; steps <= tree->count && !uuid_is_zero(at); steps++) {
+        if (uuid_equal(at, a.epoch)) {
+            return a.revision <= limit;
+        }
+        const struct store_epoch *row = find_epoch(tree, at);
+        if (row == NULL) {
+            return false;
+        }
+        limit = MIN(limit, row->start);
+        at = row->parent;
+    }
+    return false;
+}
+
+struct object_stamp sync_tree_stamp(const struct sync_tree *tree, struct uuid last,
+                                    uint64_t revision)
+{
+    struct uuid at = last;
+    for (size_t steps = 0; steps <= tree->count && !uuid_is_zero(at); steps++) {
+        const struct store_epoch *row = find_epoch(tree, at);
+        if (row == NULL) {
+            break;
+        }
+        if (row->start < revision) {
+            return (struct object_stamp){at, revision};
+        }
+        at = row->parent;
+    }
+    return (struct object_stamp){.revision = revision};
+}
+
+uint64_t sync_tree_common(const struct sync_tree *ours, struct uuid our_last, uint64_t our_revision,
+                          const struct sync_tree *theirs, struct uuid their_last,
+                          uint64_t their_revision)
+{
+    struct object_stamp tip = {their_last, their_revision};
+    uint64_t high = our_revision;
+    struct uuid at = our_last;
+    for (size_t steps = 0; steps <= ours->count && !uuid_is_zero(at); steps++) {
+        /* The part of our past within this epoch reaches up to `high`. What of it do they have? */
+        uint64_t limit = their_revision;
+        struct uuid their = tip.epoch;
+        for (size_t i = 0; i <= theirs->count && !uuid_is_zero(their); i++) {
+            if (uuid_equal(their, at)) {
+                return MIN(high, limit);
+            }
+            const struct store_epoch *row = find_epoch(theirs, their);
+            limit = row == NULL ? 0 : MIN(limit, row->start);
+            their = row == NULL ? (struct uuid){0} : row->parent;
+        }
+        const struct store_epoch *row = find_epoch(ours, at);
+        if (row == NULL) {
+            break;
+        }
+        high = MIN(high, row->start);
+        at = row->parent;
+    }
+    return 0;
+}
+
+/* ---- webserver ---- */
+
+static void add_over(struct object *object, struct uuid change)
+{
+    if (object->over_count == OBJECT_OVER_MAX) {
+        memmove(&object->over[0], &object->over[1],
+                (OBJECT_OVER_MAX - 1) * sizeof(object->over[0]));
+        object->over_count--;
+    }
+    object->over[object->over_count++] = change;
+}
+
+static bool over_has(const struct object *object, struct uuid change)
+{
+    for (size_t i = 0; i < object->over_count; i++) {
+        if (uuid_equal(object->over[i], change)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_stamps(struct object *to, const struct object *from)
+{
+    memcpy(to->stamps, from->stamps, sizeof(to->stamps));
+    to->stamp_count = from->stamp_count;
+}
+
+static void clear_dirt(struct object *object)
+{
+    object->dirty = object->refused = object->rescue = object->edited = false;
+    object->rescue_stamp = (struct object_stamp){0};
+    object->base_revision = 0;
+    object->over_count = 0;
+}
+
+void sync_edit(const struct object *stored, struct object *wanted, struct uuid change)
+{
+    clear_dirt(wanted);
+    wanted->revision = 0;
+    wanted->stamp_count = 0;
+    wanted->stamped = false;
+    if (stored != NULL) {
+        wanted->revision = stored->revision;
+        copy_stamps(wanted, stored);
+        wanted->base_revision = stored->dirty ? stored->base_revision : stored->revision;
+        wanted->rescue = stored->rescue;
+        wanted->rescue_stamp = stored->rescue_stamp;
+        wanted->edited = stored->rescue;
+    }
+    if (stored != NULL && stored->dirty) {
+        memcpy(wanted->over, stored->over, sizeof(wanted->over));
+        wanted->over_count = stored->over_count;
+        add_over(wanted, stored->change);
+    }
+    wanted->change = change;
+    wanted->dirty = true;
+}
+
+enum sync_arrival sync_receive(const struct object *local, const struct object *incoming)
+{
+    if (local == NULL) {
+        return SYNC_ARRIVAL_APPLY;
+    }
+    if (!local->dirty) {
+        return incoming->revision > local->revision ? SYNC_ARRIVAL_APPLY : SYNC_ARRIVAL_SKIP;
+    }
+    if (uuid_equal(incoming->change, local->change)) {
+        return SYNC_ARRIVAL_APPLY; /* the confirmation of our own push was faster by the feed */
+    }
+    return incoming->revision > local->revision ? SYNC_ARRIVAL_SHADOW : SYNC_ARRIVAL_SKIP;
+}
+
+static bool is_taken(enum sync_verdict verdict)
+{
+    return verdict == SYNC_ACCEPTED || verdict == SYNC_DUPLICATE;
+}
+
+/* Edited again while the push was under way: it stays dirty, on the base that is now known. */
+static struct object *rebase(const struct object *local, const struct object *pushed,
+                             uint64_t revision)
+{
+    struct object *object = object_clone(local);
+    size_t kept = 0;
+    bool after = false;
+    for (size_t i = 0; i < local->over_count; i++) {
+        if (after) {
+            object->over[kept++] = local->over[i];
+        }
+        after = after || uuid_equal(local->over[i], pushed->change);
+    }
+    object->over_count = kept;
+    object->base_revision = object->revision = revision;
+    object->rescue = object->edited = false;
+    object->rescue_stamp = (struct object_stamp){0};
+    return object;
+}
+
+static void settle_same(const struct object *local, const struct object *shadow,
+                        const struct sync_answer *answer, struct object **ret_object,
+                        const struct object **ret_shadow)
+{
+    const struct object *best = answer->object;
+    struct object *confirmed = NULL;
+    if (best == NULL) {
+        confirmed = object_clone(local);
+        clear_dirt(confirmed);
+        confirmed->revision = answer->revision;
+        best = confirmed;
+    }
+    if (shadow != NULL && shadow->revision > best->revision) {
+        best = shadow;
+    }
+    *ret_object = object_clone(best);
+    *ret_shadow = NULL;
+    object_free(&confirmed);
+}
+
+static void settle_edited(const struct object *local, const struct object *shadow,
+                          const struct object *pushed, const struct sync_answer *answer,
+                          struct object **ret_object, const struct object **ret_shadow)
+{
+    bool newer =
+        answer->object != NULL && (shadow == NULL || answer->object->revision > shadow->revision);
+    if (is_taken(answer->verdict) && answer->revision > 0 && over_has(local, pushed->change)) {
+        *ret_object = rebase(local, pushed, answer->revision);
+    }
+    *ret_shadow = newer ? answer->object : shadow;
+    if (*ret_object != NULL && *ret_shadow != NULL && (*ret_shadow)->revision <= answer->revision) {
+        *ret_shadow = NULL;
+    }
+}
+
+void sync_settle(const struct object *local, const struct object *shadow,
+                 const struct object *pushed, const struct sync_answer *answer,
+                 struct object **ret_object, const struct object **ret_shadow)
+{
+    *ret_object = NULL;
+    *ret_shadow = shadow;
+    bool same = local != NULL && local->dirty && uuid_equal(local->change, pushed->change);
+    if (answer->verdict == SYNC_NEEDS_BLOB) {
+        return;
+    }
+    if (answer->verdict == SYNC_REFUSED) {
+        if (same) {
+            *ret_object = object_clone(local);
+            (*ret_object)->refused = true;
+        }
+        return;
+    }
+    if (same) {
+        settle_same(local, shadow, answer, ret_object, ret_shadow);
+    } else if (local != NULL && local->dirty) {
+        settle_edited(local, shadow, pushed, answer, ret_object, ret_shadow);
+    } else if (answer->object != NULL &&
+               (local == NULL || answer->object->revision > local->revision)) {
+        *ret_object = object_clone(answer->object);
+        *ret_shadow = NULL;
+    }
+}
+
+bool sync_rescue(struct object *object, const struct sync_tree *tree, struct uuid last,
+                 uint64_t common)
+{
+    if (object->rescue || object->revision <= common) {
+        return false;
+    }
+    object->rescue = true;
+    object->edited = object->dirty;
+    object->rescue_stamp = sync_tree_stamp(tree, last, object->revision);
+    object->revision = object->base_revision = 0;
+    object->dirty = true;
+    object->refused = false;
+    return true;
+}
+
+/* ---- a copy beside ---- */
+
+static void name_copy(struct object *copy)
+{
+    static const char *const suffix = " (conflict copy)";
+    size_t keep = MIN(strlen(copy->name), OBJECT_NAME_BYTES_MAX - strlen(suffix));
+    while (keep > 0 && ((uint8_t)copy->name[keep] & 0xc0) == 0x80) {
+        keep--; /* not within a character */
+    }
+    char *name = mem_printf("%.*s%s", (int)keep, copy->name, suffix);
+    object_set_name(copy, name);
+    mem_free(name);
+}
+
+/* Its id follows from the change, so that a repeated push makes the same copy. */
+static struct object *copy_of(const struct object *object)
+{
+    struct object *copy = object_clone(object);
+    char change[UUID_TEXT_BYTES];
+    copy->id = object_id_of_name(object->kind, 0, uuid_text(object->change, change));
+    if (object_kind_info(object->kind)->numbered) {
+        copy->number = object_number_of_random(copy->id.bytes);
+    }
+    copy->guid = (struct uuid){0};
+    clear_dirt(copy);
+    copy->stamped = false;
+    copy->stamp_count = 0;
+    copy->deleted = false;
+    name_copy(copy);
+    return copy;
+}
+
+void sync_fork(const struct object *local, const struct object *shadow, struct object **ret_object,
+               struct object **ret_copy)
+{
+    enum object_rule rule = object_kind_info(local->kind)->rule;
+    *ret_copy = NULL;
+    if (rule == OBJECT_RULE_LAST_WRITE || (shadow->deleted && !local->deleted) ||
+        over_has(local, shadow->change)) {
+        /* The later write, the edit against a delete, the edit on top of the shadow. */
+        *ret_object = object_clone(local);
+        (*ret_object)->base_revision = (*ret_object)->revision = shadow->revision;
+        return;
+    }
+    *ret_object = object_clone(shadow);
+    if (rule == OBJECT_RULE_COPY && !local->deleted) {
+        *ret_copy = copy_of(local);
+        (*ret_copy)->revision = 0;
+        (*ret_copy)->dirty = true;
+    }
+}
+
+/* ---- datastore ---- */
+
+static enum sync_verdict resolve(const struct sync_case *the_case)
+{
+    const struct object *current = the_case->current;
+    const struct object *pushed = the_case->pushed;
+    bool rescued = pushed->rescue && !pushed->edited;
+    switch (object_kind_info(pushed->kind)->rule) {
+    case OBJECT_RULE_LAST_WRITE:
+        return rescued && current->deleted ? SYNC_SUPERSEDED : SYNC_ACCEPTED;
+    case OBJECT_RULE_APPEND:
+        return pushed->deleted && !current->deleted ? SYNC_ACCEPTED : SYNC_SUPERSEDED;
+    case OBJECT_RULE_REFUSE:
+        return pushed->rescue ? SYNC_SUPERSEDED : SYNC_REFUSED;
+    case OBJECT_RULE_COPY:
+        break;
+    }
+    if (pushed->deleted) {
+        return SYNC_SUPERSEDED; /* an edit against a delete: the edit stays */
+    }
+    return current->deleted ? SYNC_ACCEPTED : SYNC_COPIED;
+}
+
+static bool in_past_of(const struct sync_case *the_case, struct object_stamp stamp,
+                       struct object_stamp own)
+{
+    const struct object *current = the_case->current;
+    if (sync_tree_precedes(the_case->tree, stamp, own)) {
+        return true;
+    }
+    for (size_t i = 0; i < current->stamp_count; i++) {
+        if (sync_tree_precedes(the_case->tree, stamp, current->stamps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum sync_verdict judge_rescue(const struct sync_case *the_case)
+{
+    const struct object *current = the_case->current;
+    const struct object *pushed = the_case->pushed;
+    struct object_stamp own = sync_tree_stamp(the_case->tree, the_case->last, current->revision);
+    struct object_stamp contents =
+        current->stamped ? current->stamps[current->stamp_count - 1] : own;
+    if (!pushed->edited && in_past_of(the_case, pushed->rescue_stamp, own)) {
+        return SYNC_SUPERSEDED;
+    }
+    if (sync_tree_precedes(the_case->tree, contents, pushed->rescue_stamp)) {
+        return SYNC_ACCEPTED;
+    }
+    return resolve(the_case);
+}
+
+enum sync_verdict sync_judge(const struct sync_case *the_case)
+{
+    const struct object *current = the_case->current;
+    const struct object *pushed = the_case->pushed;
+    if (current != NULL && current->kind != pushed->kind) {
+        return SYNC_REFUSED;
+    }
+    if (current == NULL) {
+        return SYNC_ACCEPTED;
+    }
+    if (the_case->canary != SYNC_CANARY_FORGETS_CHANGES &&
+        (the_case->change_known || uuid_equal(current->change, pushed->change))) {
+        return SYNC_DUPLICATE;
+    }
+    if (the_case->canary == SYNC_CANARY_LAST_WRITE_WINS ||
+        (the_case->canary == SYNC_CANARY_NO_TOMBSTONES && current->deleted && pushed->rescue)) {
+        return SYNC_ACCEPTED;
+    }
+    if (over_has(pushed, current->change)) {
+        return SYNC_ACCEPTED;
+    }
+    if (current->deleted && pushed->deleted) {
+        return SYNC_SUPERSEDED;
+    }
+    if (pushed->rescue) {
+        return judge_rescue(the_case);
+    }
+    return pushed->base_revision == current->revision ? SYNC_ACCEPTED : resolve(the_case);
+}
+
+static void add_stamp(struct object *object, struct object_stamp stamp)
+{
+    if (uuid_is_zero(stamp.epoch)) {
+        return;
+    }
+    for (size_t i = 0; i < object->stamp_count; i++) {
+        if (uuid_equal(object->stamps[i].epoch, stamp.epoch) &&
+            object->stamps[i].revision == stamp.revision) {
+            memmove(&object->stamps[i], &object->stamps[i + 1],
+                    (object->stamp_count - i - 1) * sizeof(stamp));
+            object->stamp_count--;
+            break;
+        }
+    }
+    if (object->stamp_count == OBJECT_STAMPS_MAX) {
+        memmove(&object->stamps[0], &object->stamps[1], (OBJECT_STAMPS_MAX - 1) * sizeof(stamp));
+        object->stamp_count--;
+    }
+    object->stamps[object->stamp_count++] = stamp;
+}
+
+struct object *sync_accepted(const struct sync_case *the_case, uint64_t revision)
+{
+    const struct object *current = the_case->current;
+    const struct object *pushed = the_case->pushed;
+    struct object *object = object_clone(pushed);
+    struct object_stamp rescue_stamp = pushed->rescue_stamp;
+    bool rescued = pushed->rescue && !pushed->edited;
+    clear_dirt(object);
+    if (current != NULL) {
+        copy_stamps(object, current);
+        for (size_t i = 0; pushed->rescue && i < pushed->stamp_count; i++) {
+            add_stamp(object, pushed->stamps[i]);
+        }
+    }
+    if (pushed->rescue) {
+        add_stamp(object, rescue_stamp);
+    }
+    object->stamped = rescued && !uuid_is_zero(rescue_stamp.epoch);
+    object->revision = revision;
+    return object;
+}
+
+struct object *sync_copied(const struct sync_case *the_case, uint64_t revision)
+{
+    struct object *copy = copy_of(the_case->pushed);
+    copy->revision = revision;
+    return copy;
+}
+
+struct object *sync_notice(const struct object *copy, const struct object *current, int64_t now_ns,
+                           uint64_t revision)
+{
+    struct object *notice = object_new(OBJECT_NOTIFICATION);
+    char change[UUID_TEXT_BYTES];
+    notice->id = object_id_of_name(OBJECT_NOTIFICATION, 0, uuid_text(copy->change, change));
+    notice->number = object_number_of_random(notice->id.bytes);
+    notice->change = notice->id;
+    notice->owner = copy->owner;
+    notice->created_ns = notice->updated_ns = now_ns;
+    notice->revision = revision;
+    char *text = mem_printf("The %s \"%s\" was changed on two webservers at once. Both versions "
+                            "are kept; the second is \"%s\".",
+                            object_kind_name(copy->kind), current->name, copy->name);
+    object_set_name(notice, "conflict");
+    object_set_body(notice, json_pack("{s:s, s:s, s:i, s:s}", "Level", "warn", "Msg", text, "Type",
+                                      1000, "Object", uuid_text(copy->id, change)));
+    mem_free(text);
+    return notice;
+}
+
+/* ---- names ---- */
+
+static const char *const verdict_names[] = {
+    [SYNC_ACCEPTED] = "accepted", [SYNC_DUPLICATE] = "duplicate", [SYNC_SUPERSEDED] = "superseded",
+    [SYNC_COPIED] = "copied",     [SYNC_REFUSED] = "refused",     [SYNC_NEEDS_BLOB] = "needs-blob",
+};
+
+const char *sync_verdict_name(enum sync_verdict verdict)
+{
+    return verdict_names[verdict];
+}
+
+bool sync_verdict_by_name(const char *name, enum sync_verdict *ret_verdict)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(verdict_names); i++) {
+        if (strcmp(name, verdict_names[i]) == 0) {
+            *ret_verdict = (enum sync_verdict)i;
+            return true;
+        }
+    }
+    return false;
+}
