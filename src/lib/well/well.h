@@ -106,10 +106,15 @@ struct well_scan {
 MUST_CHECK int well_cursor_open(struct well *const *wells, size_t count,
                                 const struct well_scan *scan, struct well_cursor **ret_cursor);
 
-/* The next block of entries, borrowed until the next call. Damaged blocks are skipped, counted
- * and reported. WELL_END when there are no more. */
-MUST_CHECK int well_cursor_next(struct well_cursor *cursor, const struct entry **ret_entries,
-                                size_t *ret_count);
+/* Some entries in the order of the scan, at least one. */
+struct well_block {
+    const struct entry *entries; /* all borrowed until the next call */
+    size_t count;
+    struct span region; /* where the data of all of them lies, in their order or backwards */
+};
+
+/* Damaged blocks are skipped, counted and reported. WELL_END when there are no more entries. */
+MUST_CHECK int well_cursor_next(struct well_cursor *cursor, struct well_block *ret_block);
 uint64_t well_cursor_skipped(const struct well_cursor *cursor); /* damaged blocks so far */
 void well_cursor_close(struct well_cursor **cursor);
 

@@ -1,0 +1,71 @@
+/*
+ * Blocks of a segment: entries of one tag, sorted by time, as bytes. docs/formats/segment.md.
+ * Pure. One thread per coder.
+ */
+#ifndef WELL_BLOCK_H
+#define WELL_BLOCK_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/vec.h"
+#include "series/entry.h"
+
+#define BLOCK_HEADER_BYTES 64
+#define BLOCK_DATA_BYTES_TARGET ((size_t)256 * 1024)
+#define BLOCK_ENTRIES_MAX 8192
+
+/* What a block's header says. */
+struct block_header {
+    uint32_t bytes; /* of the whole block */
+    uint32_t entries;
+    uint16_t tag;
+    uint8_t packed; /* which parts are zstd frames */
+    int64_t first_ns;
+    int64_t last_ns;
+    struct {
+        uint32_t stored;
+        uint32_t raw;
+    } parts[3]; /* columns, data, enumerated values */
+};
+
+/* Collects entries and writes them as one block. */
+struct block_writer;
+
+struct block_writer *block_writer_new(int zstd_level);
+void block_writer_free(struct block_writer **writer);
+
+/* Copies. Entries of one block have one tag and do not go back in time. */
+void block_writer_add(struct block_writer *writer, const struct entry *entry);
+size_t block_writer_count(const struct block_writer *writer);
+bool block_writer_is_full(const struct block_writer *writer);
+
+/* Appends the block, which will stand at `offset` of its file, to `buf`; empties the writer. */
+void block_writer_finish(struct block_writer *writer, uint64_t offset, struct buf *buf,
+                         struct block_header *ret_header);
+
+/* From the first BLOCK_HEADER_BYTES bytes; ERR_CORRUPT when they can be none. */
+MUST_CHECK int block_header_read(struct span bytes, struct block_header *ret_header);
+
+/* Header, checksum; `bytes` has the whole block, which stands at `offset`. */
+MUST_CHECK int block_check(struct span bytes, uint64_t offset, struct block_header *ret_header);
+
+/* Entries of one block, and what they borrow from. Zero-initialised is empty and valid; the
+ * memory is used again by the next read. */
+struct block {
+    struct entry *entries;
+    size_t count;
+    size_t capacity;
+    struct buf columns;
+    struct buf data;
+    struct buf enumerated;
+};
+
+struct block_reader; /* the zstd context */
+
+struct block_reader *block_reader_new(void);
+void block_reader_free(struct block_reader **reader);
+MUST_CHECK int block_read(struct block_reader *reader, struct span bytes, uint64_t offset,
+                          struct block *block);
+void block_deinit(struct block *block);
+
+#endif

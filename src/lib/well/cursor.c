@@ -1,0 +1,519 @@
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "well/internal.h"
+
+/* A run of at least so many entries of one block is handed out where it lies; shorter ones, of
+ * streams that interleave, are copied together. */
+#define DIRECT_ENTRIES_MIN 256
+#define BATCH_ENTRIES_MAX 4096
+#define BATCH_BYTES_MAX ((size_t)1 << 20)
+
+/* Entries of one tag of one segment, or of one memtable, in the order of the scan. */
+struct stream {
+    struct well *well;
+    uint32_t rank; /* order of arrival among streams */
+
+    /* Where it stands: of an unloaded block, the earliest place its first entry can have. */
+    int64_t time_ns;
+    uint16_t tag;
+    bool loaded;
+
+    struct segment *segment; /* NULL: a memtable */
+    size_t next;             /* blocks [next, stop) are to come, from the other end if descending */
+    size_t stop;
+    struct block block;
+    size_t at; /* entries [at, end) of the block are left, in the order of the scan */
+    size_t end;
+
+    struct memtable_pick *picks; /* in the order of the scan */
+    size_t picks_count;
+};
+
+struct well_cursor {
+    struct well_scan scan;
+    uint16_t *tags;
+    bool strict; /* damage is a fault */
+    VEC(struct well_snapshot) snapshots;
+    VEC(struct stream *) heap;
+    struct stream *finished; /* its entries may still be borrowed */
+    struct block_reader *reader;
+    struct buf raw;
+    uint64_t skipped;
+    uint32_t streams;
+
+    VEC(struct entry) batch;
+    struct buf batch_data;
+    struct buf batch_enumerated;
+};
+
+static int compare_places(int64_t time_a, uint16_t tag_a, uint32_t rank_a, int64_t time_b,
+                          uint16_t tag_b, uint32_t rank_b)
+{
+    if (time_a != time_b) {
+        return time_a < time_b ? -1 : 1;
+    }
+    if (tag_a != tag_b) {
+        return tag_a < tag_b ? -1 : 1;
+    }
+    return rank_a < rank_b ? -1 : rank_a > rank_b;
+}
+
+/* Whether `a` comes before `b` in the order of the scan. */
+static bool before(const struct well_cursor *cursor, const struct stream *a, const struct stream *b)
+{
+    int order = compare_places(a->time_ns, a->tag, a->rank, b->time_ns, b->tag, b->rank);
+    return cursor->scan.descending ? order > 0 : order < 0;
+}
+
+static void sift_down(struct well_cursor *cursor, size_t at)
+{
+    struct stream **heap = cursor->heap.items;
+    for (;;) {
+        size_t least = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < cursor->heap.count;
+             child++) {
+            if (before(cursor, heap[child], heap[least])) {
+                least = child;
+            }
+        }
+        if (least == at) {
+            return;
+        }
+        struct stream *moved = heap[at];
+        heap[at] = heap[least];
+        heap[least] = moved;
+        at = least;
+    }
+}
+
+static void stream_free(struct stream *stream)
+{
+    if (stream != NULL) {
+        block_deinit(&stream->block);
+        mem_free(stream->picks);
+        mem_free(stream);
+    }
+}
+
+/* Places the stream at its next unloaded block that can have entries of the scan. */
+static bool next_block(const struct well_cursor *cursor, struct stream *stream)
+{
+    const struct well_scan *scan = &cursor->scan;
+    stream->loaded = false;
+    while (stream->next < stream->stop) {
+        size_t i = scan->descending ? stream->stop - 1 : stream->next;
+        const struct segment_block *block = &stream->segment->blocks[i];
+        bool overlaps = block->last_ns >= scan->start_ns &&
+                        (block->first_ns < scan->end_ns || scan->end_ns == INT64_MAX);
+        if (overlaps) {
+            stream->time_ns = scan->descending ? block->last_ns : block->first_ns;
+            stream->tag = block->tag;
+            return true;
+        }
+        if (scan->descending) {
+            stream->stop--;
+        } else {
+            stream->next++;
+        }
+    }
+    return false;
+}
+
+static struct entry stream_entry(const struct stream *stream, size_t i)
+{
+    if (stream->segment != NULL) {
+        return stream->block.entries[i];
+    }
+    struct entry entry;
+    entries_entry_at(stream->picks[i].at, &entry);
+    return entry;
+}
+
+/* Sets the place from the entry it stands at; false when the stream is over. */
+static bool settle(const struct well_cursor *cursor, struct stream *stream)
+{
+    if (stream->at < stream->end) {
+        if (stream->segment != NULL) {
+            stream->time_ns = stream->block.entries[stream->at].time_ns;
+        } else {
+            stream->time_ns = stream->picks[stream->at].time_ns;
+            stream->tag = stream->picks[stream->at].tag;
+        }
+        return true;
+    }
+    return stream->segment != NULL && next_block(cursor, stream);
+}
+
+static void add_stream(struct well_cursor *cursor, struct stream *stream)
+{
+    stream->rank = cursor->streams++;
+    if (!settle(cursor, stream)) {
+        stream_free(stream);
+        return;
+    }
+    vec_push(&cursor->heap, stream);
+}
+
+static void add_blocks(struct well_cursor *cursor, struct well *well, struct segment *segment,
+                       size_t from, size_t to)
+{
+    if (from == to) {
+        return;
+    }
+    struct stream *stream = MEM_NEW(struct stream);
+    stream->well = well;
+    stream->segment = segment;
+    stream->next = from;
+    stream->stop = to;
+    add_stream(cursor, stream);
+}
+
+static void add_segment(struct well_cursor *cursor, struct well *well, struct segment *segment)
+{
+    if (cursor->scan.tags != NULL) {
+        for (size_t i = 0; i < cursor->scan.tags_count; i++) {
+            size_t from;
+            size_t to;
+            segment_find_tag(segment, cursor->scan.tags[i], &from, &to);
+            add_blocks(cursor, well, segment, from, to);
+        }
+        return;
+    }
+    for (size_t from = 0; from < segment->blocks_count;) {
+        size_t to;
+        size_t same;
+        segment_find_tag(segment, segment->blocks[from].tag, &same, &to);
+        add_blocks(cursor, well, segment, from, to);
+        from = to;
+    }
+}
+
+static void turn_picks(struct stream *stream)
+{
+    for (size_t i = 0, j = stream->picks_count; i + 1 < j; i++) {
+        j--;
+        struct memtable_pick moved = stream->picks[i];
+        stream->picks[i] = stream->picks[j];
+        stream->picks[j] = moved;
+    }
+}
+
+static void add_memtable(struct well_cursor *cursor, struct well *well,
+                         const struct memtable *memtable, size_t count)
+{
+    struct stream *stream = MEM_NEW(struct stream);
+    stream->well = well;
+    stream->loaded = true;
+    memtable_pick(memtable, count, &cursor->scan, false, &stream->picks, &stream->picks_count);
+    stream->end = stream->picks_count;
+    if (cursor->scan.descending) {
+        turn_picks(stream);
+    }
+    add_stream(cursor, stream);
+}
+
+static int by_number(const void *left, const void *right)
+{
+    return (int)*(const uint16_t *)left - (int)*(const uint16_t *)right;
+}
+
+/* Copies the tags, sorted, each once. */
+static void take_tags(struct well_cursor *cursor)
+{
+    struct well_scan *scan = &cursor->scan;
+    if (scan->tags == NULL) {
+        return;
+    }
+    cursor->tags = mem_alloc_array(MAX(scan->tags_count, (size_t)1), sizeof(uint16_t));
+    if (scan->tags_count > 0) {
+        memcpy(cursor->tags, scan->tags, scan->tags_count * sizeof(uint16_t));
+        qsort(cursor->tags, scan->tags_count, sizeof(uint16_t), by_number);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < scan->tags_count; i++) {
+        if (kept == 0 || cursor->tags[kept - 1] != cursor->tags[i]) {
+            cursor->tags[kept++] = cursor->tags[i];
+        }
+    }
+    scan->tags = cursor->tags;
+    scan->tags_count = kept;
+}
+
+static struct well_cursor *cursor_new(const struct well_scan *scan)
+{
+    struct well_cursor *cursor = MEM_NEW(struct well_cursor);
+    cursor->scan = *scan;
+    cursor->reader = block_reader_new();
+    take_tags(cursor);
+    return cursor;
+}
+
+static void make_heap(struct well_cursor *cursor)
+{
+    for (size_t i = cursor->heap.count / 2; i-- > 0;) {
+        sift_down(cursor, i);
+    }
+}
+
+int well_cursor_open(struct well *const *wells, size_t count, const struct well_scan *scan,
+                     struct well_cursor **ret_cursor)
+{
+    struct well_cursor *cursor = cursor_new(scan);
+    for (size_t i = 0; i < count; i++) {
+        struct well_snapshot snapshot;
+        well_snapshot_take(wells[i], &snapshot);
+        vec_push(&cursor->snapshots, snapshot);
+        for (size_t j = 0; j < snapshot.segments.count; j++) {
+            add_segment(cursor, wells[i], snapshot.segments.items[j]);
+        }
+        for (size_t j = 0; j < snapshot.memtables.count; j++) {
+            add_memtable(cursor, wells[i], snapshot.memtables.items[j],
+                         well_snapshot_items(&snapshot, j));
+        }
+    }
+    make_heap(cursor);
+    *ret_cursor = cursor;
+    return 0;
+}
+
+int well_cursor_over(struct well *well, struct segment *const *segments, size_t count,
+                     const struct well_scan *scan, struct well_cursor **ret_cursor)
+{
+    struct well_cursor *cursor = cursor_new(scan);
+    cursor->strict = true;
+    for (size_t i = 0; i < count; i++) {
+        add_segment(cursor, well, segments[i]);
+    }
+    make_heap(cursor);
+    *ret_cursor = cursor;
+    return 0;
+}
+
+void well_cursor_close(struct well_cursor **place)
+{
+    struct well_cursor *cursor = *place;
+    *place = NULL;
+    if (cursor == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < cursor->heap.count; i++) {
+        stream_free(cursor->heap.items[i]);
+    }
+    stream_free(cursor->finished);
+    for (size_t i = 0; i < cursor->snapshots.count; i++) {
+        well_snapshot_drop(&cursor->snapshots.items[i]);
+    }
+    vec_deinit(&cursor->heap);
+    vec_deinit(&cursor->snapshots);
+    vec_deinit(&cursor->batch);
+    buf_deinit(&cursor->batch_data);
+    buf_deinit(&cursor->batch_enumerated);
+    buf_deinit(&cursor->raw);
+    block_reader_free(&cursor->reader);
+    mem_free(cursor->tags);
+    mem_free(cursor);
+}
+
+uint64_t well_cursor_skipped(const struct well_cursor *cursor)
+{
+    return cursor->skipped;
+}
+
+/* The stream at the top has moved: puts it where it belongs, or takes it out. */
+static void top_moved(struct well_cursor *cursor)
+{
+    struct stream *top = cursor->heap.items[0];
+    if (!settle(cursor, top)) {
+        stream_free(cursor->finished);
+        cursor->finished = top;
+        vec_remove_swap(&cursor->heap, 0);
+    }
+    if (cursor->heap.count > 0) {
+        sift_down(cursor, 0);
+    }
+}
+
+/* The first entry of the block that is not before `time_ns`. */
+static size_t first_from(const struct block *block, int64_t time_ns)
+{
+    size_t low = 0;
+    size_t high = block->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (block->entries[middle].time_ns < time_ns) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void turn_entries(struct block *block)
+{
+    for (size_t i = 0, j = block->count; i + 1 < j; i++) {
+        j--;
+        struct entry moved = block->entries[i];
+        block->entries[i] = block->entries[j];
+        block->entries[j] = moved;
+    }
+}
+
+/* Keeps what the scan wants of the block that was just read, in its order. */
+static void crop(const struct well_cursor *cursor, struct stream *stream)
+{
+    const struct well_scan *scan = &cursor->scan;
+    struct block *block = &stream->block;
+    size_t from = first_from(block, scan->start_ns);
+    size_t to = scan->end_ns == INT64_MAX ? block->count : first_from(block, scan->end_ns);
+    to = MAX(to, from);
+    if (scan->descending) {
+        turn_entries(block);
+        stream->at = block->count - to;
+        stream->end = block->count - from;
+    } else {
+        stream->at = from;
+        stream->end = to;
+    }
+}
+
+static int load_top(struct well_cursor *cursor)
+{
+    struct stream *stream = cursor->heap.items[0];
+    size_t index = cursor->scan.descending ? --stream->stop : stream->next++;
+    bool first_time = false;
+    int rc = segment_read(stream->segment, index, cursor->reader, &cursor->raw, &stream->block,
+                          &first_time);
+    stream->at = stream->end = 0;
+    if (rc == ERR_CORRUPT) {
+        well_note_damage(stream->well, first_time);
+        if (cursor->strict) {
+            return rc;
+        }
+        cursor->skipped++;
+    } else if (rc < 0) {
+        return rc;
+    } else {
+        crop(cursor, stream);
+        stream->loaded = true;
+    }
+    top_moved(cursor);
+    return 0;
+}
+
+/* The stream that comes next after the top one, or NULL. */
+static const struct stream *second(const struct well_cursor *cursor)
+{
+    struct stream *const *heap = cursor->heap.items;
+    if (cursor->heap.count < 2) {
+        return NULL;
+    }
+    if (cursor->heap.count < 3) {
+        return heap[1];
+    }
+    return before(cursor, heap[1], heap[2]) ? heap[1] : heap[2];
+}
+
+/* How many entries of the top stream come before anything else, at most `max`. */
+static size_t run_of(const struct well_cursor *cursor, size_t max)
+{
+    struct stream probe = *cursor->heap.items[0];
+    const struct stream *other = second(cursor);
+    size_t left = MIN(max, probe.end - probe.at);
+    if (other == NULL) {
+        return left;
+    }
+    size_t count = 0;
+    while (count < left) {
+        size_t i = probe.at + count;
+        probe.time_ns =
+            probe.segment != NULL ? probe.block.entries[i].time_ns : probe.picks[i].time_ns;
+        probe.tag = probe.segment != NULL ? probe.tag : probe.picks[i].tag;
+        if (!before(cursor, &probe, other)) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
+static void copy_run(struct well_cursor *cursor, size_t count)
+{
+    struct stream *top = cursor->heap.items[0];
+    size_t copied = 0;
+    while (copied < count && (cursor->batch_data.bytes < BATCH_BYTES_MAX || copied == 0)) {
+        struct entry entry = stream_entry(top, top->at + copied);
+        buf_append(&cursor->batch_data, entry.data);
+        buf_append(&cursor->batch_enumerated, entry.enumerated);
+        vec_push(&cursor->batch, entry);
+        copied++;
+    }
+    top->at += copied;
+    top_moved(cursor);
+}
+
+/* The batch is complete: its entries point at their copies. */
+static void give_batch(struct well_cursor *cursor, struct well_block *ret_block)
+{
+    const uint8_t *data = cursor->batch_data.data;
+    const uint8_t *enumerated = cursor->batch_enumerated.data;
+    for (size_t i = 0; i < cursor->batch.count; i++) {
+        struct entry *entry = &cursor->batch.items[i];
+        entry->data.data = data;
+        data += entry->data.bytes;
+        if (entry->enumerated.bytes > 0) {
+            entry->enumerated.data = enumerated;
+            enumerated += entry->enumerated.bytes;
+        }
+    }
+    *ret_block = (struct well_block){cursor->batch.items, cursor->batch.count,
+                                     buf_span(&cursor->batch_data)};
+}
+
+static void give_run(struct well_cursor *cursor, size_t count, struct well_block *ret_block)
+{
+    struct stream *top = cursor->heap.items[0];
+    const struct entry *entries = top->block.entries + top->at;
+    const struct entry *low = cursor->scan.descending ? &entries[count - 1] : &entries[0];
+    const struct entry *high = cursor->scan.descending ? &entries[0] : &entries[count - 1];
+    size_t bytes = (size_t)(high->data.data + high->data.bytes - low->data.data);
+    *ret_block = (struct well_block){entries, count, span_of(low->data.data, bytes)};
+    top->at += count;
+    top_moved(cursor);
+}
+
+int well_cursor_next(struct well_cursor *cursor, struct well_block *ret_block)
+{
+    stream_free(cursor->finished);
+    cursor->finished = NULL;
+    vec_clear(&cursor->batch);
+    buf_clear(&cursor->batch_data);
+    buf_clear(&cursor->batch_enumerated);
+    while (cursor->heap.count > 0 && cursor->batch.count < BATCH_ENTRIES_MAX &&
+           cursor->batch_data.bytes < BATCH_BYTES_MAX) {
+        const struct stream *top = cursor->heap.items[0];
+        if (!top->loaded) {
+            int rc = load_top(cursor);
+            if (rc < 0) {
+                return rc;
+            }
+            continue;
+        }
+        size_t run = run_of(cursor, BLOCK_ENTRIES_MAX);
+        CHECK(run > 0);
+        if (run < DIRECT_ENTRIES_MIN || top->segment == NULL) {
+            copy_run(cursor, MIN(run, BATCH_ENTRIES_MAX - cursor->batch.count));
+        } else if (cursor->batch.count == 0) {
+            give_run(cursor, run, ret_block);
+            return 0;
+        } else {
+            break;
+        }
+    }
+    if (cursor->batch.count == 0) {
+        return WELL_END;
+    }
+    give_batch(cursor, ret_block);
+    return 0;
+}

@@ -1,0 +1,479 @@
+#include "well/well.h"
+
+#include <inttypes.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "well/internal.h"
+
+#define NAME_DIGITS 12
+#define FLUSH_ZSTD_LEVEL 1
+
+char *well_segment_path(const struct well *well, uint64_t first, uint64_t last)
+{
+    return mem_printf("%s/%0*" PRIu64 "-%0*" PRIu64 ".seg", well->dir, NAME_DIGITS, first,
+                      NAME_DIGITS, last);
+}
+
+static struct well *well_new(const struct well_options *options)
+{
+    struct well *well = MEM_NEW(struct well);
+    well->io = options->io;
+    well->name = mem_strdup(options->name);
+    well->dir = mem_strdup(options->dir);
+    well->tags = options->tags;
+    well->memtable_bytes_max =
+        options->memtable_bytes_max > 0 ? options->memtable_bytes_max : WELL_MEMTABLE_BYTES_DEFAULT;
+    well->segment_bytes_max =
+        options->segment_bytes_max > 0 ? options->segment_bytes_max : WELL_SEGMENT_BYTES_DEFAULT;
+    well->merge_files = options->merge_files > 0 ? options->merge_files : WELL_MERGE_FILES_DEFAULT;
+    well->report = options->report;
+    well->report_context = options->report_context;
+    well->next_flush = 1;
+    pthread_mutex_init(&well->lock, NULL);
+    pthread_mutex_init(&well->flushing, NULL);
+    pthread_mutex_init(&well->merging, NULL);
+    return well;
+}
+
+void well_close(struct well **place)
+{
+    struct well *well = *place;
+    *place = NULL;
+    if (well == NULL) {
+        return;
+    }
+    memtable_unref(&well->active);
+    for (size_t i = 0; i < well->sealed.count; i++) {
+        memtable_unref(&well->sealed.items[i]);
+    }
+    for (size_t i = 0; i < well->segments.count; i++) {
+        segment_unref(&well->segments.items[i]);
+    }
+    vec_deinit(&well->sealed);
+    vec_deinit(&well->segments);
+    pthread_mutex_destroy(&well->merging);
+    pthread_mutex_destroy(&well->flushing);
+    pthread_mutex_destroy(&well->lock);
+    mem_free(well->name);
+    mem_free(well->dir);
+    mem_free(well);
+}
+
+const char *well_name(const struct well *well)
+{
+    return well->name;
+}
+
+void well_note_damage(struct well *well, bool first_time)
+{
+    if (!first_time) {
+        return;
+    }
+    pthread_mutex_lock(&well->lock);
+    well->corrupt_blocks++;
+    pthread_mutex_unlock(&well->lock);
+    if (well->report != NULL) {
+        char *text = mem_printf("well %s: %s", well->name, err_text());
+        well->report(well->report_context, text);
+        mem_free(text);
+    }
+}
+
+/* The names found in the directory. */
+struct found {
+    uint64_t first;
+    uint64_t last;
+};
+
+struct listing {
+    struct well *well;
+    VEC(struct found) files;
+    VEC(char *) temps;
+};
+
+static int take_name(void *context, const char *name)
+{
+    struct listing *listing = context;
+    struct span rest = span_of_str(name);
+    if (span_ends_with(rest, SPAN_LIT(".tmp"))) {
+        vec_push(&listing->temps, mem_printf("%s/%s", listing->well->dir, name));
+        return 0;
+    }
+    struct span first;
+    struct span last;
+    struct found found;
+    if (rest.bytes == 2 * NAME_DIGITS + 5 && span_ends_with(rest, SPAN_LIT(".seg")) &&
+        span_split(&rest, '-', &first) && span_split(&rest, '.', &last) &&
+        span_to_u64(first, &found.first) && span_to_u64(last, &found.last) &&
+        found.first <= found.last) {
+        vec_push(&listing->files, found);
+    }
+    return 0;
+}
+
+static bool superseded(const struct listing *listing, const struct found *file)
+{
+    for (size_t i = 0; i < listing->files.count; i++) {
+        const struct found *other = &listing->files.items[i];
+        bool within = other->first <= file->first && file->last <= other->last;
+        if (within && (other->first != file->first || other->last != file->last)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int remove_temps(struct listing *listing)
+{
+    int rc = 0;
+    for (size_t i = 0; i < listing->temps.count; i++) {
+        rc = rc == 0 ? io_remove(listing->well->io, listing->temps.items[i]) : rc;
+        mem_free(listing->temps.items[i]);
+    }
+    vec_deinit(&listing->temps);
+    return rc;
+}
+
+/* The catalogue learns the names that it lost; a contradiction is reported. */
+static void restore_names(struct well *well, const struct segment *segment)
+{
+    struct span rest = buf_span(&segment->names);
+    while (rest.bytes >= 4) {
+        uint16_t tag = (uint16_t)(rest.data[0] | rest.data[1] << 8);
+        uint16_t bytes = (uint16_t)(rest.data[2] | rest.data[3] << 8);
+        struct span name = span_first(span_from(rest, 4), bytes);
+        if (name.bytes > 0 && series_tags_restore(well->tags, name, tag) < 0) {
+            well_note_damage(well, true);
+        }
+        rest = span_from(rest, 4 + (size_t)bytes);
+    }
+}
+
+static int open_file(struct well *well, const struct found *file)
+{
+    char *path = well_segment_path(well, file->first, file->last);
+    struct segment *segment = NULL;
+    int rc = segment_open(well->io, path, file->first, file->last, &segment);
+    if (rc == 0 && segment->header_damaged) {
+        (void)err_set(ERR_CORRUPT, "%s: the header is damaged", path);
+        well_note_damage(well, true);
+    }
+    if (rc == 0 && segment->footer_damaged) {
+        (void)err_set(ERR_CORRUPT, "%s: the footer is damaged; %zu blocks were found without it",
+                      path, segment->blocks_count);
+        well_note_damage(well, true);
+    }
+    mem_free(path);
+    if (rc < 0) {
+        return rc;
+    }
+    vec_push(&well->segments, segment);
+    well->next_flush = MAX(well->next_flush, file->last + 1);
+    restore_names(well, segment);
+    return 0;
+}
+
+static int open_files(struct listing *listing)
+{
+    struct well *well = listing->well;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < listing->files.count; i++) {
+        const struct found *file = &listing->files.items[i];
+        if (superseded(listing, file)) {
+            char *path = well_segment_path(well, file->first, file->last);
+            rc = io_remove(well->io, path);
+            mem_free(path);
+        } else {
+            rc = open_file(well, file);
+        }
+    }
+    return rc;
+}
+
+int well_open(const struct well_options *options, struct well **ret_well)
+{
+    struct well *well = well_new(options);
+    struct listing listing = {.well = well};
+    int rc = io_make_dirs(well->io, well->dir);
+    if (rc == 0) { /* names that only the kernel knows must not supersede anything */
+        rc = io_sync_dir(well->io, well->dir);
+    }
+    if (rc == 0) {
+        rc = io_list(well->io, well->dir, take_name, &listing);
+    }
+    int temps_rc = remove_temps(&listing);
+    rc = rc < 0 ? rc : temps_rc;
+    if (rc == 0) {
+        rc = open_files(&listing);
+    }
+    vec_deinit(&listing.files);
+    if (rc < 0) {
+        rc = err_wrap(rc, "open well %s", well->name);
+        well_close(&well);
+        return rc;
+    }
+    *ret_well = well;
+    return 0;
+}
+
+static void seal_locked(struct well *well)
+{
+    if (well->active != NULL) {
+        vec_push(&well->sealed, well->active);
+        well->active = NULL;
+    }
+}
+
+int well_apply(struct well *well, struct buf *takes, uint64_t position)
+{
+    struct entries entries;
+    int rc = entries_open(&entries, buf_span(takes));
+    if (rc < 0 || entries.count == 0) {
+        buf_deinit(takes);
+        return rc;
+    }
+    pthread_mutex_lock(&well->lock);
+    if (well->active == NULL) {
+        well->active = memtable_new();
+    }
+    CHECK(position >= well->active->log_end);
+    memtable_add(well->active, takes, &entries, position);
+    if (well->active->bytes >= well->memtable_bytes_max) {
+        seal_locked(well);
+    }
+    pthread_mutex_unlock(&well->lock);
+    return 0;
+}
+
+uint64_t well_flushed(struct well *well)
+{
+    uint64_t flushed = 0;
+    pthread_mutex_lock(&well->lock);
+    for (size_t i = 0; i < well->segments.count; i++) {
+        flushed = MAX(flushed, well->segments.items[i]->log_end);
+    }
+    pthread_mutex_unlock(&well->lock);
+    return flushed;
+}
+
+uint64_t well_needs_from(struct well *well, uint64_t applied_end)
+{
+    pthread_mutex_lock(&well->lock);
+    const struct memtable *oldest = well->sealed.count > 0 ? well->sealed.items[0] : well->active;
+    uint64_t from = oldest != NULL ? MIN(oldest->first_position, applied_end) : applied_end;
+    pthread_mutex_unlock(&well->lock);
+    return from;
+}
+
+void well_seal(struct well *well)
+{
+    pthread_mutex_lock(&well->lock);
+    seal_locked(well);
+    pthread_mutex_unlock(&well->lock);
+}
+
+uint64_t well_sealed(struct well *well)
+{
+    pthread_mutex_lock(&well->lock);
+    uint64_t sealed = well->sealed.count;
+    pthread_mutex_unlock(&well->lock);
+    return sealed;
+}
+
+int well_publish(struct well *well, const char *temp, uint64_t first, uint64_t last,
+                 struct segment **ret_segment)
+{
+    char *path = well_segment_path(well, first, last);
+    int rc = io_rename(well->io, temp, path);
+    if (rc == 0) {
+        rc = io_sync_dir(well->io, well->dir);
+    }
+    if (rc == 0) {
+        rc = segment_open(well->io, path, first, last, ret_segment);
+    }
+    mem_free(path);
+    return rc;
+}
+
+static int write_memtable(struct well *well, const struct memtable *memtable, const char *temp,
+                          uint64_t number)
+{
+    struct segment_about about = {number, number, memtable->log_end};
+    struct segment_writer *writer = NULL;
+    int rc = segment_writer_open(well->io, temp, about, well->tags, FLUSH_ZSTD_LEVEL, &writer);
+    if (rc < 0) {
+        return rc;
+    }
+    struct memtable_pick *picks = NULL;
+    size_t count = 0;
+    memtable_pick(memtable, memtable->count, NULL, true, &picks, &count);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct entry entry;
+        entries_entry_at(picks[i].at, &entry);
+        rc = segment_writer_add(writer, &entry);
+    }
+    mem_free(picks);
+    if (rc < 0) {
+        segment_writer_abort(&writer);
+        return rc;
+    }
+    return segment_writer_finish(&writer);
+}
+
+/* The oldest sealed memtable becomes a segment. Only the thread that holds `flushing` takes
+ * memtables off the list, so it is still the oldest afterwards. */
+static int flush_one(struct well *well, struct memtable *memtable)
+{
+    char *temp = mem_printf("%s/flush.tmp", well->dir);
+    pthread_mutex_lock(&well->lock);
+    uint64_t number = well->next_flush;
+    pthread_mutex_unlock(&well->lock);
+    struct segment *segment = NULL;
+    int rc = write_memtable(well, memtable, temp, number);
+    if (rc == 0) {
+        rc = well_publish(well, temp, number, number, &segment);
+    } else if (rc == ERR_NO_SPACE) {
+        char text[ERR_TEXT_BYTES_MAX];
+        strcpy(text, err_text());
+        (void)!io_remove(well->io, temp); /* what it took is needed elsewhere */
+        rc = err_set(ERR_NO_SPACE, "%s", text);
+    }
+    mem_free(temp);
+    if (rc < 0) {
+        return err_wrap(rc, "flush well %s", well->name);
+    }
+    pthread_mutex_lock(&well->lock);
+    well->next_flush++;
+    vec_push(&well->segments, segment);
+    well->sealed.count--;
+    memmove(well->sealed.items, well->sealed.items + 1,
+            well->sealed.count * sizeof(*well->sealed.items));
+    pthread_mutex_unlock(&well->lock);
+    memtable_unref(&memtable);
+    return 0;
+}
+
+int well_flush(struct well *well)
+{
+    int rc = 0;
+    pthread_mutex_lock(&well->flushing);
+    while (rc == 0) {
+        pthread_mutex_lock(&well->lock);
+        struct memtable *oldest = well->sealed.count > 0 ? well->sealed.items[0] : NULL;
+        pthread_mutex_unlock(&well->lock);
+        if (oldest == NULL) {
+            break;
+        }
+        rc = flush_one(well, oldest);
+    }
+    pthread_mutex_unlock(&well->flushing);
+    return rc;
+}
+
+static void add_memtable(struct well_stats *stats, const struct memtable *memtable)
+{
+    if (memtable != NULL) {
+        stats->entries += memtable->count;
+        stats->bytes += memtable->data_bytes;
+        stats->memtable_bytes += memtable->bytes;
+        stats->oldest_ns = MIN(stats->oldest_ns, memtable->oldest_ns);
+        stats->newest_ns = MAX(stats->newest_ns, memtable->newest_ns);
+    }
+}
+
+struct well_stats well_stats(struct well *well)
+{
+    struct well_stats stats = {.oldest_ns = TIME_MAX_NS, .newest_ns = INT64_MIN};
+    pthread_mutex_lock(&well->lock);
+    add_memtable(&stats, well->active);
+    for (size_t i = 0; i < well->sealed.count; i++) {
+        add_memtable(&stats, well->sealed.items[i]);
+    }
+    for (size_t i = 0; i < well->segments.count; i++) {
+        const struct segment *segment = well->segments.items[i];
+        stats.entries += segment->entries;
+        stats.bytes += segment->data_bytes;
+        stats.disk_bytes += segment->bytes;
+        stats.oldest_ns = MIN(stats.oldest_ns, segment->oldest_ns);
+        stats.newest_ns = MAX(stats.newest_ns, segment->newest_ns);
+    }
+    stats.segments = well->segments.count;
+    stats.sealed = well->sealed.count;
+    stats.corrupt_blocks = well->corrupt_blocks;
+    pthread_mutex_unlock(&well->lock);
+    if (stats.entries == 0) {
+        stats.oldest_ns = stats.newest_ns = TIME_UNSET;
+    }
+    return stats;
+}
+
+void well_snapshot_take(struct well *well, struct well_snapshot *snapshot)
+{
+    *snapshot = (struct well_snapshot){.well = well};
+    pthread_mutex_lock(&well->lock);
+    for (size_t i = 0; i < well->segments.count; i++) {
+        vec_push(&snapshot->segments, segment_ref(well->segments.items[i]));
+    }
+    for (size_t i = 0; i < well->sealed.count; i++) {
+        vec_push(&snapshot->memtables, memtable_ref(well->sealed.items[i]));
+    }
+    if (well->active != NULL) {
+        vec_push(&snapshot->memtables, memtable_ref(well->active));
+    }
+    if (snapshot->memtables.count > 0) {
+        snapshot->active_count = snapshot->memtables.items[snapshot->memtables.count - 1]->count;
+    }
+    pthread_mutex_unlock(&well->lock);
+}
+
+void well_snapshot_drop(struct well_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->segments.count; i++) {
+        segment_unref(&snapshot->segments.items[i]);
+    }
+    for (size_t i = 0; i < snapshot->memtables.count; i++) {
+        memtable_unref(&snapshot->memtables.items[i]);
+    }
+    vec_deinit(&snapshot->segments);
+    vec_deinit(&snapshot->memtables);
+}
+
+/* Only the last memtable can still grow. */
+size_t well_snapshot_items(const struct well_snapshot *snapshot, size_t memtable)
+{
+    return memtable + 1 == snapshot->memtables.count ? snapshot->active_count
+                                                     : snapshot->memtables.items[memtable]->count;
+}
+
+static void count_items(const struct memtable *memtable, size_t count,
+                        struct well_tag_stats *counts)
+{
+    const struct memtable_chunk *chunk = memtable->first;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && i % MEMTABLE_CHUNK_ITEMS == 0) {
+            chunk = chunk->next;
+        }
+        struct entry entry;
+        entries_entry_at(chunk->items[i % MEMTABLE_CHUNK_ITEMS].at, &entry);
+        counts[entry.tag].entries++;
+        counts[entry.tag].bytes += entry.data.bytes;
+    }
+}
+
+void well_count_tags(struct well *well, struct well_tag_stats *counts)
+{
+    struct well_snapshot snapshot;
+    well_snapshot_take(well, &snapshot);
+    for (size_t i = 0; i < snapshot.memtables.count; i++) {
+        count_items(snapshot.memtables.items[i], well_snapshot_items(&snapshot, i), counts);
+    }
+    for (size_t i = 0; i < snapshot.segments.count; i++) {
+        const struct segment *segment = snapshot.segments.items[i];
+        for (size_t j = 0; j < segment->blocks_count; j++) {
+            counts[segment->blocks[j].tag].entries += segment->blocks[j].entries;
+            counts[segment->blocks[j].tag].bytes += segment->blocks[j].data_bytes;
+        }
+    }
+    well_snapshot_drop(&snapshot);
+}
