@@ -3,10 +3,10 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "base/vec.h"
-#include "service/log.h"
 #include "store/store.h"
 #include "sync/sync.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/password.h"
 #include "webserver/request.h"
 
@@ -112,18 +112,6 @@ bool account_get(struct http_request *request, const struct webserver *webserver
     return rc == 0;
 }
 
-void account_reply_written(struct http_request *request, const struct webserver *webserver, int rc,
-                           json_t *answer)
-{
-    if (rc < 0) {
-        json_decref(answer);
-        http_reply_fault(request, rc);
-        return;
-    }
-    request_tell_revision(request, webserver);
-    http_reply_json(request, 200, answer == NULL ? json_object() : answer);
-}
-
 /* ── Routes ──────────────────────────────────────────────────────────────────────────────── */
 
 /* The user named by the path, if the asker may do `verb` with it; uid 0 is the asker. */
@@ -194,8 +182,8 @@ static void copy_text_members(struct object *user, const json_t *json)
 }
 
 /* Two webservers that pick the same uid make the same object: one is refused and picks the next. */
-static int create_user_with_next_uid(struct webserver *webserver, const json_t *json,
-                                     int32_t *ret_uid)
+static int create_user_with_next_uid(struct http_request *request, struct webserver *webserver,
+                                     const json_t *json, int32_t *ret_uid)
 {
     int rc = ERR_EXISTS;
     uint64_t highest;
@@ -216,7 +204,7 @@ static int create_user_with_next_uid(struct webserver *webserver, const json_t *
             account_new_user(uid, request_text(json, "User"), request_text(json, "Pass"),
                              request_bool(json, "Admin"));
         copy_text_members(user, json);
-        rc = sync_write(webserver->sync, user, SYNC_BY_KIND);
+        rc = change_save(request, webserver, user);
         object_free(&user);
         *ret_uid = uid;
     }
@@ -233,12 +221,8 @@ static void create_user(struct http_request *request, void *context)
     if (request_text(json, "User")[0] == 0 || request_text(json, "Pass")[0] == 0) {
         http_reply_error(request, 400, "User and Pass are needed");
     } else {
-        int rc = create_user_with_next_uid(context, json, &uid);
-        if (rc >= 0) {
-            log_info("user-added", "a user was added", "user", request_text(json, "User"), "uid",
-                     LOG_INT(uid), "by", auth_user(request)->name, NULL);
-        }
-        account_reply_written(request, context, rc, json_integer(uid));
+        int rc = create_user_with_next_uid(request, context, json, &uid);
+        change_reply(request, context, rc, json_integer(uid));
     }
     json_decref(json);
 }
@@ -260,8 +244,7 @@ static void update_user(struct http_request *request, void *context)
             http_reply_error(request, 403, "only admins change login names");
         } else {
             object_set_name(user, login[0] == 0 ? user->name : login);
-            account_reply_written(request, webserver,
-                                  sync_write(webserver->sync, user, SYNC_BY_KIND), NULL);
+            change_reply(request, webserver, change_save(request, webserver, user), NULL);
         }
         json_decref(json);
     }
@@ -275,10 +258,7 @@ static void delete_user(struct http_request *request, void *context)
     if (!user_of_path(request, context, OBJECT_DELETE, &user)) {
         return;
     }
-    log_info("user-deleted", "a user was deleted", "user", user->name, "by",
-             auth_user(request)->name, NULL);
-    account_reply_written(request, webserver, sync_delete(webserver->sync, &user->id, SYNC_BY_KIND),
-                          NULL);
+    change_reply(request, webserver, change_delete(request, webserver, user), NULL);
     object_free(&user);
 }
 
@@ -302,10 +282,7 @@ static void set_password(struct http_request *request, void *context)
         } else {
             account_set_password(user, password);
             account_end_sessions(user, io_now_ns(webserver->io), own ? asker->session : NULL);
-            account_reply_written(request, webserver,
-                                  sync_write(webserver->sync, user, SYNC_BY_KIND), NULL);
-            log_info("password-changed", "a password was changed", "user", user->name, "by",
-                     asker->name, NULL);
+            change_reply(request, webserver, change_save(request, webserver, user), NULL);
         }
         json_decref(json);
     }
@@ -313,13 +290,14 @@ static void set_password(struct http_request *request, void *context)
 }
 
 /* Sets a flag of the body; locking also ends the user's sessions. */
-static int set_flag(struct webserver *webserver, struct object *user, const char *flag, bool value)
+static int set_flag(struct http_request *request, struct webserver *webserver, struct object *user,
+                    const char *flag, bool value)
 {
     json_object_set_new(body_of(user), flag, json_boolean(value));
     if (value && strcmp(flag, "Locked") == 0) {
         account_end_sessions(user, io_now_ns(webserver->io), NULL);
     }
-    return sync_write(webserver->sync, user, SYNC_BY_KIND);
+    return change_save(request, webserver, user);
 }
 
 static void change_flag(struct http_request *request, void *context, const char *flag)
@@ -329,12 +307,10 @@ static void change_flag(struct http_request *request, void *context, const char 
         return;
     }
     bool value = strcmp(http_request_method(request), "PUT") == 0;
-    int rc = set_flag(context, user, flag, value);
-    log_info("user-changed", "an account's flag was set", "user", user->name, "flag", flag, "value",
-             value ? "true" : "false", "by", auth_user(request)->name, NULL);
-    account_reply_written(request, context, rc,
-                          json_pack("{s:I, s:b}", "UID", (json_int_t)user->number, "Admin",
-                                    object_body_bool(user, "Admin")));
+    int rc = set_flag(request, context, user, flag, value);
+    change_reply(request, context, rc,
+                 json_pack("{s:I, s:b}", "UID", (json_int_t)user->number, "Admin",
+                           object_body_bool(user, "Admin")));
     object_free(&user);
 }
 
@@ -386,8 +362,7 @@ static void change_search_group(struct http_request *request, void *context)
             http_reply_error(request, 403, "the user is not in group %lld", (long long)gid);
         } else {
             json_object_set_new(body_of(user), "DefaultGID", json_integer(gid));
-            account_reply_written(request, webserver,
-                                  sync_write(webserver->sync, user, SYNC_BY_KIND), NULL);
+            change_reply(request, webserver, change_save(request, webserver, user), NULL);
         }
         mem_free(gids.items);
         json_decref(json);

@@ -45,10 +45,6 @@ json_t *account_group_json(const struct object *group);
 void account_groups(const struct object *user, struct object_gids *gids);
 void account_set_groups(struct object *user, const struct object_gids *gids);
 
-/* Answers 200 after a write that went well, and the fitting refusal after one that did not. */
-void account_reply_written(struct http_request *request, const struct webserver *webserver, int rc,
-                           json_t *answer);
-
 extern const struct http_route account_routes[];
 extern const size_t account_route_count;
 

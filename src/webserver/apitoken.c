@@ -10,6 +10,7 @@
 #include "webserver/account.h"
 #include "webserver/auth.h"
 #include "webserver/capability.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
 
@@ -154,7 +155,7 @@ static void save(struct http_request *request, struct webserver *webserver, stru
 {
     json_t *answer = NULL;
     if (rc == 0) {
-        rc = sync_write(webserver->sync, token, SYNC_BY_KIND);
+        rc = change_save(request, webserver, token);
     }
     if (rc >= 0) {
         answer = token_json(token);
@@ -164,7 +165,7 @@ static void save(struct http_request *request, struct webserver *webserver, stru
         log_info("token-saved", "an API token was made or changed", "token", token->name, "by",
                  auth_user(request)->name, NULL);
     }
-    account_reply_written(request, webserver, rc, answer);
+    change_reply(request, webserver, rc, answer);
 }
 
 static void create_token(struct http_request *request, void *context)
@@ -236,8 +237,8 @@ static void delete_token(struct http_request *request, void *context)
     struct webserver *webserver = context;
     struct object *token;
     if (token_of_path(request, context, OBJECT_DELETE, &token)) {
-        int rc = sync_delete(webserver->sync, &token->id, SYNC_BY_KIND);
-        account_reply_written(request, webserver, rc, NULL);
+        int rc = change_delete(request, webserver, token);
+        change_reply(request, webserver, rc, NULL);
         object_free(&token);
     }
 }

@@ -15,6 +15,7 @@
 #include "webserver/account.h"
 #include "webserver/apitoken.h"
 #include "webserver/capability.h"
+#include "webserver/change.h"
 #include "webserver/password.h"
 #include "webserver/request.h"
 #include "webserver/throttle.h"
@@ -549,7 +550,7 @@ static void logout(struct http_request *request, void *context)
         http_reply_header(request, "Set-Cookie",
                           TOKEN_COOKIE "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
     }
-    account_reply_written(request, webserver, rc, NULL);
+    change_reply(request, webserver, rc, NULL);
 }
 
 static void logout_everywhere(struct http_request *request, void *context)
@@ -560,9 +561,9 @@ static void logout_everywhere(struct http_request *request, void *context)
         return;
     }
     account_end_sessions(user, io_now_ns(webserver->io), NULL);
-    int rc = sync_write(webserver->sync, user, SYNC_BY_KIND);
+    int rc = change_save(request, webserver, user);
     log_info("logout", "all sessions were ended", "user", user->name, NULL);
-    account_reply_written(request, webserver, rc, NULL);
+    change_reply(request, webserver, rc, NULL);
     object_free(&user);
 }
 

@@ -4,6 +4,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/contents.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
@@ -80,9 +81,9 @@ static void save(struct http_request *request, struct webserver *webserver, stru
                  int rc)
 {
     if (rc == 0) {
-        rc = sync_write(webserver->sync, file, SYNC_BY_KIND);
+        rc = change_save(request, webserver, file);
     }
-    account_reply_written(request, webserver, rc, file_json(file));
+    change_reply(request, webserver, rc, file_json(file));
 }
 
 static void create_file(struct http_request *request, void *context)
@@ -153,8 +154,8 @@ static void delete_file(struct http_request *request, void *context)
     struct webserver *webserver = context;
     struct object *file;
     if (file_of_path(request, context, OBJECT_DELETE, &file)) {
-        int rc = sync_delete(webserver->sync, &file->id, SYNC_BY_KIND);
-        account_reply_written(request, webserver, rc, NULL);
+        int rc = change_delete(request, webserver, file);
+        change_reply(request, webserver, rc, NULL);
         object_free(&file);
     }
 }

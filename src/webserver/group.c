@@ -6,6 +6,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 
 static bool group_of_path(struct http_request *request, const struct webserver *webserver,
@@ -58,7 +59,8 @@ static void get_group(struct http_request *request, void *context)
 }
 
 /* As with users: the object's id follows from the gid, so a race has one winner. */
-static int create_with_next_gid(struct webserver *webserver, const json_t *json, int32_t *ret_gid)
+static int create_with_next_gid(struct http_request *request, struct webserver *webserver,
+                                const json_t *json, int32_t *ret_gid)
 {
     int rc = ERR_EXISTS;
     for (int tries = 0; tries < 8 && rc == ERR_EXISTS; tries++) {
@@ -73,7 +75,7 @@ static int create_with_next_gid(struct webserver *webserver, const json_t *json,
         group->id = object_id_of_number(OBJECT_GROUP, group->number);
         object_set_name(group, request_text(json, "Name"));
         object_set_description(group, request_text(json, "Desc"));
-        rc = sync_write(webserver->sync, group, SYNC_BY_KIND);
+        rc = change_save(request, webserver, group);
         object_free(&group);
     }
     return rc;
@@ -95,8 +97,8 @@ static void create_group(struct http_request *request, void *context)
         object_free(&taken);
     } else {
         int32_t gid = 0;
-        int rc = create_with_next_gid(webserver, json, &gid);
-        account_reply_written(request, webserver, rc, json_integer(gid));
+        int rc = create_with_next_gid(request, webserver, json, &gid);
+        change_reply(request, webserver, rc, json_integer(gid));
     }
     json_decref(json);
 }
@@ -114,8 +116,7 @@ static void update_group(struct http_request *request, void *context)
         const char *description = request_text(json, "Desc");
         object_set_name(group, name[0] == 0 ? group->name : name);
         object_set_description(group, description[0] == 0 ? group->description : description);
-        account_reply_written(request, webserver, sync_write(webserver->sync, group, SYNC_BY_KIND),
-                              NULL);
+        change_reply(request, webserver, change_save(request, webserver, group), NULL);
         json_decref(json);
     }
     object_free(&group);
@@ -137,7 +138,8 @@ static int members_of(struct webserver *webserver, int32_t gid, struct object_li
         &(struct store_query){.kind = OBJECT_USER, .filter = is_member, .context = &gid}, users);
 }
 
-static int leave_group(struct webserver *webserver, struct object *user, int32_t gid)
+static int leave_group(struct http_request *request, struct webserver *webserver,
+                       struct object *user, int32_t gid)
 {
     struct object_gids before = {0};
     VEC(int32_t) after = {0};
@@ -153,7 +155,7 @@ static int leave_group(struct webserver *webserver, struct object *user, int32_t
     }
     vec_deinit(&after);
     mem_free(before.items);
-    return sync_write(webserver->sync, user, SYNC_BY_KIND);
+    return change_save(request, webserver, user);
 }
 
 /* Members leave first, so that a gid without a group never stays with a user. */
@@ -167,12 +169,12 @@ static void delete_group(struct http_request *request, void *context)
     }
     int rc = members_of(webserver, (int32_t)group->number, &users);
     for (size_t i = 0; i < users.count && rc >= 0; i++) {
-        rc = leave_group(webserver, users.items[i], (int32_t)group->number);
+        rc = leave_group(request, webserver, users.items[i], (int32_t)group->number);
     }
     if (rc >= 0) {
-        rc = sync_delete(webserver->sync, &group->id, SYNC_BY_KIND);
+        rc = change_delete(request, webserver, group);
     }
-    account_reply_written(request, webserver, rc, NULL);
+    change_reply(request, webserver, rc, NULL);
     object_list_deinit(&users);
     object_free(&group);
 }
@@ -245,9 +247,9 @@ static void join_groups(struct http_request *request, void *context)
         }
         if (rc == 0) {
             account_set_groups(user, &(struct object_gids){after.items, after.count});
-            rc = sync_write(webserver->sync, user, SYNC_BY_KIND);
+            rc = change_save(request, webserver, user);
         }
-        account_reply_written(request, webserver, rc, NULL);
+        change_reply(request, webserver, rc, NULL);
         vec_deinit(&after);
         mem_free(gids.items);
         mem_free(wanted.items);
@@ -263,7 +265,7 @@ static void leave_one_group(struct http_request *request, void *context)
     struct object *user;
     if (request_number(request, "uid", &uid) && request_number(request, "gid", &gid) &&
         account_get(request, context, uid, &user)) {
-        account_reply_written(request, context, leave_group(context, user, (int32_t)gid), NULL);
+        change_reply(request, context, leave_group(request, context, user, (int32_t)gid), NULL);
         object_free(&user);
     }
 }

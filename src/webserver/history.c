@@ -70,19 +70,12 @@ static bool query_has(void *context, const struct object *line)
 static void reply_lines(struct http_request *request, struct webserver *webserver,
                         struct store_query query)
 {
-    int64_t start = 0;
-    int64_t end = 0;
     const char *refine = http_request_query(request, "refine");
     if (refine != NULL && refine[0] != 0) {
         query.filter = query_has;
         query.context = (void *)(uintptr_t)refine;
     }
-    (void)span_to_i64(span_of_str(http_request_query(request, "start")), &start);
-    if (span_to_i64(span_of_str(http_request_query(request, "end")), &end) && end > start &&
-        start >= 0) {
-        query.skip = (size_t)start;
-        query.limit = (size_t)(end - start);
-    }
+    request_page(request, &query);
     query.kind = OBJECT_HISTORY;
     query.order = STORE_NEWEST_FIRST;
     struct object_list lines = {0};

@@ -21,6 +21,7 @@
 #include "webserver/apitoken.h"
 #include "webserver/auth.h"
 #include "webserver/capability.h"
+#include "webserver/change.h"
 #include "webserver/file.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
@@ -154,6 +155,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){auth_routes, auth_route_count, webserver});
     vec_push(&tables, (struct http_routes){account_routes, account_route_count, webserver});
     vec_push(&tables, (struct http_routes){group_routes, group_route_count, webserver});
+    vec_push(&tables, (struct http_routes){change_routes, change_route_count, webserver});
     vec_push(&tables, (struct http_routes){preference_routes, preference_route_count, webserver});
     vec_push(&tables, (struct http_routes){apitoken_routes, apitoken_route_count, webserver});
     vec_push(&tables, (struct http_routes){capability_routes, capability_route_count, webserver});

@@ -9,6 +9,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
 
@@ -110,7 +111,8 @@ static void read_body(const json_t *json, struct object *notification, int32_t s
 }
 
 /* One of a type for an addressee: the id follows from the two, so the next one replaces it. */
-static int save(struct webserver *webserver, struct object *notification)
+static int save(struct http_request *request, struct webserver *webserver,
+                struct object *notification)
 {
     char name[64];
     uint8_t random[8];
@@ -122,14 +124,14 @@ static int save(struct webserver *webserver, struct object *notification)
     int rc = store_get(webserver->store, &notification->id, &earlier);
     if (rc == 0) {
         object_set_body(earlier, json_incref(notification->body));
-        rc = sync_write(webserver->sync, earlier, SYNC_BY_KIND);
+        rc = change_save(request, webserver, earlier);
         object_free(&earlier);
         return rc;
     }
     if (rc == STORE_ABSENT) {
         io_random(webserver->io, random, sizeof(random));
         notification->number = object_number_of_random(random);
-        rc = sync_write(webserver->sync, notification, SYNC_BY_KIND);
+        rc = change_save(request, webserver, notification);
     }
     return rc;
 }
@@ -154,7 +156,7 @@ static void notify_self(struct http_request *request, void *context)
     notification->owner = uid;
     read_body(json, notification, uid);
     bound_expiry(context, notification);
-    account_reply_written(request, context, save(context, notification), NULL);
+    change_reply(request, context, save(request, context, notification), NULL);
     object_free(&notification);
     json_decref(json);
 }
@@ -171,7 +173,7 @@ static void notify_others(struct http_request *request, struct webserver *webser
     notification->global = everybody;
     object_set_gids(&notification->gids, &gid, gid != 0 && !everybody);
     read_body(json, notification, auth_user(request)->principal.uid);
-    account_reply_written(request, webserver, save(webserver, notification), NULL);
+    change_reply(request, webserver, save(request, webserver, notification), NULL);
     object_free(&notification);
     json_decref(json);
 }
@@ -209,8 +211,7 @@ static void update(struct http_request *request, void *context)
     }
     if (request_object(request, &json)) {
         read_body(json, notification, (int32_t)object_body_int(notification, "Sender"));
-        account_reply_written(request, webserver,
-                              sync_write(webserver->sync, notification, SYNC_BY_KIND), NULL);
+        change_reply(request, webserver, change_save(request, webserver, notification), NULL);
         json_decref(json);
     }
     object_free(&notification);
@@ -221,8 +222,8 @@ static void delete_one(struct http_request *request, void *context)
     struct webserver *webserver = context;
     struct object *notification;
     if (notification_of_path(request, context, OBJECT_DELETE, &notification)) {
-        int rc = sync_delete(webserver->sync, &notification->id, SYNC_BY_KIND);
-        account_reply_written(request, webserver, rc, NULL);
+        int rc = change_delete(request, webserver, notification);
+        change_reply(request, webserver, rc, NULL);
         object_free(&notification);
     }
 }

@@ -7,6 +7,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 
 #define PREFERENCE_NAME "prefs"
@@ -81,11 +82,11 @@ static void put_preferences(struct http_request *request, void *context)
     }
     if (rc >= 0) {
         object_set_body(preference, json_pack("{s:O}", "Data", data));
-        rc = sync_write(webserver->sync, preference, SYNC_BY_KIND);
+        rc = change_save(request, webserver, preference);
     }
     json_decref(data);
     object_free(&preference);
-    account_reply_written(request, webserver, rc, NULL);
+    change_reply(request, webserver, rc, NULL);
 }
 
 static void delete_preferences(struct http_request *request, void *context)
@@ -95,9 +96,13 @@ static void delete_preferences(struct http_request *request, void *context)
     if (!owner_of_path(request, context, &uid)) {
         return;
     }
-    struct uuid id = object_id_of_name(OBJECT_PREFERENCE, uid, PREFERENCE_NAME);
-    int rc = sync_delete(webserver->sync, &id, SYNC_BY_KIND);
-    account_reply_written(request, webserver, rc == ERR_NOT_FOUND ? 0 : rc, NULL);
+    struct object *preference = NULL;
+    int rc = stored(webserver, uid, &preference);
+    if (rc == 0) {
+        rc = change_delete(request, webserver, preference);
+    }
+    object_free(&preference);
+    change_reply(request, webserver, rc, NULL);
 }
 
 static int add_preference(void *context, const struct object *preference)

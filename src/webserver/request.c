@@ -62,6 +62,18 @@ bool request_object(struct http_request *request, json_t **ret_json)
     return true;
 }
 
+void request_page(struct http_request *request, struct store_query *query)
+{
+    int64_t start = 0;
+    int64_t end = 0;
+    (void)span_to_i64(span_of_str(http_request_query(request, "start")), &start);
+    if (span_to_i64(span_of_str(http_request_query(request, "end")), &end) && start >= 0 &&
+        end > start) {
+        query->skip = (size_t)start;
+        query->limit = (size_t)(end - start);
+    }
+}
+
 bool request_number(struct http_request *request, const char *param, int64_t *ret_number)
 {
     const char *text = http_request_param(request, param);

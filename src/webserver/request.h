@@ -9,6 +9,7 @@
 
 #include "net/http_server.h"
 #include "object/object.h"
+#include "store/store.h"
 #include "webserver/webserver.h"
 
 /* The revision that an answer reflects, and that a later request must see at least
@@ -26,6 +27,9 @@ void request_tell_revision(struct http_request *request, const struct webserver 
 
 /* The body as a JSON object; an empty body is {}. On false a 400 has been sent. */
 bool request_object(struct http_request *request, json_t **ret_json);
+
+/* The page that ?start= and ?end= ask for: start inclusive, end exclusive, 0 the first. */
+void request_page(struct http_request *request, struct store_query *query);
 
 /* An integer of the path; on false a 404 has been sent. */
 bool request_number(struct http_request *request, const char *param, int64_t *ret_number);

@@ -7,6 +7,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/contents.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
@@ -160,8 +161,8 @@ static void list_resources(struct http_request *request, void *context)
 
 static void save(struct http_request *request, struct webserver *webserver, struct object *resource)
 {
-    int rc = sync_write(webserver->sync, resource, SYNC_BY_KIND);
-    account_reply_written(request, webserver, rc, resource_json(resource));
+    int rc = change_save(request, webserver, resource);
+    change_reply(request, webserver, rc, resource_json(resource));
 }
 
 static void create_resource(struct http_request *request, void *context)
@@ -220,8 +221,8 @@ static void delete_resource(struct http_request *request, void *context)
     struct webserver *webserver = context;
     struct object *resource;
     if (resource_of_path(request, context, OBJECT_DELETE, &resource)) {
-        int rc = sync_delete(webserver->sync, &resource->id, SYNC_BY_KIND);
-        account_reply_written(request, webserver, rc, NULL);
+        int rc = change_delete(request, webserver, resource);
+        change_reply(request, webserver, rc, NULL);
         object_free(&resource);
     }
 }

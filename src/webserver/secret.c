@@ -7,6 +7,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
 
@@ -117,9 +118,9 @@ static void save(struct http_request *request, struct webserver *webserver, stru
                  int rc)
 {
     if (rc == 0) {
-        rc = sync_write(webserver->sync, secret, SYNC_BY_KIND);
+        rc = change_save(request, webserver, secret);
     }
-    account_reply_written(request, webserver, rc, secret_json(secret));
+    change_reply(request, webserver, rc, secret_json(secret));
 }
 
 static void create_secret(struct http_request *request, void *context)
@@ -200,8 +201,8 @@ static void delete_secret(struct http_request *request, void *context)
     struct webserver *webserver = context;
     struct object *secret;
     if (secret_of_path(request, context, OBJECT_DELETE, &secret)) {
-        int rc = sync_delete(webserver->sync, &secret->id, SYNC_BY_KIND);
-        account_reply_written(request, webserver, rc, NULL);
+        int rc = change_delete(request, webserver, secret);
+        change_reply(request, webserver, rc, NULL);
         object_free(&secret);
     }
 }

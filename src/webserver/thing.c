@@ -7,6 +7,7 @@
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 
 #define THING_BODY_BYTES_MAX ((size_t)16 * 1024 * 1024)
@@ -519,7 +520,7 @@ static struct object *new_thing(const struct thing_context *context, int32_t own
 static void save_new(struct http_request *request, const struct thing_context *context,
                      struct object *object)
 {
-    int rc = sync_write(context->webserver->sync, object, SYNC_BY_KIND);
+    int rc = change_save(request, context->webserver, object);
     json_t *answer = NULL;
     switch (context->thing->created) {
     case THING_ANSWERS_NUMBER:
@@ -535,7 +536,7 @@ static void save_new(struct http_request *request, const struct thing_context *c
         answer = request_uuid_json(&object->id);
         break;
     }
-    account_reply_written(request, context->webserver, rc, answer);
+    change_reply(request, context->webserver, rc, answer);
 }
 
 static void create(struct http_request *request, void *context)
@@ -565,10 +566,10 @@ static void save_changed(struct http_request *request, const struct thing_contex
     const struct auth_user *asker = auth_user(request);
     int rc = read_thing(context->thing, json, asker, object);
     if (rc == 0) {
-        rc = sync_write(context->webserver->sync, object, SYNC_BY_KIND);
+        rc = change_save(request, context->webserver, object);
     }
-    account_reply_written(request, context->webserver, rc,
-                          thing_json(context->thing, object, &asker->principal, true));
+    change_reply(request, context->webserver, rc,
+                 thing_json(context->thing, object, &asker->principal, true));
     object_free(&object);
 }
 
@@ -608,8 +609,8 @@ static void delete_one(struct http_request *request, void *context)
     const struct thing_context *things_context = context;
     struct object *object;
     if (thing_of_path(request, context, OBJECT_DELETE, &object)) {
-        int rc = sync_delete(things_context->webserver->sync, &object->id, SYNC_BY_KIND);
-        account_reply_written(request, things_context->webserver, rc, NULL);
+        int rc = change_delete(request, things_context->webserver, object);
+        change_reply(request, things_context->webserver, rc, NULL);
         object_free(&object);
     }
 }
