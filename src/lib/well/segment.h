@@ -35,7 +35,8 @@ struct segment {
     uint64_t data_bytes;
     int64_t oldest_ns;
     int64_t newest_ns;
-    uint32_t lost_blocks;         /* that a damaged footer's rebuilding could not find */
+    bool header_damaged;
+    bool footer_damaged;          /* the index was rebuilt from the blocks */
     struct segment_block *blocks; /* by tag, then time */
     size_t blocks_count;
     struct buf names; /* u16 tag, u16 bytes, name, repeated */
