@@ -1,5 +1,6 @@
 """The machine's own logs as a first thing to search: text files of /var/log and the journal."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -57,7 +58,8 @@ def ingest(command, indexers, secret):
     def send(tag, name, lines, data=None):
         target = indexers[len(sent) % len(indexers)]
         answer = subprocess.run(
-            [command, "ingest", "--tag", tag, "--indexer", target, "--secret", secret, name],
+            [command, "ingest", "--tag", tag, "--indexer", target, "--quiet", name],
+            env={**os.environ, "AQUIFER_INGEST_SECRET": secret},  # not for ps to see
             input=data, stdin=None if data is not None else subprocess.DEVNULL,
             capture_output=True, timeout=TIMEOUT_S, check=False)
         if answer.returncode == 0:
