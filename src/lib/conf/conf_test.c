@@ -305,6 +305,9 @@ static void durations_and_levels(void **state)
     assert_true(conf_duration(conf, CONF_GLOBAL, "At") == 1439 * TIME_MINUTE_NS);
     assert_true(conf_float(conf, CONF_GLOBAL, "Rate") == 0.5);
     conf_free(&conf);
+    conf = parse_global("Level=Disabled\n");
+    assert_string_equal(conf_text(conf, CONF_GLOBAL, "Level"), "OFF");
+    conf_free(&conf);
     static const char *const ages[] = {"30D", "7d", "7days", "4weeks"};
     for (size_t i = 0; i < ARRAY_COUNT(ages); i++) {
         char *line = mem_printf("Keep=%s", ages[i]);

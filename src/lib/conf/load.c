@@ -186,7 +186,7 @@ static void take_variable(struct loader *loader, const struct conf_gcfg_item *it
         note(loader, place_of(loader, item->value_line, item->value_column), "%s in [%s]: %s",
              key->name, loader->header, reason);
     } else {
-        conf_setting_put(loader->block, key, item->value, place);
+        conf_setting_put(loader->block, key, conf_value_canonical(key, item->value), place);
     }
 }
 
@@ -312,7 +312,7 @@ static void put_outside_value(struct loader *loader, struct conf_block *block,
         value = flag ? SPAN_LIT("true") : SPAN_LIT("false");
     }
     if (fits && conf_value_check(key, value) == 0) {
-        conf_setting_put(block, key, value, place);
+        conf_setting_put(block, key, conf_value_canonical(key, value), place);
     } else {
         note(loader, place, "is not %s", conf_type_name(key->type));
     }

@@ -202,3 +202,10 @@ int conf_value_check(const struct conf_key *key, struct span value)
     }
     return 0;
 }
+
+struct span conf_value_canonical(const struct conf_key *key, struct span value)
+{
+    static const char *const off[] = {"none", "disabled"};
+    bool is_off = key->type == CONF_LEVEL && is_one_of(value, off, ARRAY_COUNT(off));
+    return is_off ? SPAN_LIT("OFF") : value;
+}

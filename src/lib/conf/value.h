@@ -15,6 +15,10 @@ const char *conf_type_name(enum conf_type type);
  * absence has a meaning of its own (text, path, address, uuid, level), not for the others. */
 MUST_CHECK int conf_value_check(const struct conf_key *key, struct span value);
 
+/* The one spelling of a value that has several: the levels `none` and `disabled` are OFF. Borrows
+ * from `value` or lives for ever. */
+struct span conf_value_canonical(const struct conf_key *key, struct span value);
+
 /* False: not of that form. */
 bool conf_value_bool(struct span value, bool *ret_value);
 bool conf_value_environment_bool(struct span value, bool *ret_value); /* t f y n too */
