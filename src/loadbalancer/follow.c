@@ -1,0 +1,512 @@
+#include "loadbalancer/follow.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "loadbalancer/config.h"
+#include "loadbalancer/haproxy.h"
+#include "loadbalancer/resolve.h"
+#include "loadbalancer/slots.h"
+#include "loadbalancer/stats.h"
+
+#define ROUND_MS 100       /* how long HAProxy may be dead unnoticed */
+#define LOOK_MS 500        /* between two looks at HAProxy's statistics */
+#define LINGER_INTERVALS 3 /* a webserver off the list serves on for so many Update-Intervals */
+#define CONNECTIONS_MAX ((size_t)20000)
+#define DESCRIPTORS_SPARE ((size_t)1000) /* checks, sockets, pipes */
+#define FAILED_COMMANDS_MAX 3            /* in a row; then HAProxy is killed and started anew */
+#define RESTART_PAUSE_MS 200             /* doubled with each start that fails */
+#define RESTART_PAUSE_MS_MAX 5000
+#define STARTED_WELL_MS 5000 /* a HAProxy that ran so long may be started again at once */
+#define COOKIE_KEY_BYTES 16
+
+struct follow_metrics {
+    struct metric *known, *up, *unplaced, *duplicates, *unresolved;
+    struct metric *running, *connected;
+    struct metric *starts, *failed_commands, *requests, *retries, *redispatches;
+};
+
+/* HAProxy counts from zero at each start. */
+struct counted {
+    uint64_t requests, retries, redispatches;
+};
+
+struct follow {
+    struct follow_options options;
+    struct haproxy *haproxy;
+    struct slots *slots;
+    struct resolve *resolve;
+    struct slot_target *overrides; /* one per override; address "" until it is resolved */
+    char *cookie_key;
+    struct follow_metrics metrics;
+    struct sync_presence_view *view;
+    bool heard; /* the view holds a list */
+
+    int64_t listed_ms; /* when the list was last looked at as a whole */
+    int64_t looked_ms; /* at the statistics */
+    int64_t started_ms;
+    int64_t restart_ms; /* not before */
+    int64_t restart_pause_ms;
+    unsigned failed_commands; /* in a row */
+    size_t unplaced, duplicates, unresolved;
+    struct counted counted;
+    size_t up; /* by the statistics at hand */
+    bool *slot_up;
+
+    atomic_bool stopping;
+    pthread_t thread;
+};
+
+static int64_t now_ms(const struct follow *follow)
+{
+    return io_monotonic_ns(follow->options.io) / TIME_MS_NS;
+}
+
+/* ---- HAProxy ---- */
+
+/* Two descriptors per connection; without a bound HAProxy would take what the system allows. */
+static size_t connections_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY) {
+        return CONNECTIONS_MAX;
+    }
+    size_t descriptors = MAX((size_t)limit.rlim_max, DESCRIPTORS_SPARE + 200);
+    return MIN(CONNECTIONS_MAX, (descriptors - DESCRIPTORS_SPARE) / 2);
+}
+
+static int start_haproxy(struct follow *follow)
+{
+    struct buf config = {0};
+    struct buf names = {0};
+    struct config_parts parts = {
+        .settings = follow->options.settings,
+        .slots = follow->slots,
+        .overrides = follow->overrides,
+        .cookie_key = follow->cookie_key,
+        .connections_max = connections_max(),
+    };
+    config_write(&parts, &config);
+    config_write_names(follow->slots, &names);
+    int rc = haproxy_start(follow->haproxy, buf_span(&config), buf_span(&names));
+    buf_deinit(&config);
+    buf_deinit(&names);
+    return rc;
+}
+
+static void note_start(struct follow *follow, int rc)
+{
+    follow->started_ms = now_ms(follow);
+    follow->failed_commands = 0;
+    follow->counted = (struct counted){0};
+    follow->restart_ms = follow->started_ms + follow->restart_pause_ms;
+    follow->restart_pause_ms = MIN(2 * follow->restart_pause_ms, RESTART_PAUSE_MS_MAX);
+    if (rc < 0) {
+        log_fault("haproxy-start-failed", "users are not served; it is tried again", rc, NULL);
+    } else {
+        metric_add(follow->metrics.starts, 1);
+        log_info("haproxy-started", "HAProxy has been started", "slots",
+                 LOG_INT(slots_serving(follow->slots)), NULL);
+    }
+}
+
+static void keep_haproxy_running(struct follow *follow)
+{
+    bool running = haproxy_is_running(follow->haproxy);
+    int64_t now = now_ms(follow);
+    if (running && now - follow->started_ms > STARTED_WELL_MS) {
+        follow->restart_pause_ms = RESTART_PAUSE_MS;
+        follow->restart_ms = 0;
+    }
+    if (!running && now >= follow->restart_ms) {
+        int rc = start_haproxy(follow);
+        note_start(follow, rc);
+        running = rc == 0;
+    }
+    metric_set(follow->metrics.running, running);
+    service_require(follow->options.service, "haproxy", running ? NULL : "HAProxy does not run");
+}
+
+/* What cannot be told to HAProxy is not lost: its next start begins with the slots as they are. */
+static void tell_haproxy(struct follow *follow, struct span commands, struct buf *ret_answers)
+{
+    int rc = haproxy_command(follow->haproxy, commands, ret_answers);
+    if (rc == 0) {
+        follow->failed_commands = 0;
+        return;
+    }
+    metric_add(follow->metrics.failed_commands, 1);
+    if (rc == ERR_PROTOCOL) { /* it works, only this one command is not to its liking */
+        log_fault("haproxy-refused", "HAProxy did not carry out a command", rc, NULL);
+    } else if (++follow->failed_commands >= FAILED_COMMANDS_MAX) {
+        log_fault("haproxy-stuck", "HAProxy does not follow and is started anew", rc, NULL);
+        haproxy_kill(follow->haproxy);
+    }
+}
+
+/* ---- the list ---- */
+
+static void log_change(const struct follow *follow, const struct slot_change *change)
+{
+    static const char *const events[] = {
+        [SLOT_CHANGE_FILL] = "webserver-added",
+        [SLOT_CHANGE_READY] = "webserver-back",
+        [SLOT_CHANGE_DRAIN] = "webserver-draining",
+        [SLOT_CHANGE_EMPTY] = "webserver-removed",
+    };
+    static const char *const messages[] = {
+        [SLOT_CHANGE_FILL] = "a webserver is listed and gets requests",
+        [SLOT_CHANGE_READY] = "a webserver is listed again and gets requests",
+        [SLOT_CHANGE_DRAIN] = "a webserver is no longer listed and gets no new users",
+        [SLOT_CHANGE_EMPTY] = "a webserver has been taken out",
+    };
+    const struct slot_target *target = &slots_get(follow->slots, change->slot)->target;
+    log_info(events[change->kind], messages[change->kind], "address", target->address, "port",
+             LOG_INT(target->port), "name", target->name[0] == 0 ? NULL : target->name, "slot",
+             LOG_INT(change->slot + 1), NULL);
+}
+
+static bool is_override(const struct follow *follow, const struct slot_target *target)
+{
+    for (size_t i = 0; i < follow->options.settings->overrides.count; i++) {
+        const struct slot_target *override = &follow->overrides[i];
+        if (override->port == target->port && strcmp(override->address, target->address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The webservers that the datastore calls up, as targets. */
+static size_t gather_targets(struct follow *follow, struct slot_target *targets)
+{
+    const struct settings *settings = follow->options.settings;
+    size_t count = 0;
+    size_t unresolved = 0;
+    for (size_t i = 0; i < follow->view->count; i++) {
+        const struct sync_webserver *webserver = &follow->view->webservers[i];
+        if (!webserver->up || webserver->external_addr[0] == 0) {
+            continue;
+        }
+        int rc = resolve_target(follow->resolve, webserver->external_addr, settings->webserver_port,
+                                &targets[count]);
+        if (rc < 0) {
+            unresolved++;
+            if (unresolved > follow->unresolved) {
+                log_fault("webserver-unresolved", "its External-Addr cannot be used", rc,
+                          "external_addr", webserver->external_addr, NULL);
+            }
+        } else if (!is_override(follow, &targets[count])) {
+            count++;
+        }
+    }
+    follow->unresolved = unresolved;
+    return count;
+}
+
+static void note_report(struct follow *follow, const struct slots_report *report)
+{
+    if (report->unplaced > follow->unplaced) {
+        log_warn("too-many-webservers", "webservers wait for a slot; raise Webserver-Slots",
+                 "waiting", LOG_INT(report->unplaced), NULL);
+    }
+    if (report->duplicates > follow->duplicates) {
+        log_warn("same-external-addr", "webservers share one External-Addr and count as one",
+                 "too_many", LOG_INT(report->duplicates), NULL);
+    }
+    follow->unplaced = report->unplaced;
+    follow->duplicates = report->duplicates;
+    metric_set(follow->metrics.unplaced, (int64_t)report->unplaced);
+    metric_set(follow->metrics.duplicates, (int64_t)report->duplicates);
+    metric_set(follow->metrics.unresolved, (int64_t)follow->unresolved);
+}
+
+/* `list` NULL: nothing new was heard. */
+static void step(struct follow *follow, const struct slots_list *list)
+{
+    size_t count;
+    struct slots_report report;
+    struct buf commands = {0};
+    struct buf answers = {0};
+    const struct slot_change *changes =
+        slots_step(follow->slots, list, now_ms(follow), &count, &report);
+    for (size_t i = 0; i < count; i++) {
+        log_change(follow, &changes[i]);
+        config_change_commands(follow->options.settings, follow->slots, &changes[i], &commands);
+    }
+    note_report(follow, &report);
+    if (commands.bytes > 0 && haproxy_is_running(follow->haproxy)) {
+        tell_haproxy(follow, buf_span(&commands), &answers);
+        follow->looked_ms = 0;
+    }
+    buf_deinit(&commands);
+    buf_deinit(&answers);
+}
+
+static void take_list(struct follow *follow)
+{
+    struct slot_target *targets = mem_alloc_array(SYNC_WEBSERVERS_MAX, sizeof(*targets));
+    struct slots_list list = {targets, gather_targets(follow, targets)};
+    follow->listed_ms = now_ms(follow);
+    step(follow, &list);
+    mem_free(targets);
+}
+
+static void resolve_overrides(struct follow *follow)
+{
+    const struct settings *settings = follow->options.settings;
+    for (size_t i = 0; i < settings->overrides.count; i++) {
+        const struct settings_override *override = &settings->overrides.items[i];
+        struct slot_target target;
+        int rc =
+            resolve_target(follow->resolve, override->webserver, override->default_port, &target);
+        if (rc < 0) {
+            log_fault("override-unresolved", "its webserver cannot be used", rc, "override",
+                      override->name, NULL);
+        } else if (strcmp(target.address, follow->overrides[i].address) != 0) {
+            struct buf commands = {0};
+            struct buf answers = {0};
+            follow->overrides[i] = target;
+            config_override_commands(&target, i, &commands);
+            if (haproxy_is_running(follow->haproxy)) {
+                tell_haproxy(follow, buf_span(&commands), &answers);
+            }
+            buf_deinit(&commands);
+            buf_deinit(&answers);
+        }
+    }
+}
+
+/* Waits for news at most one round. */
+static bool wait_for_news(struct follow *follow)
+{
+    if (follow->options.presence == NULL) {
+        (void)nanosleep(&(struct timespec){0, ROUND_MS * TIME_MS_NS}, NULL);
+        return false;
+    }
+    int rc = sync_presence_wait(follow->options.presence, follow->view->generation, ROUND_MS,
+                                follow->view);
+    if (rc < 0) { /* cancelled: only when we are to stop */
+        (void)nanosleep(&(struct timespec){0, ROUND_MS * TIME_MS_NS}, NULL);
+    }
+    if (rc == 0) {
+        metric_set(follow->metrics.connected, follow->view->connected);
+        follow->heard = follow->heard || follow->view->connected || follow->view->count > 0;
+    }
+    return rc == 0 && follow->heard;
+}
+
+static void follow_list(struct follow *follow)
+{
+    bool news = wait_for_news(follow);
+    bool due = now_ms(follow) - follow->listed_ms >= follow->options.settings->update_interval_ms;
+    if (due) {
+        resolve_overrides(follow);
+        follow->listed_ms = now_ms(follow);
+    }
+    if (news || (due && follow->heard)) {
+        take_list(follow);
+    } else {
+        step(follow, NULL);
+    }
+}
+
+/* ---- statistics ---- */
+
+/* Counters of HAProxy's grow; ours take the difference. */
+static void count_up(struct metric *metric, uint64_t now, uint64_t *before)
+{
+    metric_add(metric, now >= *before ? now - *before : 0);
+    *before = now;
+}
+
+static void note_slot(struct follow *follow, size_t index, bool up)
+{
+    const struct slot *slot = slots_get(follow->slots, index);
+    if (up != follow->slot_up[index] && slot->state == SLOT_READY) {
+        const char *event = up ? "webserver-up" : "webserver-down";
+        const char *message = up ? "a webserver answers its health checks"
+                                 : "a webserver fails its health checks; users go to the others";
+        log_info(event, message, "address", slot->target.address, "port",
+                 LOG_INT(slot->target.port), NULL);
+    }
+    follow->slot_up[index] = up;
+}
+
+static void take_row(void *context, const struct stats_row *row)
+{
+    struct follow *follow = context;
+    uint64_t number;
+    if (span_equal_str(row->proxy, CONFIG_FRONTEND)) {
+        return;
+    }
+    if (span_equal_str(row->server, "BACKEND")) {
+        count_up(follow->metrics.requests, row->requests, &follow->counted.requests);
+        count_up(follow->metrics.retries, row->retries, &follow->counted.retries);
+        count_up(follow->metrics.redispatches, row->redispatches, &follow->counted.redispatches);
+        return;
+    }
+    follow->up += row->up;
+    if (span_starts_with(row->server, SPAN_LIT("w")) &&
+        span_to_u64(span_from(row->server, 1), &number) && number >= 1 &&
+        number <= slots_count(follow->slots)) {
+        note_slot(follow, (size_t)number - 1, row->up);
+    }
+}
+
+static void look_at_statistics(struct follow *follow)
+{
+    if (now_ms(follow) - follow->looked_ms < LOOK_MS || !haproxy_is_running(follow->haproxy)) {
+        return;
+    }
+    follow->looked_ms = now_ms(follow);
+    struct buf answers = {0};
+    tell_haproxy(follow, SPAN_LIT("show stat\n"), &answers);
+    if (answers.bytes > 0) {
+        follow->up = 0;
+        int rc = stats_read(buf_span(&answers), take_row, follow);
+        if (rc < 0) {
+            log_fault("haproxy-statistics", "HAProxy's statistics cannot be read", rc, NULL);
+        }
+    }
+    buf_deinit(&answers);
+}
+
+static void report_readiness(struct follow *follow)
+{
+    size_t known = slots_serving(follow->slots);
+    for (size_t i = 0; i < follow->options.settings->overrides.count; i++) {
+        known += follow->overrides[i].address[0] != 0;
+    }
+    metric_set(follow->metrics.known, (int64_t)known);
+    metric_set(follow->metrics.up, (int64_t)follow->up);
+    const char *why = known == 0        ? "no webserver is known"
+                      : follow->up == 0 ? "no webserver answers its health checks"
+                                        : NULL;
+    service_require(follow->options.service, "webservers", why);
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *context)
+{
+    struct follow *follow = context;
+    resolve_overrides(follow);
+    while (!atomic_load(&follow->stopping)) {
+        keep_haproxy_running(follow);
+        follow_list(follow);
+        look_at_statistics(follow);
+        report_readiness(follow);
+    }
+    haproxy_stop(follow->haproxy, follow->options.settings->drain_ms);
+    haproxy_close(&follow->haproxy);
+    return NULL;
+}
+
+static struct follow_metrics make_metrics(void)
+{
+    return (struct follow_metrics){
+        .known = metric_gauge("aquifer_loadbalancer_webservers_known",
+                              "webservers that get requests when they answer", NULL),
+        .up = metric_gauge("aquifer_loadbalancer_webservers_up",
+                           "webservers that answer their health checks", NULL),
+        .unplaced = metric_gauge("aquifer_loadbalancer_webservers_waiting",
+                                 "webservers for which there is no slot", NULL),
+        .duplicates = metric_gauge("aquifer_loadbalancer_webservers_duplicate",
+                                   "webservers whose External-Addr another one has too", NULL),
+        .unresolved = metric_gauge("aquifer_loadbalancer_webservers_unresolved",
+                                   "webservers whose External-Addr cannot be used", NULL),
+        .running =
+            metric_gauge("aquifer_loadbalancer_haproxy_running", "1 while HAProxy runs", NULL),
+        .connected =
+            metric_gauge("aquifer_loadbalancer_datastore_connected",
+                         "1 while the datastore is heard; else the last list is used", NULL),
+        .starts = metric_counter("aquifer_loadbalancer_haproxy_starts_total",
+                                 "times HAProxy was started", NULL),
+        .failed_commands = metric_counter("aquifer_loadbalancer_haproxy_commands_failed_total",
+                                          "commands that HAProxy did not carry out", NULL),
+        .requests = metric_counter("aquifer_loadbalancer_sessions_total",
+                                   "requests handed to webservers", NULL),
+        .retries = metric_counter("aquifer_loadbalancer_retries_total",
+                                  "requests tried again on the same webserver", NULL),
+        .redispatches = metric_counter("aquifer_loadbalancer_redispatches_total",
+                                       "requests moved to another webserver", NULL),
+    };
+}
+
+/* Random, so that a cookie says nothing about the address that it stands for. */
+static char *make_cookie_key(struct io *io)
+{
+    uint8_t random[COOKIE_KEY_BYTES];
+    struct buf hex = {0};
+    io_random(io, random, sizeof(random));
+    text_hex(&hex, span_of(random, sizeof(random)));
+    return buf_take(&hex);
+}
+
+static void free_follow(struct follow *follow)
+{
+    haproxy_close(&follow->haproxy);
+    slots_free(&follow->slots);
+    resolve_free(&follow->resolve);
+    mem_free(follow->overrides);
+    mem_free(follow->slot_up);
+    mem_free(follow->view);
+    mem_free(follow->cookie_key);
+    mem_free(follow);
+}
+
+int follow_start(const struct follow_options *options, struct follow **ret_follow)
+{
+    const struct settings *settings = options->settings;
+    struct follow *follow = MEM_NEW(struct follow);
+    follow->options = *options;
+    follow->slots = slots_new(&(struct slots_options){
+        .count = settings->slots,
+        .linger_ms = LINGER_INTERVALS * settings->update_interval_ms,
+        .drain_ms = settings->drain_ms,
+    });
+    follow->resolve = resolve_new(options->io, settings->update_interval_ms);
+    follow->overrides = mem_alloc_array(settings->overrides.count, sizeof(*follow->overrides));
+    follow->slot_up = mem_alloc_array(settings->slots, sizeof(*follow->slot_up));
+    follow->view = MEM_NEW(struct sync_presence_view);
+    follow->cookie_key = make_cookie_key(options->io);
+    follow->metrics = make_metrics();
+    follow->restart_pause_ms = RESTART_PAUSE_MS;
+    int rc = haproxy_open(options->io, settings, &follow->haproxy);
+    if (rc == 0 && pthread_create(&follow->thread, NULL, run, follow) != 0) {
+        rc = err_set(ERR_IO, "no thread to follow the webservers with");
+    }
+    if (rc < 0) {
+        free_follow(follow);
+        return rc;
+    }
+    *ret_follow = follow;
+    return 0;
+}
+
+void follow_stop(struct follow **ref)
+{
+    struct follow *follow = *ref;
+    if (follow != NULL) {
+        atomic_store(&follow->stopping, true);
+        pthread_join(follow->thread, NULL);
+        free_follow(follow);
+        *ref = NULL;
+    }
+}
+
+void follow_reopen_log(struct follow *follow)
+{
+    haproxy_reopen_log(follow->haproxy);
+}
+
+uint16_t follow_port(const struct follow *follow)
+{
+    return haproxy_port(follow->haproxy);
+}
