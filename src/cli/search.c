@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -41,6 +42,7 @@ struct job {
     int64_t start_ns, end_ns;
     struct http_client *client;
     struct buf base;          /* of every URL, without a slash at its end */
+    char typed[256];          /* a password that was asked for */
     struct buf authorization; /* "Bearer …" */
     char *search_id;
     char *session_id;
@@ -116,6 +118,27 @@ static bool read_time(const char *text, int64_t now_ns, int64_t *ret_time_ns)
     return true;
 }
 
+/* Asks on a terminal, without an echo; else takes the first line of standard input. */
+static bool read_password(struct job *job)
+{
+    struct termios before;
+    bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
+    if (terminal) {
+        struct termios silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        fprintf(stderr, "password of %s: ", job->user);
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    bool got = fgets(job->typed, sizeof(job->typed), stdin) != NULL;
+    if (terminal) {
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputc('\n', stderr);
+    }
+    job->typed[strcspn(job->typed, "\r\n")] = '\0';
+    job->password = job->typed;
+    return got && job->typed[0] != '\0';
+}
+
 static int check(struct job *job)
 {
     if (job->server == NULL || job->user == NULL) {
@@ -124,8 +147,9 @@ static int check(struct job *job)
     if (job->password == NULL) {
         job->password = getenv("AQUIFER_PASSWORD");
     }
-    if (job->password == NULL) {
-        return cli_usage(job->command, "no password: give --password or $AQUIFER_PASSWORD");
+    if (job->password == NULL && !read_password(job)) {
+        return cli_usage(job->command, "no password: give --password, $AQUIFER_PASSWORD, or a line "
+                                       "of standard input");
     }
     if (strcmp(job->format, "text") != 0 && strcmp(job->format, "json") != 0 &&
         strcmp(job->format, "csv") != 0) {

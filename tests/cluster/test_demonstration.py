@@ -66,8 +66,8 @@ def test_what_the_command_line_ingests_is_found_by_the_command_line(cluster):
     ids = cluster.ingest("cli", lines=50, indexer=1)
     for form in ("text", "json", "csv"):
         answer = cluster.aquifer("search", "--server", cluster.balancer_url, "--user", "admin",
-                                 "--password", "changeme", "--last", "1h", "--format", form,
-                                 "tag=cli")
+                                 "--last", "1h", "--format", form, "tag=cli",
+                                 input=b"changeme\n")
         assert answer.returncode == 0, answer.stderr.decode()
         if form != "json":  # there the data is base64
             assert all(id in answer.stdout.decode() for id in ids), answer.stdout[:500]
