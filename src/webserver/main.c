@@ -33,6 +33,7 @@
 #include "webserver/static.h"
 #include "webserver/system.h"
 #include "webserver/thing.h"
+#include "webserver/version.h"
 #include "webserver/webserver.h"
 
 #define WORKER_THREADS 64 /* handlers block: uploads, downloads, waits for the datastore */
@@ -156,6 +157,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){account_routes, account_route_count, webserver});
     vec_push(&tables, (struct http_routes){group_routes, group_route_count, webserver});
     vec_push(&tables, (struct http_routes){change_routes, change_route_count, webserver});
+    vec_push(&tables, (struct http_routes){version_routes, version_route_count, webserver});
     vec_push(&tables, (struct http_routes){preference_routes, preference_route_count, webserver});
     vec_push(&tables, (struct http_routes){apitoken_routes, apitoken_route_count, webserver});
     vec_push(&tables, (struct http_routes){capability_routes, capability_route_count, webserver});

@@ -246,6 +246,9 @@ static json_t *thing_json(const struct thing *thing, const struct object *object
                         (thing->flags & THING_NUMBERED) != 0
                             ? json_integer((json_int_t)object->number)
                             : request_uuid_json(&object->id));
+    if ((thing->flags & THING_NUMBERED) != 0) {
+        json_object_set_new(json, "ThingUUID", request_uuid_json(&object->id)); /* for versions */
+    }
     if ((thing->flags & THING_HAS_GUID) != 0) {
         json_object_set_new(json, "GUID", request_uuid_json(&object->guid));
     }
