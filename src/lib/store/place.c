@@ -191,18 +191,16 @@ int store_add_epochs(struct store *store, enum object_file file, const struct st
 }
 
 int store_set_lineage(struct store *store, enum object_file file, const struct uuid *identity,
-                      const struct store_epoch *epochs, size_t count)
+                      const struct uuid *last, const struct store_epoch *epochs, size_t count)
 {
     static const char *const text[] = STORE_BOTH("UPDATE ", "epochs SET main=0");
     CHECK(store_in_transaction(store) && !store->authority);
     struct store_statement clear = store_take(store->writer, text[file]);
     int rc = store_run(&clear);
-    struct uuid last = {0};
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = put_epoch(store, file, &epochs[i]);
-        last = epochs[i].main ? epochs[i].epoch : last;
     }
-    rc = rc < 0 ? rc : set_uuid(store->writer, file, "epoch", &last);
+    rc = rc < 0 ? rc : set_uuid(store->writer, file, "epoch", last);
     return rc < 0 ? rc : set_uuid(store->writer, file, "identity", identity);
 }
 

@@ -402,6 +402,25 @@ int store_dirty(struct store *store, uint64_t after, size_t limit, struct object
     return rc;
 }
 
+int store_scan(struct store *store, enum object_file file, const struct uuid *after, size_t limit,
+               struct object_list *list)
+{
+    static const char *const text[] = STORE_BOTH(
+        "SELECT " STORE_COLUMNS " FROM ", "objects WHERE id>ifnull(?,x'') ORDER BY id LIMIT ?");
+    struct store_connection *connection;
+    int rc = store_reader(store, &connection);
+    if (rc < 0) {
+        return rc;
+    }
+    struct store_statement scan = store_take(connection, text[file]);
+    store_bind_blob(&scan, after == NULL ? SPAN_NONE : span_of(after->bytes, sizeof(*after)));
+    store_bind_int(&scan, limit_of(limit));
+    uint64_t last;
+    rc = collect(&scan, list, &last);
+    store_reader_done(store, connection);
+    return rc;
+}
+
 /* ---- versions, shadows, changes by id ---- */
 
 static int object_of_text(const char *text, struct object **ret_object)

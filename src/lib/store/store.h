@@ -110,6 +110,10 @@ MUST_CHECK int store_dirty(struct store *store, uint64_t after, size_t limit,
                            struct object_list *list, uint64_t *ret_last);
 MUST_CHECK int store_dirty_count(struct store *store, uint64_t *ret_count);
 
+/* All of a file, dirty or not, tombstones too, by id from after `after` (NULL: the first). */
+MUST_CHECK int store_scan(struct store *store, enum object_file file, const struct uuid *after,
+                          size_t limit, struct object_list *list);
+
 /* The datastore's version of an object that is dirty here (it arrived meanwhile). */
 MUST_CHECK int store_get_shadow(struct store *store, const struct uuid *id,
                                 struct object **ret_object);
@@ -176,8 +180,8 @@ MUST_CHECK int store_forget(struct store *store, const struct uuid *id);
 MUST_CHECK int store_set_cursor(struct store *store, enum object_file file, uint64_t cursor);
 /* Webserver: takes over the datastore's past as its own; rows it has stay as they are. */
 MUST_CHECK int store_set_lineage(struct store *store, enum object_file file,
-                                 const struct uuid *identity, const struct store_epoch *epochs,
-                                 size_t count);
+                                 const struct uuid *identity, const struct uuid *last,
+                                 const struct store_epoch *epochs, size_t count);
 /* Datastore: learns another past, to be able to compare with it. */
 MUST_CHECK int store_add_epochs(struct store *store, enum object_file file,
                                 const struct store_epoch *epochs, size_t count);

@@ -149,11 +149,11 @@ enum sync_event_type {
     SYNC_EVENT_DIRTY,   /* something was written here */
     SYNC_EVENT_CHECKED, /* the check-in was answered: run, files */
     SYNC_EVENT_CHECK_FAILED,
-    SYNC_EVENT_THROUGH,    /* the feed has sent all there was when it was opened */
-    SYNC_EVENT_FEED_ENDED, /* or could not be opened */
-    SYNC_EVENT_PUSHED,     /* answered and settled; `more` */
-    SYNC_EVENT_PUSH_FAILED,
-    SYNC_EVENT_PUSH_STALE, /* the datastore is another process now */
+    SYNC_EVENT_THROUGH,     /* the feed has sent all there was when it was opened */
+    SYNC_EVENT_FEED_ENDED,  /* or could not be opened */
+    SYNC_EVENT_PUSHED,      /* answered and settled; `more` */
+    SYNC_EVENT_PUSH_FAILED, /* `run`: of the datastore that it was meant for */
+    SYNC_EVENT_LOST,        /* `run`: a call found that datastore gone or another process */
 };
 
 /* What is known of one file at a check-in. */
@@ -169,7 +169,7 @@ struct sync_file_view {
 struct sync_event {
     enum sync_event_type type;
     int64_t now_ms;
-    struct uuid run;                    /* checked */
+    struct uuid run;                    /* checked, push failed, lost */
     const struct sync_file_view *files; /* checked, another run: OBJECT_FILES of them */
     bool more;                          /* pushed: the round was cut, there is more */
 };

@@ -134,6 +134,14 @@ static void on_feed_ended(struct sync_link *link, int64_t now_ms, struct sync_ac
     }
 }
 
+static void on_lost(struct sync_link *link, const struct sync_event *event,
+                    struct sync_actions *actions)
+{
+    if (is_connected(link) && uuid_equal(event->run, link->run)) {
+        lose(link, event->now_ms, actions);
+    }
+}
+
 void sync_step(struct sync_link *link, const struct sync_event *event,
                struct sync_actions *ret_actions)
 {
@@ -166,12 +174,12 @@ void sync_step(struct sync_link *link, const struct sync_event *event,
         link->dirty = link->dirty || event->more;
         break;
     case SYNC_EVENT_PUSH_FAILED:
-    case SYNC_EVENT_PUSH_STALE:
         link->pushing = false;
         link->dirty = true;
-        if (is_connected(link)) {
-            lose(link, event->now_ms, ret_actions);
-        }
+        on_lost(link, event, ret_actions);
+        break;
+    case SYNC_EVENT_LOST:
+        on_lost(link, event, ret_actions);
         break;
     }
     push_if_due(link, ret_actions);

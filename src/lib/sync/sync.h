@@ -6,8 +6,8 @@
  *                  ^──────── the datastore is gone: the next one is tried ──┘
  *
  * Without a datastore in the options the store is its own authority: everything works, nothing
- * is ever dirty. Any number of threads may call; callbacks come from threads of sync's own, in
- * order of revision, and must not call sync_write or sync_stop.
+ * is ever dirty. Any number of threads may call. Callbacks come from threads of sync's own, for
+ * own writes from the writing thread; they must not call sync_write, sync_delete or sync_stop.
  *
  * Protocol: docs/protocols/datastore.md. Decisions are made in sync/core.h, which is pure.
  */
@@ -59,7 +59,8 @@ enum sync_mode {
 };
 
 enum sync_outcome {
-    SYNC_UNCONFIRMED = 1, /* local-first: durable here, not yet confirmed ("Synced": false) */
+    SYNC_UNCONFIRMED = 1,   /* local-first: durable here, not yet confirmed ("Synced": false) */
+    SYNC_COPIED_BESIDE = 2, /* somebody else was first: theirs stays, this one is a copy beside */
 };
 
 /* Creates (object->change zero) or replaces (an object from the store, edited). Sets id (when

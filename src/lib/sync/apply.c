@@ -1,0 +1,351 @@
+/* The feed: what arrives is stored. And what answers to pushes say. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "sync/driver.h"
+
+#define FEED_LINE_BYTES_MAX (64u << 20)
+#define FEED_TXN_OBJECTS 512
+
+/* Objects that were stored, for the room. */
+struct stored {
+    struct object **items; /* owned */
+    size_t count;
+    size_t capacity;
+};
+
+static void report_all(struct sync *sync, struct stored *stored, bool committed)
+{
+    for (size_t i = 0; i < stored->count; i++) {
+        if (committed) {
+            sync_report(sync, stored->items[i]);
+        }
+        object_free(&stored->items[i]);
+    }
+    vec_deinit(stored);
+}
+
+static void wake(struct sync *sync, uint64_t applied, bool blobs)
+{
+    (void)pthread_mutex_lock(&sync->lock);
+    sync->status.applied += applied;
+    sync->want_blobs = sync->want_blobs || blobs;
+    (void)pthread_cond_broadcast(&sync->changed);
+    (void)pthread_mutex_unlock(&sync->lock);
+}
+
+/* Begins a transaction that belongs to this datastore, or says that there is another one. */
+static int begin(struct sync *sync, uint64_t generation)
+{
+    int rc = store_begin(sync->store, STORE_LAZY);
+    if (rc == 0 && sync_generation(sync) != generation) {
+        store_abort(sync->store);
+        return err_set(ERR_CANCELLED, "another datastore was adopted meanwhile");
+    }
+    return rc;
+}
+
+static int end(struct sync *sync, int rc)
+{
+    if (rc < 0) {
+        store_abort(sync->store);
+        return rc;
+    }
+    return store_commit(sync->store);
+}
+
+/* ---- what arrives ---- */
+
+static void keep(struct stored *stored, const struct object *object)
+{
+    vec_push(stored, object_clone(object));
+}
+
+static int apply_one(struct sync *sync, const struct object *incoming, struct stored *stored,
+                     bool *ret_blobs)
+{
+    struct object *local = NULL;
+    int rc = store_get_any(sync->store, &incoming->id, &local);
+    if (rc < 0) {
+        return rc;
+    }
+    if (local != NULL && local->kind != incoming->kind) {
+        object_free(&local);
+        return 0; /* the datastore cannot have sent this; it stays as it is */
+    }
+    enum sync_arrival arrival = sync_receive(local, incoming);
+    rc = 0;
+    if (arrival == SYNC_ARRIVAL_APPLY) {
+        bool shadowed = local != NULL && local->dirty;
+        rc = store_put(sync->store, incoming);
+        rc = rc < 0 || !shadowed ? rc : store_put_shadow(sync->store, &incoming->id, NULL);
+        keep(stored, incoming);
+        *ret_blobs = *ret_blobs || incoming->blob.present;
+    } else if (arrival == SYNC_ARRIVAL_SHADOW) {
+        rc = store_put_shadow(sync->store, &incoming->id, incoming);
+    }
+    object_free(&local);
+    return rc;
+}
+
+static int move_cursors(struct sync *sync, uint64_t cursor)
+{
+    int rc = 0;
+    for (enum object_file file = 0; rc == 0 && cursor > 0 && file < OBJECT_FILES; file++) {
+        struct store_place place;
+        rc = store_place(sync->store, file, &place);
+        if (rc == 0 && place.cursor < cursor) {
+            rc = store_set_cursor(sync->store, file, cursor);
+        }
+    }
+    return rc;
+}
+
+int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const *objects,
+                   size_t count, uint64_t cursor)
+{
+    struct stored stored = {0};
+    bool blobs = false;
+    int rc = begin(sync, generation);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = apply_one(sync, objects[i], &stored, &blobs);
+    }
+    rc = rc < 0 ? rc : move_cursors(sync, cursor);
+    rc = end(sync, rc);
+    wake(sync, rc == 0 ? stored.count : 0, blobs);
+    for (size_t i = 0; rc == 0 && i < stored.count; i++) {
+        struct sync_reply confirmed = {.change = stored.items[i]->change,
+                                       .verdict = SYNC_ACCEPTED,
+                                       .revision = stored.items[i]->revision};
+        if (cursor > 0) {
+            sync_confirm(sync, &confirmed);
+        }
+    }
+    report_all(sync, &stored, rc == 0);
+    return rc;
+}
+
+/* ---- answers ---- */
+
+static int settle_one(struct sync *sync, const struct object *pushed,
+                      const struct sync_reply *reply, struct stored *stored)
+{
+    struct object *local = NULL;
+    struct object *shadow = NULL;
+    int rc = store_get_any(sync->store, &pushed->id, &local);
+    rc = rc < 0 ? rc : store_get_shadow(sync->store, &pushed->id, &shadow);
+    if (rc < 0) {
+        object_free(&local);
+        return rc;
+    }
+    struct sync_answer answer = {reply->verdict, reply->revision, reply->object};
+    struct object *result = NULL;
+    const struct object *beside = NULL;
+    sync_settle(local, shadow, pushed, &answer, &result, &beside);
+    rc = result == NULL ? 0 : store_put(sync->store, result);
+    if (rc == 0 && beside != shadow) {
+        rc = store_put_shadow(sync->store, &pushed->id, beside);
+    }
+    if (result != NULL) {
+        keep(stored, result);
+    }
+    object_free(&result);
+    object_free(&shadow);
+    object_free(&local);
+    return rc;
+}
+
+int sync_settle_all(struct sync *sync, uint64_t generation, struct object *const *pushed,
+                    const struct sync_reply *replies, size_t count)
+{
+    struct stored stored = {0};
+    int rc = begin(sync, generation);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = settle_one(sync, pushed[i], &replies[i], &stored);
+    }
+    rc = end(sync, rc);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (replies[i].verdict != SYNC_NEEDS_BLOB) {
+            sync_confirm(sync, &replies[i]);
+        }
+    }
+    wake(sync, 0, false);
+    report_all(sync, &stored, rc == 0);
+    return rc;
+}
+
+/* ---- the stream ---- */
+
+struct reading {
+    struct sync *sync;
+    uint64_t generation;
+    struct buf line; /* what has come of the next line */
+    struct object_list objects;
+    uint64_t cursor; /* everything up to here is in `objects` or applied */
+    bool through;
+};
+
+static int apply_read(struct reading *reading)
+{
+    int rc = 0;
+    if (reading->objects.count > 0 || reading->cursor > store_revision(reading->sync->store)) {
+        rc = sync_apply_all(reading->sync, reading->generation, reading->objects.items,
+                            reading->objects.count, reading->cursor);
+    }
+    object_list_deinit(&reading->objects);
+    if (rc == 0 && reading->through) {
+        reading->through = false;
+        sync_post_type(reading->sync, SYNC_EVENT_THROUGH);
+    }
+    return rc;
+}
+
+static void take_webservers(struct sync *sync, const json_t *list)
+{
+    (void)pthread_mutex_lock(&sync->lock);
+    sync->webserver_count = sync_webservers_from_json(list, sync->webservers);
+    sync->webservers_ns = io_monotonic_ns(sync->io);
+    (void)pthread_mutex_unlock(&sync->lock);
+}
+
+static void take_revision(struct reading *reading, const json_t *json, const json_t *revision)
+{
+    struct sync *sync = reading->sync;
+    reading->cursor = MAX(reading->cursor, (uint64_t)json_integer_value(revision));
+    reading->through = reading->through || json_is_true(json_object_get(json, "through"));
+    (void)pthread_mutex_lock(&sync->lock);
+    sync->status.upstream_revision = MAX(sync->status.upstream_revision, reading->cursor);
+    (void)pthread_mutex_unlock(&sync->lock);
+}
+
+/* A kind that is not known here comes from a newer datastore: it is passed over. Its revision
+ * counts; the upgrade that brings the kind fetches everything anew (docs). */
+static int take_object(struct reading *reading, const json_t *json)
+{
+    struct object *object = NULL;
+    int rc = object_from_json(json, &object);
+    if (rc == ERR_UNSUPPORTED) {
+        sync_tell(reading->sync, SYNC_WARN, "unknown-object", "%s; it is passed over", err_text());
+        return 0;
+    }
+    if (rc < 0) {
+        return err_wrap(ERR_PROTOCOL, "the feed");
+    }
+    vec_push(&reading->objects, object);
+    reading->cursor = MAX(reading->cursor, object->revision);
+    return reading->objects.count < FEED_TXN_OBJECTS ? 0 : apply_read(reading);
+}
+
+static int take_line(struct reading *reading, struct span line)
+{
+    json_t *json = json_loadb((const char *)line.data, line.bytes, 0, NULL);
+    const json_t *object = json_object_get(json, "object");
+    const json_t *webservers = json_object_get(json, "webservers");
+    const json_t *revision = json_object_get(json, "revision");
+    int rc = 0;
+    if (json == NULL) {
+        rc = err_set(ERR_PROTOCOL, "the feed: a line that is no JSON");
+    } else if (object != NULL) {
+        rc = take_object(reading, object);
+    } else if (webservers != NULL) {
+        take_webservers(reading->sync, webservers);
+    } else if (json_is_integer(revision)) {
+        take_revision(reading, json, revision);
+    }
+    json_decref(json);
+    return rc;
+}
+
+static int on_data(void *context, struct span data)
+{
+    struct reading *reading = context;
+    int rc = 0;
+    ptrdiff_t end_at = span_find_byte(data, '\n');
+    while (rc == 0 && end_at >= 0) {
+        buf_append(&reading->line, span_first(data, (size_t)end_at));
+        rc = take_line(reading, buf_span(&reading->line));
+        buf_clear(&reading->line);
+        data = span_from(data, (size_t)end_at + 1);
+        end_at = span_find_byte(data, '\n');
+    }
+    buf_append(&reading->line, data);
+    if (rc == 0 && reading->line.bytes > FEED_LINE_BYTES_MAX) {
+        rc = err_set(ERR_TOO_LARGE, "the feed: a line of more than %u bytes", FEED_LINE_BYTES_MAX);
+    }
+    return rc < 0 ? rc : apply_read(reading);
+}
+
+static int follow(struct sync *sync, const char *url, struct http_cancel *cancel,
+                  uint64_t generation)
+{
+    struct reading reading = {.sync = sync, .generation = generation};
+    struct http_answer answer = {0};
+    struct http_call call = {.url = url,
+                             .push = on_data,
+                             .push_context = &reading,
+                             .control = true,
+                             .idle_ms = (unsigned)(3 * sync->interval_ms),
+                             .cancel = cancel};
+    int rc = http_call(sync->client, &call, &answer);
+    if (rc == 0) {
+        rc = answer.status == 200
+                 ? err_set(ERR_UNAVAILABLE, "it ended the feed")
+                 : err_set(ERR_UNAVAILABLE, "the feed: %s", http_answer_error(&answer));
+        http_answer_deinit(&answer);
+    }
+    buf_deinit(&reading.line);
+    object_list_deinit(&reading.objects);
+    return rc;
+}
+
+/* Under the lock. */
+static char *feed_url(struct sync *sync)
+{
+    char run[UUID_TEXT_BYTES];
+    char webserver[UUID_TEXT_BYTES];
+    int64_t beat_ms = MAX(MIN(sync->interval_ms / 2, 5000), 100);
+    char *path = mem_printf("/sync/v1/feed?since=%" PRIu64 "&run=%s&webserver=%s&beat_ms=%" PRId64,
+                            sync->feed_since, uuid_text(sync->link.run, run),
+                            uuid_text(sync->options.webserver, webserver), beat_ms);
+    char *url = sync_url(sync, path);
+    mem_free(path);
+    return url;
+}
+
+void *sync_feed_thread(void *context)
+{
+    struct sync *sync = context;
+    (void)pthread_mutex_lock(&sync->lock);
+    while (!sync->stopping) {
+        if (!sync->want_feed) {
+            (void)pthread_cond_wait(&sync->changed, &sync->lock);
+            continue;
+        }
+        sync->want_feed = false;
+        struct http_cancel *cancel = sync->feed_cancel = http_cancel_new();
+        uint64_t generation = sync->generation;
+        char *url = feed_url(sync);
+        (void)pthread_mutex_unlock(&sync->lock);
+        int rc = follow(sync, url, cancel, generation);
+        mem_free(url);
+        (void)pthread_mutex_lock(&sync->lock);
+        if (sync_is_connected(sync)) {
+            snprintf(sync->status.reason, sizeof(sync->status.reason), "%s",
+                     rc < 0 ? err_text() : "");
+        }
+        sync->feed_cancel = NULL;
+        http_cancel_free(&cancel);
+        struct sync_event ended = {.type = SYNC_EVENT_FEED_ENDED};
+        sync_post(sync, &ended);
+    }
+    (void)pthread_mutex_unlock(&sync->lock);
+    return NULL;
+}

@@ -1,0 +1,104 @@
+/*
+ * Inside sync/: a webserver's driver. It does what the link (core.h) says, with four threads:
+ *
+ *     link    check-ins and the clock
+ *     feed    holds the stream, applies what comes
+ *     push    sends what is dirty, settles the answers
+ *     blobs   moves contents in both directions
+ *
+ * `lock` guards everything here; it is never held while a store transaction or a call to the
+ * datastore runs. `generation` counts datastores adopted; it changes only within a transaction,
+ * so that an answer of an earlier datastore is recognised before it is stored.
+ */
+#ifndef SYNC_DRIVER_H
+#define SYNC_DRIVER_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "net/http_client.h"
+#include "sync/core.h"
+#include "sync/message.h"
+#include "sync/sync.h"
+
+#define SYNC_PUSH_BATCH 64
+#define SYNC_PUSH_BATCH_BYTES (4u << 20)
+#define SYNC_THROUGH_WAIT_MS 3000 /* write-through: so long for a datastore to be there again */
+
+/* A local-first write that waits for its confirmation; on the writer's stack. */
+struct sync_waiter {
+    struct uuid change;
+    bool done;
+    enum sync_verdict verdict;
+    uint64_t revision;
+    int fault;
+    char text[256];
+    struct sync_waiter *next;
+};
+
+struct sync {
+    struct io *io;
+    struct store *store;
+    struct sync_options options;
+    char *external_addr;
+    char *urls[SYNC_DATASTORES_MAX];
+    char *names[SYNC_DATASTORES_MAX];
+    size_t url_count;
+    int64_t interval_ms;
+
+    struct http_client *client;
+    struct http_cancel *cancel; /* everything, when it stops */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool stopping;
+    struct sync_link link;
+    struct http_cancel *feed_cancel; /* of the feed under way */
+    bool want_check, want_feed, want_push, want_blobs;
+    uint64_t feed_since;
+    struct uuid epochs_told; /* the run that knows our past */
+    uint64_t generation;
+    struct sync_status status;
+    struct sync_waiter *waiters;
+    struct sync_webserver webservers[SYNC_WEBSERVERS_MAX];
+    size_t webserver_count;
+    int64_t webservers_ns; /* when heard */
+    struct map blobs_sent; /* keys: the SHA-256 of what this run of the datastore has */
+
+    pthread_t threads[4];
+    size_t thread_count;
+};
+
+void sync_tell(struct sync *sync, enum sync_level level, const char *event, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+int64_t sync_now_ms(struct sync *sync);
+/* Under the lock: steps the link and wakes whoever has to do something. */
+void sync_post(struct sync *sync, const struct sync_event *event);
+void sync_post_type(struct sync *sync, enum sync_event_type type); /* takes the lock itself */
+/* Under the lock. Waits for a change until the monotonic time; false when it is over. */
+bool sync_wait(struct sync *sync, int64_t until_ms);
+
+bool sync_is_connected(struct sync *sync);           /* under the lock */
+char *sync_url(struct sync *sync, const char *path); /* under the lock; of the present one */
+
+void *sync_link_thread(void *context);
+void *sync_feed_thread(void *context);
+void *sync_push_thread(void *context);
+void *sync_blob_thread(void *context);
+
+/* Sends objects, calls `each` with every answer. ERR_CONFLICT: another run. */
+int sync_push_objects(struct sync *sync, struct object *const *objects, size_t count,
+                      unsigned timeout_ms, struct sync_reply *ret_replies);
+/* Stores what the answers say; ERR_CANCELLED when another datastore was adopted meanwhile. */
+int sync_settle_all(struct sync *sync, uint64_t generation, struct object *const *pushed,
+                    const struct sync_reply *replies, size_t count);
+/* Stores what arrived. `cursor` 0: stays. */
+int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const *objects,
+                   size_t count, uint64_t cursor);
+uint64_t sync_generation(struct sync *sync);
+
+/* Reports changes to the room and wakes who waits for them. */
+void sync_report(struct sync *sync, const struct object *object);
+void sync_confirm(struct sync *sync, const struct sync_reply *reply);
+
+#endif

@@ -1,0 +1,360 @@
+/* Writing: local first, through, or alone. */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "sync/driver.h"
+
+static struct uuid new_uuid(struct io *io)
+{
+    uint8_t random[16];
+    io_random(io, random, sizeof(random));
+    return uuid_of_random(random);
+}
+
+/* Fills what the caller leaves open. */
+static void complete(struct sync *sync, struct object *object)
+{
+    bool numbered = object_kind_info(object->kind)->numbered;
+    int64_t now_ns = io_now_ns(sync->io);
+    if (numbered && object->number == 0 && object->kind != OBJECT_USER &&
+        object->kind != OBJECT_GROUP) {
+        uint8_t random[8];
+        io_random(sync->io, random, sizeof(random));
+        object->number = object_number_of_random(random);
+    }
+    if (uuid_is_zero(object->id)) {
+        bool account = object->kind == OBJECT_USER || object->kind == OBJECT_GROUP;
+        object->id =
+            account ? object_id_of_number(object->kind, object->number) : new_uuid(sync->io);
+    }
+    if (object->created_ns == 0 || object->created_ns == TIME_UNSET) {
+        object->created_ns = now_ns;
+    }
+    object->updated_ns = now_ns;
+}
+
+/* Is this the version that the caller has read? */
+static int check_stored(const struct object *stored, const struct object *object)
+{
+    const struct object_kind_info *info = object_kind_info(object->kind);
+    if (stored != NULL && stored->kind != object->kind) {
+        return err_set(ERR_EXISTS, "%s.id: a %s has it", info->name,
+                       object_kind_name(stored->kind));
+    }
+    bool live = stored != NULL && !stored->deleted;
+    if (uuid_is_zero(object->change)) {
+        bool replaces = info->rule == OBJECT_RULE_LAST_WRITE;
+        return live && !replaces ? err_set(ERR_EXISTS, "this %s exists already", info->name) : 0;
+    }
+    if (!live) {
+        return err_set(ERR_NOT_FOUND, "this %s was deleted meanwhile", info->name);
+    }
+    if (info->rule != OBJECT_RULE_LAST_WRITE && !uuid_equal(stored->change, object->change)) {
+        return err_set(ERR_CONFLICT, "this %s was changed meanwhile, read it again", info->name);
+    }
+    return 0;
+}
+
+static int check_name(struct sync *sync, const struct object *object)
+{
+    struct object *other = NULL;
+    if (!object_kind_info(object->kind)->unique_name || object->deleted) {
+        return 0;
+    }
+    int rc = store_get_by_name(sync->store, object->kind, -1, object->name, &other);
+    bool taken = rc == 0 && !uuid_equal(other->id, object->id);
+    object_free(&other);
+    if (taken) {
+        return err_set(ERR_EXISTS, "%s.name: \"%.128s\" is taken", object_kind_name(object->kind),
+                       object->name);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* The next version of what is stored, ready to be kept or pushed. */
+static int prepare(struct sync *sync, const struct object *object, struct uuid change,
+                   struct object **ret_next)
+{
+    struct object *stored = NULL;
+    int rc = store_get_any(sync->store, &object->id, &stored);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_stored(stored, object);
+    rc = rc < 0 ? rc : check_name(sync, object);
+    if (rc == 0) {
+        struct object *next = object_clone(object);
+        sync_edit(stored, next, change);
+        *ret_next = next;
+    }
+    object_free(&stored);
+    return rc;
+}
+
+static void give_back(struct object *object, const struct object *written)
+{
+    object->change = written->change;
+    object->revision = written->revision;
+    object->base_revision = written->base_revision;
+    object->dirty = written->dirty;
+    object->refused = written->refused;
+    object->rescue = written->rescue;
+    object->edited = written->edited;
+    object->stamped = written->stamped;
+}
+
+/* ---- alone: this store gives the revisions ---- */
+
+static int store_alone(struct sync *sync, const struct object *object, struct uuid change,
+                       struct object **ret_next)
+{
+    uint64_t revision;
+    struct object *next = NULL;
+    int rc = prepare(sync, object, change, &next);
+    rc = rc < 0 ? rc : store_next_revision(sync->store, &revision);
+    if (rc == 0) {
+        struct sync_case alone = {.pushed = next};
+        *ret_next = sync_accepted(&alone, revision);
+        rc = store_put(sync->store, *ret_next);
+    }
+    object_free(&next);
+    return rc;
+}
+
+/* ---- here first ---- */
+
+static int store_here(struct sync *sync, const struct object *object, struct uuid change,
+                      struct object **ret_next)
+{
+    int rc = prepare(sync, object, change, ret_next);
+    return rc < 0 ? rc : store_put(sync->store, *ret_next);
+}
+
+typedef int (*store_act)(struct sync *, const struct object *, struct uuid, struct object **);
+
+static int in_transaction(struct sync *sync, struct object *object, struct uuid change,
+                          store_act act)
+{
+    struct object *next = NULL;
+    int rc = store_begin(sync->store, STORE_DURABLE);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = act(sync, object, change, &next);
+    if (rc < 0) {
+        store_abort(sync->store);
+    } else {
+        rc = store_commit(sync->store);
+    }
+    if (rc == 0) {
+        give_back(object, next);
+        sync_report(sync, next);
+    }
+    object_free(&next);
+    return rc;
+}
+
+static int outcome_of(struct sync_waiter *waiter, struct object *object)
+{
+    switch (waiter->verdict) {
+    case SYNC_ACCEPTED:
+    case SYNC_DUPLICATE:
+        object->revision = waiter->revision;
+        object->dirty = object->rescue = object->edited = false;
+        return 0;
+    case SYNC_COPIED:
+        return SYNC_COPIED_BESIDE;
+    case SYNC_SUPERSEDED:
+        return 0;
+    case SYNC_REFUSED:
+        return err_set((enum err)waiter->fault, "%s", waiter->text);
+    case SYNC_NEEDS_BLOB:
+        break;
+    }
+    return SYNC_UNCONFIRMED;
+}
+
+static void remove_waiter(struct sync *sync, struct sync_waiter *waiter)
+{
+    struct sync_waiter **at = &sync->waiters;
+    while (*at != waiter) {
+        at = &(*at)->next;
+    }
+    *at = waiter->next;
+}
+
+static void add_waiter(struct sync *sync, struct sync_waiter *waiter)
+{
+    (void)pthread_mutex_lock(&sync->lock);
+    waiter->next = sync->waiters;
+    sync->waiters = waiter;
+    (void)pthread_mutex_unlock(&sync->lock);
+}
+
+/* The waiter stands before the change can be pushed, let alone answered. */
+static int write_here(struct sync *sync, struct object *object, struct uuid change)
+{
+    struct sync_waiter waiter = {.change = change};
+    struct sync_event dirty = {.type = SYNC_EVENT_DIRTY};
+    add_waiter(sync, &waiter);
+    int rc = in_transaction(sync, object, change, store_here);
+    int64_t until_ms = sync_now_ms(sync) + SYNC_CONFIRM_WAIT_MS;
+    (void)pthread_mutex_lock(&sync->lock);
+    if (rc == 0) {
+        sync_post(sync, &dirty);
+    }
+    while (rc == 0 && !waiter.done && !sync->stopping && sync_is_connected(sync) &&
+           sync_wait(sync, until_ms)) {}
+    remove_waiter(sync, &waiter);
+    (void)pthread_mutex_unlock(&sync->lock);
+    if (rc < 0) {
+        return rc;
+    }
+    return waiter.done ? outcome_of(&waiter, object) : SYNC_UNCONFIRMED;
+}
+
+/* ---- through ---- */
+
+/* Under the lock. A short outage is waited for, a long one is answered at once. */
+static bool wait_connected(struct sync *sync, int64_t until_ms)
+{
+    int64_t offline_ns = io_now_ns(sync->io) - sync->status.since_ns;
+    bool long_gone =
+        sync->status.state == SYNC_STATE_OFFLINE && offline_ns > SYNC_THROUGH_WAIT_MS * TIME_MS_NS;
+    while (!sync_is_connected(sync) && !long_gone && !sync->stopping && sync_wait(sync, until_ms)) {
+    }
+    return sync_is_connected(sync) && !sync->stopping;
+}
+
+static int say_unavailable(struct sync *sync, const char *why)
+{
+    (void)pthread_mutex_lock(&sync->lock);
+    int rc = err_set(ERR_UNAVAILABLE, "this needs the datastore, and %s cannot be reached: %s",
+                     sync->status.datastore, why != NULL ? why : sync->status.reason);
+    (void)pthread_mutex_unlock(&sync->lock);
+    return rc;
+}
+
+static int apply_reply(struct sync *sync, uint64_t generation, struct object *next,
+                       const struct sync_reply *reply)
+{
+    struct object *confirmed = object_clone(reply->object != NULL ? reply->object : next);
+    if (reply->object == NULL) {
+        struct sync_case alone = {.pushed = next};
+        object_free(&confirmed);
+        confirmed = sync_accepted(&alone, reply->revision);
+        memcpy(confirmed->stamps, next->stamps, sizeof(next->stamps));
+        confirmed->stamp_count = next->stamp_count;
+    }
+    int rc = sync_apply_all(sync, generation, &confirmed, 1, 0);
+    object_free(&confirmed);
+    return rc == ERR_CANCELLED ? 0 : rc; /* another datastore: its feed brings it */
+}
+
+static int take_reply(struct sync *sync, uint64_t generation, struct object *object,
+                      struct object *next, const struct sync_reply *reply)
+{
+    int rc = 0;
+    switch (reply->verdict) {
+    case SYNC_ACCEPTED:
+    case SYNC_DUPLICATE:
+        next->dirty = next->rescue = next->edited = false;
+        rc = apply_reply(sync, generation, next, reply);
+        next->revision = reply->revision;
+        give_back(object, next);
+        return rc;
+    case SYNC_SUPERSEDED:
+    case SYNC_COPIED:
+        rc = apply_reply(sync, generation, next, reply);
+        return rc < 0 ? rc
+                      : err_set(ERR_CONFLICT, "this %s was changed by somebody else meanwhile",
+                                object_kind_name(object->kind));
+    case SYNC_REFUSED:
+        return err_set((enum err)reply->fault, "%s", reply->text);
+    case SYNC_NEEDS_BLOB:
+        break;
+    }
+    return err_set(ERR_UNAVAILABLE, "the datastore does not have its contents yet, try again");
+}
+
+static int push_through(struct sync *sync, struct object *object, struct object *next)
+{
+    int64_t until_ms = sync_now_ms(sync) + SYNC_THROUGH_WAIT_MS;
+    char why[256] = "";
+    for (;;) {
+        (void)pthread_mutex_lock(&sync->lock);
+        bool connected = wait_connected(sync, until_ms);
+        uint64_t generation = sync->generation;
+        struct sync_event lost = {.type = SYNC_EVENT_LOST, .run = sync->link.run};
+        (void)pthread_mutex_unlock(&sync->lock);
+        if (!connected) {
+            return say_unavailable(sync, why[0] == 0 ? NULL : why);
+        }
+        struct sync_reply reply = {0};
+        int rc = sync_push_objects(sync, &next, 1, SYNC_THROUGH_WAIT_MS, &reply);
+        if (rc == 0) {
+            rc = take_reply(sync, generation, object, next, &reply);
+            sync_reply_deinit(&reply);
+            return rc;
+        }
+        snprintf(why, sizeof(why), "%s", err_text());
+        bool stale = rc == ERR_CONFLICT;
+        (void)pthread_mutex_lock(&sync->lock);
+        sync_post(sync, &lost);
+        (void)pthread_mutex_unlock(&sync->lock);
+        if (!stale && rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT) {
+            return err_set((enum err)rc, "%s", why);
+        }
+        if (sync_now_ms(sync) >= until_ms) {
+            return say_unavailable(sync, why);
+        }
+    }
+}
+
+static int write_through(struct sync *sync, struct object *object, struct uuid change)
+{
+    struct object *next = NULL;
+    int rc = prepare(sync, object, change, &next);
+    rc = rc < 0 ? rc : push_through(sync, object, next);
+    object_free(&next);
+    return rc;
+}
+
+/* ---- the door ---- */
+
+static int write_any(struct sync *sync, struct object *object, enum sync_mode mode)
+{
+    bool through = mode == SYNC_WRITE_THROUGH ||
+                   (mode == SYNC_BY_KIND && object_kind_info(object->kind)->write_through);
+    struct uuid change = new_uuid(sync->io);
+    if (sync->url_count == 0) {
+        return in_transaction(sync, object, change, store_alone);
+    }
+    return through ? write_through(sync, object, change) : write_here(sync, object, change);
+}
+
+int sync_write(struct sync *sync, struct object *object, enum sync_mode mode)
+{
+    complete(sync, object);
+    object->deleted = false;
+    int rc = object_validate(object);
+    return rc < 0 ? rc : write_any(sync, object, mode);
+}
+
+int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
+{
+    struct object *object = NULL;
+    int rc = store_get(sync->store, id, &object);
+    if (rc == STORE_ABSENT) {
+        return err_set(ERR_NOT_FOUND, "there is no such object");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    object_bury(object);
+    object->updated_ns = io_now_ns(sync->io);
+    rc = write_any(sync, object, mode);
+    object_free(&object);
+    return rc;
+}
