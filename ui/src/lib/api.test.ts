@@ -64,6 +64,43 @@ describe('a call', () => {
     expect(ended).toBe(1);
   });
 
+  it('is tried again with the token that another tab has got meanwhile', async () => {
+    let token = 'old';
+    const tried: string[] = [];
+    const client = new ApiClient({
+      fetch: async (_, init) => {
+        tried.push((init?.headers as Record<string, string>)['Authorization'] ?? '');
+        token = 'new';
+        return new Response('[]', { status: tried.length === 1 ? 401 : 200 });
+      },
+      token: () => token,
+      sessionEnded: () => ended++,
+    });
+    expect(await client.tags()).toEqual([]);
+    expect(tried).toEqual(['Bearer old', 'Bearer new']);
+    expect(ended).toBe(0);
+  });
+
+  it('waits for a token that is on its way, since the old one is no longer good', async () => {
+    let token = 'old';
+    let answer: (response: Response) => void = () => undefined;
+    const order: string[] = [];
+    const client = new ApiClient({
+      fetch: (path, init) => {
+        order.push(`${path} ${(init?.headers as Record<string, string>)['Authorization']}`);
+        return path === '/api/tags' ? Promise.resolve(new Response('[]')) : new Promise((resolve) => (answer = resolve));
+      },
+      token: () => token,
+      sessionEnded: () => ended++,
+    });
+    const refresh = client.refreshToken((fresh) => (token = fresh));
+    const tags = client.tags();
+    await Promise.resolve();
+    answer(new Response('{"LoginStatus":true,"JWT":"new"}'));
+    await Promise.all([refresh, tags]);
+    expect(order).toEqual(['/api/login/refreshtoken Bearer old', '/api/tags Bearer new']);
+  });
+
   it('does not take a refusal for the end of the session', async () => {
     const error = await failure(clientOf(403, { Error: 'only administrators may' }).deleteDashboard(7));
     expect(error).toMatchObject({ kind: 'forbidden', message: 'only administrators may', status: 403 });

@@ -43,7 +43,7 @@ export class ApiError extends Error {
 export interface ApiOptions {
   fetch: typeof fetch;
   token: () => string | null;
-  /** Called once per refused answer, before the call itself fails. */
+  /** Called when the server refuses the token, before the call itself fails. */
   sessionEnded: () => void;
 }
 
@@ -55,6 +55,8 @@ interface Call {
   keepalive?: boolean;
   /** Login and the like: no token is sent and a 401 is an answer, not the end of a session. */
   anonymous?: boolean;
+  /** Does not wait for a token that is on its way. */
+  urgent?: boolean;
 }
 
 const KIND_BY_STATUS: Record<number, ApiErrorKind> = {
@@ -69,6 +71,9 @@ const KIND_BY_STATUS: Record<number, ApiErrorKind> = {
 };
 
 export class ApiClient {
+  /** While a new token is on its way the old one is no longer good: other calls wait. */
+  private refreshing: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly options: ApiOptions) {}
 
   /* ---- session ---- */
@@ -85,6 +90,17 @@ export class ApiClient {
       throw new ApiError('refused', answer.Reason ?? 'The server refused the login.');
     }
     return answer.JWT;
+  }
+
+  /** A new token for the old one, which ends. `keep` stores it before any other call goes on. */
+  refreshToken(keep: (token: string) => void): Promise<void> {
+    const refreshed = this.json<LoginAnswer>('/api/login/refreshtoken', { urgent: true }).then((answer) => {
+      if (answer.JWT) {
+        keep(answer.JWT);
+      }
+    });
+    this.refreshing = refreshed.catch(() => undefined);
+    return refreshed;
   }
 
   async logout(): Promise<void> {
@@ -257,12 +273,22 @@ export class ApiClient {
   }
 
   private async send(path: string, call: Call = {}): Promise<Response> {
-    const response = await this.request(path, call);
+    if (!call.urgent && !call.anonymous) {
+      await this.refreshing;
+    }
+    const token = this.options.token();
+    let response = await this.request(path, call);
+    if (response.status === 401 && !call.anonymous) {
+      // Another tab may have changed the token under this call.
+      if (this.options.token() !== token && this.options.token() !== null) {
+        response = await this.request(path, call);
+      }
+      if (response.status === 401) {
+        this.options.sessionEnded();
+      }
+    }
     if (response.ok) {
       return response;
-    }
-    if (response.status === 401 && !call.anonymous) {
-      this.options.sessionEnded();
     }
     throw await errorOf(response);
   }

@@ -1,26 +1,36 @@
 import { describe, expect, it } from 'vitest';
-import { healthOf } from './health';
+import { healthOfReadiness, healthOfSettings } from './health';
+import type { Settings } from './types';
 
-describe('readiness', () => {
-  it('is fine when the server says so', () => {
-    expect(healthOf(200, 'ready\n')).toEqual({ state: 'ok' });
-    expect(healthOf(200, '{"status":"ready"}')).toEqual({ state: 'ok' });
+const settings = (Datastore?: Settings['Datastore']): Settings => ({
+  DistributedWebservers: true,
+  IngestAllowed: false,
+  ServerTime: '2026-05-04T09:30:00Z',
+  ...(Datastore ? { Datastore } : {}),
+});
+
+describe('health', () => {
+  it('is fine with a datastore that answers, and without any datastore', () => {
+    expect(healthOfSettings(settings())).toEqual({ state: 'ok' });
+    expect(healthOfSettings(settings({ State: 'live', Degraded: false }))).toEqual({ state: 'ok' });
   });
 
-  it('is degraded, with the reason, when something is away, even with status 200', () => {
-    expect(healthOf(503, 'datastore: connection refused\n')).toEqual({
+  it('names the datastore that is away, why, and how much waits for it', () => {
+    const away = { State: 'offline', Degraded: true, Address: '10.0.0.1:9405', Reason: 'connection refused', Unsynced: 2 };
+    expect(healthOfSettings(settings(away))).toEqual({
       state: 'degraded',
-      reason: 'datastore: connection refused',
+      reason: 'the datastore at 10.0.0.1:9405 does not answer (connection refused)',
+      unsynced: 2,
     });
-    expect(healthOf(200, '{"degraded":["datastore away"]}')).toMatchObject({ reason: 'datastore away' });
-    expect(healthOf(503, '{"checks":{"datastore":"away","http":"ok"}}')).toMatchObject({ reason: 'datastore: away' });
+    expect(healthOfSettings(settings({ State: 'offline', Degraded: true }))).toMatchObject({
+      reason: 'the datastore does not answer',
+    });
   });
 
-  it('never shows a proxy page as a reason', () => {
-    expect(healthOf(502, '<html><body>Bad gateway')).toMatchObject({ reason: 'the webserver says it is not ready' });
-  });
-
-  it('is unknown on a server that has no such page', () => {
-    expect(healthOf(404, '')).toEqual({ state: 'unknown' });
+  it('is not ready when the server says so, with its words but never with a page of a proxy', () => {
+    expect(healthOfReadiness(200, 'ready\n')).toEqual({ state: 'ok' });
+    expect(healthOfReadiness(503, 'replica: never in step yet\n')).toEqual({ state: 'unready', reason: 'replica: never in step yet' });
+    expect(healthOfReadiness(503, '<html>')).toEqual({ state: 'unready', reason: 'it does not say why' });
+    expect(healthOfReadiness(404, '')).toEqual({ state: 'ok' });
   });
 });

@@ -24,6 +24,15 @@ export interface Settings {
   DistributedWebservers: boolean;
   IngestAllowed: boolean;
   ServerTime: string;
+  /** Absent on servers that do not say. */
+  Datastore?: {
+    State: string;
+    Degraded: boolean;
+    Address?: string;
+    Reason?: string;
+    /** Objects that wait to be pushed. */
+    Unsynced?: number;
+  };
 }
 
 /** The answer to `POST /api/parse`. `ErrorOffset` counts bytes of UTF-8, not characters. */

@@ -1,35 +1,31 @@
 /* Asks the webserver every now and then whether all it needs is there. */
-import { healthOf, type Health } from '../lib/health';
+import { healthOfReadiness, healthOfSettings, type Health } from '../lib/health';
+import { repeat } from './attention';
 import { session } from './session.svelte';
 
 const INTERVAL_MS = 10_000;
-const INTERVAL_TROUBLED_MS = 3_000;
+const INTERVAL_TROUBLED_MS = 2_000;
 
 class HealthWatch {
-  health: Health = $state.raw({ state: 'unknown' });
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  health: Health = $state.raw({ state: 'ok' });
 
-  start(): void {
-    document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) {
-        void this.look();
-      }
+  start(): () => void {
+    return repeat(async () => {
+      this.health = await this.look();
+      return this.health.state === 'ok' ? INTERVAL_MS : INTERVAL_TROUBLED_MS;
     });
-    void this.look();
   }
 
-  private async look(): Promise<void> {
-    clearTimeout(this.timer);
-    if (!document.hidden) {
-      try {
-        const { status, body } = await session.api.readiness();
-        this.health = healthOf(status, body);
-      } catch {
-        this.health = { state: 'away' };
+  private async look(): Promise<Health> {
+    try {
+      if (session.phase === 'in') {
+        return healthOfSettings(await session.refreshSettings());
       }
+      const { status, body } = await session.api.readiness();
+      return healthOfReadiness(status, body);
+    } catch (error) {
+      return session.isUnreachable(error) ? { state: 'away' } : this.health;
     }
-    const well = this.health.state === 'ok' || this.health.state === 'unknown';
-    this.timer = setTimeout(() => void this.look(), well ? INTERVAL_MS : INTERVAL_TROUBLED_MS);
   }
 }
 

@@ -9,6 +9,7 @@
  * finished; rows are fetched in pages when somebody wants to see them, and the oldest pages are forgotten.
  * Nothing here touches the document.
  */
+import { attentive } from './attention';
 import { ApiError, messagesOf, type ApiClient } from '../lib/api';
 import { entriesOf, type Entry } from '../lib/entry';
 import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
@@ -35,6 +36,8 @@ const PAGES_KEPT = 60;
 const POLL_FIRST_MS = 60;
 const POLL_MS = 1000;
 const PING_MS_MAX = 20_000;
+/** A search that nobody has looked at for so long may be forgotten; it can be run again. */
+const PING_IDLE_MS = 30 * 60_000;
 /** A range this long is mostly empty: it is worth a closer look where the entries are. */
 const SPARSE_MS = 400 * DAY;
 /** Renderers whose entries this page can show. */
@@ -283,6 +286,9 @@ export class Search {
     const { id, sid } = this;
     const every = Math.min(PING_MS_MAX, Math.max(1, refreshSeconds || 2) * 1000);
     this.pingTimer = setInterval(() => {
+      if (!attentive(PING_IDLE_MS)) {
+        return;
+      }
       this.api.ping(id, sid).catch(() => undefined);
     }, every);
   }

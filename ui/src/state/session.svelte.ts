@@ -5,13 +5,18 @@
  *         └────────no token────────────────────────────^
  */
 import { ApiClient, ApiError } from '../lib/api';
+import { dueForRefresh, lifeOf } from '../lib/token';
 import type { Settings, User } from '../lib/types';
+import { attentive } from './attention';
 
 const TOKEN_KEY = 'aquifer.token';
 const KNOWN_KEY = 'aquifer.known'; /* somebody has logged in from this browser before */
 
 export const DEFAULT_USER = 'admin';
 const DEFAULT_PASSWORD = 'changeme';
+
+/** How often it is looked whether the token is due for a new one. */
+const REFRESH_LOOK_MS = 30_000;
 
 type Phase = 'loading' | 'out' | 'in';
 
@@ -36,10 +41,11 @@ class Session {
   constructor() {
     // A logout in one tab is a logout in all of them; a login likewise.
     addEventListener('storage', (event) => {
-      if (event.key === TOKEN_KEY) {
+      if (event.key === TOKEN_KEY && (event.newValue === null) !== (this.phase === 'out')) {
         void this.resume();
       }
     });
+    setInterval(() => void this.refreshToken(), REFRESH_LOOK_MS);
   }
 
   /** What is to be dropped when nobody is logged in any more. */
@@ -60,6 +66,15 @@ class Session {
       }
       this.leave(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  async refreshSettings(): Promise<Settings> {
+    this.settings = await this.api.settings();
+    return this.settings;
+  }
+
+  isUnreachable(error: unknown): boolean {
+    return error instanceof ApiError && (error.kind === 'network' || error.kind === 'unavailable');
   }
 
   async login(user: string, password: string): Promise<void> {
@@ -87,6 +102,16 @@ class Session {
     // Other sessions may end with the old password; this one goes on with a new token.
     if (this.user) {
       localStorage.setItem(TOKEN_KEY, await this.api.login(this.user.User, fresh));
+    }
+  }
+
+  /** Whoever is at work stays logged in. A failure is no harm yet: there is time to try again. */
+  private async refreshToken(): Promise<void> {
+    const token = localStorage.getItem(TOKEN_KEY);
+    if (this.phase === 'in' && token !== null && attentive() && dueForRefresh(lifeOf(token), Date.now())) {
+      await this.api
+        .refreshToken((fresh) => localStorage.setItem(TOKEN_KEY, fresh))
+        .catch(() => undefined);
     }
   }
 

@@ -1,0 +1,66 @@
+"""The page in a real Chromium, against a real cluster; and the unit tests of the page's own parts.
+
+The scenarios are those of run.mjs; each of them is a test here. To run them by hand against a cluster
+that is already there: node tests/browser/run.mjs --cluster run/cluster.json --only hostile
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests/cluster"))
+from cluster import Cluster  # noqa: E402
+
+SCENARIOS_WITHIN_S = 400
+
+
+def npm(folder, *arguments):
+    return subprocess.run(["npm", *arguments], cwd=folder, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, check=False)
+
+
+def install(folder):
+    installed = folder / "node_modules/.package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (folder / "package-lock.json").stat().st_mtime:
+        done = npm(folder, "ci", "--no-audit", "--no-fund", "--loglevel=error")
+        assert done.returncode == 0, done.stderr
+        installed.touch()
+
+
+def scenario_names():
+    install(HERE)
+    listed = subprocess.run(["node", "run.mjs", "--list"], cwd=HERE, capture_output=True, text=True,
+                            check=True)
+    return listed.stdout.split()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory):
+    """What each scenario ended with: None, or what went wrong."""
+    folder = tmp_path_factory.mktemp("browser")
+    with Cluster(webservers=2, indexers=2) as c:
+        pids = {name: node.pid for name, node in c.nodes.items()}
+        (folder / "cluster.json").write_text(json.dumps(c.layout.cluster_json(pids)))
+        done = subprocess.run(
+            ["node", "run.mjs", "--cluster", folder / "cluster.json", "--report", folder / "report.json"],
+            cwd=HERE, timeout=SCENARIOS_WITHIN_S, stdin=subprocess.DEVNULL, check=False)
+        assert (folder / "report.json").exists(), f"run.mjs ended with {done.returncode}"
+    return json.loads((folder / "report.json").read_text())
+
+
+@pytest.mark.parametrize("scenario", scenario_names())
+def test_browser(report, scenario):
+    assert report[scenario] is None, report[scenario]
+
+
+@pytest.mark.parametrize("verb", ["check", "test"])
+def test_pure_parts_of_the_page(verb):
+    """Types and markup are sound, and the parts without a screen do what their tests say."""
+    install(ROOT / "ui")
+    done = npm(ROOT / "ui", "run", verb)
+    assert done.returncode == 0, done.stdout + done.stderr
