@@ -147,7 +147,9 @@ static void write_servers(const struct config_parts *parts, struct buf *text)
 }
 
 /* Requests that are safe to repeat are repeated on another server when theirs has died; what may
- * have had an effect is repeated only when the connection failed before it was sent. */
+ * have had an effect is repeated only when the connection failed before it was sent. A failed
+ * connection does not mark the server down by itself, it hastens its checks: with only one server
+ * left up, HAProxy would wait a second before it moves the request there. */
 static void write_backend(const struct config_parts *parts, struct buf *text)
 {
     const struct settings *settings = parts->settings;
@@ -167,7 +169,7 @@ static void write_backend(const struct config_parts *parts, struct buf *text)
                "    http-check expect status 200\n"
                "    default-server check inter %" PRId64 "ms fastinter %" PRId64
                "ms downinter %" PRId64
-               "ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down\n",
+               "ms fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter\n",
                settings->session_timeout_minutes, settings->https ? " secure" : "",
                parts->cookie_key, interval_ms, MAX(interval_ms / 4, 50), MAX(interval_ms / 2, 50));
     write_servers(parts, text);
