@@ -94,10 +94,14 @@ def too_long(tree):
 
 def lacks_a_test(tree):
     for path, lines in tree.sources(r"src/lib/.*(?<!_test)\.c"):
-        # A file without a header of its own belongs to the module whose header it includes first.
+        # A file without a header of its own belongs to the module whose header it includes first;
+        # a file that is tested through another says so: "Tested by pipeline_test.c".
         first = [header for _, _, header in includes(lines)][:1]
-        stems = {Path(path).stem} | {Path(header).stem for header in first}
-        if not any(f"{Path(path).parent}/{stem}_test.c" in tree.files for stem in stems):
+        tests = {f"{Path(name).stem}_test.c" for name in [path, *first]}
+        tests |= set(re.findall(r"[Tt]ested (?:by|through) (\w+_test\.c)", "\n".join(lines)))
+        library = "/".join(path.split("/")[:3])
+        if not any(f"{folder}/{test}" in tree.files
+                   for test in tests for folder in {str(Path(path).parent), library}):
             yield path, 1, f"has no {Path(path).stem}_test.c beside it"
 
 
