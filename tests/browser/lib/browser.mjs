@@ -143,5 +143,5 @@ export async function finished(page) {
 }
 
 export function rows(page) {
-  return page.getByRole('list', { name: 'Entries' }).locator('button[data-row]:enabled');
+  return page.getByRole('list', { name: 'Entries' }).locator('button[data-row][aria-disabled=false]');
 }
