@@ -24,15 +24,13 @@ struct auth_user {
     uint64_t capabilities;             /* capability.h; CAPABILITY_ALL but with an API token */
 };
 
-struct auth;
+/* The session token as a cookie, for downloads and pages; counts for reads only. */
+#define AUTH_COOKIE "token"
 
 /* A route below /api/ that runs without a user. What is not below /api/ always does. */
 #define AUTH_PUBLIC HTTP_ROUTE_USER
 /* A route that only admins may call: others get 403. */
 #define AUTH_ADMIN (HTTP_ROUTE_USER << 1)
-
-MUST_CHECK int auth_new(struct webserver *webserver, struct auth **ret_auth);
-void auth_free(struct auth **auth);
 
 /* The user of this request; NULL on public routes without a valid credential. Lives as long as
  * the request. */
@@ -41,16 +39,10 @@ const struct auth_user *auth_user(struct http_request *request);
 /* The hook for http_server_options.before; context is the webserver. True when it has answered. */
 bool auth_before(struct http_request *request, void *context);
 
-/* Forgets the signing keys it has read: called when one has changed (sync's on_change). */
-void auth_keys_changed(struct auth *auth);
-
-/* Mints the signing key and the first account (admin/changeme) when the cluster has none, and
- * says what is missing until both are there: NULL when ready. With a datastore it mints only once
- * everything of the datastore's has arrived; of several webservers that mint, one wins. */
-const char *auth_prepare(struct auth *auth);
-
-/* Login, logout, refresh, sessions. */
-extern const struct http_route auth_routes[];
-extern const size_t auth_route_count;
+/* Makes the signing key and the first account (admin/changeme) when the cluster has none, and says
+ * what is missing until both are there: NULL when ready. With a datastore it makes them only once
+ * everything of the datastore's has arrived. Also replaces the signing key in time: called every
+ * now and then, cheap when there is nothing to do. */
+const char *auth_prepare(struct webserver *webserver);
 
 #endif

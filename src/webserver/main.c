@@ -4,11 +4,9 @@
  */
 #include <pthread.h>
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/mem.h"
+#include "base/channel.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "conf/conf.h"
@@ -25,19 +23,23 @@
 #include "webserver/file.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
+#include "webserver/login.h"
 #include "webserver/notification.h"
 #include "webserver/preference.h"
 #include "webserver/resource.h"
 #include "webserver/search.h"
 #include "webserver/secret.h"
+#include "webserver/signing.h"
 #include "webserver/static.h"
 #include "webserver/system.h"
 #include "webserver/thing.h"
+#include "webserver/throttle.h"
 #include "webserver/version.h"
 #include "webserver/webserver.h"
 
 #define WORKER_THREADS 64 /* handlers block: uploads, downloads, waits for the datastore */
 #define PREPARE_INTERVAL_MS 100
+#define ROTATE_INTERVAL_MS 1000
 
 static int check(const struct conf *conf)
 {
@@ -70,7 +72,7 @@ static void on_change(void *context, const struct object *object)
 {
     struct webserver *webserver = context;
     if (object->kind == OBJECT_SIGNING_KEY) {
-        auth_keys_changed(webserver->auth);
+        signing_keys_changed(webserver->signing);
     }
 }
 
@@ -113,23 +115,23 @@ static int start_sync(struct webserver *webserver)
     return rc;
 }
 
-/* Waits beside the server until there are accounts to log in with. */
-struct preparer {
+/* What is done beside serving: making sure that there are accounts to log in with, and later
+ * replacing the signing key in time. */
+struct keeper {
     struct webserver *webserver;
-    atomic_bool stop;
+    struct channel *stop; /* closed to end it */
     pthread_t thread;
 };
 
-static void *prepare(void *context)
+static void *keep(void *context)
 {
-    struct preparer *preparer = context;
-    const char *missing = "";
-    while (missing != NULL && !atomic_load(&preparer->stop)) {
-        missing = auth_prepare(preparer->webserver->auth);
-        service_require(preparer->webserver->service, "accounts", missing);
-        if (missing != NULL) {
-            (void)nanosleep(&(struct timespec){0, PREPARE_INTERVAL_MS * TIME_MS_NS}, NULL);
-        }
+    struct keeper *keeper = context;
+    int64_t pause_ms = 0;
+    void *nothing;
+    while (channel_pop(keeper->stop, pause_ms, &nothing) == CHANNEL_TIMEOUT) {
+        const char *missing = auth_prepare(keeper->webserver);
+        service_require(keeper->webserver->service, "accounts", missing);
+        pause_ms = missing != NULL ? PREPARE_INTERVAL_MS : ROTATE_INTERVAL_MS;
     }
     return NULL;
 }
@@ -153,7 +155,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     VEC(struct http_routes) tables = {0};
     vec_push(&tables,
              (struct http_routes){service_routes, service_route_count, webserver->service});
-    vec_push(&tables, (struct http_routes){auth_routes, auth_route_count, webserver});
+    vec_push(&tables, (struct http_routes){login_routes, login_route_count, webserver});
     vec_push(&tables, (struct http_routes){account_routes, account_route_count, webserver});
     vec_push(&tables, (struct http_routes){group_routes, group_route_count, webserver});
     vec_push(&tables, (struct http_routes){change_routes, change_route_count, webserver});
@@ -226,6 +228,8 @@ int main(int argc, char **argv)
     webserver.conf = service_conf(webserver.service);
     webserver.external_addr = conf_text(webserver.conf, CONF_GLOBAL, "External-Addr");
     webserver.control_secret = conf_text(webserver.conf, CONF_GLOBAL, "Control-Auth");
+    webserver.session_ns =
+        conf_int(webserver.conf, CONF_GLOBAL, "Session-Timeout-Minutes") * TIME_MINUTE_NS;
     webserver.distributed = conf_list_count(webserver.conf, CONF_GLOBAL, "Datastore") > 0;
 
     int rc = conf_uuid(webserver.io, webserver.conf, "Webserver-UUID", &webserver.uuid);
@@ -240,9 +244,12 @@ int main(int argc, char **argv)
     if (rc < 0) {
         return failed(webserver.service, "store", rc);
     }
-    rc = auth_new(&webserver, &webserver.auth);
+    webserver.throttle = throttle_new(
+        (unsigned)conf_int(webserver.conf, CONF_GLOBAL, "Login-Fail-Lock-Count"),
+        conf_int(webserver.conf, CONF_GLOBAL, "Login-Fail-Lock-Duration") * TIME_MINUTE_NS);
+    rc = signing_new(&webserver, webserver.session_ns, &webserver.signing);
     if (rc < 0) {
-        return failed(webserver.service, "logins", rc);
+        return failed(webserver.service, "sessions", rc);
     }
     rc = start_sync(&webserver);
     if (rc < 0) {
@@ -259,20 +266,22 @@ int main(int argc, char **argv)
     if (rc < 0) {
         return failed(webserver.service, "web", rc);
     }
-    struct preparer preparer = {.webserver = &webserver};
-    CHECK(pthread_create(&preparer.thread, NULL, prepare, &preparer) == 0);
+    struct keeper keeper = {.webserver = &webserver, .stop = channel_new(1)};
+    CHECK(pthread_create(&keeper.thread, NULL, keep, &keeper) == 0);
     service_watch_http(webserver.service, "web", webserver.http);
 
     status = service_run(webserver.service);
 
-    atomic_store(&preparer.stop, true);
-    pthread_join(preparer.thread, NULL);
+    channel_close(keeper.stop);
+    pthread_join(keeper.thread, NULL);
+    channel_free(&keeper.stop);
     service_unwatch_http(webserver.service, webserver.http);
     http_server_stop(&webserver.http);
     thing_free_tables(things, thing_count);
     search_free(&webserver.search);
     sync_stop(&webserver.sync);
-    auth_free(&webserver.auth);
+    signing_free(&webserver.signing);
+    throttle_free(&webserver.throttle);
     store_close(&webserver.store);
     selflog_stop(&selflog);
     service_close(&webserver.service);

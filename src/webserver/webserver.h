@@ -9,16 +9,16 @@
 #include "base/span.h"
 #include "base/uuid.h"
 
-struct auth;
 struct conf;
 struct http_request;
 struct http_server;
 struct io;
 struct search;
-struct selflog;
 struct service;
+struct signing;
 struct store;
 struct sync;
+struct throttle;
 
 struct webserver {
     struct io *io;
@@ -26,7 +26,8 @@ struct webserver {
     struct service *service;
     struct store *store; /* the local replica of the control plane, or the authority itself */
     struct sync *sync;
-    struct auth *auth;
+    struct signing *signing;
+    struct throttle *throttle;
     struct search *search;
     struct http_server *http;
 
@@ -34,6 +35,7 @@ struct webserver {
     const char *external_addr;  /* External-Addr, "" when unset */
     const char *control_secret; /* Control-Auth */
     bool distributed;           /* a datastore is configured */
+    int64_t session_ns;         /* Session-Timeout-Minutes */
 };
 
 #endif

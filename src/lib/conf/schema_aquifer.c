@@ -150,7 +150,7 @@ static const struct conf_key global_keys[] = {
 
     /* Logging */
     KEY("Log-Level", CONF_LEVEL, W | I | D, "INFO", "least level that is logged"),
-    KEY("Disable-Access-Log", CONF_BOOL, W, "false", "no line per request"),
+    KEY("Disable-Access-Log", CONF_BOOL, W | LATER, "false", "no line per request"),
     KEY("Disable-Self-Ingest", CONF_BOOL, W | I | D, "false", "do not ingest our own log"),
     KEY("Disable-Access-Log-Self-Ingest", CONF_BOOL, W | LATER, "false",
         "do not ingest the access log"),
@@ -162,12 +162,14 @@ static const struct conf_key global_keys[] = {
     /* Sessions, accounts */
     KEY("Persist-Web-Logins", CONF_BOOL, W | LATER, "true", "sessions survive a restart"),
     KEY_RANGE("Session-Timeout-Minutes", W, "60", 1, 525600, "idle time that ends a session"),
+    KEY("Signing-Key-Lifetime", CONF_DURATION, W, "720h",
+        "after so long the key that signs sessions is replaced; sessions go on (ours)"),
     KEY("Login-Fail-Lock-Count", CONF_INT, W, "5", "failed logins before delays; 0: off"),
     KEY("Login-Fail-Lock-Duration", CONF_INT, W, "5", "minutes in which they are counted; 0: off"),
     KEY("Enable-CBAC", CONF_BOOL, W | LATER, "false", "capability based access control"),
     KEY("MFA-Required", CONF_BOOL, W | LATER, "false", "every local user needs a second factor"),
     KEY("MFA-Issuer-Name", CONF_TEXT, W | LATER, "Aquifer", "issuer of one-time passwords"),
-    KEY("Max-Search-History", CONF_INT, W | LATER, "100", "history entries kept per user"),
+    KEY("Max-Search-History", CONF_INT, W, "100", "history entries kept per user"),
 
     /* Search and storage tuning */
     KEY("Search-Pipeline-Buffer-Size", CONF_INT, W | I | LATER, "2", "blocks between two modules"),
