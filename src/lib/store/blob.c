@@ -22,7 +22,7 @@ static char *blob_dir_of(struct store *store, const uint8_t sha256[32])
     return mem_printf("%s/%02x", store->blob_dir, sha256[0]);
 }
 
-static char *blob_path(struct store *store, const uint8_t sha256[32])
+char *store_blob_path(struct store *store, const uint8_t sha256[32])
 {
     struct buf path = {0};
     buf_printf(&path, "%s/%02x/", store->blob_dir, sha256[0]);
@@ -106,7 +106,7 @@ static int move_in(struct store_blob_writer *writer, const uint8_t sha256[32])
 {
     struct store *store = writer->store;
     char *dir = blob_dir_of(store, sha256);
-    char *path = blob_path(store, sha256);
+    char *path = store_blob_path(store, sha256);
     int rc = io_sync(writer->file);
     rc = rc < 0 ? rc : io_make_dirs(store->io, dir);
     rc = rc < 0 ? rc : io_rename(store->io, writer->path, path);
@@ -144,7 +144,7 @@ int store_blob_commit(struct store_blob_writer **writer, const uint8_t expected[
 
 bool store_blob_has(struct store *store, const uint8_t sha256[32])
 {
-    char *path = blob_path(store, sha256);
+    char *path = store_blob_path(store, sha256);
     bool there = io_exists(store->io, path);
     mem_free(path);
     return there;
@@ -153,7 +153,7 @@ bool store_blob_has(struct store *store, const uint8_t sha256[32])
 int store_blob_open(struct store *store, const uint8_t sha256[32], struct io_file **ret_file,
                     uint64_t *ret_bytes)
 {
-    char *path = blob_path(store, sha256);
+    char *path = store_blob_path(store, sha256);
     struct io_file *file = NULL;
     uint64_t bytes = 0;
     int rc = io_open(store->io, path, IO_READ, &file);
@@ -198,7 +198,7 @@ int store_blob_verify(struct store *store, const uint8_t sha256[32])
     if (rc < 0 || memcmp(found, sha256, sizeof(found)) == 0) {
         return rc;
     }
-    char *path = blob_path(store, sha256);
+    char *path = store_blob_path(store, sha256);
     char *aside = mem_printf("%s.damaged", path);
     rc = io_rename(store->io, path, aside);
     if (rc == 0) {

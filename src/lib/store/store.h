@@ -208,6 +208,8 @@ bool store_blob_has(struct store *store, const uint8_t sha256[32]);
 /* The caller reads with io_read_at and closes. ERR_NOT_FOUND when it is not (yet) here. */
 MUST_CHECK int store_blob_open(struct store *store, const uint8_t sha256[32],
                                struct io_file **ret_file, uint64_t *ret_bytes);
+/* Where the file is, or would be; the caller's (mem_free). It never changes once it is there. */
+char *store_blob_path(struct store *store, const uint8_t sha256[32]);
 /* Live objects' blobs that are not here. */
 MUST_CHECK int store_blobs_missing(struct store *store, size_t limit, struct object_list *list);
 /* Hashes the file again and compares. ERR_CORRUPT: damaged; it is moved aside. */

@@ -78,6 +78,9 @@ void sync_post_type(struct sync *sync, enum sync_event_type type); /* takes the 
 /* Under the lock. Waits for a change until the monotonic time; false when it is over. */
 bool sync_wait(struct sync *sync, int64_t until_ms);
 
+/* "host" or "host:port" as the beginning of a URL; the caller's (mem_free). */
+char *sync_url_of(const char *datastore, bool tls);
+
 bool sync_is_connected(struct sync *sync);           /* under the lock */
 char *sync_url(struct sync *sync, const char *path); /* under the lock; of the present one */
 

@@ -151,15 +151,21 @@ void sync_confirm(struct sync *sync, const struct sync_reply *reply)
 
 /* ---- life ---- */
 
+char *sync_url_of(const char *datastore, bool tls)
+{
+    const char *bracket = strrchr(datastore, ']');
+    const char *scheme = tls ? "https" : "http";
+    if (strchr(bracket == NULL ? datastore : bracket, ':') != NULL) {
+        return mem_printf("%s://%s", scheme, datastore);
+    }
+    return mem_printf("%s://%s:%d", scheme, datastore, SYNC_PORT_DEFAULT);
+}
+
 static void add_datastore(struct sync *sync, const char *name)
 {
-    const char *bracket = strrchr(name, ']');
-    bool port = strchr(bracket == NULL ? name : bracket, ':') != NULL;
     size_t at = sync->url_count++;
     sync->names[at] = mem_strdup(name);
-    sync->urls[at] = port ? mem_printf("%s://%s", sync->options.tls ? "https" : "http", name)
-                          : mem_printf("%s://%s:%d", sync->options.tls ? "https" : "http", name,
-                                       SYNC_PORT_DEFAULT);
+    sync->urls[at] = sync_url_of(name, sync->options.tls);
 }
 
 static int start_alone(struct sync *sync)

@@ -1,0 +1,268 @@
+/*
+ * aquifer-datastore: keeps the authoritative copy of every control-plane object and feeds changes
+ * to webservers. src/datastore/README.md.
+ */
+#include <pthread.h>
+#include <sodium.h>
+#include <time.h>
+
+#include "conf/conf.h"
+#include "datastore/api.h"
+#include "ingest/selflog.h"
+#include "service/service.h"
+#include "store/store.h"
+#include "sync/core.h"
+#include "sync/server.h"
+
+#define CHECKPOINT_S 10
+
+struct datastore {
+    struct service *service;
+    struct io *io;
+    struct conf *conf;
+    struct selflog *selflog;
+    struct store *store;
+    struct sync_server *sync;
+    struct api *api;
+    struct http_server *server;
+
+    pthread_t keeper; /* moves the store's logs into its files */
+    bool keeping;
+    pthread_mutex_t lock;
+    pthread_cond_t stopped;
+    bool stopping;
+};
+
+static int check(const struct conf *conf)
+{
+    const char *backend = conf_text(conf, CONF_GLOBAL, "Datastore-Backend");
+    if (strcmp(backend, "sqlite") != 0) {
+        return err_set(ERR_UNSUPPORTED,
+                       "%s: Datastore-Backend \"%.64s\": this version has \"sqlite\" only",
+                       conf_where(conf, CONF_GLOBAL, "Datastore-Backend"), backend);
+    }
+    if (strcmp(conf_text(conf, CONF_GLOBAL, "Datastore-User-DB-Path"),
+               conf_text(conf, CONF_GLOBAL, "User-DB-Path")) == 0) {
+        return err_set(ERR_INVALID, "%s: Datastore-User-DB-Path and User-DB-Path are one file",
+                       conf_where(conf, CONF_GLOBAL, "Datastore-User-DB-Path"));
+    }
+    return 0;
+}
+
+static void on_event(void *context, enum sync_level level, const char *event, const char *text)
+{
+    (void)context;
+    if (level == SYNC_INFO) {
+        log_info(event, text, NULL);
+    } else if (level == SYNC_WARN) {
+        log_warn(event, text, NULL);
+    } else {
+        log_error(event, text, NULL);
+    }
+}
+
+static int open_store(struct datastore *datastore)
+{
+    const struct conf *conf = datastore->conf;
+    struct store_options options = {
+        .io = datastore->io,
+        .users_path = conf_text(conf, CONF_GLOBAL, "Datastore-User-DB-Path"),
+        .web_path = conf_text(conf, CONF_GLOBAL, "Datastore-Web-Store-Path"),
+        .blob_dir = conf_text(conf, CONF_GLOBAL, "Datastore-Resource-Store"),
+        .authority = true,
+    };
+    int rc = store_open(&options, &datastore->store);
+    if (rc < 0) {
+        return rc;
+    }
+    struct sync_server_options sync = {
+        .io = datastore->io, .store = datastore->store, .on_event = on_event};
+    return sync_server_new(&sync, &datastore->sync);
+}
+
+static int start_server(struct datastore *datastore)
+{
+    const struct conf *conf = datastore->conf;
+    bool plain = conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS");
+    datastore->api = api_new(datastore->store, datastore->sync);
+    struct http_server_options options = {
+        .io = datastore->io,
+        .address = conf_text(conf, CONF_GLOBAL, "Datastore-Listen-Address"),
+        .port = conf_port(conf, CONF_GLOBAL, "Datastore-Port"),
+        .tls_cert_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Certificate-File"),
+        .tls_key_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Key-File"),
+        .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
+    };
+    const struct http_routes tables[] = {
+        {api_routes, api_route_count, datastore->api},
+        {service_routes, service_route_count, datastore->service},
+    };
+    int rc = http_server_start(&options, tables, ARRAY_COUNT(tables), &datastore->server);
+    if (rc == 0) {
+        service_watch_http(datastore->service, "control", datastore->server);
+    }
+    return rc;
+}
+
+/* ---- what is shown ---- */
+
+static double read_revision(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.revision;
+}
+
+static double read_webservers(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.webservers_up;
+}
+
+static double read_feeds(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.feeds;
+}
+
+static double read_pushes(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.pushes;
+}
+
+static double read_commits(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.commits;
+}
+
+static double read_conflicts(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.verdicts[SYNC_COPIED];
+}
+
+static void publish_metrics(struct datastore *datastore)
+{
+    metric_gauge_call("aquifer_datastore_revision", "last revision given", NULL, read_revision,
+                      datastore);
+    metric_gauge_call("aquifer_datastore_webservers_up", "webservers that check in", NULL,
+                      read_webservers, datastore);
+    metric_gauge_call("aquifer_datastore_feeds", "feeds open", NULL, read_feeds, datastore);
+    metric_counter_call("aquifer_datastore_pushes_total", "pushes received", NULL, read_pushes,
+                        datastore);
+    metric_counter_call("aquifer_datastore_commits_total", "transactions they took", NULL,
+                        read_commits, datastore);
+    metric_counter_call("aquifer_datastore_conflicts_total", "changes kept as a copy", NULL,
+                        read_conflicts, datastore);
+}
+
+/* ---- the keeper ---- */
+
+static void *keep(void *context)
+{
+    struct datastore *datastore = context;
+    (void)pthread_mutex_lock(&datastore->lock);
+    while (!datastore->stopping) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += CHECKPOINT_S;
+        (void)pthread_cond_timedwait(&datastore->stopped, &datastore->lock, &until);
+        (void)pthread_mutex_unlock(&datastore->lock);
+        if (store_checkpoint(datastore->store) < 0) {
+            log_warn("store-checkpoint", "tried again later", "error", err_text(), NULL);
+        }
+        (void)pthread_mutex_lock(&datastore->lock);
+    }
+    (void)pthread_mutex_unlock(&datastore->lock);
+    return NULL;
+}
+
+static int start_keeper(struct datastore *datastore)
+{
+    int error = pthread_create(&datastore->keeper, NULL, keep, datastore);
+    datastore->keeping = error == 0;
+    return error == 0 ? 0 : err_set_errno(error, "a thread");
+}
+
+static void stop_keeper(struct datastore *datastore)
+{
+    if (datastore->keeping) {
+        (void)pthread_mutex_lock(&datastore->lock);
+        datastore->stopping = true;
+        (void)pthread_cond_broadcast(&datastore->stopped);
+        (void)pthread_mutex_unlock(&datastore->lock);
+        (void)pthread_join(datastore->keeper, NULL);
+    }
+}
+
+/* ---- the inventory ---- */
+
+static int start(struct datastore *datastore)
+{
+    datastore->io = service_io(datastore->service);
+    datastore->conf = service_conf(datastore->service);
+    int rc =
+        selflog_start(datastore->conf, datastore->io, "aquifer-datastore", &datastore->selflog);
+    rc = rc < 0 ? rc : open_store(datastore);
+    rc = rc < 0 ? rc : start_server(datastore);
+    rc = rc < 0 ? rc : start_keeper(datastore);
+    if (rc == 0) {
+        publish_metrics(datastore);
+    }
+    return rc;
+}
+
+static void stop(struct datastore *datastore)
+{
+    metric_forget(datastore);
+    stop_keeper(datastore);
+    if (datastore->api != NULL) {
+        api_stop(datastore->api);
+    }
+    if (datastore->server != NULL) {
+        service_unwatch_http(datastore->service, datastore->server);
+        http_server_stop(&datastore->server);
+    }
+    api_free(&datastore->api);
+    sync_server_free(&datastore->sync);
+    store_close(&datastore->store);
+    selflog_stop(&datastore->selflog);
+}
+
+int main(int argc, char **argv)
+{
+    const struct service_program program = {
+        .name = "aquifer-datastore",
+        .summary = "keeps users, dashboards, resources and history for all webservers",
+        .schema = conf_schema_aquifer(),
+        .check = check,
+    };
+    struct datastore datastore = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                  .stopped = PTHREAD_COND_INITIALIZER};
+    int status;
+    if (service_open(&program, argc, argv, &datastore.service, &status) != 0) {
+        return status;
+    }
+    CHECK(sodium_init() >= 0);
+    int rc = start(&datastore);
+    if (rc < 0) {
+        log_fault("datastore-start", "the datastore cannot start", rc, NULL);
+        status = 1;
+    } else {
+        log_info("datastore-ready", "the datastore takes webservers", "port",
+                 LOG_INT(http_server_port(datastore.server)), "revision",
+                 LOG_INT(store_revision(datastore.store)), NULL);
+        status = service_run(datastore.service);
+        log_info("datastore-stop", "the datastore drains and stops", NULL);
+    }
+    stop(&datastore);
+    service_close(&datastore.service);
+    return status;
+}
