@@ -46,7 +46,8 @@ MUST_CHECK int series_tags_restore(struct series_tags *tags, struct span name, u
 
 bool series_tags_find(struct series_tags *tags, struct span name, uint16_t *ret_tag);
 
-/* The name of a number; empty when there is none. Borrowed until the catalogue is closed. */
+/* The name of a number, with a NUL behind it; empty when there is none. Borrowed until the
+ * catalogue is closed. */
 struct span series_tags_name(struct series_tags *tags, uint16_t tag);
 
 size_t series_tags_count(struct series_tags *tags);

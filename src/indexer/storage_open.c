@@ -1,0 +1,438 @@
+/*
+ * Opening and closing storage: the config's wells, the replay of the log.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "conf/conf.h"
+#include "indexer/storage_internal.h"
+
+static bool has_exact(const struct storage_well *well, struct span tag)
+{
+    for (size_t i = 0; i < well->tags_count; i++) {
+        if (span_equal(span_trim(span_of_str(well->tags[i])), tag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_tags(const struct storage_well *wells, size_t at)
+{
+    for (size_t i = 0; i < wells[at].tags_count; i++) {
+        struct span tag = span_trim(span_of_str(wells[at].tags[i]));
+        if (text_is_glob(tag)) {
+            continue;
+        }
+        int rc = series_tag_check(tag);
+        if (rc < 0) {
+            return err_wrap(rc, "well %s", wells[at].name);
+        }
+        for (size_t j = 0; j < at; j++) {
+            if (has_exact(&wells[j], tag)) {
+                return err_set(ERR_INVALID, "tag %.*s is in two wells: %s and %s", SPAN_ARG(tag),
+                               wells[j].name, wells[at].name);
+            }
+        }
+    }
+    return 0;
+}
+
+static struct span without_slashes(const char *path)
+{
+    struct span span = span_of_str(path);
+    while (span.bytes > 1 && span.data[span.bytes - 1] == '/') {
+        span.bytes--;
+    }
+    return span;
+}
+
+int storage_check_wells(const struct storage_well *wells, size_t count)
+{
+    bool has_default = false;
+    for (size_t i = 0; i < count; i++) {
+        has_default = has_default || strcmp(wells[i].name, STORAGE_WELL_DEFAULT) == 0;
+        if (wells[i].location == NULL || wells[i].location[0] == 0) {
+            return err_set(ERR_INVALID, "well %s has no Location", wells[i].name);
+        }
+        if (strlen(wells[i].name) > DATALOG_WELL_BYTES_MAX) {
+            return err_set(ERR_INVALID, "well %.40s…: the name is longer than %d bytes",
+                           wells[i].name, DATALOG_WELL_BYTES_MAX);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(wells[i].name, wells[j].name) == 0) {
+                return err_set(ERR_INVALID, "two wells have the name %s", wells[i].name);
+            }
+            if (span_equal(without_slashes(wells[i].location),
+                           without_slashes(wells[j].location))) {
+                return err_set(ERR_INVALID, "wells %s and %s have the same Location %s",
+                               wells[j].name, wells[i].name, wells[i].location);
+            }
+        }
+        int rc = check_tags(wells, i);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return has_default ? 0 : err_set(ERR_INVALID, "there is no well %s", STORAGE_WELL_DEFAULT);
+}
+
+static void copy_wells(struct storage *storage, const struct storage_options *options)
+{
+    for (size_t i = 0; i < options->wells_count; i++) {
+        const struct storage_well *well = &options->wells[i];
+        struct storage_slot slot = {.name = mem_strdup(well->name),
+                                    .location = mem_strdup(well->location)};
+        for (size_t j = 0; j < well->tags_count; j++) {
+            struct span tag = span_trim(span_of_str(well->tags[j]));
+            vec_push(&slot.tags, mem_strndup((const char *)tag.data, tag.bytes));
+        }
+        if (strcmp(well->name, STORAGE_WELL_DEFAULT) == 0) {
+            storage->default_slot = i;
+        }
+        vec_push(&storage->slots, slot);
+    }
+}
+
+static struct storage *storage_new(const struct storage_options *options)
+{
+    struct storage *storage = MEM_NEW(struct storage);
+    storage->io = options->io;
+    storage->datalog_dir = mem_strdup(options->datalog_dir);
+    storage->kept_bytes_max = options->datalog_kept_bytes_max > 0 ? options->datalog_kept_bytes_max
+                                                                  : STORAGE_KEPT_BYTES_DEFAULT;
+    storage->reserve_bytes = options->space_reserve_bytes > 0 ? options->space_reserve_bytes
+                                                              : STORAGE_RESERVE_BYTES_DEFAULT;
+    storage->manual = options->manual;
+    storage->report = options->report;
+    storage->report_context = options->report_context;
+    pthread_mutex_init(&storage->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&storage->work, &monotonic);
+    pthread_cond_init(&storage->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    copy_wells(storage, options);
+    storage_source_init(storage);
+    return storage;
+}
+
+static void storage_free(struct storage *storage)
+{
+    datalog_close(&storage->log);
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        struct storage_slot *slot = &storage->slots.items[i];
+        well_close(&slot->well);
+        for (size_t j = 0; j < slot->tags.count; j++) {
+            mem_free(slot->tags.items[j]);
+        }
+        vec_deinit(&slot->tags);
+        mem_free(slot->name);
+        mem_free(slot->location);
+    }
+    vec_deinit(&storage->slots);
+    series_tags_close(&storage->tags);
+    pthread_cond_destroy(&storage->changed);
+    pthread_cond_destroy(&storage->work);
+    pthread_mutex_destroy(&storage->lock);
+    mem_free(storage->datalog_dir);
+    mem_free(storage);
+}
+
+static int open_tags(struct storage *storage, const char *path)
+{
+    int rc = series_tags_open(storage->io, path, &storage->tags);
+    if (rc < 0) {
+        return rc;
+    }
+    struct series_tags_damage damage = series_tags_damage(storage->tags);
+    storage->damage += damage.lines;
+    if (damage.lines > 0) {
+        storage_report(storage, "%s: %" PRIu64 " damaged lines; their tags come back from the data",
+                       path, damage.lines);
+    }
+    return 0;
+}
+
+static int open_wells(struct storage *storage, const struct storage_options *options)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        struct storage_slot *slot = &storage->slots.items[i];
+        struct well_options well = {
+            .io = storage->io,
+            .name = slot->name,
+            .dir = slot->location,
+            .tags = storage->tags,
+            .memtable_bytes_max = options->memtable_bytes_max,
+            .report = storage->report,
+            .report_context = storage->report_context,
+        };
+        int rc = well_open(&well, &slot->well);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int open_log(struct storage *storage, const struct storage_options *options)
+{
+    uint64_t flushed = 0;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        flushed = MAX(flushed, well_flushed(storage->slots.items[i].well));
+    }
+    struct datalog_options log = {
+        .io = storage->io,
+        .dir = options->datalog_dir,
+        .node = options->node,
+        .segment_bytes_max = options->datalog_segment_bytes_max,
+        .position_min = flushed,
+    };
+    return datalog_open(&log, &storage->log);
+}
+
+static struct storage_slot *slot_named(struct storage *storage, struct span name)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        if (span_equal_str(name, storage->slots.items[i].name)) {
+            return &storage->slots.items[i];
+        }
+    }
+    return NULL;
+}
+
+/* The catalogue learns the names it lost from the record. */
+static void restore_names(struct storage *storage, struct entries *entries)
+{
+    uint16_t tag;
+    struct span name;
+    struct entries walk = *entries;
+    while (entries_next_tag(&walk, &tag, &name)) {
+        if (name.bytes > 0 && series_tags_restore(storage->tags, name, tag) < 0) {
+            storage->damage++;
+            storage_report(storage, "replay: %s", err_text());
+        }
+    }
+}
+
+static int apply_copy(struct storage *storage, struct well *well, struct span run,
+                      uint64_t position)
+{
+    struct buf copy = {0};
+    buf_append(&copy, run);
+    int rc = well_apply(well, &copy, position);
+    if (rc == 0 && well_sealed(well) > 0 && well_flush(well) < 0) {
+        storage_report(storage, "replay: %s", err_text()); /* it stays in memory */
+    }
+    return rc;
+}
+
+/* A record of a well that the config has no more: its entries go where their tags go now. */
+static int apply_orphan(struct storage *storage, struct entries *entries, uint64_t position)
+{
+    int rc = 0;
+    VEC(struct entry) own = {0};
+    for (size_t slot = 0; rc == 0 && slot < storage->slots.count; slot++) {
+        struct entries walk = *entries;
+        struct entry entry;
+        vec_clear(&own);
+        while (entries_next(&walk, &entry)) {
+            if (storage_route(storage, entry.tag) == slot) {
+                vec_push(&own, entry);
+            }
+        }
+        if (own.count > 0) {
+            struct buf run = {0};
+            entries_encode(&run, own.items, own.count, storage_name_of, storage->tags);
+            rc = apply_copy(storage, storage->slots.items[slot].well, buf_span(&run), position);
+            buf_deinit(&run);
+        }
+    }
+    vec_deinit(&own);
+    return rc;
+}
+
+struct replay {
+    uint64_t *flushed;      /* by slot */
+    uint64_t least_flushed; /* of all slots */
+    bool has_orphans;
+};
+
+static int replay_record(struct storage *storage, const struct datalog_record *record,
+                         struct replay *replay)
+{
+    struct entries entries;
+    int rc = entries_open(&entries, record->payload);
+    if (rc < 0) {
+        return rc;
+    }
+    restore_names(storage, &entries);
+    struct storage_slot *slot = slot_named(storage, record->well);
+    if (slot == NULL) {
+        if (record->position < replay->least_flushed) {
+            return 0;
+        }
+        replay->has_orphans = true;
+        rc = apply_orphan(storage, &entries, record->position);
+    } else if (record->position >= replay->flushed[slot - storage->slots.items]) {
+        rc = apply_copy(storage, slot->well, record->payload, record->position);
+    } else {
+        return 0;
+    }
+    storage->entries_replayed += rc == 0 ? entries.count : 0;
+    return rc;
+}
+
+static int replay_log(struct storage *storage, struct replay *replay)
+{
+    struct datalog_reader *reader;
+    int rc = datalog_reader_open(storage->log, datalog_first(storage->log), &reader);
+    while (rc >= 0) {
+        struct datalog_record record;
+        rc = datalog_read(reader, &record);
+        if (rc == DATALOG_END) {
+            rc = 0;
+            break;
+        }
+        if (rc == 0 && record.type == DATALOG_UPDATE) {
+            rc = replay_record(storage, &record, replay);
+            storage->damage += rc == ERR_CORRUPT ? 1 : 0; /* the log counts its own */
+        }
+        if (rc == ERR_CORRUPT) {
+            storage_report(storage, "replay: %s", err_text());
+            rc = 0;
+        }
+    }
+    datalog_reader_close(&reader);
+    return rc;
+}
+
+static int replay(struct storage *storage)
+{
+    struct replay about = {
+        .flushed = mem_alloc_array(storage->slots.count, sizeof(uint64_t)),
+        .least_flushed = UINT64_MAX,
+    };
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        about.flushed[i] = well_flushed(storage->slots.items[i].well);
+        about.least_flushed = MIN(about.least_flushed, about.flushed[i]);
+    }
+    int rc = replay_log(storage, &about);
+    mem_free(about.flushed);
+    atomic_store(&storage->applied_end, datalog_end(storage->log));
+    /* Orphans must not be met again by the next replay. */
+    return rc == 0 && about.has_orphans ? storage_flush(storage) : rc;
+}
+
+/* Exact names of the config exist from the start. */
+static int make_tags(struct storage *storage)
+{
+    VEC(struct span) names = {0};
+    VEC(uint16_t) numbers = {0};
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        const struct storage_slot *slot = &storage->slots.items[i];
+        for (size_t j = 0; j < slot->tags.count; j++) {
+            struct span name = span_of_str(slot->tags.items[j]);
+            if (!text_is_glob(name)) {
+                vec_push(&names, name);
+                vec_push(&numbers, 0);
+            }
+        }
+    }
+    int rc = storage_tags_put(storage, names.items, names.count, numbers.items);
+    vec_deinit(&names);
+    vec_deinit(&numbers);
+    return rc;
+}
+
+static int open_all(struct storage *storage, const struct storage_options *options)
+{
+    int rc = open_tags(storage, options->tags_path);
+    if (rc == 0) {
+        rc = open_wells(storage, options);
+    }
+    if (rc == 0) {
+        rc = open_log(storage, options);
+    }
+    if (rc == 0) {
+        rc = replay(storage);
+    }
+    return rc == 0 ? make_tags(storage) : rc;
+}
+
+int storage_open(const struct storage_options *options, struct storage **ret_storage)
+{
+    int rc = storage_check_wells(options->wells, options->wells_count);
+    if (rc < 0) {
+        return rc;
+    }
+    struct storage *storage = storage_new(options);
+    rc = open_all(storage, options);
+    if (rc < 0) {
+        storage_free(storage);
+        return err_wrap(rc, "open storage");
+    }
+    storage_start_threads(storage);
+    *ret_storage = storage;
+    return 0;
+}
+
+void storage_close(struct storage **place)
+{
+    struct storage *storage = *place;
+    *place = NULL;
+    if (storage == NULL) {
+        return;
+    }
+    storage_stop_threads(storage);
+    if (storage_flush(storage) < 0) {
+        storage_report(storage, "closing: %s; the datalog has what is not flushed", err_text());
+    }
+    storage_free(storage);
+}
+
+static void well_of_conf(struct conf *conf, struct arena *arena, const char *section,
+                         const char *subsection, struct storage_well *well)
+{
+    size_t count = conf_list_count(conf, section, subsection, "Tags");
+    const char **tags = arena_alloc_array(arena, MAX(count, (size_t)1), sizeof(*tags));
+    for (size_t i = 0; i < count; i++) {
+        tags[i] = conf_list(conf, section, subsection, "Tags", i);
+    }
+    *well = (struct storage_well){
+        .name = subsection == NULL ? STORAGE_WELL_DEFAULT : subsection,
+        .location = conf_text(conf, section, subsection, "Location"),
+        .tags = tags,
+        .tags_count = count,
+    };
+}
+
+int storage_options_of_conf(struct conf *conf, struct arena *arena, struct storage_options *options)
+{
+    size_t named = conf_subsection_count(conf, "Storage-Well");
+    struct storage_well *wells = arena_alloc_array(arena, named + 1, sizeof(*wells));
+    well_of_conf(conf, arena, "Default-Well", NULL, &wells[0]);
+    for (size_t i = 0; i < named; i++) {
+        const char *name = conf_subsection(conf, "Storage-Well", i);
+        well_of_conf(conf, arena, "Storage-Well", name, &wells[i + 1]);
+        if (wells[i + 1].location[0] == 0) {
+            return err_set(ERR_INVALID, "%s: well %s has no Location",
+                           conf_where(conf, "Storage-Well", name, "Location"), name);
+        }
+        if (wells[i + 1].tags_count == 0) {
+            return err_set(ERR_INVALID, "%s: well %s has no Tags",
+                           conf_where(conf, "Storage-Well", name, "Tags"), name);
+        }
+    }
+    options->wells = wells;
+    options->wells_count = named + 1;
+    options->datalog_dir = conf_text(conf, "Datalog", NULL, "Directory");
+    options->tags_path = conf_text(conf, CONF_GLOBAL, "Tag-DB-Path");
+    int rc = storage_check_wells(wells, named + 1);
+    return rc < 0 ? err_wrap(rc, "%s", conf_path(conf)) : 0;
+}

@@ -1,0 +1,264 @@
+/*
+ * What storage does beside appending: flushing, trimming the log, merging, watching the disk.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "indexer/storage_internal.h"
+
+#define ROUND_MS 1000
+#define MERGE_PAUSE_ROUNDS 60 /* after a merge that failed */
+
+/* Free space below the reserve on any of our volumes stops ingest; some more starts it again. */
+static bool is_low(struct storage *storage, const char *dir, char text[ERR_TEXT_BYTES_MAX])
+{
+    uint64_t left;
+    uint64_t total;
+    if (io_space(storage->io, dir, &left, &total) < 0) {
+        return false;
+    }
+    uint64_t reserve = MIN(storage->reserve_bytes, total / 20);
+    uint64_t wanted = storage->space_low ? reserve + reserve / 4 : reserve;
+    if (left >= wanted) {
+        return false;
+    }
+    snprintf(text, ERR_TEXT_BYTES_MAX,
+             "%s has %" PRIu64 " MB free, %" PRIu64 " MB are kept in reserve", dir, left / 1000000,
+             reserve / 1000000);
+    return true;
+}
+
+static void watch_space(struct storage *storage)
+{
+    char text[ERR_TEXT_BYTES_MAX] = "";
+    bool low = is_low(storage, storage->datalog_dir, text);
+    for (size_t i = 0; i < storage->slots.count && !low; i++) {
+        low = is_low(storage, storage->slots.items[i].location, text);
+    }
+    pthread_mutex_lock(&storage->lock);
+    bool change = low != storage->space_low;
+    storage->space_low = low;
+    memcpy(storage->space_text, text, sizeof(text));
+    if (!low) {
+        storage->log_full = false; /* the next append shows whether that is so */
+    }
+    pthread_mutex_unlock(&storage->lock);
+    if (change && low) {
+        storage_report(storage, "ingest stopped: disk full: %s", text);
+    } else if (change) {
+        storage_report(storage, "ingest resumed: there is room again");
+    }
+}
+
+bool storage_stopped(struct storage *storage, struct buf *text)
+{
+    pthread_mutex_lock(&storage->lock);
+    const char *why = storage->space_low  ? storage->space_text
+                      : storage->log_full ? storage->log_text
+                                          : NULL;
+    if (why != NULL) {
+        buf_printf(text, "disk full: %s", why);
+    }
+    pthread_mutex_unlock(&storage->lock);
+    return why != NULL;
+}
+
+static bool is_behind(struct storage *storage)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        if (well_sealed(storage->slots.items[i].well) >= STORAGE_SEALED_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int storage_admit(struct storage *storage)
+{
+    int rc = 0;
+    pthread_mutex_lock(&storage->lock);
+    while (rc == 0) {
+        if (storage->space_low) {
+            rc = err_set(ERR_NO_SPACE, "ingest stopped: disk full: %s", storage->space_text);
+        } else if (!is_behind(storage)) {
+            break;
+        } else if (storage->flush_rc < 0) {
+            rc = err_set((enum err)storage->flush_rc, "ingest stopped: %s", storage->flush_text);
+        } else if (storage->manual) {
+            break;
+        } else {
+            pthread_cond_broadcast(&storage->work);
+            pthread_cond_wait(&storage->changed, &storage->lock);
+        }
+    }
+    pthread_mutex_unlock(&storage->lock);
+    return rc;
+}
+
+/* Wells that hold back too much of the log seal what they have. */
+static void seal_laggards(struct storage *storage)
+{
+    if (datalog_stats(storage->log).bytes > storage->kept_bytes_max) {
+        for (size_t i = 0; i < storage->slots.count; i++) {
+            well_seal(storage->slots.items[i].well);
+        }
+    }
+}
+
+static int flush_wells(struct storage *storage)
+{
+    int rc = 0;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        int well_rc = well_flush(storage->slots.items[i].well);
+        if (well_rc < 0 && rc == 0) {
+            rc = well_rc;
+            pthread_mutex_lock(&storage->lock);
+            bool change = storage->flush_rc == 0;
+            storage->flush_rc = rc;
+            snprintf(storage->flush_text, sizeof(storage->flush_text), "%s", err_text());
+            pthread_mutex_unlock(&storage->lock);
+            if (change) {
+                storage_report(storage, "flushing failed and will be tried again: %s", err_text());
+            }
+        }
+    }
+    pthread_mutex_lock(&storage->lock);
+    if (rc == 0) {
+        storage->flush_rc = 0;
+    }
+    pthread_cond_broadcast(&storage->changed);
+    pthread_mutex_unlock(&storage->lock);
+    return rc < 0 ? err_set((enum err)rc, "%s", storage->flush_text) : 0;
+}
+
+static int trim(struct storage *storage)
+{
+    uint64_t needed = atomic_load(&storage->applied_end); /* first: wells only move on from it */
+    uint64_t applied_end = needed;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        uint64_t from = well_needs_from(storage->slots.items[i].well, applied_end);
+        needed = MIN(needed, from);
+    }
+    return datalog_trim(storage->log, needed);
+}
+
+static int flush_round(struct storage *storage)
+{
+    watch_space(storage);
+    seal_laggards(storage);
+    int rc = flush_wells(storage);
+    int trim_rc = trim(storage);
+    return rc < 0 ? rc : trim_rc;
+}
+
+/* 0, WELL_NOTHING when no well has anything to merge, or the last fault. */
+static int merge_round(struct storage *storage)
+{
+    int outcome = WELL_NOTHING;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        int rc = well_merge(storage->slots.items[i].well);
+        outcome = rc < 0 ? rc : outcome < 0 ? outcome : MIN(outcome, rc);
+    }
+    return outcome;
+}
+
+int storage_work(struct storage *storage)
+{
+    int rc = flush_round(storage);
+    int merge_rc = merge_round(storage);
+    return rc < 0 ? rc : MIN(merge_rc, 0);
+}
+
+int storage_flush(struct storage *storage)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        well_seal(storage->slots.items[i].well);
+    }
+    int rc = flush_wells(storage);
+    return rc < 0 ? rc : trim(storage);
+}
+
+static bool has_sealed(struct storage *storage)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        if (well_sealed(storage->slots.items[i].well) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Waits for the end of the round, or, if `eager`, for something to flush; false when closing. */
+static bool next_round(struct storage *storage, bool eager)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += ROUND_MS / 1000;
+    pthread_mutex_lock(&storage->lock);
+    int rc = 0;
+    while (rc == 0 && !storage->closing && !(eager && has_sealed(storage))) {
+        rc = pthread_cond_timedwait(&storage->work, &storage->lock, &deadline);
+    }
+    bool go_on = !storage->closing;
+    pthread_mutex_unlock(&storage->lock);
+    return go_on;
+}
+
+static void *flusher(void *context)
+{
+    struct storage *storage = context;
+    bool failed = false;
+    while (next_round(storage, !failed)) {
+        bool failed_before = failed;
+        failed = flush_round(storage) < 0;
+        if (failed && !failed_before) {
+            storage_report(storage, "storage: %s", err_text());
+        }
+    }
+    return NULL;
+}
+
+static void *merger(void *context)
+{
+    struct storage *storage = context;
+    int pause = 0;
+    while (next_round(storage, false)) {
+        if (pause > 0) {
+            pause--;
+            continue;
+        }
+        int rc = merge_round(storage);
+        if (rc < 0) {
+            storage_report(storage, "merging failed and will be tried again: %s", err_text());
+            pause = MERGE_PAUSE_ROUNDS;
+        }
+    }
+    return NULL;
+}
+
+void storage_start_threads(struct storage *storage)
+{
+    if (!storage->manual) {
+        CHECK(pthread_create(&storage->flusher, NULL, flusher, storage) == 0);
+        CHECK(pthread_create(&storage->merger, NULL, merger, storage) == 0);
+        storage->threads_run = true;
+    }
+}
+
+void storage_stop_threads(struct storage *storage)
+{
+    pthread_mutex_lock(&storage->lock);
+    storage->closing = true;
+    pthread_cond_broadcast(&storage->work);
+    while (storage->in_flight > 0) {
+        pthread_cond_wait(&storage->changed, &storage->lock);
+    }
+    pthread_mutex_unlock(&storage->lock);
+    if (storage->threads_run) {
+        pthread_join(storage->flusher, NULL);
+        pthread_join(storage->merger, NULL);
+        storage->threads_run = false;
+    }
+}
