@@ -84,6 +84,7 @@ static int start(struct balancer *balancer)
 {
     struct io *io = service_io(balancer->service);
     balancer->conf = service_conf(balancer->service);
+    service_require(balancer->service, "haproxy", "HAProxy has not been started yet");
     service_require(balancer->service, "webservers", "no webserver is known yet");
     int rc = settings_read(balancer->conf, &balancer->settings);
     rc = rc == 0 ? selflog_start(balancer->conf, io, service_name(balancer->service),

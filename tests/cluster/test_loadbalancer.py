@@ -1,0 +1,405 @@
+"""The load balancer, first alone with tiny webservers listed by hand, then in a real cluster."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from client import wait_until
+from cluster import BROKEN, BUILD, Background, Cluster, free_port_base
+
+TINY = Path(__file__).with_name("tiny_webserver.py")
+HOST = "127.0.0.1"
+
+
+class Tiny:
+    def __init__(self, port, name, *tls):
+        self.port, self.name, self.tls = port, name, [str(path) for path in tls]
+        self.start()
+
+    def start(self):
+        self.child = subprocess.Popen([sys.executable, TINY, str(self.port), self.name, *self.tls])
+        wait_until(lambda: accepts(self.port), 10, f"{self.name} listens")
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+
+def accepts(port):
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+class Balancer:
+    """aquifer-loadbalancer with tiny webservers as overrides."""
+
+    def __init__(self, dir, webservers=2, settings=(), tls=None, back_tls=None):
+        base = free_port_base(webservers + 3)
+        self.port, self.admin_port, self.redirector_port = base, base + 1, base + 2
+        self.dir, self.tls = dir, tls
+        names = "abcdefgh"[:webservers]
+        self.webservers = [Tiny(base + 3 + i, name, *(back_tls or ()))
+                           for i, name in enumerate(names)]
+        lines = ["[Global]", "Disable-Datastore=true", f"Bind-Addr={HOST}",
+                 f"Web-Port={self.port}", f"HTTP-Redirector-Port={self.redirector_port}",
+                 f"Admin-Port={self.admin_port}", f"Run-Directory={dir}/run",
+                 f"Log-Dir={dir}/logs", "Log-Level=INFO", "Health-Check-Interval-Ms=200",
+                 *(["Insecure-Disable-HTTPS=true"] if tls is None else
+                   [f"Certificate-File={tls[0]}", f"Key-File={tls[1]}"]), *settings]
+        for tiny in self.webservers:
+            host = "localhost" if back_tls else HOST
+            lines += [f'[Overrides "{tiny.name}"]', f"Webserver={host}:{tiny.port}",
+                      "" if back_tls else "Insecure-Disable-HTTPS=true"]
+        (dir / "loadbalancer.conf").write_text("\n".join(lines) + "\n")
+
+    def __enter__(self):
+        self.log = self.dir / "log"
+        with open(self.log, "wb") as log:
+            self.child = subprocess.Popen(
+                [BUILD / "bin/aquifer-loadbalancer", "--config", self.dir / "loadbalancer.conf"],
+                stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            status = self.stop() if self.child.poll() is None else self.child.returncode
+            text = self.log.read_text(errors="replace")
+            broken = BROKEN.search(text)
+            if kind or status != 0 or broken:
+                print(text)
+            assert kind or (status == 0 and not broken), f"exited with {status}"
+        finally:
+            for tiny in self.webservers:
+                tiny.kill()
+
+    def ready(self):
+        def is_ready():
+            assert self.child.poll() is None, self.log.read_text()
+            with contextlib.suppress(OSError):
+                return self.admin("/readyz")[0] == 200
+        wait_until(is_ready, 20, "the load balancer is ready")
+        return self
+
+    def all_up(self):
+        wait_until(lambda: f"webservers_up {len(self.webservers)}\n" in self.admin("/metrics")[1],
+                   10, "all webservers are up")
+        return self
+
+    def stop(self, within_s=20):
+        self.child.send_signal(signal.SIGTERM)
+        return self.child.wait(within_s)
+
+    def haproxy(self):
+        """The pid of the HAProxy, or None."""
+        children = Path(f"/proc/{self.child.pid}/task")
+        for task in children.iterdir():
+            for pid in (task / "children").read_text().split():
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{pid}/comm").read_text().strip() == "haproxy":
+                        return int(pid)
+        return None
+
+    def connect(self, timeout=20):
+        if self.tls is None:
+            return http.client.HTTPConnection(HOST, self.port, timeout=timeout)
+        context = ssl.create_default_context(cafile=self.tls[0])
+        return http.client.HTTPSConnection("localhost", self.port, timeout=timeout,
+                                           context=context)
+
+    def get(self, path="/x", headers=None):
+        return request(self.connect(), path, headers)
+
+    def admin(self, path):
+        answer = request(http.client.HTTPConnection(HOST, self.admin_port, timeout=10), path)
+        return answer.status, answer.text
+
+
+def request(connection, path, headers=None, method="GET", body=None):
+    with contextlib.closing(connection):
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        answer.text = answer.read().decode()
+        answer.cookie = (answer.getheader("Set-Cookie") or "").split(";")[0]
+        return answer
+
+
+class Users:
+    """People who click ten times, over a kept connection and with their cookie, and then make
+    room for the next one, until the block ends."""
+
+    def __init__(self, balancer, count=4):
+        self.balancer, self.stopping = balancer, False
+        self.answers, self.faults, self.slowest = [], [], 0
+        self.threads = [threading.Thread(target=self.click) for _ in range(count)]
+
+    def click(self):
+        while not self.stopping:
+            cookie, connection = "", self.balancer.connect()
+            try:
+                for _ in range(10):
+                    begun = time.monotonic()
+                    connection.request("GET", "/click", headers={"Cookie": cookie})
+                    answer = connection.getresponse()
+                    name = answer.read().split(b"\n")[0].decode()
+                    self.slowest = max(self.slowest, time.monotonic() - begun)
+                    self.answers.append(name)
+                    if answer.status != 200:
+                        self.faults.append(f"{answer.status} {name}")
+                    new = answer.getheader("Set-Cookie")
+                    cookie = new.split(";")[0] if new else cookie
+            except OSError as error:
+                self.faults.append(repr(error))
+            except http.client.HTTPException as error:
+                self.faults.append(repr(error))
+            finally:
+                connection.close()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(30)
+
+    def see(self, *names):
+        """Waits until each of them has answered again."""
+        seen = len(self.answers)
+        wait_until(lambda: set(names) <= set(self.answers[seen:]), 20, f"answers of {names}")
+
+
+def test_users_stay_where_they_are_and_newcomers_are_spread(tmp_path):
+    """The cookie decides; without one the webservers take turns. It is hidden from scripts."""
+    with Balancer(tmp_path) as b:
+        b.ready().all_up()
+        first, second = b.get(), b.get()
+        assert {first.text[0], second.text[0]} == {"a", "b"}
+        for answer in (first, second):
+            for _ in range(4):
+                assert b.get(headers={"Cookie": answer.cookie}).text[0] == answer.text[0]
+        header = first.getheader("Set-Cookie")
+        assert "HttpOnly" in header and "SameSite=Lax" in header and "Secure" not in header
+        assert HOST not in header
+
+
+def test_a_killed_webserver_costs_no_request(tmp_path):
+    """Both are killed and come back in turn while users click: every click is answered, quickly."""
+    with Balancer(tmp_path) as b:
+        b.ready().all_up()
+        with Users(b) as users:
+            for victim, other in ((0, 1), (1, 0), (0, 1)):
+                users.see("a", "b")
+                b.webservers[victim].kill()
+                users.see(b.webservers[other].name)
+                time.sleep(1)  # long enough for several health checks to fail
+                b.webservers[victim].start()
+                b.all_up()
+        assert not users.faults
+        assert users.slowest < 2, f"the slowest click took {users.slowest:.2f} s"
+
+
+def test_a_killed_haproxy_is_replaced_and_nobody_is_refused(tmp_path):
+    """Only what was under way at that moment is lost; new connections wait for the next HAProxy."""
+    with Balancer(tmp_path) as b:
+        b.ready().all_up()
+        for _ in range(3):
+            before = b.haproxy()
+            os.kill(before, signal.SIGKILL)
+            assert b.get().status == 200
+            assert b.haproxy() != before
+            time.sleep(0.3)
+        assert "haproxy-ended" in b.log.read_text()
+        assert "haproxy_starts_total 4\n" in b.admin("/metrics")[1]
+
+
+def test_without_a_webserver_users_get_a_page_that_says_so(tmp_path):
+    """503 with a page; the load balancer is not ready; when a webserver comes, it is."""
+    with Balancer(tmp_path, webservers=1) as b:
+        b.ready()
+        b.webservers[0].kill()
+        wait_until(lambda: b.admin("/readyz")[0] == 503, 10, "not ready")
+        assert "no webserver answers" in b.admin("/readyz")[1]
+        answer = b.get()
+        assert answer.status == 503 and "No webserver is available" in answer.text
+        assert answer.getheader("Retry-After") == "2"
+        assert b.admin("/healthz")[0] == 200
+        b.webservers[0].start()
+        wait_until(lambda: b.get().status == 200, 10, "served again")
+        b.ready()
+
+
+def test_sigterm_lets_open_requests_finish(tmp_path):
+    """What is under way is answered; new connections are refused; exit 0."""
+    with Balancer(tmp_path) as b:
+        b.ready()
+        slow = Background(lambda: b.get("/slow"))
+        time.sleep(0.3)  # it is on its way
+        begun = time.monotonic()
+        b.child.send_signal(signal.SIGTERM)
+        wait_until(lambda: not accepts(b.port), 5, "the port is closed")
+        assert slow.join(10).status == 200
+        assert b.child.wait(20) == 0
+        assert time.monotonic() - begun < 10
+
+
+def test_haproxy_does_not_outlive_a_killed_load_balancer(tmp_path):
+    """Nor does it cut what is under way; the ports are free for the next one."""
+    with Balancer(tmp_path) as b:
+        b.ready()
+        haproxy = b.haproxy()
+        slow = Background(lambda: b.get("/slow"))
+        time.sleep(0.3)  # it is on its way
+        b.child.kill()
+        b.child.wait()
+        assert slow.join(10).status == 200
+        wait_until(lambda: not Path(f"/proc/{haproxy}").exists(), 20, "HAProxy ends")
+        b.__enter__()
+        b.ready()
+
+
+def test_websockets_and_uploads_pass(tmp_path):
+    """An upgraded connection carries bytes both ways; a chunked body of 20 MB arrives whole."""
+    with Balancer(tmp_path) as b:
+        b.ready()
+        with socket.create_connection((HOST, b.port), timeout=10) as wire:
+            wire.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                         b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            assert b" 101 " in wire.recv(4096)
+            for piece in (b"hello", b"x" * 5000):
+                wire.sendall(piece)
+                got = b""
+                while len(got) < len(piece):
+                    got += wire.recv(65536)
+                assert got == piece
+        body = (b"y" * 65536 for _ in range(320))
+        answer = request(b.connect(), "/up", method="POST", body=body)
+        assert answer.text.split("\n")[3] == str(320 * 65536)
+
+
+def test_forwarded_headers_are_ours(tmp_path):
+    """A user cannot pretend to come from elsewhere."""
+    with Balancer(tmp_path) as b:
+        b.ready()
+        answer = b.get(headers={"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"})
+        assert answer.text.split("\n")[4:] == [HOST, "http"]
+
+
+def test_the_access_log_has_a_line_per_request_and_can_be_rotated(tmp_path):
+    """Enable-Access-Log writes <Log-Dir>/access.log; SIGHUP opens it anew."""
+    with Balancer(tmp_path, settings=["Enable-Access-Log=true"]) as b:
+        b.ready()
+        log = tmp_path / "logs/access.log"
+        b.get("/first?q=1")
+        wait_until(lambda: log.exists() and '"GET /first?q=1 HTTP/1.1" 200' in log.read_text(), 10,
+                   "the first line")
+        log.rename(tmp_path / "logs/access.log.1")
+        b.child.send_signal(signal.SIGHUP)
+
+        def second_line():
+            b.get("/second")
+            return log.exists() and "/second" in log.read_text()
+        wait_until(second_line, 10, "a line in the new file")
+
+
+def make_certificate(dir, name):
+    key, certificate = dir / f"{name}.key", dir / f"{name}.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-keyout", key, "-out", certificate, "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    return certificate, key
+
+
+def test_https_in_front_with_a_redirector(tmp_path):
+    """TLS for users, the cookie is Secure, plain HTTP is sent to the HTTPS port."""
+    tls = make_certificate(tmp_path, "front")
+    with Balancer(tmp_path, tls=tls) as b:
+        b.ready()
+        answer = b.get()
+        assert answer.status == 200 and "Secure" in answer.getheader("Set-Cookie")
+        assert answer.text.split("\n")[5] == "https"
+        plain = http.client.HTTPConnection(HOST, b.redirector_port, timeout=10)
+        moved = request(plain, "/a?b=c", headers={"Host": f"localhost:{b.redirector_port}"})
+        assert moved.status == 308
+        assert moved.getheader("Location") == f"https://localhost:{b.port}/a?b=c"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_certificates_of_webservers_are_verified_unless_told_otherwise(tmp_path, trusted):
+    """A self-signed webserver gets no users; with Insecure-Skip-TLS-Verify it does."""
+    tls = make_certificate(tmp_path, "back")
+    with Balancer(tmp_path, webservers=1, back_tls=tls) as b:
+        if trusted:
+            config = tmp_path / "loadbalancer.conf"
+            config.write_text(config.read_text() + "Insecure-Skip-TLS-Verify=true\n")
+            b.stop()
+            b.__enter__()
+            b.ready()
+            assert b.get().status == 200
+        else:
+            wait_until(lambda: accepts(b.port) and b.get().status == 503, 10, "refused")
+            assert b.admin("/readyz")[0] == 503
+
+
+def test_a_missing_haproxy_is_said_and_tried_again(tmp_path):
+    """The load balancer does not end; it says what is missing, and goes on once it is there."""
+    haproxy = tmp_path / "haproxy"
+    with Balancer(tmp_path, settings=[f"HAProxy-Path={haproxy}"]) as b:
+        wait_until(lambda: f"HAProxy-Path {haproxy}" in b.log.read_text(), 10, "a line in the log")
+        wait_until(lambda: "HAProxy does not run" in b.admin("/readyz")[1], 10, "not ready")
+        haproxy.symlink_to("/usr/sbin/haproxy")
+        b.ready()
+        assert b.get().status == 200
+
+
+# In a cluster.
+
+
+def listed(c, count):
+    """Waits until the load balancer has so many webservers up."""
+    wait_until(lambda: re.search(rf"webservers_up {count}\n", metrics(c)), 20,
+               f"{count} webservers are up")
+
+
+def metrics(c):
+    connection = http.client.HTTPConnection(HOST, c.balancer.process.port, timeout=10)
+    return request(connection, "/metrics").text
+
+
+def balanced(c, path="/readyz"):
+    return request(http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=20), path)
+
+
+def test_webservers_are_found_by_themselves_and_kept_while_the_datastore_is_away():
+    """The list comes from the datastore; without it the last one goes on, and a webserver that is
+    started meanwhile is there as soon as the datastore is back."""
+    with Cluster(webservers=2, indexers=1, start=False) as c:
+        c.balancer.start(ready=False)
+        wait_until(lambda: accepts(c.layout.balancer_port), 20, "the balancer listens")
+        assert balanced(c).status == 503
+        c.datastore.start()
+        c.webserver(0).start()
+        listed(c, 1)
+        assert balanced(c).status == 200
+        c.datastore.stop()
+        wait_until(lambda: "datastore_connected 0\n" in metrics(c), 60, "the balancer notices")
+        assert balanced(c).status == 200
+        c.datastore.start()
+        c.webserver(1).start()
+        listed(c, 2)
+        c.webserver(0).stop()
+        listed(c, 1)
+        for _ in range(4):
+            assert balanced(c).status == 200

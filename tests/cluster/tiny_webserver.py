@@ -1,0 +1,83 @@
+"""A webserver that says its name: what a load balancer can be tested with, alone.
+
+    tiny_webserver.py PORT NAME [CERTIFICATE KEY]
+
+GET /readyz 200; GET /slow answers after a second; any other GET and POST the name, what it was
+asked and how many bytes of body came; GET with "Upgrade: websocket" 101 and then an echo of bytes.
+"""
+
+import base64
+import hashlib
+import http.server
+import ssl
+import sys
+import time
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, body_bytes=0):
+        text = "\n".join([self.server.name, self.command, self.path, str(body_bytes),
+                          self.headers.get("X-Forwarded-For", "-"),
+                          self.headers.get("X-Forwarded-Proto", "-")]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_GET(self):
+        if self.headers.get("Upgrade") == "websocket":
+            self.echo()
+            return
+        if self.path == "/slow":
+            time.sleep(1)
+        self.answer()
+
+    def do_POST(self):
+        self.answer(sum(len(piece) for piece in self.pieces()))
+
+    def pieces(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            yield self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def echo(self):
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        self.send_response(101)
+        self.send_header("Sec-WebSocket-Accept", accept)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.end_headers()
+        while piece := self.connection.recv(65536):
+            self.connection.sendall(piece)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        pass  # the balancer's health checks hang up as they like
+
+
+def main():
+    server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+    server.name = sys.argv[2]
+    if len(sys.argv) > 3:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[3], sys.argv[4])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
