@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytesOf, colourOf, entriesOf, hexOf, jsonOf, lineOf, LINE_CHARACTERS_MAX, visible } from './entry';
+import { bytesOf, colourOf, entriesOf, hexOf, jsonOf, lineOf, LINE_CHARACTERS_MAX, TAG_COLOURS, visible } from './entry';
 
 const base64 = (data: string | Uint8Array) => {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
@@ -64,10 +64,10 @@ describe('an entry', () => {
   });
 
   it('has the colour of its tag everywhere', () => {
-    for (const tag of ['', 'web', 'syslog', 'ü'.repeat(4096)]) {
-      expect(colourOf(tag, 8)).toBe(colourOf(tag, 8));
-      expect(colourOf(tag, 8)).toBeGreaterThanOrEqual(0);
-      expect(colourOf(tag, 8)).toBeLessThan(8);
-    }
+    const tags = ['', 'web', 'shop', 'syslog', 'auth', 'ü'.repeat(4096), 'default', 'kernel'];
+    const first = tags.map(colourOf);
+    expect(new Set(first).size).toBe(TAG_COLOURS);
+    expect(tags.map(colourOf)).toEqual(first);
+    expect(colourOf('one more')).toBeLessThan(TAG_COLOURS);
   });
 });

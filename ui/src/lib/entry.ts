@@ -99,11 +99,28 @@ export function hexOf(bytes: Uint8Array): string {
   return lines.join('\n');
 }
 
-/** The same tag has the same colour everywhere: one of `colours`. */
-export function colourOf(tag: string, colours: number): number {
+export const TAG_COLOURS = 8;
+
+const colours = new Map<string, number>();
+
+/**
+ * The number of a tag's colour, the same everywhere on the page. It comes from the tag's name, so it is mostly the
+ * same tomorrow, too; but while there are colours that no other tag has taken, no two tags share one.
+ */
+export function colourOf(tag: string): number {
+  const known = colours.get(tag);
+  if (known !== undefined) {
+    return known;
+  }
   let hash = 2166136261;
   for (let i = 0; i < tag.length; i++) {
     hash = Math.imul(hash ^ tag.charCodeAt(i), 16777619);
   }
-  return (hash >>> 0) % colours;
+  let colour = (hash >>> 0) % TAG_COLOURS;
+  const taken = new Set(colours.values());
+  while (taken.size < TAG_COLOURS && taken.has(colour)) {
+    colour = (colour + 1) % TAG_COLOURS;
+  }
+  colours.set(tag, colour);
+  return colour;
 }

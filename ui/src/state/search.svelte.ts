@@ -13,7 +13,7 @@ import { attentive } from './attention';
 import { ApiError, messagesOf, type ApiClient } from '../lib/api';
 import { entriesOf, type Entry } from '../lib/entry';
 import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
-import { boundsOf, DAY, SECOND, toRfc3339, type TimeRange } from '../lib/time';
+import { boundsOf, DAY, MINUTE, SECOND, toRfc3339, type TimeRange } from '../lib/time';
 import type { Message, OverviewBucket, ParseAnswer } from '../lib/types';
 import { PAGE_ROWS, pagesOf } from '../lib/virtual';
 
@@ -40,6 +40,7 @@ const PING_MS_MAX = 20_000;
 const PING_IDLE_MS = 30 * 60_000;
 /** A range this long is mostly empty: it is worth a closer look where the entries are. */
 const SPARSE_MS = 400 * DAY;
+const PICTURE_MS_MIN = 5 * MINUTE;
 /** Renderers whose entries this page can show. */
 const ENTRY_RENDERERS = new Set(['text', 'raw', 'hex', 'pcap']);
 
@@ -261,7 +262,7 @@ export class Search {
     let picture = this.picture;
     for (let round = 0; round < 6 && !signal.aborted; round++) {
       const part = occupied(bars(picture.buckets, picture.from, picture.to, 120));
-      if (!part || part.to - part.from > (picture.to - picture.from) * 0.5) {
+      if (!part || part.to - part.from > (picture.to - picture.from) * 0.5 || part.to - part.from < PICTURE_MS_MIN) {
         break;
       }
       const [from, to] = [Math.floor(part.from / SECOND) * SECOND, Math.ceil(part.to / SECOND) * SECOND];
