@@ -4,6 +4,7 @@
 #include "net/http_internal.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 #define HELLO_BYTES_MAX 4096
 
@@ -97,6 +98,21 @@ static void dispatch(struct http_request *request)
     if (channel_try_push(request->server->queue, request) != 0) {
         http_request_unhold(request);
         refuse(request, 503, "the server is busy, try again");
+    }
+}
+
+/* libmicrohttpd takes a short read for "nothing more there" and waits for the next edge of epoll.
+ * When the client's last bytes and its end of stream came together, that edge has passed, and a
+ * handler that pulls the body would wait until the idle timeout. Suspending and resuming makes it
+ * read again. Only within its callbacks. */
+static void look_for_end_of_stream(struct MHD_Connection *connection)
+{
+    char byte;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+        MHD_suspend_connection(connection);
+        MHD_resume_connection(connection);
     }
 }
 
@@ -243,6 +259,9 @@ static enum MHD_Result take_begin(struct http_request *request, struct MHD_Conne
     if (request->refused && bytes > 0 && (consent || huge)) {
         return queue_reply(request, connection);
     }
+    if (bytes > 0) {
+        look_for_end_of_stream(connection);
+    }
     return MHD_YES;
 }
 
@@ -284,6 +303,9 @@ enum MHD_Result http_io_request(void *context, struct MHD_Connection *connection
         return take_end(request, connection);
     }
     *upload_bytes -= http_request_give_body(request, span_of(upload, *upload_bytes));
+    if (*upload_bytes == 0) {
+        look_for_end_of_stream(connection);
+    }
     return request->discarded_bytes > HTTP_DISCARD_BYTES_MAX ? MHD_NO : MHD_YES;
 }
 
