@@ -1,5 +1,5 @@
 /*
- * What storage.c, storage_open.c, storage_work.c and storage_source.c share and nobody else sees.
+ * What the files storage*.c share and nobody else sees.
  */
 #ifndef INDEXER_STORAGE_INTERNAL_H
 #define INDEXER_STORAGE_INTERNAL_H
@@ -22,6 +22,13 @@ struct storage_slot {
     char *location;
     VEC(char *) tags; /* exact names and globs */
     struct well *well;
+    uint64_t flushed; /* as the file `flushed` said when storage was opened */
+};
+
+/* A well that the config has no more. */
+struct storage_dropped {
+    char *name;
+    uint64_t flushed;
 };
 
 struct storage_source {
@@ -35,6 +42,9 @@ struct storage {
     struct datalog *log;
     VEC(struct storage_slot) slots; /* does not change once it is open */
     size_t default_slot;
+    VEC(struct storage_dropped) dropped; /* as slots */
+    uint32_t flushed_sum;                /* of the file `flushed`; under `flushing` */
+    pthread_mutex_t flushing;            /* one round of flushing at a time */
     struct storage_source source;
     char *datalog_dir;
     uint64_t kept_bytes_max;
@@ -81,6 +91,12 @@ void storage_stop_threads(struct storage *storage);
 
 /* Refuses (the fault says why) or returns 0, maybe after waiting for flushes. */
 MUST_CHECK int storage_admit(struct storage *storage);
+
+/* The file `flushed`: read before replay, written after it and after flushes. */
+MUST_CHECK int storage_flushed_read(struct storage *storage);
+MUST_CHECK int storage_flushed_write(struct storage *storage);
+struct storage_dropped *storage_dropped_well(struct storage *storage, struct span name);
+void storage_dropped_free(struct storage *storage);
 
 void storage_source_init(struct storage *storage);
 

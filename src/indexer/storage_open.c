@@ -111,6 +111,7 @@ static struct storage *storage_new(const struct storage_options *options)
     storage->report = options->report;
     storage->report_context = options->report_context;
     pthread_mutex_init(&storage->lock, NULL);
+    pthread_mutex_init(&storage->flushing, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -139,7 +140,9 @@ static void storage_free(struct storage *storage)
     series_tags_close(&storage->tags);
     pthread_cond_destroy(&storage->changed);
     pthread_cond_destroy(&storage->work);
+    pthread_mutex_destroy(&storage->flushing);
     pthread_mutex_destroy(&storage->lock);
+    storage_dropped_free(storage);
     mem_free(storage->datalog_dir);
     mem_free(storage);
 }
@@ -180,11 +183,27 @@ static int open_wells(struct storage *storage, const struct storage_options *opt
     return 0;
 }
 
+static uint64_t slot_flushed(const struct storage_slot *slot)
+{
+    uint64_t flushed = well_flushed(slot->well);
+    return MAX(flushed, slot->flushed);
+}
+
+/* A log that lost its files goes on behind everything that anybody has flushed: a position that
+ * was used again would be taken for flushed. */
 static int open_log(struct storage *storage, const struct storage_options *options)
 {
     uint64_t flushed = 0;
+    int rc = storage_flushed_read(storage);
+    if (rc < 0) {
+        return rc;
+    }
     for (size_t i = 0; i < storage->slots.count; i++) {
-        flushed = MAX(flushed, well_flushed(storage->slots.items[i].well));
+        uint64_t here = slot_flushed(&storage->slots.items[i]);
+        flushed = MAX(flushed, here);
+    }
+    for (size_t i = 0; i < storage->dropped.count; i++) {
+        flushed = MAX(flushed, storage->dropped.items[i].flushed);
     }
     struct datalog_options log = {
         .io = storage->io,
@@ -258,8 +277,7 @@ static int apply_orphan(struct storage *storage, struct entries *entries, uint64
 }
 
 struct replay {
-    uint64_t *flushed;      /* by slot */
-    uint64_t least_flushed; /* of all slots */
+    uint64_t *flushed; /* by slot */
     bool has_orphans;
 };
 
@@ -274,7 +292,7 @@ static int replay_record(struct storage *storage, const struct datalog_record *r
     restore_names(storage, &entries);
     struct storage_slot *slot = slot_named(storage, record->well);
     if (slot == NULL) {
-        if (record->position < replay->least_flushed) {
+        if (record->position < storage_dropped_well(storage, record->well)->flushed) {
             return 0;
         }
         replay->has_orphans = true;
@@ -312,21 +330,31 @@ static int replay_log(struct storage *storage, struct replay *replay)
     return rc;
 }
 
+/* What dropped wells had not flushed is flushed by others now: it must not be met again. */
+static int settle_orphans(struct storage *storage)
+{
+    int rc = storage_flush(storage);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < storage->dropped.count; i++) {
+        storage->dropped.items[i].flushed = datalog_end(storage->log);
+    }
+    return storage_flushed_write(storage);
+}
+
 static int replay(struct storage *storage)
 {
     struct replay about = {
         .flushed = mem_alloc_array(storage->slots.count, sizeof(uint64_t)),
-        .least_flushed = UINT64_MAX,
     };
     for (size_t i = 0; i < storage->slots.count; i++) {
-        about.flushed[i] = well_flushed(storage->slots.items[i].well);
-        about.least_flushed = MIN(about.least_flushed, about.flushed[i]);
+        about.flushed[i] = slot_flushed(&storage->slots.items[i]);
     }
     int rc = replay_log(storage, &about);
     mem_free(about.flushed);
     atomic_store(&storage->applied_end, datalog_end(storage->log));
-    /* Orphans must not be met again by the next replay. */
-    return rc == 0 && about.has_orphans ? storage_flush(storage) : rc;
+    return rc == 0 && about.has_orphans ? settle_orphans(storage) : rc;
 }
 
 /* Exact names of the config exist from the start. */

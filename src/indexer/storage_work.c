@@ -144,13 +144,26 @@ static int trim(struct storage *storage)
     return datalog_trim(storage->log, needed);
 }
 
+/* Flushes, notes how far, trims. */
+static int flush_and_trim(struct storage *storage)
+{
+    pthread_mutex_lock(&storage->flushing);
+    int rc = flush_wells(storage);
+    if (rc == 0) {
+        rc = storage_flushed_write(storage);
+    }
+    if (rc == 0) {
+        rc = trim(storage);
+    }
+    pthread_mutex_unlock(&storage->flushing);
+    return rc;
+}
+
 static int flush_round(struct storage *storage)
 {
     watch_space(storage);
     seal_laggards(storage);
-    int rc = flush_wells(storage);
-    int trim_rc = trim(storage);
-    return rc < 0 ? rc : trim_rc;
+    return flush_and_trim(storage);
 }
 
 /* 0, WELL_NOTHING when no well has anything to merge, or the last fault. */
@@ -176,8 +189,7 @@ int storage_flush(struct storage *storage)
     for (size_t i = 0; i < storage->slots.count; i++) {
         well_seal(storage->slots.items[i].well);
     }
-    int rc = flush_wells(storage);
-    return rc < 0 ? rc : trim(storage);
+    return flush_and_trim(storage);
 }
 
 static bool has_sealed(struct storage *storage)
