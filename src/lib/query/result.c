@@ -564,22 +564,22 @@ static int copy_over(struct query_result *result, const char *path)
     rc = rc < 0 ? rc : copy_file(result, to);
     io_close(&to);
     mem_free(to_path);
-    rc = rc < 0 ? rc : io_sync_dir(result->io, path);
-    return rc < 0 ? rc : query_result_remove(result->io, result->path);
+    return rc < 0 ? rc : io_sync_dir(result->io, path);
 }
 
 int query_result_move(struct query_result *result, const char *path)
 {
-    int rc = io_rename(result->io, result->path, path);
-    if (rc < 0) {
-        rc = copy_over(result, path);
-    }
-    if (rc < 0) {
-        return err_wrap(rc, "result store");
+    int copied = 0;
+    if (io_rename(result->io, result->path, path) < 0) {
+        int rc = copy_over(result, path);
+        if (rc < 0) {
+            return err_wrap(rc, "result store");
+        }
+        copied = QUERY_RESULT_COPIED;
     }
     CHECK(pthread_mutex_lock(&result->lock) == 0);
     mem_free(result->path);
     result->path = mem_strdup(path);
     CHECK(pthread_mutex_unlock(&result->lock) == 0);
-    return 0;
+    return copied;
 }

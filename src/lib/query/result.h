@@ -19,7 +19,8 @@
 #define QUERY_RESULT_READ_BYTES_MAX (64 * 1024 * 1024)
 
 enum query_result_outcome {
-    QUERY_RESULT_FULL = 1, /* append: the limit is reached, what was given is not stored */
+    QUERY_RESULT_FULL = 1,   /* append: the limit is reached, what was given is not stored */
+    QUERY_RESULT_COPIED = 2, /* move: the old directory and its files are still there */
 };
 
 struct query_result;
@@ -86,8 +87,8 @@ void query_result_histogram(struct query_result *result, int64_t start_ns, int64
 /* What the rows are made of, as the web API's metadata object. */
 void query_result_survey(struct query_result *result, struct buf *buf);
 
-/* Moves the finished store to another directory of any volume, copying when it must. Readers go on.
- */
+/* Moves the finished store's directory, whatever else lies in it; where a rename cannot reach
+ * (another volume) copies its rows: QUERY_RESULT_COPIED. Readers go on either way. */
 MUST_CHECK int query_result_move(struct query_result *result, const char *path);
 
 #endif

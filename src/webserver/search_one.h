@@ -1,0 +1,225 @@
+/*
+ * One search: what was asked, how far it is, its results, and who is looking at it.
+ *
+ *     WAITING ──search_one_begin──> QUEUED ──a place is free──> RUNNING ──> FINISHED
+ *
+ * WAITING: launched over a websocket, not acknowledged yet. A search leaves the table of searches
+ * (search.c) when nobody needs it; it is freed, with its files, when the last reference goes.
+ * Members above `lock` do not change after the launch; those below it are read and written under
+ * it. Lock order: search.lock, then search_one.lock.
+ */
+#ifndef WEBSERVER_SEARCH_ONE_H
+#define WEBSERVER_SEARCH_ONE_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "base/uuid.h"
+#include "base/vec.h"
+#include "net/http_client.h"
+#include "object/access.h"
+#include "query/query.h"
+#include "query/result.h"
+#include "webserver/search.h"
+
+#define SEARCH_ID_BYTES 16        /* 15 digits and the NUL */
+#define SEARCH_REFRESH_S 10       /* how often a REST client should say that it is there */
+#define SEARCH_SESSION_IDLE_S 150 /* so long without a word: it is gone */
+#define SEARCH_ACK_TIMEOUT_S 10
+#define SEARCH_DORMANT_MAX_S (7 * 24 * 3600) /* unsaved ones in the background */
+#define SEARCH_MESSAGES_MAX 64
+#define SEARCH_SESSIONS_MAX 64 /* REST clients of one search */
+#define SEARCH_PREVIEW_ROWS 1000
+
+struct search_indexers;
+
+enum search_state {
+    SEARCH_WAITING = 1,
+    SEARCH_QUEUED,
+    SEARCH_RUNNING,
+    SEARCH_FINISHED,
+};
+
+struct search_message {
+    const char *severity; /* info, warn, error: literals */
+    char *text;           /* owned */
+};
+
+/* A client that asks over REST. */
+struct search_session {
+    struct uuid id;
+    int64_t seen_ns; /* monotonic */
+};
+
+struct search_one {
+    struct search *search;
+    atomic_size_t refs;
+    char id[SEARCH_ID_BYTES];
+    int32_t uid;
+    char *user_query;
+    char *effective;
+    char *renderer;      /* module: "text" */
+    char *renderer_text; /* as typed */
+    const struct query_renderer *render;
+    struct query *query; /* NULL when it was loaded from the saved store */
+    VEC(char *) tags;    /* patterns of the query */
+    json_t *hints;
+    size_t collapsing;
+    int64_t start_ns;
+    int64_t end_ns;
+    bool time_given;
+    bool time_zoom_disabled;
+    bool no_history;
+    bool preview;
+    bool non_temporal;
+    char *name;
+    json_t *addendum; /* or NULL */
+    int64_t launched_ns;
+    struct http_cancel *cancel;
+    atomic_bool stop; /* the run should end; results stay */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* more rows, finished, deleted */
+    enum search_state state;
+    bool background;
+    bool saved;     /* marked */
+    bool persisted; /* lies in the saved store */
+    bool was_dormant;
+    bool deleted;
+    int64_t launched_mono_ns;
+    int64_t finished_ns; /* wall clock; TIME_UNSET before */
+    int64_t duration_ns;
+    int64_t position_ns; /* how far it has come */
+    char *error;         /* the search failed; NULL: it did not */
+    struct object_gids gids;
+    bool global;
+    json_t *metadata; /* or NULL */
+    char *method;
+    char *reference;
+    int64_t started_ns;
+    int64_t expires_ns; /* TIME_UNSET: never */
+    size_t attached;    /* clients of all kinds */
+    VEC(struct search_session) sessions;
+    VEC(struct search_message) messages;
+    struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
+    VEC(char *) stage_names;
+    VEC(char *) stage_texts;
+    struct query_result *result; /* opened on first use when persisted */
+    char *path;                  /* of its directory */
+};
+
+/* A start request (docs/protocols/search.md). Borrows. */
+struct search_start {
+    const char *text;
+    int64_t start_ns; /* TIME_UNSET: not given */
+    int64_t end_ns;
+    bool background;
+    bool no_history;
+    bool preview;
+    bool non_temporal;
+    bool global;
+    bool filters; /* there are some */
+    const char *name;
+    const char *method;
+    const char *reference;
+    int64_t started_ns;
+    int64_t expires_ns;
+    json_t *metadata;
+    json_t *addendum;
+    struct object_gids gids; /* owned */
+};
+void search_start_decode(const json_t *json, struct search_start *start);
+void search_start_deinit(struct search_start *start);
+
+/* The start response of the websocket, and the answer to POST /api/parse. */
+json_t *search_start_json(struct search_one *one, const char *label);
+json_t *search_parse_json(struct search *search, const json_t *request, const char *text);
+json_t *search_hints_json(const struct query *query, size_t *ret_collapsing);
+
+/* The room's searches. */
+struct search {
+    struct webserver *webserver;
+    struct search_indexers *indexers;
+    const char *render_store;
+    const char *saved_store;
+    uint64_t result_bytes_max;
+    unsigned number; /* of this webserver: the prefix of its search ids */
+    pthread_t keeper;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* the keeper; and search_free() waiting for threads */
+    bool stopping;
+    struct map by_id;               /* holds a reference each */
+    VEC(struct search_one *) queue; /* a reference each, first come first */
+    size_t running;
+    size_t alive; /* searches not freed yet */
+};
+
+/* Checks and makes a WAITING search with one client attached and one reference for the caller. A
+ * fault of the query fills *ret_error (else its text is empty). */
+MUST_CHECK int search_launch(struct search *search, const struct object_principal *who,
+                             int32_t default_gid, const struct search_start *start,
+                             struct search_one **ret_one, struct query_error *ret_error);
+void search_one_begin(struct search_one *one); /* and writes the history */
+
+/* ERR_NOT_FOUND; ERR_DENIED when `who` may not see it (or, with `change`, not change it). */
+MUST_CHECK int search_find(struct search *search, const char *id,
+                           const struct object_principal *who, bool change,
+                           struct search_one **ret_one);
+void search_one_ref(struct search_one *one);
+void search_one_unref(struct search_one **one);
+bool search_one_visible(struct search_one *one, const struct object_principal *who);
+
+/* A client comes or goes. When the last one goes, a search that is neither saved nor in the
+ * background goes too. ERR_NOT_FOUND: it is gone already. */
+MUST_CHECK int search_one_attach(struct search_one *one);
+void search_one_detach(struct search_one *one);
+
+/* REST clients: opening attaches, closing detaches; touching says that the client is there. */
+MUST_CHECK int search_session_open(struct search_one *one, bool attached, struct uuid *ret_id);
+void search_session_touch(struct search_one *one, const char *id);
+bool search_session_close(struct search_one *one, const char *id);
+
+/* ERR_INVALID when it is not running. */
+MUST_CHECK int search_one_background(struct search_one *one);
+MUST_CHECK int search_one_stop(struct search_one *one);
+MUST_CHECK int search_one_save(struct search_one *one, const json_t *patch);
+void search_one_delete(struct search_one *one);
+
+/* Replaces groups or the global mark; NULL: leaves them. */
+MUST_CHECK int search_one_share(struct search_one *one, const struct object_gids *gids,
+                                const bool *global);
+
+/* The results; opens them when they are on disk only. */
+MUST_CHECK int search_one_result(struct search_one *one, struct query_result **ret_result);
+void search_one_message(struct search_one *one, const char *severity, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Waits until there are more than `rows` rows, the search has finished or was deleted; at most
+ * `timeout_ms`. */
+void search_one_wait(struct search_one *one, uint64_t rows, int64_t timeout_ms);
+
+bool search_one_is_over(struct search_one *one); /* finished or deleted */
+uint64_t search_one_rows(struct search_one *one);
+
+/* search_run.c: the coordinator's thread; takes a reference. Calls search_one_finished(). */
+void *search_run(void *one);
+void search_one_finished(struct search_one *one, const char *error);
+
+/* search_saved.c */
+MUST_CHECK int search_saved_write(struct search_one *one); /* finished and marked: persist it */
+void search_saved_load(struct search *search);
+struct search_one *search_one_new(struct search *search); /* one reference */
+void search_table_add(struct search_one *one);            /* gives it an id when it has none */
+
+/* Calls `each` for every search, in no order, without holding a lock. */
+void search_each(struct search *search, void (*each)(void *context, struct search_one *one),
+                 void *context);
+
+/* Conditions that wait by the monotonic clock. */
+void search_cond_init(pthread_cond_t *cond);
+void search_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms);
+
+#endif

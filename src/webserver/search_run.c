@@ -1,0 +1,448 @@
+/*
+ * The coordinator of one search: a client stream per indexer, the merge, the webserver's stages,
+ * the result store.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/channel.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "query/merge.h"
+#include "query/pipeline.h"
+#include "query/serve.h"
+#include "service/log.h"
+#include "webserver/search_indexers.h"
+#include "webserver/search_one.h"
+
+#define FRAMES_WAITING_MAX 8 /* per indexer, while the merge waits for another one */
+#define IDLE_MS 60000        /* an indexer that says nothing for so long is given up */
+#define FLUSH_INTERVAL_NS (50 * TIME_MS_NS)
+#define FLUSH_ROWS 1024
+#define FLUSH_BYTES (256 * 1024)
+
+/* One indexer's part: a thread reads its answer into frames. */
+struct stream {
+    struct search_one *one;
+    size_t index;
+    const char *body;
+    pthread_t thread;
+    struct channel *frames; /* struct query_frame, owned by who pops it */
+    struct buf rest;        /* of the answer, not a whole frame yet */
+    bool complete;          /* END or FAULT came */
+
+    /* The coordinator's view. */
+    int64_t reached_ns;
+    bool ended;
+    uint64_t skipped_blocks;
+    struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
+    size_t stage_count;
+};
+
+/* Small pieces of result, collected so that the store gets blocks of a decent size. */
+struct pending {
+    VEC(struct entry) entries; /* data: offsets into bytes, in place of pointers */
+    struct buf bytes;
+    int64_t since_ns;
+};
+
+struct run {
+    struct search_one *one;
+    struct search_indexers *indexers;
+    struct stream *streams;
+    size_t stream_count;
+    struct query_merge *merge;
+    struct query_pipeline *pipeline;
+    struct query_result *result;
+    struct query_tags tags;
+    struct pending pending;
+    VEC(uint32_t) picks;
+    bool full;
+    char *body;
+};
+
+/* ── The streams ─────────────────────────────────────────────────────────────────────────── */
+
+static int hand_over(struct stream *stream, struct query_frame *frame)
+{
+    struct query_frame *copy = mem_dup(frame, sizeof(*frame));
+    stream->complete = frame->kind == QUERY_FRAME_END || frame->kind == QUERY_FRAME_FAULT;
+    if (channel_push(stream->frames, copy) != 0) {
+        query_frame_deinit(copy);
+        mem_free(copy);
+        return err_set(ERR_CANCELLED, "the search has ended");
+    }
+    return 0;
+}
+
+static int on_bytes(void *context, struct span data)
+{
+    struct stream *stream = context;
+    buf_append(&stream->rest, data);
+    struct span rest = buf_span(&stream->rest);
+    struct query_frame frame;
+    int rc = 0;
+    while (!stream->complete && (rc = query_frame_get(&rest, &frame)) == 0) {
+        rc = hand_over(stream, &frame);
+        if (rc < 0) {
+            break;
+        }
+    }
+    buf_consume(&stream->rest, stream->rest.bytes - rest.bytes);
+    return rc < 0 ? rc : 0;
+}
+
+static void *read_stream(void *context)
+{
+    struct stream *stream = context;
+    struct search_indexers *indexers = stream->one->search->indexers;
+    char *url = search_indexer_url(indexers, stream->index, "/control/v1/search");
+    struct http_answer answer = {0};
+    struct http_call call = {
+        .method = "POST",
+        .url = url,
+        .body = span_of_str(stream->body),
+        .push = on_bytes,
+        .push_context = stream,
+        .control = true,
+        .idle_ms = IDLE_MS,
+        .cancel = stream->one->cancel,
+    };
+    struct query_frame frame = {.kind = QUERY_FRAME_FAULT};
+    int rc = http_call(search_indexers_client(indexers), &call, &answer);
+    if (rc < 0) {
+        (void)snprintf(frame.fault, sizeof(frame.fault), "%.200s", err_text());
+    } else if (answer.status != 200) {
+        (void)snprintf(frame.fault, sizeof(frame.fault), "%.200s", http_answer_error(&answer));
+    } else {
+        (void)snprintf(frame.fault, sizeof(frame.fault), "its answer ended too early");
+    }
+    if (!stream->complete) {
+        (void)hand_over(stream, &frame);
+    }
+    if (rc == 0) {
+        http_answer_deinit(&answer);
+    }
+    channel_close(stream->frames);
+    mem_free(url);
+    return NULL;
+}
+
+static void start_streams(struct run *run)
+{
+    struct query_request request = {
+        .query = run->one->effective,
+        .start_ns = run->one->start_ns,
+        .end_ns = run->one->end_ns,
+        .stages = run->one->query->collapse,
+        .entries_max = query_first_needed(run->one->query),
+    };
+    if (run->one->preview) {
+        request.entries_max = MIN(request.entries_max, (uint64_t)SEARCH_PREVIEW_ROWS);
+    }
+    run->body = query_request_encode(&request);
+    run->streams = mem_alloc_array(run->stream_count + 1, sizeof(*run->streams));
+    for (size_t i = 0; i < run->stream_count; i++) {
+        struct stream *stream = &run->streams[i];
+        stream->one = run->one;
+        stream->index = i;
+        stream->body = run->body;
+        stream->reached_ns = run->one->end_ns;
+        stream->frames = channel_new(FRAMES_WAITING_MAX);
+        CHECK(pthread_create(&stream->thread, NULL, read_stream, stream) == 0);
+    }
+}
+
+static void stop_streams(struct run *run)
+{
+    for (size_t i = 0; i < run->stream_count; i++) {
+        channel_close(run->streams[i].frames);
+    }
+    http_cancel_fire(run->one->cancel);
+    for (size_t i = 0; i < run->stream_count; i++) {
+        struct stream *stream = &run->streams[i];
+        CHECK(pthread_join(stream->thread, NULL) == 0);
+        void *frame = NULL;
+        while (channel_pop(stream->frames, 0, &frame) == 0) {
+            query_frame_deinit(frame);
+            mem_free(frame);
+        }
+        channel_free(&stream->frames);
+        buf_deinit(&stream->rest);
+    }
+    mem_free(run->streams);
+    mem_free(run->body);
+}
+
+/* ── Results ─────────────────────────────────────────────────────────────────────────────── */
+
+static const char *tag_name(const void *context, uint16_t tag)
+{
+    return query_tags_name(context, tag);
+}
+
+static int store(struct run *run, const struct entry *entries, const uint32_t *picks, size_t count)
+{
+    int rc = query_result_append(run->result, entries, picks, count, tag_name, &run->tags);
+    run->full = run->full || rc == QUERY_RESULT_FULL;
+    if (rc == 0 && count > 0) {
+        CHECK(pthread_mutex_lock(&run->one->lock) == 0);
+        CHECK(pthread_cond_broadcast(&run->one->changed) == 0);
+        CHECK(pthread_mutex_unlock(&run->one->lock) == 0);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int flush(struct run *run)
+{
+    struct pending *pending = &run->pending;
+    const uint8_t *base = pending->bytes.data;
+    for (size_t i = 0; i < pending->entries.count; i++) {
+        struct entry *entry = &pending->entries.items[i];
+        entry->data.data = base + (uintptr_t)entry->data.data;
+        entry->enumerated.data = base + (uintptr_t)entry->enumerated.data;
+    }
+    int rc = pending->entries.count == 0
+                 ? 0
+                 : store(run, pending->entries.items, NULL, pending->entries.count);
+    vec_clear(&pending->entries);
+    buf_clear(&pending->bytes);
+    return rc;
+}
+
+/* Appends the bytes; returns them as an offset in place of a pointer. */
+static struct span keep(struct buf *bytes, struct span span)
+{
+    size_t offset = bytes->bytes;
+    buf_append(bytes, span);
+    return (struct span){.data = (const uint8_t *)(uintptr_t)offset, .bytes = span.bytes};
+}
+
+static int64_t now_ns(const struct run *run)
+{
+    return io_monotonic_ns(run->one->search->webserver->io);
+}
+
+static int collect(struct run *run, const struct query_block *block)
+{
+    struct pending *pending = &run->pending;
+    if (pending->entries.count == 0) {
+        pending->since_ns = now_ns(run);
+        (void)buf_reserve(&pending->bytes, 1); /* offsets from something that is not NULL */
+    }
+    for (size_t i = 0; i < block->count; i++) {
+        struct entry entry = block->entries[block->picks[i]];
+        entry.data = keep(&pending->bytes, entry.data);
+        entry.enumerated = keep(&pending->bytes, entry.enumerated);
+        vec_push(&pending->entries, entry);
+    }
+    bool due = pending->entries.count >= FLUSH_ROWS || pending->bytes.bytes >= FLUSH_BYTES ||
+               now_ns(run) - pending->since_ns >= FLUSH_INTERVAL_NS;
+    return due ? flush(run) : 0;
+}
+
+static int finish_block(struct run *run, const struct entry *entries, size_t count)
+{
+    while (run->picks.count < count) {
+        vec_push(&run->picks, 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        run->picks.items[i] = (uint32_t)i;
+    }
+    struct query_block block = {
+        .entries = entries,
+        .picks = run->picks.items,
+        .count = count,
+        .tag_name = tag_name,
+        .context = &run->tags,
+    };
+    int rc = query_pipeline_run(run->pipeline, &block);
+    if (rc < 0 || block.count == 0) {
+        return rc;
+    }
+    if (block.count < FLUSH_ROWS / 2) {
+        return collect(run, &block);
+    }
+    rc = flush(run);
+    return rc < 0 ? rc : store(run, block.entries, block.picks, block.count);
+}
+
+/* ── Progress ────────────────────────────────────────────────────────────────────────────── */
+
+static void publish_progress(struct run *run)
+{
+    struct search_one *one = run->one;
+    struct query_stage_stats stages[QUERY_STAGES_STATS_MAX] = {{0}};
+    for (size_t i = 0; i < run->stream_count; i++) {
+        for (size_t j = 0; j < run->streams[i].stage_count; j++) {
+            query_stage_stats_add(&stages[j], &run->streams[i].stages[j]);
+        }
+    }
+    for (size_t i = one->query->collapse; i < one->query->stage_count; i++) {
+        stages[i] = *query_pipeline_stats(run->pipeline, i - one->query->collapse);
+    }
+    int64_t position_ns = query_merge_position(run->merge);
+    position_ns = MAX(MIN(position_ns, one->end_ns), one->start_ns);
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    memcpy(one->stages, stages, sizeof(stages));
+    one->position_ns = position_ns;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+}
+
+/* What is missing because this indexer did not go on, by name and time. */
+static void give_up(struct run *run, size_t index, const char *why)
+{
+    struct stream *stream = &run->streams[index];
+    const char *name = search_indexer_name(run->indexers, index);
+    char from[TIME_TEXT_BYTES];
+    char to[TIME_TEXT_BYTES];
+    query_merge_end(run->merge, index);
+    stream->ended = true;
+    if (atomic_load(&run->one->stop)) {
+        return;
+    }
+    search_one_message(run->one, "warn",
+                       "indexer %s: %s; what only it holds from %s to %s is missing", name, why,
+                       time_text(run->one->start_ns, from), time_text(stream->reached_ns, to));
+    log_warn("search-indexer", "an indexer did not finish its part of a search", "search",
+             run->one->id, "indexer", name, "error", why, NULL);
+}
+
+static void take_progress(struct run *run, size_t index, const struct query_progress *progress)
+{
+    struct stream *stream = &run->streams[index];
+    memcpy(stream->stages, progress->stages, sizeof(stream->stages));
+    stream->stage_count = MIN(progress->stage_count, run->one->query->collapse);
+    stream->reached_ns = progress->position_ns;
+    if (progress->skipped_blocks > stream->skipped_blocks) {
+        stream->skipped_blocks = progress->skipped_blocks;
+        search_one_message(run->one, "warn",
+                           "indexer %s: %" PRIu64 " damaged blocks could not be read",
+                           search_indexer_name(run->indexers, index), stream->skipped_blocks);
+    }
+}
+
+static int take_entries(struct run *run, size_t index, struct query_batch **batch)
+{
+    struct stream *stream = &run->streams[index];
+    if ((*batch)->count > 0) {
+        stream->reached_ns = (*batch)->entries[(*batch)->count - 1].time_ns;
+    }
+    int rc = query_batch_remap(*batch, &run->tags);
+    return rc < 0 ? rc : query_merge_push(run->merge, index, batch);
+}
+
+static void take_frame(struct run *run, size_t index, struct query_frame *frame)
+{
+    if (run->streams[index].ended) {
+        return; /* given up: what still comes cannot be put in order */
+    }
+    switch (frame->kind) {
+    case QUERY_FRAME_ENTRIES:
+        if (take_entries(run, index, &frame->batch) < 0) {
+            give_up(run, index, err_text());
+        }
+        break;
+    case QUERY_FRAME_PROGRESS:
+        take_progress(run, index, &frame->progress);
+        query_merge_bound(run->merge, index, frame->progress.position_ns);
+        break;
+    case QUERY_FRAME_END:
+        take_progress(run, index, &frame->progress);
+        query_merge_end(run->merge, index);
+        run->streams[index].ended = true;
+        break;
+    case QUERY_FRAME_FAULT:
+        give_up(run, index, frame->fault);
+        break;
+    }
+    publish_progress(run);
+}
+
+/* Waits for the input that the merge named; what is collected goes out meanwhile. */
+static int wait_for(struct run *run, size_t index)
+{
+    void *frame = NULL;
+    int rc = channel_pop(run->streams[index].frames, FLUSH_INTERVAL_NS / TIME_MS_NS, &frame);
+    if (rc == 0) {
+        take_frame(run, index, frame);
+        query_frame_deinit(frame);
+        mem_free(frame);
+        return 0;
+    }
+    if (rc == CHANNEL_CLOSED && !run->streams[index].ended) {
+        give_up(run, index, "its answer ended too early");
+    }
+    return flush(run);
+}
+
+static bool enough(struct run *run)
+{
+    return atomic_load(&run->one->stop) || run->full || query_pipeline_done(run->pipeline) ||
+           (run->one->preview && query_result_counts(run->result).rows >= SEARCH_PREVIEW_ROWS);
+}
+
+static int merge_all(struct run *run)
+{
+    int rc = 0;
+    while (rc >= 0 && !enough(run)) {
+        const struct entry *entries = NULL;
+        size_t count = 0;
+        size_t input = 0;
+        rc = query_merge_next(run->merge, &entries, &count, &input);
+        if (rc == QUERY_MERGE_END) {
+            break;
+        }
+        rc = rc == QUERY_MERGE_WAIT ? wait_for(run, input) : finish_block(run, entries, count);
+        publish_progress(run);
+    }
+    return rc < 0 ? rc : flush(run);
+}
+
+static int run_search(struct run *run)
+{
+    struct search_one *one = run->one;
+    int rc = search_one_result(one, &run->result);
+    rc = rc < 0 ? rc
+                : query_pipeline_new(one->query, one->query->collapse, one->query->stage_count,
+                                     &run->pipeline);
+    if (rc < 0) {
+        return rc;
+    }
+    run->merge = query_merge_new(run->stream_count, false);
+    start_streams(run);
+    rc = merge_all(run);
+    if (rc == 0) {
+        publish_progress(run);
+    }
+    char fault[ERR_TEXT_BYTES_MAX];
+    (void)snprintf(fault, sizeof(fault), "%s", err_text());
+    stop_streams(run);
+    query_merge_free(&run->merge);
+    query_pipeline_free(&run->pipeline);
+    if (rc < 0) {
+        return err_set((enum err)rc, "%s", fault);
+    }
+    return query_result_finish(run->result);
+}
+
+void *search_run(void *context)
+{
+    struct search_one *one = context;
+    struct run run = {
+        .one = one,
+        .indexers = one->search->indexers,
+        .stream_count = search_indexers_count(one->search->indexers),
+    };
+    int rc = run_search(&run);
+    if (rc < 0) {
+        log_fault("search-failed", "a search ended with a fault", rc, "search", one->id, NULL);
+    }
+    query_tags_deinit(&run.tags);
+    vec_deinit(&run.picks);
+    vec_deinit(&run.pending.entries);
+    buf_deinit(&run.pending.bytes);
+    search_one_finished(one, rc < 0 ? err_text() : NULL);
+    search_one_unref(&one);
+    return NULL;
+}

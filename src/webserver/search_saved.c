@@ -1,0 +1,315 @@
+/*
+ * Saved searches on disk: Saved-Store/ID/ with the result store's files and record.json, which
+ * says all that is to know about the search. docs/formats/result-store.md.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "query/module.h"
+#include "service/log.h"
+#include "webserver/request.h"
+#include "webserver/search_one.h"
+
+#define RECORD_BYTES_MAX (4 * 1024 * 1024)
+
+static json_t *texts_json(char *const *items, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_string(items[i]));
+    }
+    return list;
+}
+
+static json_t *stages_json(const struct search_one *one)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < one->stage_names.count; i++) {
+        const struct query_stage_stats *stats = &one->stages[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", one->stage_names.items[i],
+                      "text", one->stage_texts.items[i], "in_count", (json_int_t)stats->in_count,
+                      "in_bytes", (json_int_t)stats->in_bytes, "out_count",
+                      (json_int_t)stats->out_count, "out_bytes", (json_int_t)stats->out_bytes,
+                      "duration_ns", (json_int_t)stats->duration_ns));
+    }
+    return list;
+}
+
+static json_t *messages_json(const struct search_one *one)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < one->messages.count; i++) {
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s}", "severity", one->messages.items[i].severity,
+                                        "text", one->messages.items[i].text));
+    }
+    return list;
+}
+
+static void put_text(json_t *json, const char *key, const char *text)
+{
+    json_object_set_new(json, key, text == NULL ? json_null() : json_string(text));
+}
+
+static void put_int(json_t *json, const char *key, int64_t value)
+{
+    json_object_set_new(json, key, json_integer(value));
+}
+
+/* Under the lock. */
+static json_t *record_json(const struct search_one *one)
+{
+    json_t *json = json_object();
+    put_int(json, "version", 1);
+    put_text(json, "id", one->id);
+    put_int(json, "uid", one->uid);
+    json_object_set_new(json, "gids", request_gids_json(&one->gids));
+    json_object_set_new(json, "global", json_boolean(one->global));
+    put_text(json, "user_query", one->user_query);
+    put_text(json, "effective", one->effective);
+    put_text(json, "renderer", one->renderer);
+    put_text(json, "renderer_text", one->renderer_text);
+    json_object_set_new(json, "tags", texts_json(one->tags.items, one->tags.count));
+    json_object_set(json, "hints", one->hints);
+    put_int(json, "collapsing", (int64_t)one->collapsing);
+    put_int(json, "start_ns", one->start_ns);
+    put_int(json, "end_ns", one->end_ns);
+    json_object_set_new(json, "time_given", json_boolean(one->time_given));
+    json_object_set_new(json, "time_zoom_disabled", json_boolean(one->time_zoom_disabled));
+    json_object_set_new(json, "no_history", json_boolean(one->no_history));
+    json_object_set_new(json, "preview", json_boolean(one->preview));
+    json_object_set_new(json, "non_temporal", json_boolean(one->non_temporal));
+    json_object_set_new(json, "background", json_boolean(one->background));
+    put_text(json, "name", one->name);
+    json_object_set(json, "addendum", one->addendum == NULL ? json_null() : one->addendum);
+    json_object_set(json, "metadata", one->metadata == NULL ? json_null() : one->metadata);
+    put_int(json, "launched_ns", one->launched_ns);
+    put_int(json, "finished_ns", one->finished_ns);
+    put_int(json, "duration_ns", one->duration_ns);
+    put_int(json, "position_ns", one->position_ns);
+    put_text(json, "error", one->error);
+    put_text(json, "method", one->method);
+    put_text(json, "reference", one->reference);
+    put_int(json, "started_ns", one->started_ns);
+    put_int(json, "expires_ns", one->expires_ns);
+    json_object_set_new(json, "messages", messages_json(one));
+    json_object_set_new(json, "stages", stages_json(one));
+    return json;
+}
+
+static int write_record(struct search_one *one, const char *path)
+{
+    json_t *json = record_json(one);
+    char *text = json_dumps(json, JSON_INDENT(1));
+    char *file = mem_printf("%s/record.json", path);
+    int rc = text == NULL ? err_set(ERR_INVALID, "the record of search %s", one->id)
+                          : io_write_file(one->search->webserver->io, file, span_of_str(text));
+    mem_free(file);
+    free(text);
+    json_decref(json);
+    return rc;
+}
+
+/* On another volume: the record follows, then the old directory goes. */
+static int finish_copy(struct search_one *one, const char *path)
+{
+    struct io *io = one->search->webserver->io;
+    char *record = mem_printf("%s/record.json", one->path);
+    int rc = write_record(one, path);
+    rc = rc < 0 ? rc : io_remove(io, record);
+    rc = rc < 0 ? rc : query_result_remove(io, one->path);
+    mem_free(record);
+    return rc;
+}
+
+static int move_to_saved(struct search_one *one, struct query_result *result)
+{
+    char *path = mem_printf("%s/%s", one->search->saved_store, one->id);
+    int rc = query_result_move(result, path);
+    if (rc == QUERY_RESULT_COPIED) {
+        rc = finish_copy(one, path);
+    }
+    if (rc < 0) {
+        mem_free(path);
+        return rc;
+    }
+    mem_free(one->path);
+    one->path = path;
+    one->persisted = true;
+    return 0;
+}
+
+/* The record first, then the move: what lies in the saved store is complete. */
+int search_saved_write(struct search_one *one)
+{
+    struct query_result *result = NULL;
+    int rc = search_one_result(one, &result);
+    if (rc < 0) {
+        return rc;
+    }
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    CHECK(one->state == SEARCH_FINISHED);
+    rc = write_record(one, one->path);
+    if (rc == 0 && !one->persisted) {
+        rc = move_to_saved(one, result);
+    }
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    return rc;
+}
+
+/* ── After a restart ─────────────────────────────────────────────────────────────────────── */
+
+static char *take_text(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+    return mem_strdup(text == NULL ? "" : text);
+}
+
+static int64_t take_int(const json_t *json, const char *key)
+{
+    return json_integer_value(json_object_get(json, key));
+}
+
+static bool take_bool(const json_t *json, const char *key)
+{
+    return json_is_true(json_object_get(json, key));
+}
+
+/* A member that is an object or a list; NULL for null. */
+static json_t *take_json(const json_t *json, const char *key)
+{
+    json_t *member = json_object_get(json, key);
+    return member == NULL || json_is_null(member) ? NULL : json_incref(member);
+}
+
+static const char *severity_of(const char *text)
+{
+    return text != NULL && strcmp(text, "warn") == 0 ? "warn" : "error";
+}
+
+static void take_lists(struct search_one *one, const json_t *json)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(json, "tags"), i, item)
+    {
+        vec_push(&one->tags, mem_strdup(json_is_string(item) ? json_string_value(item) : ""));
+    }
+    json_array_foreach(json_object_get(json, "messages"), i, item)
+    {
+        struct search_message message = {
+            .severity = severity_of(json_string_value(json_object_get(item, "severity"))),
+            .text = take_text(item, "text"),
+        };
+        vec_push(&one->messages, message);
+    }
+    json_array_foreach(json_object_get(json, "stages"), i, item)
+    {
+        if (i == QUERY_STAGES_STATS_MAX) {
+            break;
+        }
+        vec_push(&one->stage_names, take_text(item, "name"));
+        vec_push(&one->stage_texts, take_text(item, "text"));
+        one->stages[i] = (struct query_stage_stats){
+            .in_count = (uint64_t)take_int(item, "in_count"),
+            .in_bytes = (uint64_t)take_int(item, "in_bytes"),
+            .out_count = (uint64_t)take_int(item, "out_count"),
+            .out_bytes = (uint64_t)take_int(item, "out_bytes"),
+            .duration_ns = (uint64_t)take_int(item, "duration_ns"),
+        };
+    }
+}
+
+static void take_record(struct search_one *one, const json_t *json)
+{
+    one->uid = (int32_t)take_int(json, "uid");
+    request_gids(json, "gids", &one->gids);
+    one->global = take_bool(json, "global");
+    one->user_query = take_text(json, "user_query");
+    one->effective = take_text(json, "effective");
+    one->renderer = take_text(json, "renderer");
+    one->renderer_text = take_text(json, "renderer_text");
+    one->render = query_renderer_find(span_of_str(one->renderer));
+    one->hints = take_json(json, "hints");
+    one->collapsing = (size_t)take_int(json, "collapsing");
+    one->start_ns = take_int(json, "start_ns");
+    one->end_ns = take_int(json, "end_ns");
+    one->time_given = take_bool(json, "time_given");
+    one->time_zoom_disabled = take_bool(json, "time_zoom_disabled");
+    one->no_history = take_bool(json, "no_history");
+    one->preview = take_bool(json, "preview");
+    one->non_temporal = take_bool(json, "non_temporal");
+    one->background = take_bool(json, "background");
+    one->name = take_text(json, "name");
+    one->addendum = take_json(json, "addendum");
+    one->metadata = take_json(json, "metadata");
+    one->launched_ns = take_int(json, "launched_ns");
+    one->finished_ns = take_int(json, "finished_ns");
+    one->duration_ns = take_int(json, "duration_ns");
+    one->position_ns = take_int(json, "position_ns");
+    const char *error = json_string_value(json_object_get(json, "error"));
+    one->error = error == NULL ? NULL : mem_strdup(error);
+    one->method = take_text(json, "method");
+    one->reference = take_text(json, "reference");
+    one->started_ns = take_int(json, "started_ns");
+    one->expires_ns = take_int(json, "expires_ns");
+    take_lists(one, json);
+}
+
+static bool is_search_id(const char *name)
+{
+    size_t bytes = strlen(name);
+    return bytes > 0 && bytes < SEARCH_ID_BYTES && strspn(name, "0123456789") == bytes;
+}
+
+static int read_record(struct search *search, const char *name, json_t **ret_json)
+{
+    struct buf text = {0};
+    json_error_t error;
+    char *file = mem_printf("%s/%s/record.json", search->saved_store, name);
+    int rc = io_read_file(search->webserver->io, file, RECORD_BYTES_MAX, &text);
+    if (rc == 0) {
+        *ret_json = json_loadb((const char *)text.data, text.bytes, 0, &error);
+        rc = json_is_object(*ret_json) ? 0 : err_set(ERR_CORRUPT, "%s: %s", file, error.text);
+    }
+    mem_free(file);
+    buf_deinit(&text);
+    return rc;
+}
+
+static int load_one(void *context, const char *name)
+{
+    struct search *search = context;
+    json_t *json = NULL;
+    int rc = is_search_id(name) ? read_record(search, name, &json)
+                                : err_set(ERR_INVALID, "%s is not the id of a search", name);
+    if (rc < 0) {
+        log_fault("saved-store", "a saved search cannot be read; it stays where it is", rc, "name",
+                  name, NULL);
+        json_decref(json);
+        return 0;
+    }
+    struct search_one *one = search_one_new(search);
+    memcpy(one->id, name, strlen(name) + 1);
+    take_record(one, json);
+    one->path = mem_printf("%s/%s", search->saved_store, name);
+    one->state = SEARCH_FINISHED;
+    one->saved = true;
+    one->persisted = true;
+    one->was_dormant = true;
+    search_table_add(one);
+    search_one_unref(&one);
+    json_decref(json);
+    return 0;
+}
+
+void search_saved_load(struct search *search)
+{
+    int rc = io_list(search->webserver->io, search->saved_store, load_one, search);
+    if (rc < 0) {
+        log_fault("saved-store", "the saved store cannot be read", rc, NULL);
+    }
+}
