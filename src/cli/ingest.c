@@ -283,8 +283,9 @@ static int send_lines(struct job *job, struct buf *buf, size_t *scanned)
     buf_consume(buf, start);
     *scanned = buf->bytes;
     return buf->bytes > INGEST_DATA_BYTES_MAX
-               ? err_set(ERR_TOO_LARGE, "line %" PRIu64 " has more than %u bytes", job->lines + 1,
-                         INGEST_DATA_BYTES_MAX)
+               ? err_set(ERR_TOO_LARGE,
+                         "line %" PRIu64 " is too long: an entry has at most %u bytes",
+                         job->lines + 1, INGEST_DATA_BYTES_MAX)
                : 0;
 }
 

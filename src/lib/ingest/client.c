@@ -471,7 +471,7 @@ int ingest_client_send(struct ingest_client *client, uint16_t tag, int64_t time_
 {
     CHECK(tag < client->tags.count);
     if (data.bytes > INGEST_DATA_BYTES_MAX) {
-        return err_set(ERR_TOO_LARGE, "an entry of %zu bytes is more than %u", data.bytes,
+        return err_set(ERR_TOO_LARGE, "an entry of %zu bytes is too large: at most %u", data.bytes,
                        INGEST_DATA_BYTES_MAX);
     }
     int rc = series_evs_check(evs);

@@ -24,6 +24,7 @@ var (
 	size     = flag.Int("size", 0, "pad the data to so many bytes")
 	compress = flag.Bool("compress", false, "propose snappy")
 	tenant   = flag.String("tenant", "", "tenant name")
+	linger   = flag.Duration("linger", 0, "stay connected for so long afterwards")
 	ingester = flag.String("uuid", "11111111-2222-3333-4444-555555555555", "ingester UUID")
 )
 
@@ -106,6 +107,7 @@ func main() {
 	write(muxer, number, live)
 	check("sync", muxer.Sync(30*time.Second))
 	seconds := time.Since(begun).Seconds()
+	time.Sleep(*linger)
 	check("close", muxer.Close())
 	json.NewEncoder(os.Stdout).Encode(map[string]interface{}{
 		"written": 2 * *count, "seconds": seconds, "tags": []string{*tag, live}})

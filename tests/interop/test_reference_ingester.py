@@ -1,0 +1,104 @@
+"""The reference ingest library, unmodified, pushes entries into our indexer.
+
+tests/interop/ingester is a small Go program around it, built here from the Go module proxy. Without
+Go, or when the modules cannot be had, the tests are skipped and say so.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cluster"))
+from client import wait_until  # noqa: E402
+from cluster import Cluster  # noqa: E402
+
+BUILD_WITHIN_S = 300
+RUN_WITHIN_S = 120
+
+
+@pytest.fixture(scope="session")
+def ingester(tmp_path_factory):
+    """The program; skips when it cannot be built here."""
+    go = shutil.which("go")
+    if not go:
+        pytest.skip("Go is missing")
+    program = tmp_path_factory.mktemp("ingester") / "ingester"
+    source = HERE / "ingester"
+    fetched = subprocess.run([go, "mod", "download"], cwd=source, capture_output=True, text=True,
+                             timeout=BUILD_WITHIN_S, check=False)
+    if fetched.returncode != 0:
+        pytest.skip(f"the Go modules cannot be had: {fetched.stderr.strip()[-200:]}")
+    subprocess.run([go, "build", "-o", program, "."], cwd=source, check=True,
+                   timeout=BUILD_WITHIN_S, env={**os.environ, "GOFLAGS": "-mod=readonly"})
+    return program
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        yield c
+
+
+def push(ingester, cluster, tag, *arguments, secret=None):
+    process = cluster.layout.indexers[0]
+    return subprocess.run(
+        [ingester, "-target", f"tcp://127.0.0.1:{process.ingest_port}", "-tag", tag,
+         "-secret", secret or cluster.layout.secrets["ingest"], *arguments],
+        capture_output=True, text=True, timeout=RUN_WITHIN_S, check=False)
+
+
+def expect_all(cluster, tag, count):
+    session = cluster.webserver(0).login()
+
+    def found():
+        entries, _ = session.search(f"tag={tag}")
+        numbers = {int(entry.data.split(b" entry ")[1].split()[0][:9].rstrip(
+            b"abcdefghijklmnopqrstuvwxyz")) for entry in entries}
+        return True if numbers == set(range(count)) and len(entries) == count else None
+    wait_until(found, 20, f"{count} entries in {tag}")
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "snappy"])
+def test_every_entry_of_the_reference_ingester_is_found(ingester, cluster, compress):
+    """Bulk and live tags, sources of both kinds, enumerated values of every type; all of it is
+    confirmed by the library and found by a search, once."""
+    tag = "snappy" if compress else "plain"
+    answer = push(ingester, cluster, tag, "-count", "2000", f"-compress={str(compress).lower()}")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["written"] == 4000
+    expect_all(cluster, tag, 2000)
+    expect_all(cluster, f"{tag}-live", 2000)
+
+
+def test_large_entries_pass(ingester, cluster):
+    """Entries larger than a snappy chunk and than our read buffer."""
+    answer = push(ingester, cluster, "large", "-count", "20", "-size", "700000", "-compress")
+    assert answer.returncode == 0, answer.stderr
+    expect_all(cluster, "large", 20)
+
+
+def test_a_wrong_secret_is_refused_with_a_log_line(ingester, cluster):
+    """The library is told no and gives up waiting; the indexer's log names the peer."""
+    answer = push(ingester, cluster, "refused", "-count", "1", secret="wrong")
+    assert answer.returncode != 0
+    assert "ingester-refused" in cluster.indexer(0).log()
+
+
+def test_the_ingester_is_announced_in_the_indexers_own_log(ingester, cluster):
+    """Its name, version and UUID stand in a line of the tag gravwell."""
+    answer = push(ingester, cluster, "announced", "-count", "1")
+    assert answer.returncode == 0, answer.stderr
+    session = cluster.webserver(0).login()
+
+    def found():
+        entries, _ = session.search('tag=gravwell grep "Ingester gone hot"')
+        return any(b'ingester="interop"' in entry.data and b'ingesterversion="1.0.0"' in entry.data
+                   and b"11111111-2222-3333-4444-555555555555" in entry.data
+                   for entry in entries) or None
+    wait_until(found, 20, "the ingester in tag gravwell")
