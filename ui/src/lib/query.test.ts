@@ -42,13 +42,16 @@ describe('the coloured copy', () => {
 
 describe('an error', () => {
   it('marks the piece it points into', () => {
-    const marked = pieces('tag=x gerp y', 6).filter((p) => p.wrong);
-    expect(marked.map((p) => p.text)).toEqual(['gerp']);
+    const marked = (from: number, to: number) =>
+      pieces('tag=x gerp y z', { from, to }).filter((p) => p.wrong).map((p) => p.text);
+    expect(marked(6, 6)).toEqual(['gerp']);
+    expect(marked(6, 10)).toEqual(['gerp']);
+    expect(marked(6, 12)).toEqual(['gerp', 'y']);
   });
 
   it('marks something even at the end or in white space', () => {
     for (const [query, at] of [['tag=x grep', 10], ['tag=x  | ', 8], ['', 0], ['tag=x', 99]] as const) {
-      expect(pieces(query, at).filter((p) => p.wrong), `${query}@${at}`).toHaveLength(1);
+      expect(pieces(query, { from: at, to: at }).filter((p) => p.wrong), `${query}@${at}`).toHaveLength(1);
     }
   });
 

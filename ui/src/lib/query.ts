@@ -28,8 +28,14 @@ const PATTERN = new RegExp(
 
 const CONSTRAINTS = new Set(['tag', 'start', 'end']);
 
-/** Cuts a query into coloured pieces; `wrongAt` (an index into the text) marks the piece that holds it. */
-export function pieces(query: string, wrongAt: number | null = null): Piece[] {
+/** Where a query is wrong, as indices into the text; `to` may equal `from`. */
+export interface WrongPlace {
+  from: number;
+  to: number;
+}
+
+/** Cuts a query into coloured pieces and marks those that are wrong: at least one, if there is a wrong place. */
+export function pieces(query: string, wrong: WrongPlace | null = null): Piece[] {
   const found: Piece[] = [];
   let expectModule = false;
   let inConstraints = true;
@@ -55,7 +61,7 @@ export function pieces(query: string, wrongAt: number | null = null): Piece[] {
     }
     found.push({ kind: piece, text, wrong: false });
   }
-  return wrongAt === null ? found : mark(found, wrongAt);
+  return wrong === null ? found : mark(found, wrong);
 }
 
 /** A word after the constraints begins the first module: `tag=web grep x`. */
@@ -65,31 +71,19 @@ function startsModule(before: Piece[]): boolean {
   return previous !== undefined && previous.kind !== 'operator' && before[before.length - 1]?.kind === 'space';
 }
 
-function mark(all: Piece[], wrongAt: number): Piece[] {
+function mark(all: Piece[], wrong: WrongPlace): Piece[] {
+  const to = Math.max(wrong.to, wrong.from + 1);
   let at = 0;
+  let marked = false;
   for (const piece of all) {
-    at += piece.text.length;
-    if (wrongAt < at && piece.kind !== 'space') {
-      piece.wrong = true;
-      return all;
+    const end = at + piece.text.length;
+    if (piece.kind !== 'space' && at < to && end > wrong.from) {
+      piece.wrong = marked = true;
     }
-    if (wrongAt < at) {
-      break;
-    }
+    at = end;
   }
-  // The error is in the white space, or at the end: the server expected more. Mark a space of its own.
-  const rest = all.slice();
-  const solid = rest.findIndex((_, i) => endOf(rest, i) > wrongAt);
-  if (solid < 0) {
-    rest.push({ kind: 'space', text: '\u00a0', wrong: true });
-  } else {
-    (rest[solid] as Piece).wrong = true;
-  }
-  return rest;
-}
-
-function endOf(all: Piece[], index: number): number {
-  return all.slice(0, index + 1).reduce((sum, piece) => sum + piece.text.length, 0);
+  // White space, or the end: the server expected something there. A space is shown to carry the mark.
+  return marked ? all : [...all, { kind: 'space', text: '\u00a0', wrong: true }];
 }
 
 /** The server counts bytes of UTF-8, a JavaScript string counts UTF-16 units. */

@@ -35,11 +35,12 @@ export interface Settings {
   };
 }
 
-/** The answer to `POST /api/parse`. `ErrorOffset` counts bytes of UTF-8, not characters. */
+/** The answer to `POST /api/parse`. `ErrorOffset` and `ErrorLength` count bytes of UTF-8, not characters. */
 export interface ParseAnswer {
   GoodQuery: boolean;
   ParseError?: string;
   ErrorOffset?: number;
+  ErrorLength?: number;
   ErrorStage?: number;
   ParsedQuery?: string;
   RawQuery?: string;
@@ -82,6 +83,7 @@ export interface Overview {
   EntryCountValid: boolean;
   EntryCount: number;
   Stats: OverviewBucket[];
+  Error?: string;
   Messages: Message[];
 }
 

@@ -23,6 +23,7 @@ export interface QueryError {
   message: string;
   /** In bytes of UTF-8 from the query's start; null when the server did not say. */
   offset: number | null;
+  length: number;
   stage: number | null;
 }
 
@@ -244,9 +245,8 @@ export class Search {
     this.note(answer.Messages);
     this.progress = answer.Finished ? 1 : progressOf(answer.SearchPosition, this.from, this.to);
     this.tookMs = this.phase === 'running' ? Date.now() - this.startedMs : this.tookMs;
-    const fatal = answer.Messages.find((m) => m.Severity === 'fatal');
-    if (fatal) {
-      throw new ApiError('refused', fatal.Value);
+    if (answer.Error) {
+      throw new ApiError('refused', answer.Error);
     }
     if (answer.Finished && this.phase === 'running') {
       this.phase = 'done';
@@ -328,6 +328,7 @@ export function queryErrorOf(parsed: ParseAnswer): QueryError | null {
   return {
     message: parsed.ParseError || 'This query is not valid.',
     offset: parsed.ErrorOffset ?? null,
+    length: parsed.ErrorLength ?? 0,
     stage: parsed.ErrorStage ?? null,
   };
 }
