@@ -137,6 +137,7 @@ class Layout:
                 f"External-Addr={HOST}:{process.port}",
                 *[f"Datastore={HOST}:{p.port}" for p in self.datastores],
                 "Datastore-Insecure-Disable-TLS=true",
+                "Control-Insecure-Disable-TLS=true",
                 *[f"Remote-Indexers=net:{HOST}:{p.port}" for p in self.indexers],
                 f"User-DB-Path={quoted(process.dir / 'users.db')}",
                 f"Web-Store-Path={quoted(process.dir / 'webstore.db')}",
