@@ -37,7 +37,7 @@ def options_of(arguments):
     parser.add_argument("--no-sample", action="store_true")
     parser.add_argument("--build", default=str(ROOT / "build/release"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    options.dir = Path(options.dir).resolve()
+    options.dir, options.build = Path(options.dir).resolve(), Path(options.build).resolve()
     return options
 
 
