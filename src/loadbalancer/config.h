@@ -34,7 +34,7 @@ struct config_parts {
 void config_write(const struct config_parts *parts, struct buf *text);
 
 /* A slot's or an override's server in HAProxy: "webservers/w1", "webservers/o1". */
-#define CONFIG_SERVER_BYTES 32
+#define CONFIG_SERVER_BYTES 48
 const char *config_slot_server(size_t slot, char text[CONFIG_SERVER_BYTES]);
 const char *config_override_server(size_t index, char text[CONFIG_SERVER_BYTES]);
 
