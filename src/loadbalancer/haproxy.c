@@ -417,7 +417,7 @@ static int check_answer(struct span answer)
 /* One connection per command: HAProxy ends each after its answer, which tells where it ends. */
 static int command(struct haproxy *haproxy, struct span line, struct buf *answers)
 {
-    int fd;
+    int fd = -1;
     int rc = connect_admin(haproxy, &fd);
     if (rc < 0) {
         return rc;
