@@ -81,7 +81,7 @@ static const struct conf_key global_keys[] = {
         "value of the header of that name"),
     KEY("HTTP-Proxy", CONF_TEXT, W | LATER, NULL, "proxy for outgoing HTTP and HTTPS"),
     KEY("Max-Payload-Size-MB", CONF_INT, W | LATER, "0", "cap on a JSON answer; 0: none"),
-    KEY("Default-Language", CONF_TEXT, W | LATER, "en-US", "answer of `/api/language`"),
+    KEY("Default-Language", CONF_TEXT, W, "en-US", "answer of `/api/language`"),
     KEY("Control-Listen-Address", CONF_ADDRESS, I, NULL,
         "address of the control listener; empty: all"),
     KEY("Control-Port", CONF_PORT, W | I, "9404", "control port of indexers"),
@@ -96,7 +96,7 @@ static const struct conf_key global_keys[] = {
     KEY("Pipe-Ingest-Path", CONF_PATH, I, "{data}/comms/pipe", "unix socket of local ingesters"),
     LIST_ENV("Remote-Indexers", CONF_ADDRESS, W, "net:127.0.0.1:9404", "GRAVWELL_REMOTE_INDEXERS",
              "`net:host:port` of each indexer's control listener"),
-    KEY_RANGE("Webserver-Domain", W | LATER, "0", 0, 32767, "resource domain"),
+    KEY_RANGE("Webserver-Domain", W, "0", 0, 32767, "resource domain"),
     LIST("Webserver-Ingest-Groups", CONF_TEXT, W | LATER, NULL,
          "groups that may ingest through the web API"),
 
@@ -123,7 +123,7 @@ static const struct conf_key global_keys[] = {
         "dashboards, preferences, history"),
     KEY("Datastore-Resource-Store", CONF_PATH, D, "{data}/resources/datastore",
         "contents of resources"),
-    KEY("Datastore-Backend", CONF_TEXT, D | LATER, "sqlite",
+    KEY("Datastore-Backend", CONF_TEXT, D, "sqlite",
         "where the authority keeps its objects (ours)"),
 
     /* Stores and paths */

@@ -117,6 +117,73 @@ static void the_reference_page_is_what_the_tables_say(void **state)
     buf_deinit(&file);
 }
 
+/* ---- what the code reads ---- */
+
+static const char *const read_by_conf[] = {"Data-Directory", "Config-Location", "Docker-Secrets"};
+
+/* Appends the sources below `path`, but for tests, this library and the load balancer, which has
+ * a schema of its own. */
+static int gather(void *context, const char *name);
+
+struct gathering {
+    const char *path;
+    struct buf *sources;
+};
+
+static void gather_below(const char *path, struct buf *sources)
+{
+    struct gathering gathering = {path, sources};
+    assert_int_equal(io_list(io_real(), path, gather, &gathering), 0);
+}
+
+static int gather(void *context, const char *name)
+{
+    const struct gathering *gathering = context;
+    struct span file = span_of_str(name);
+    char *path = mem_printf("%s/%s", gathering->path, name);
+    bool source = span_ends_with(file, SPAN_LIT(".c"));
+    bool test = span_ends_with(file, SPAN_LIT("_test.c"));
+    bool other = strcmp(path, "src/lib/conf") == 0 || strcmp(path, "src/loadbalancer") == 0;
+    if (source && !test) {
+        assert_int_equal(io_read_file(io_real(), path, CONF_FILE_BYTES_MAX, gathering->sources), 0);
+    } else if (span_find_byte(file, '.') < 0 && strcmp(name, "README") != 0 && !other) {
+        gather_below(path, gathering->sources);
+    }
+    mem_free(path);
+    return 0;
+}
+
+static bool is_read(const struct buf *sources, const char *key)
+{
+    char *literal = mem_printf("\"%s\"", key);
+    bool found = span_find(buf_span(sources), span_of_str(literal)) >= 0;
+    mem_free(literal);
+    for (size_t i = 0; i < ARRAY_COUNT(read_by_conf); i++) {
+        found = found || strcmp(key, read_by_conf[i]) == 0;
+    }
+    return found;
+}
+
+/* A key that claims an effect is named somewhere in the daemons' code, one that claims none is
+ * not: so the reference page says truly what works. (Only [Global], whose names are their own.) */
+static void the_tables_say_truly_which_keys_have_an_effect(void **state)
+{
+    (void)state;
+    struct buf sources = {0};
+    gather_below("src", &sources);
+    const struct conf_section *global =
+        conf_schema_section(conf_schema_aquifer(), SPAN_LIT("Global"));
+    for (size_t i = 0; i < global->key_count; i++) {
+        const struct conf_key *key = &global->keys[i];
+        bool claims = (key->readers & CONF_NO_EFFECT) == 0;
+        if (claims != is_read(&sources, key->name)) {
+            fail_msg("%s is %s: %s LATER in schema_aquifer.c, then write the page anew", key->name,
+                     claims ? "read nowhere" : "read", claims ? "add" : "take away");
+        }
+    }
+    buf_deinit(&sources);
+}
+
 /* The smallest configurations that the reference system's pages show. */
 static void a_file_with_a_secret_is_enough(void **state)
 {
@@ -152,6 +219,7 @@ int main(void)
         cmocka_unit_test(no_name_stands_twice_and_all_are_explained),
         cmocka_unit_test(every_alias_leads_somewhere),
         cmocka_unit_test(the_reference_page_is_what_the_tables_say),
+        cmocka_unit_test(the_tables_say_truly_which_keys_have_an_effect),
         cmocka_unit_test(a_file_with_a_secret_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
