@@ -449,7 +449,9 @@ static void detach(struct job *job)
 
 static int run(struct job *job)
 {
-    struct http_client_options options = {.io = job->io, .tls_insecure = job->insecure};
+    /* The load balancer's cookie leads every call to the webserver that runs the search. */
+    struct http_client_options options = {
+        .io = job->io, .tls_insecure = job->insecure, .cookies = true};
     int rc = http_client_new(&options, &job->client);
     if (rc < 0) {
         return cli_fail(job->command, "%s", err_text());

@@ -35,6 +35,8 @@ struct http_client {
     pthread_mutex_t lock;
     VEC(struct line *) idle;
     struct map peers; /* struct peer by origin */
+    CURLSH *cookies;  /* one jar for all lines; NULL without options.cookies */
+    pthread_mutex_t cookie_lock;
 };
 
 struct http_cancel {
@@ -137,6 +139,32 @@ static const char *dup_or_null(const char *text)
     return text == NULL || text[0] == 0 ? NULL : mem_strdup(text);
 }
 
+static void lock_cookies(CURL *easy, curl_lock_data data, curl_lock_access access, void *context)
+{
+    (void)easy;
+    (void)data;
+    (void)access;
+    pthread_mutex_lock(&((struct http_client *)context)->cookie_lock);
+}
+
+static void unlock_cookies(CURL *easy, curl_lock_data data, void *context)
+{
+    (void)easy;
+    (void)data;
+    pthread_mutex_unlock(&((struct http_client *)context)->cookie_lock);
+}
+
+static void make_cookie_jar(struct http_client *client)
+{
+    CURLSH *jar = curl_share_init();
+    CHECK(jar != NULL);
+    CHECK(curl_share_setopt(jar, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) == CURLSHE_OK);
+    CHECK(curl_share_setopt(jar, CURLSHOPT_LOCKFUNC, lock_cookies) == CURLSHE_OK);
+    CHECK(curl_share_setopt(jar, CURLSHOPT_UNLOCKFUNC, unlock_cookies) == CURLSHE_OK);
+    CHECK(curl_share_setopt(jar, CURLSHOPT_USERDATA, client) == CURLSHE_OK);
+    client->cookies = jar;
+}
+
 int http_client_new(const struct http_client_options *options, struct http_client **ret_client)
 {
     pthread_once(&curl_once, start_curl);
@@ -154,6 +182,10 @@ int http_client_new(const struct http_client_options *options, struct http_clien
         client->options.idle_connections_max = 16;
     }
     pthread_mutex_init(&client->lock, NULL);
+    pthread_mutex_init(&client->cookie_lock, NULL);
+    if (options->cookies) {
+        make_cookie_jar(client);
+    }
     *ret_client = client;
     return 0;
 }
@@ -177,6 +209,8 @@ void http_client_free(struct http_client **ret_client)
         free_line(client->idle.items[i]);
     }
     vec_deinit(&client->idle);
+    (void)curl_share_cleanup(client->cookies);
+    pthread_mutex_destroy(&client->cookie_lock);
     size_t cursor = 0;
     struct span origin;
     void *peer;
@@ -463,6 +497,10 @@ static int set_options(struct run *run)
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, run);
     SET(CURLOPT_HTTPHEADER, run->headers);
+    if (run->client->cookies != NULL) {
+        SET(CURLOPT_SHARE, run->client->cookies);
+        SET(CURLOPT_COOKIEFILE, ""); /* switches cookies on, reads no file */
+    }
     if (options->ca_path != NULL) {
         SET(CURLOPT_CAINFO, options->ca_path);
     }

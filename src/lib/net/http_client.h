@@ -30,6 +30,7 @@ struct http_client_options {
     const char *control_secret;  /* for calls with `control` */
     const char *ca_path;         /* PEM bundle; NULL: the system's */
     bool tls_insecure;           /* do not check the server's certificate */
+    bool cookies;                /* keep them and send them back, as a browser does */
     const char *user_agent;      /* "aquifer" */
     unsigned connect_timeout_ms; /* 5000 */
     size_t idle_connections_max; /* 16 kept for reuse */
