@@ -182,10 +182,11 @@ static bool all_answered(const struct search_indexers *indexers)
 
 bool search_indexers_know(struct search_indexers *indexers, const char *tag)
 {
+    int64_t now_ns = io_monotonic_ns(indexers->io); /* a tag made until now is found */
     CHECK(pthread_mutex_lock(&indexers->lock) == 0);
     bool found = known(indexers, tag);
     if (!found) {
-        refresh(indexers, SEARCH_TAGS_FRESH_MS);
+        refresh(indexers, now_ns);
         found = known(indexers, tag) || !all_answered(indexers);
     }
     CHECK(pthread_mutex_unlock(&indexers->lock) == 0);
@@ -202,7 +203,7 @@ int search_indexers_tags(struct search_indexers *indexers,
 {
     VEC(char *) names = {0};
     CHECK(pthread_mutex_lock(&indexers->lock) == 0);
-    refresh(indexers, SEARCH_TAGS_AGE_MS);
+    refresh(indexers, io_monotonic_ns(indexers->io) - SEARCH_TAGS_AGE_MS * TIME_MS_NS);
     for (size_t i = 0; i < indexers->list.count; i++) {
         for (size_t j = 0; j < indexers->list.items[i].tags.count; j++) {
             vec_push(&names, mem_strdup(indexers->list.items[i].tags.items[j]));

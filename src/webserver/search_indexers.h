@@ -9,8 +9,7 @@
 #include "webserver/webserver.h"
 
 #define SEARCH_INDEXERS_MAX 128
-#define SEARCH_TAGS_AGE_MS 2000  /* older answers are asked for again */
-#define SEARCH_TAGS_FRESH_MS 200 /* a tag that is unknown is asked for again when older */
+#define SEARCH_TAGS_AGE_MS 2000 /* older answers are asked for again */
 #define SEARCH_TAGS_TIMEOUT_MS 2000
 #define SEARCH_INDEXER_RETRY_MS 5000 /* one that did not answer is left alone for so long */
 
@@ -28,7 +27,7 @@ struct http_client *search_indexers_client(const struct search_indexers *indexer
 /* "https://host:port/control/v1/search"; mem_free() */
 char *search_indexer_url(const struct search_indexers *indexers, size_t index, const char *path);
 
-/* Is there a tag of this name? Asks again before it says no. True as well when some indexer
+/* Is there a tag of this name? Asks the indexers before it says no. True as well when one of them
  * cannot be asked: it may know. */
 bool search_indexers_know(struct search_indexers *indexers, const char *tag);
 
