@@ -21,10 +21,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         text = "\n".join([self.server.name, self.command, self.path, str(body_bytes),
                           self.headers.get("X-Forwarded-For", "-"),
                           self.headers.get("X-Forwarded-Proto", "-")]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n".encode()
+        self.wfile.write(head + text)  # at once: half an answer could not be asked for again
 
     def do_GET(self):
         if self.headers.get("Upgrade") == "websocket":
