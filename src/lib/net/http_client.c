@@ -190,6 +190,16 @@ int http_client_new(const struct http_client_options *options, struct http_clien
     return 0;
 }
 
+/* libcurl 7.88 does not forget, even on curl_easy_reset(), that a handle has sent trailers, and
+ * then writes the next upload's chunk size in front of its buffer. The connection belongs to the
+ * multi handle and stays. */
+static void renew_handle(struct line *line)
+{
+    curl_easy_cleanup(line->easy);
+    line->easy = curl_easy_init();
+    CHECK(line->easy != NULL);
+}
+
 static void free_line(struct line *line)
 {
     curl_easy_cleanup(line->easy);
@@ -616,6 +626,9 @@ static int call_once(struct http_client *client, const struct http_call *call,
     rc = rc < 0 ? rc : check_body_hash(&run);
     *ret_pulled = run.pull_count > 0;
     curl_slist_free_all(run.headers);
+    if (seal != NULL && call->pull != NULL) {
+        renew_handle(run.line);
+    }
     give_line(client, run.line);
     if (rc < 0) {
         http_answer_deinit(&run.answer);
