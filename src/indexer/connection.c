@@ -443,11 +443,19 @@ static int serve(struct connection *connection)
     return 0;
 }
 
+/* A pause while draining; what is wrong with the stream shows at the next write. */
+static void rest_a_moment(struct connection *connection, bool writing, int wake_fd, int ms)
+{
+    if (ingest_stream_wait(connection->stream, false, writing, wake_fd, ms) < 0) {
+        log_trace("ingest-drain", err_text(), NULL);
+    }
+}
+
 /* Waits for what storage has, confirms it, and gives the peer a moment to take it. */
 static void drain(struct connection *connection)
 {
     while (atomic_load(&connection->on_the_way) > 0) {
-        (void)ingest_stream_wait(connection->stream, false, false, connection->wake_fd, 10);
+        rest_a_moment(connection, false, connection->wake_fd, 10);
         (void)take_durable(connection);
         (void)write_some(connection);
     }
@@ -455,7 +463,7 @@ static void drain(struct connection *connection)
     int64_t until = now_ms(connection) + CONNECTION_DRAIN_MS;
     while (write_some(connection) == 0 && ingest_session_output(connection->session).bytes > 0 &&
            now_ms(connection) < until) {
-        (void)ingest_stream_wait(connection->stream, false, true, 0, 100);
+        rest_a_moment(connection, true, 0, 100);
     }
 }
 
