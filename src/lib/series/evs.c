@@ -1,11 +1,11 @@
 #include "series/evs.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 
 #include "base/text.h"
 #include "base/time.h"
 #include "base/wire.h"
+#include "series/entry.h"
 
 #define VALUE_HEADER_BYTES 8
 #define YEAR_1_SECONDS INT64_C(62135596800) /* from year 1 to 1970 */
@@ -178,9 +178,13 @@ int series_evs_put(struct buf *buf, size_t begin, struct series_ev ev)
 
 static void address_text(struct buf *buf, struct span address)
 {
-    char text[INET6_ADDRSTRLEN];
-    int family = address.bytes == 4 ? AF_INET : AF_INET6;
-    buf_append_str(buf, inet_ntop(family, address.data, text, sizeof(text)));
+    uint8_t source[ENTRY_SOURCE_BYTES]; /* clients send IPv4 in either form; it reads the same */
+    if (address.bytes == 4) {
+        entry_source_of_v4(address.data, source);
+    } else {
+        memcpy(source, address.data, sizeof(source));
+    }
+    entry_source_text(buf, source);
 }
 
 static void mac_text(struct buf *buf, struct span mac)
