@@ -303,7 +303,7 @@ static int check_query(struct job *job)
         fflush(stdout);
         fprintf(stderr, "aquifer search: %s\n", error);
         const json_t *offset = json_object_get(answer, "ErrorOffset");
-        const json_t *bytes = json_object_get(answer, "ErrorBytes");
+        const json_t *bytes = json_object_get(answer, "ErrorLength");
         if (json_is_integer(offset) && json_integer_value(offset) >= 0) {
             point_at(job->query, (size_t)json_integer_value(offset),
                      json_is_integer(bytes) ? (size_t)json_integer_value(bytes) : 1);
