@@ -127,8 +127,9 @@ static void ask(struct search_indexers *indexers, size_t index)
     char *url = search_indexer_url(indexers, index, "/control/v1/tags");
     struct http_call call = {.url = url, .control = true, .timeout_ms = SEARCH_TAGS_TIMEOUT_MS};
     json_t *json = NULL;
+    indexer->asked_ns =
+        io_monotonic_ns(indexers->io); /* the answer may be older than its arrival */
     indexer->answered = http_call_json(indexers->client, &call, NULL, &json) == 0;
-    indexer->asked_ns = io_monotonic_ns(indexers->io);
     if (indexer->answered) {
         clear_tags(indexer);
         size_t i;
@@ -145,14 +146,14 @@ static void ask(struct search_indexers *indexers, size_t index)
     mem_free(url);
 }
 
-/* Asks those whose answer is older than `age_ms`. Under the lock. */
-static void refresh(struct search_indexers *indexers, int64_t age_ms)
+/* Asks those that were asked before `since_ns`. Under the lock. */
+static void refresh(struct search_indexers *indexers, int64_t since_ns)
 {
-    int64_t now_ns = io_monotonic_ns(indexers->io);
+    int64_t retry_ns = io_monotonic_ns(indexers->io) - SEARCH_INDEXER_RETRY_MS * TIME_MS_NS;
     for (size_t i = 0; i < indexers->list.count; i++) {
         const struct indexer *indexer = &indexers->list.items[i];
-        int64_t most_ms = indexer->answered ? age_ms : SEARCH_INDEXER_RETRY_MS;
-        if (indexer->asked_ns == TIME_UNSET || now_ns - indexer->asked_ns > most_ms * TIME_MS_NS) {
+        if (indexer->asked_ns == TIME_UNSET ||
+            indexer->asked_ns < (indexer->answered ? since_ns : retry_ns)) {
             ask(indexers, i);
         }
     }
