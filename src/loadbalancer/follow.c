@@ -57,8 +57,10 @@ struct follow {
     struct counted counted;
     size_t up; /* by the statistics at hand */
     bool *slot_up;
+    bool *override_up;
 
     atomic_bool stopping;
+    atomic_bool reload;
     pthread_t thread;
 };
 
@@ -325,23 +327,39 @@ static void count_up(struct metric *metric, uint64_t now, uint64_t *before)
     *before = now;
 }
 
-static void note_slot(struct follow *follow, size_t index, bool up)
+static void note_server(const struct slot_target *target, bool up, bool *is_up)
 {
-    const struct slot *slot = slots_get(follow->slots, index);
-    if (up != follow->slot_up[index] && slot->state == SLOT_READY) {
-        const char *event = up ? "webserver-up" : "webserver-down";
-        const char *message = up ? "a webserver answers its health checks"
-                                 : "a webserver fails its health checks; users go to the others";
-        log_info(event, message, "address", slot->target.address, "port",
-                 LOG_INT(slot->target.port), NULL);
+    if (up && !*is_up) {
+        log_info("webserver-up", "a webserver answers its health checks", "address",
+                 target->address, "port", LOG_INT(target->port), NULL);
+    } else if (!up && *is_up) {
+        log_warn("webserver-down", "a webserver fails its health checks; users go to the others",
+                 "address", target->address, "port", LOG_INT(target->port), NULL);
     }
-    follow->slot_up[index] = up;
+    *is_up = up;
+}
+
+/* "w7" is slot 6, "o2" override 1. */
+static void note_row(struct follow *follow, const struct stats_row *row)
+{
+    uint64_t number;
+    if (!span_to_u64(span_from(row->server, 1), &number) || number == 0) {
+        return;
+    }
+    size_t index = (size_t)number - 1;
+    bool slot = row->server.data[0] == 'w' && index < slots_count(follow->slots);
+    if (slot && slots_get(follow->slots, index)->state == SLOT_READY) {
+        note_server(&slots_get(follow->slots, index)->target, row->up, &follow->slot_up[index]);
+    } else if (slot) {
+        follow->slot_up[index] = false;
+    } else if (row->server.data[0] == 'o' && index < follow->options.settings->overrides.count) {
+        note_server(&follow->overrides[index], row->up, &follow->override_up[index]);
+    }
 }
 
 static void take_row(void *context, const struct stats_row *row)
 {
     struct follow *follow = context;
-    uint64_t number;
     if (span_equal_str(row->proxy, CONFIG_FRONTEND)) {
         return;
     }
@@ -352,11 +370,7 @@ static void take_row(void *context, const struct stats_row *row)
         return;
     }
     follow->up += row->up;
-    if (span_starts_with(row->server, SPAN_LIT("w")) &&
-        span_to_u64(span_from(row->server, 1), &number) && number >= 1 &&
-        number <= slots_count(follow->slots)) {
-        note_slot(follow, (size_t)number - 1, row->up);
-    }
+    note_row(follow, row);
 }
 
 static void look_at_statistics(struct follow *follow)
@@ -393,12 +407,30 @@ static void report_readiness(struct follow *follow)
 
 /* ---- the thread ---- */
 
+/* After SIGHUP. A certificate that HAProxy refuses leaves the old one in use. */
+static void reload(struct follow *follow)
+{
+    haproxy_reopen_log(follow->haproxy);
+    if (!follow->options.settings->https || !haproxy_is_running(follow->haproxy)) {
+        return;
+    }
+    int rc = haproxy_renew_certificate(follow->haproxy);
+    if (rc < 0) {
+        log_fault("certificate-refused", "the certificate stays the one it was", rc, NULL);
+    } else {
+        log_info("certificate-renewed", "new connections see the certificate as it is now", NULL);
+    }
+}
+
 static void *run(void *context)
 {
     struct follow *follow = context;
     resolve_overrides(follow);
     while (!atomic_load(&follow->stopping)) {
         keep_haproxy_running(follow);
+        if (atomic_exchange(&follow->reload, false)) {
+            reload(follow);
+        }
         follow_list(follow);
         look_at_statistics(follow);
         report_readiness(follow);
@@ -456,6 +488,7 @@ static void free_follow(struct follow *follow)
     resolve_free(&follow->resolve);
     mem_free(follow->overrides);
     mem_free(follow->slot_up);
+    mem_free(follow->override_up);
     mem_free(follow->view);
     mem_free(follow->cookie_key);
     mem_free(follow);
@@ -474,6 +507,7 @@ int follow_start(const struct follow_options *options, struct follow **ret_follo
     follow->resolve = resolve_new(options->io, settings->update_interval_ms);
     follow->overrides = mem_alloc_array(settings->overrides.count, sizeof(*follow->overrides));
     follow->slot_up = mem_alloc_array(settings->slots, sizeof(*follow->slot_up));
+    follow->override_up = mem_alloc_array(settings->overrides.count, sizeof(bool));
     follow->view = MEM_NEW(struct sync_presence_view);
     follow->cookie_key = make_cookie_key(options->io);
     follow->metrics = make_metrics();
@@ -501,9 +535,9 @@ void follow_stop(struct follow **ref)
     }
 }
 
-void follow_reopen_log(struct follow *follow)
+void follow_reload(struct follow *follow)
 {
-    haproxy_reopen_log(follow->haproxy);
+    atomic_store(&follow->reload, true);
 }
 
 uint16_t follow_port(const struct follow *follow)

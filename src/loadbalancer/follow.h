@@ -28,7 +28,8 @@ MUST_CHECK int follow_start(const struct follow_options *options, struct follow 
 /* Drains, at most Drain-Timeout. Clears `*follow`, which may be NULL. */
 void follow_stop(struct follow **follow);
 
-void follow_reopen_log(struct follow *follow); /* any thread */
+/* Opens the access log anew and reads the certificate again, soon. Any thread. */
+void follow_reload(struct follow *follow);
 
 uint16_t follow_port(const struct follow *follow); /* for users */
 

@@ -200,17 +200,38 @@ static int write_run_file(struct haproxy *haproxy, const char *name, struct span
     return rc;
 }
 
-/* Certificate and key in one file, as HAProxy wants them. Read anew at each start. */
+/* Without empty lines, which would end the payload of a command. */
+static void append_lines(struct buf *pem, struct span text)
+{
+    for (struct span line; span_split(&text, '\n', &line);) {
+        if (span_trim(line).bytes > 0) {
+            buf_append(pem, span_trim(line));
+            buf_append_byte(pem, '\n');
+        }
+    }
+}
+
+/* Certificate and key in one, as HAProxy wants them. */
+static int read_certificate(const struct haproxy *haproxy, struct buf *pem)
+{
+    struct buf text = {0};
+    int rc = io_read_file(haproxy->io, haproxy->settings->certificate_path, PEM_BYTES_MAX, &text);
+    buf_append_byte(&text, '\n');
+    rc =
+        rc == 0 ? io_read_file(haproxy->io, haproxy->settings->key_path, PEM_BYTES_MAX, &text) : rc;
+    append_lines(pem, buf_span(&text));
+    buf_deinit(&text);
+    return rc;
+}
+
+/* Read anew at each start. */
 static int write_certificate(struct haproxy *haproxy)
 {
-    const struct settings *settings = haproxy->settings;
-    if (!settings->https) {
+    if (!haproxy->settings->https) {
         return 0;
     }
     struct buf pem = {0};
-    int rc = io_read_file(haproxy->io, settings->certificate_path, PEM_BYTES_MAX, &pem);
-    buf_append_byte(&pem, '\n');
-    rc = rc == 0 ? io_read_file(haproxy->io, settings->key_path, PEM_BYTES_MAX, &pem) : rc;
+    int rc = read_certificate(haproxy, &pem);
     rc = rc == 0 ? write_run_file(haproxy, CONFIG_CERTIFICATE_FILE, buf_span(&pem)) : rc;
     buf_deinit(&pem);
     return rc;
@@ -399,7 +420,8 @@ static int receive_all(int fd, struct buf *answers)
     }
 }
 
-/* HAProxy answers most commands with nothing, or with a note; these are its refusals. */
+/* HAProxy answers most commands with nothing, or with a note; these are its refusals. Some come
+ * after a line that says what it was about to do. */
 static int check_answer(struct span answer)
 {
     static const char *const refusals[] = {"No such", "Unknown command", "Permission denied",
@@ -439,4 +461,35 @@ int haproxy_command(struct haproxy *haproxy, struct span commands, struct buf *r
         }
     }
     return first;
+}
+
+/* The transaction is committed only when HAProxy has understood it: "Transaction created". */
+static int commit_certificate(struct haproxy *haproxy, struct buf *answers)
+{
+    if (span_find(buf_span(answers), SPAN_LIT("Transaction")) < 0) {
+        return err_set(ERR_INVALID, "HAProxy says: %.*s",
+                       SPAN_ARG(span_first(span_trim(buf_span(answers)), 200)));
+    }
+    buf_clear(answers);
+    int rc = command(haproxy, SPAN_LIT("commit ssl cert " CONFIG_CERTIFICATE_FILE "\n"), answers);
+    if (rc == 0 && span_find(buf_span(answers), SPAN_LIT("Success")) < 0) {
+        rc = err_set(ERR_INVALID, "HAProxy says: %.*s",
+                     SPAN_ARG(span_first(span_trim(buf_span(answers)), 200)));
+    }
+    return rc;
+}
+
+int haproxy_renew_certificate(struct haproxy *haproxy)
+{
+    struct buf pem = {0};
+    struct buf line = {0};
+    struct buf answers = {0};
+    int rc = read_certificate(haproxy, &pem);
+    buf_printf(&line, "set ssl cert " CONFIG_CERTIFICATE_FILE " <<\n%s\n", buf_str(&pem));
+    rc = rc == 0 ? command(haproxy, buf_span(&line), &answers) : rc;
+    rc = rc == 0 ? commit_certificate(haproxy, &answers) : rc;
+    buf_deinit(&pem);
+    buf_deinit(&line);
+    buf_deinit(&answers);
+    return rc;
 }

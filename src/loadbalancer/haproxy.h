@@ -45,7 +45,11 @@ void haproxy_stop(struct haproxy *haproxy, int64_t drain_ms);
 /* SIGKILL: for one that answers no commands. */
 void haproxy_kill(struct haproxy *haproxy);
 
-void haproxy_reopen_log(struct haproxy *haproxy); /* any thread */
+void haproxy_reopen_log(struct haproxy *haproxy);
+
+/* Reads certificate and key again and gives them to the running HAProxy, which drops nothing. On a
+ * fault it keeps what it had. */
+MUST_CHECK int haproxy_renew_certificate(struct haproxy *haproxy);
 
 /* The ports it listens on, for 0 in the settings. */
 uint16_t haproxy_port(const struct haproxy *haproxy);

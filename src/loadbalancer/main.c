@@ -77,7 +77,7 @@ static void on_reload(void *context, struct conf *conf)
 {
     struct balancer *balancer = context;
     (void)conf;
-    follow_reopen_log(balancer->follow);
+    follow_reload(balancer->follow);
 }
 
 static int start(struct balancer *balancer)

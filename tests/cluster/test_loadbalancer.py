@@ -336,6 +336,25 @@ def test_https_in_front_with_a_redirector(tmp_path):
         assert moved.getheader("Location") == f"https://localhost:{b.port}/a?b=c"
 
 
+def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path):
+    """SIGHUP: new connections see the new one; one that does not fit its key changes nothing."""
+    tls = make_certificate(tmp_path, "front")
+    with Balancer(tmp_path, tls=tls) as b:
+        b.ready()
+
+        def seen():
+            return ssl.get_server_certificate((HOST, b.port))
+        first, haproxy = seen(), b.haproxy()
+        tls[0].write_text(make_certificate(tmp_path, "other")[0].read_text())
+        b.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: "certificate-refused" in b.log.read_text(), 10, "a refusal")
+        assert seen() == first
+        make_certificate(tmp_path, "front")
+        b.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: seen() != first, 10, "the new certificate")
+        assert b.haproxy() == haproxy
+
+
 @pytest.mark.parametrize("trusted", [True, False])
 def test_certificates_of_webservers_are_verified_unless_told_otherwise(tmp_path, trusted):
     """A self-signed webserver gets no users; with Insecure-Skip-TLS-Verify it does."""

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/gcfg.h"
@@ -132,8 +133,13 @@ int conf_uuid(struct io *io, const struct conf *conf, const char *key, struct uu
     if (uuid_parse(span_of_str(known), ret_uuid)) {
         return 0;
     }
+    struct stat before;
+    bool has_mode = stat(conf->path, &before) == 0;
     int lock = lock_directory_of(conf->path);
     int rc = find_or_mint(io, conf, key, ret_uuid);
+    if (has_mode) { /* the file holds secrets: it stays as private as it was */
+        (void)chmod(conf->path, before.st_mode & 07777);
+    }
     if (lock >= 0) {
         close(lock);
     }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -120,6 +122,26 @@ static void the_environment_may_hold_the_identity(void **state)
     io_sim_deinit(&sim);
 }
 
+static void a_private_file_stays_private(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/aquifer-identity-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "[global]\n", 9), 9);
+    close(fd);
+    struct conf *conf = NULL;
+    struct uuid uuid;
+    struct stat status;
+    assert_int_equal(conf_load(io_real(), path, conf_schema_aquifer(), &conf), 0);
+    assert_int_equal(conf_uuid(io_real(), conf, "Indexer-UUID", &uuid), 0);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_true(status.st_size > 9);
+    conf_free(&conf);
+    assert_int_equal(unlink(path), 0);
+}
+
 /* Each call fails once, each time with the power cut after it: the file is the old one or the new
  * one, and an identity that was given out is never another one later. */
 static void no_fault_and_no_crash_tears_the_file_or_changes_an_identity(void **state)
@@ -151,6 +173,7 @@ int main(void)
         cmocka_unit_test(everything_but_the_uuid_stays_byte_for_byte),
         cmocka_unit_test(asking_twice_mints_once),
         cmocka_unit_test(the_environment_may_hold_the_identity),
+        cmocka_unit_test(a_private_file_stays_private),
         cmocka_unit_test(no_fault_and_no_crash_tears_the_file_or_changes_an_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
