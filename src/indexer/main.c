@@ -8,7 +8,7 @@
 #include "conf/conf.h"
 #include "indexer/api.h"
 #include "indexer/listener.h"
-#include "indexer/selflog.h"
+#include "indexer/ownlog.h"
 #include "indexer/states.h"
 #include "indexer/storage.h"
 #include "service/service.h"
@@ -22,7 +22,7 @@ struct indexer {
     struct arena *arena;
     struct uuid uuid;
     struct storage *storage;
-    struct selflog *selflog;
+    struct ownlog *ownlog;
     struct states *states;
     struct listener *listener;
     struct api api;
@@ -61,16 +61,15 @@ static int open_storage(struct indexer *indexer)
     return storage_open(&options, &indexer->storage);
 }
 
-static int start_selflog(struct indexer *indexer)
+static int start_ownlog(struct indexer *indexer)
 {
     if (conf_bool(indexer->conf, CONF_GLOBAL, "Disable-Self-Ingest")) {
         return 0;
     }
-    int rc =
-        selflog_start(indexer->io, indexer->storage,
-                      conf_text(indexer->conf, CONF_GLOBAL, "Self-Log-Tag"), &indexer->selflog);
+    int rc = ownlog_start(indexer->io, indexer->storage,
+                          conf_text(indexer->conf, CONF_GLOBAL, "Self-Log-Tag"), &indexer->ownlog);
     if (rc == 0) {
-        log_set_sink(selflog_sink, indexer->selflog);
+        log_set_sink(ownlog_sink, indexer->ownlog);
     }
     return rc;
 }
@@ -152,7 +151,7 @@ static int start(struct indexer *indexer)
     indexer->conf = service_conf(indexer->service);
     indexer->arena = arena_new(CONF_ARENA_BYTES_MAX);
     int rc = open_storage(indexer);
-    rc = rc < 0 ? rc : start_selflog(indexer);
+    rc = rc < 0 ? rc : start_ownlog(indexer);
     rc = rc < 0 ? rc : start_listener(indexer);
     rc = rc < 0 ? rc : start_server(indexer);
     return rc;
@@ -168,7 +167,7 @@ static void stop(struct indexer *indexer)
     listener_stop(&indexer->listener);
     states_stop(&indexer->states);
     log_set_sink(NULL, NULL);
-    selflog_stop(&indexer->selflog);
+    ownlog_stop(&indexer->ownlog);
     if (indexer->storage != NULL) {
         storage_close(&indexer->storage);
     }

@@ -1,3 +1,4 @@
+/* Tested by client_test.c. */
 #include "ingest/feeder.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Tested by client_test.c. */
 #include "ingest/link.h"
 
 #include <inttypes.h>

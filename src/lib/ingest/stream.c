@@ -1,3 +1,4 @@
+/* Tested by client_test.c. */
 #include "ingest/stream.h"
 
 #include <arpa/inet.h>
