@@ -32,6 +32,7 @@ struct http_server_counters {
     _Atomic uint64_t control_refused;
 };
 
+struct http_tls;
 struct http_watcher;
 
 struct http_server {
@@ -40,7 +41,7 @@ struct http_server {
     struct http_router *router;
     struct control *control; /* NULL without a secret */
     struct MHD_Daemon *daemon;
-    char *tls_cert, *tls_key;
+    struct http_tls *tls; /* NULL: plain */
     uint16_t port;
     int listen_fd;
 
@@ -140,6 +141,13 @@ struct http_watcher *http_watcher_new(struct http_server *server);
 void http_watcher_free(struct http_watcher **watcher);
 void http_watcher_add(struct http_watcher *watcher, int fd, uint64_t id);
 void http_watcher_remove(struct http_watcher *watcher, int fd);
+
+/* http_tls.c */
+MUST_CHECK int http_tls_new(struct http_server *server, struct span cert, struct span key,
+                            struct http_tls **ret_tls);
+void http_tls_start(struct http_tls *tls, int listener); /* takes it; the daemon runs */
+void http_tls_quiesce(struct http_tls *tls);             /* new connections are hung up on */
+void http_tls_free(struct http_tls **tls); /* the daemon is gone; clients get their last bytes */
 
 /* websocket.c */
 void websocket_run(struct websocket *websocket, int fd, struct span read_ahead,

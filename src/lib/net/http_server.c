@@ -115,29 +115,28 @@ static int open_listener(struct http_server *server)
     return 0;
 }
 
-static int read_pem(struct http_server *server, const char *path, char **ret_text)
-{
-    struct buf text = {0};
-    int rc = io_read_file(server->options.io, path, TLS_FILE_BYTES_MAX, &text);
-    if (rc == 0) {
-        *ret_text = buf_take(&text);
-    }
-    buf_deinit(&text);
-    return rc;
-}
-
 static int read_tls(struct http_server *server)
 {
-    const char *cert = server->options.tls_cert_path;
-    const char *key = server->options.tls_key_path;
-    if (cert == NULL && key == NULL) {
+    const char *cert_path = server->options.tls_cert_path;
+    const char *key_path = server->options.tls_key_path;
+    struct io *io = server->options.io;
+    if (cert_path == NULL && key_path == NULL) {
         return 0;
     }
-    if (cert == NULL || key == NULL) {
+    if (cert_path == NULL || key_path == NULL) {
         return err_set(ERR_INVALID, "TLS needs a certificate and a key");
     }
-    int rc = read_pem(server, cert, &server->tls_cert);
-    return rc < 0 ? rc : read_pem(server, key, &server->tls_key);
+    struct buf cert = {0};
+    struct buf key = {0};
+    int rc = io_read_file(io, cert_path, TLS_FILE_BYTES_MAX, &cert);
+    rc = rc < 0 ? rc : io_read_file(io, key_path, TLS_FILE_BYTES_MAX, &key);
+    rc = rc < 0 ? rc : http_tls_new(server, buf_span(&cert), buf_span(&key), &server->tls);
+    if (key.bytes > 0) {
+        sodium_memzero(key.data, key.bytes);
+    }
+    buf_deinit(&cert);
+    buf_deinit(&key);
+    return rc;
 }
 
 static int make_router(struct http_server *server, const struct http_routes *tables, size_t count)
@@ -166,10 +165,10 @@ static int make_router(struct http_server *server, const struct http_routes *tab
 static int start_daemon(struct http_server *server)
 {
     const struct http_server_options *options = &server->options;
+    bool tls = server->tls != NULL;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
-                     MHD_USE_ERROR_LOG | (server->tls_cert != NULL ? MHD_USE_TLS : 0u);
+                     MHD_USE_ERROR_LOG | (tls ? MHD_USE_NO_LISTEN_SOCKET : 0u);
     struct MHD_OptionItem items[] = {
-        {MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(options->connections_max + 256), NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_timeout_s, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -177,24 +176,21 @@ static int start_daemon(struct http_server *server)
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)http_io_completed, server},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)http_io_connection, server},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_io_target, server},
-        {options->io_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
-         (intptr_t)options->io_threads, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)(options->io_threads > 1 ? options->io_threads : 0),
+         NULL},
+        {tls ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    struct MHD_OptionItem tls[] = {
-        {server->tls_cert != NULL ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0,
-         server->tls_cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, http_io_request, server, MHD_OPTION_EXTERNAL_LOGGER, http_io_message,
-        NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, http_io_request, server, MHD_OPTION_EXTERNAL_LOGGER,
+                         http_io_message, NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (server->daemon == NULL) {
-        return err_set(ERR_INVALID, "the HTTP server does not start%s",
-                       server->tls_cert != NULL ? " (are the TLS certificate and key right?)" : "");
+        return err_set(ERR_IO, "the HTTP server does not start");
     }
-    server->listen_fd = -1; /* libmicrohttpd's now */
+    if (tls) {
+        http_tls_start(server->tls, server->listen_fd);
+    }
+    server->listen_fd = -1; /* theirs now */
     return 0;
 }
 
@@ -230,6 +226,7 @@ static void free_server(struct http_server *server)
     if (server->daemon != NULL) {
         MHD_stop_daemon(server->daemon);
     }
+    http_tls_free(&server->tls);
     http_watcher_free(&server->watcher);
     channel_free(&server->queue);
     if (server->listen_fd >= 0) {
@@ -241,8 +238,6 @@ static void free_server(struct http_server *server)
     }
     mem_free(server->headers);
     mem_free(server->workers);
-    mem_free(server->tls_cert);
-    mem_free(server->tls_key);
     vec_deinit(&server->requests);
     vec_deinit(&server->streams);
     vec_deinit(&server->websockets);
@@ -358,7 +353,9 @@ void http_server_stop(struct http_server **ret_server)
     }
     *ret_server = NULL;
     int fd = MHD_quiesce_daemon(server->daemon);
-    if (fd >= 0) {
+    if (server->tls != NULL) {
+        http_tls_quiesce(server->tls);
+    } else if (fd >= 0) {
         (void)close(fd);
     }
     pthread_mutex_lock(&server->lock);
