@@ -49,3 +49,13 @@ def test_each_unit_starts_a_program_that_exists_with_a_manual_page(unit):
     assert config in help_text
     for hardening in ("NoNewPrivileges=yes", "ProtectSystem=strict", "User=aquifer"):
         assert hardening in text
+
+
+def test_every_command_of_aquifer_is_in_its_manual_page():
+    """What `aquifer --help` lists, aquifer.1 explains."""
+    text = subprocess.run([BUILD / "bin/aquifer", "--help"], capture_output=True, text=True,
+                          timeout=20, check=True).stdout
+    page = (PACKAGING / "man/aquifer.1").read_text()
+    commands = re.findall(r"^  ([a-z-]+) {2,}", text, re.M)
+    assert "ingest" in commands
+    assert [name for name in commands if name not in page and name != "version"] == []
