@@ -21,6 +21,13 @@ from cluster import Cluster  # noqa: E402
 BUILD_WITHIN_S = 300
 RUN_WITHIN_S = 120
 
+# What the program attaches to every entry, as text.
+VALUES = {
+    "user": "bob", "port": "443", "addr": "10.0.0.1", "addr6": "fe80::1",
+    "mac": "00:01:02:03:04:05", "ratio": "3.5", "half": "0.5", "ok": "true", "took": "1m30s",
+    "raw": "\0\1\ufffd", "octet": "7", "i8": "-8", "i16": "-16", "i32": "-32", "u32": "32",
+    "i64": "-64", "u64": "64", "when": "2023-11-14T22:13:20.123456789Z"}
+
 
 @pytest.fixture(scope="session")
 def ingester(tmp_path_factory):
@@ -53,6 +60,14 @@ def push(ingester, cluster, tag, *arguments, secret=None):
         capture_output=True, text=True, timeout=RUN_WITHIN_S, check=False)
 
 
+def as_json(cluster, query):
+    """The entries of a search, as the JSON download shows them."""
+    session = cluster.webserver(0).login()
+    id = session.launch(query).ok().json()["SearchID"]
+    answer = session.get(f"/api/searchctrl/{id}/download/json").ok()
+    return [json.loads(line) for line in answer.body.splitlines()]
+
+
 def expect_all(cluster, tag, count):
     session = cluster.webserver(0).login()
 
@@ -74,6 +89,10 @@ def test_every_entry_of_the_reference_ingester_is_found(ingester, cluster, compr
     assert json.loads(answer.stdout)["written"] == 4000
     expect_all(cluster, tag, 2000)
     expect_all(cluster, f"{tag}-live", 2000)
+    entries = as_json(cluster, f"tag={tag} limit 3")
+    assert {entry["SRC"] for entry in entries} == {"192.168.1.2", "fe80::1", "127.0.0.1"}
+    for entry in entries:
+        assert {value["Name"]: value["ValueStr"] for value in entry["Enumerated"]} == VALUES
 
 
 def test_large_entries_pass(ingester, cluster):
