@@ -191,6 +191,9 @@ static int do_part(struct datalog *log, struct datalog_submission *first,
         return rc;
     }
     log->offset += log->group.bytes;
+    if (log->group.capacity > 4 * log->group_bytes_max) {
+        buf_deinit(&log->group); /* a giant came by */
+    }
     log->origin_position = part.origin_position;
     log->time = part.time;
     publish(log, &part);

@@ -1,3 +1,6 @@
+/*
+ * Reading the log beside its writer. Tested by log_test.c.
+ */
 #include <inttypes.h>
 
 #include "base/mem.h"

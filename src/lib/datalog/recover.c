@@ -1,3 +1,6 @@
+/*
+ * Opening a log: what its files hold, without a torn tail; beginning files. Tested by log_test.c.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 

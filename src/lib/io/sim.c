@@ -381,16 +381,23 @@ static int enter_file(struct sim_file *file, const char *call)
     return way;
 }
 
+/* The same for calls that do nothing when they fail. */
+static int enter_file_or_fail(struct sim_file *file, const char *call)
+{
+    int way = enter_file(file, call);
+    if (way == OFF) {
+        return ERR_IO;
+    }
+    return way == FAILS ? leave(file->sim, fault(file->sim, call, file->file.path)) : 0;
+}
+
 static int sim_read_at(struct io_file *base, uint64_t offset, void *data, size_t bytes,
                        size_t *ret_bytes)
 {
     struct sim_file *file = file_of(base);
-    int way = enter_file(file, "read");
-    if (way == OFF) {
-        return ERR_IO;
-    }
-    if (way == FAILS) {
-        return leave(file->sim, fault(file->sim, "read", base->path));
+    int rc = enter_file_or_fail(file, "read");
+    if (rc < 0) {
+        return rc;
     }
     struct span rest =
         span_from(buf_span(&file->inode->current), offset > SIZE_MAX ? SIZE_MAX : (size_t)offset);
@@ -435,14 +442,11 @@ static int sim_write_at(struct io_file *base, uint64_t offset, struct span data)
 static int sim_truncate(struct io_file *base, uint64_t bytes)
 {
     struct sim_file *file = file_of(base);
-    int way = enter_file(file, "truncate");
-    if (way == OFF) {
-        return ERR_IO;
+    int rc = enter_file_or_fail(file, "truncate");
+    if (rc < 0) {
+        return rc;
     }
     CHECK(file->writable);
-    if (way == FAILS) {
-        return leave(file->sim, fault(file->sim, "truncate", base->path));
-    }
     pend(file->inode, (struct sim_write){.offset = bytes, .truncates = true});
     return leave(file->sim, 0);
 }
@@ -450,12 +454,9 @@ static int sim_truncate(struct io_file *base, uint64_t bytes)
 static int sim_size(struct io_file *base, uint64_t *ret_bytes)
 {
     struct sim_file *file = file_of(base);
-    int way = enter_file(file, "size of");
-    if (way == OFF) {
-        return ERR_IO;
-    }
-    if (way == FAILS) {
-        return leave(file->sim, fault(file->sim, "size of", base->path));
+    int rc = enter_file_or_fail(file, "size of");
+    if (rc < 0) {
+        return rc;
     }
     *ret_bytes = file->inode->current.bytes;
     return leave(file->sim, 0);
@@ -674,24 +675,23 @@ static int sim_space(struct io *io, const char *path, uint64_t *ret_free, uint64
     return leave(sim, 0);
 }
 
-static int64_t sim_now_ns(struct io *io)
+static int64_t tick(struct io_sim *sim, int64_t *clock_ns)
 {
-    struct io_sim *sim = sim_of(io);
     pthread_mutex_lock(&sim->lock);
-    sim->now_ns += sim->tick_ns;
-    int64_t now_ns = sim->now_ns;
+    *clock_ns += sim->tick_ns;
+    int64_t now_ns = *clock_ns;
     pthread_mutex_unlock(&sim->lock);
     return now_ns;
 }
 
+static int64_t sim_now_ns(struct io *io)
+{
+    return tick(sim_of(io), &sim_of(io)->now_ns);
+}
+
 static int64_t sim_monotonic_ns(struct io *io)
 {
-    struct io_sim *sim = sim_of(io);
-    pthread_mutex_lock(&sim->lock);
-    sim->monotonic_ns += sim->tick_ns;
-    int64_t now_ns = sim->monotonic_ns;
-    pthread_mutex_unlock(&sim->lock);
-    return now_ns;
+    return tick(sim_of(io), &sim_of(io)->monotonic_ns);
 }
 
 static void sim_random(struct io *io, void *data, size_t bytes)
@@ -725,33 +725,32 @@ static void settle_names(struct io_sim *sim)
     sim->changes_count = 0;
 }
 
+static bool is_reachable(const struct map *names, struct span path)
+{
+    for (size_t at = path.bytes; at > 1; at--) {
+        if (path.data[at - 1] == '/' && map_get(names, span_first(path, at - 1)) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Names become the durable ones, without those whose directory is gone. */
 static void reload_names(struct io_sim *sim)
 {
-    bool again = true;
-    while (again) {
-        again = false;
-        map_clear(&sim->names);
-        size_t cursor = 0;
-        struct span path;
-        void *inode;
-        while (map_next(&sim->durable_names, &cursor, &path, &inode)) {
-            char *text = mem_strndup((const char *)path.data, path.bytes);
-            if (map_get(&sim->durable_names, dir_of(text)) != NULL) {
-                map_put(&sim->names, path, inode);
-            } else {
-                again = true;
-            }
-            mem_free(text);
-        }
-        if (again) {
-            map_clear(&sim->durable_names);
-            cursor = 0;
-            while (map_next(&sim->names, &cursor, &path, &inode)) {
-                map_put(&sim->durable_names, path, inode);
-            }
+    struct map durable = {0};
+    size_t cursor = 0;
+    struct span path;
+    void *inode;
+    map_clear(&sim->names);
+    while (map_next(&sim->durable_names, &cursor, &path, &inode)) {
+        if (is_reachable(&sim->durable_names, path)) {
+            map_put(&sim->names, path, inode);
+            map_put(&durable, path, inode);
         }
     }
+    map_deinit(&sim->durable_names);
+    sim->durable_names = durable;
 }
 
 void io_sim_crash(struct io_sim *sim)

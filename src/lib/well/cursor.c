@@ -1,3 +1,6 @@
+/*
+ * Scans: the streams of segments and memtables, merged by time. Tested by well_test.c.
+ */
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -1,3 +1,6 @@
+/*
+ * Merging neighbouring segments. Tested by well_test.c.
+ */
 #include "base/mem.h"
 #include "base/time.h"
 #include "well/internal.h"

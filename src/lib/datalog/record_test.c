@@ -1,0 +1,135 @@
+/*
+ * Records as bytes: what was written is read; whatever is damaged is not, and no byte outside is
+ * looked at.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "datalog/record.h"
+
+static const struct datalog_record sample = {
+    .position = 77,
+    .origin_position = 5,
+    .time = 123456789,
+    .origin = {{{1, 2, 3}}, 99},
+    .type = DATALOG_META,
+    .well = {(const uint8_t *)"web", 3},
+    .payload = {(const uint8_t *)"some payload", 12},
+};
+
+static void a_record_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    struct buf bytes = {0};
+    struct datalog_record record;
+    uint64_t group = 0;
+    size_t length = 0;
+    datalog_record_write(&bytes, &sample, 70, 60);
+    buf_append_str(&bytes, "what follows");
+    assert_int_equal(datalog_record_read(buf_span(&bytes), 60, &record, &group, &length), 0);
+    assert_int_equal(length, datalog_record_bytes(sample.well, sample.payload));
+    assert_true(record.position == 77 && record.origin_position == 5 && group == 70);
+    assert_true(record.time == 123456789 && record.type == DATALOG_META);
+    assert_true(record.origin.incarnation == 99 && record.origin.node.bytes[2] == 3);
+    assert_true(span_equal(record.well, sample.well));
+    assert_true(span_equal(record.payload, sample.payload));
+    buf_deinit(&bytes);
+}
+
+/* Golden bytes: a log that was written once must open for ever. */
+static void the_form_does_not_change(void **state)
+{
+    (void)state;
+    static const uint8_t head[] = {83, 0, 0, 0};
+    static const uint8_t tail[] = {
+        77, 0, 0, 0, 0,  0, 0, 0, 70, 0, 0, 0, 0, 0, 0, 0, 0x15, 0xcd, 0x5b, 7,   0,  0,
+        0,  0, 5, 0, 0,  0, 0, 0, 0,  0, 1, 2, 3, 0, 0, 0, 0,    0,    0,    0,   0,  0,
+        0,  0, 0, 0, 99, 0, 0, 0, 0,  0, 0, 0, 2, 0, 3, 0, 'w',  'e',  'b',  's', 'o'};
+    struct buf bytes = {0};
+    datalog_record_write(&bytes, &sample, 70, 60);
+    assert_memory_equal(bytes.data, head, sizeof(head));
+    assert_memory_equal(bytes.data + 8, tail, sizeof(tail));
+    buf_deinit(&bytes);
+}
+
+/* Any bit, any cut, another file: not read. A cut says how much is needed. */
+static void a_damaged_record_is_not_read(void **state)
+{
+    (void)state;
+    struct buf bytes = {0};
+    struct datalog_record record;
+    uint64_t group;
+    size_t length;
+    datalog_record_write(&bytes, &sample, 70, 60);
+    for (size_t cut = 0; cut < bytes.bytes; cut++) {
+        uint8_t *copy = mem_dup(bytes.data, cut);
+        assert_int_equal(datalog_record_read(span_of(copy, cut), 60, &record, &group, &length),
+                         DATALOG_RECORD_CUT);
+        assert_true(length > cut && length <= bytes.bytes);
+        mem_free(copy);
+    }
+    for (size_t bit = 0; bit < bytes.bytes * 8; bit++) {
+        bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_not_equal(datalog_record_read(buf_span(&bytes), 60, &record, &group, &length),
+                             0);
+        bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    assert_int_equal(datalog_record_read(buf_span(&bytes), 61, &record, &group, &length),
+                     DATALOG_RECORD_BAD);
+    buf_deinit(&bytes);
+}
+
+static void a_record_is_found_behind_damage(void **state)
+{
+    (void)state;
+    struct buf bytes = {0};
+    size_t at = 0;
+    for (int i = 0; i < 100; i++) {
+        buf_append_byte(&bytes, (uint8_t)(i * 7));
+    }
+    datalog_record_write(&bytes, &sample, 70, 60);
+    assert_true(datalog_record_find(buf_span(&bytes), 0, 60, 70, 80, &at));
+    assert_int_equal(at, 100);
+    assert_true(datalog_record_find(buf_span(&bytes), 100, 60, 77, 78, &at));
+    assert_false(datalog_record_find(buf_span(&bytes), 101, 60, 70, 80, &at));
+    assert_false(datalog_record_find(buf_span(&bytes), 0, 60, 78, 80, &at));
+    buf_deinit(&bytes);
+}
+
+static void a_file_header_is_read_or_refused(void **state)
+{
+    (void)state;
+    struct datalog_file_header header = {60, 12, 34, {{{9}}, 8}};
+    struct datalog_file_header read;
+    struct buf bytes = {0};
+    datalog_file_header_write(&bytes, &header);
+    assert_int_equal(bytes.bytes, DATALOG_FILE_HEADER_BYTES);
+    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), 0);
+    assert_true(read.first == 60 && read.origin_position == 12 && read.time == 34);
+    assert_true(read.origin.incarnation == 8 && read.origin.node.bytes[0] == 9);
+    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 61, &read), ERR_CORRUPT);
+    for (size_t bit = 0; bit < bytes.bytes * 8; bit++) {
+        bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_CORRUPT);
+        bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    bytes.bytes--;
+    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_CORRUPT);
+    buf_deinit(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_is_read_as_it_was_written),
+        cmocka_unit_test(the_form_does_not_change),
+        cmocka_unit_test(a_damaged_record_is_not_read),
+        cmocka_unit_test(a_record_is_found_behind_damage),
+        cmocka_unit_test(a_file_header_is_read_or_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,141 @@
+/*
+ * A segment by itself: written, opened, damaged. Its life in a well: well_test.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "io/sim.h"
+#include "well/segment.h"
+
+#define PATH "/s.seg"
+#define TAGS 3
+#define PER_TAG 9000 /* more than a block holds */
+
+static struct series_tags *tags;
+
+static void make_segment(struct io_sim *sim)
+{
+    struct segment_about about = {4, 6, 1234};
+    struct segment_writer *writer;
+    assert_int_equal(segment_writer_open(&sim->io, PATH, about, tags, 1, &writer), 0);
+    for (uint16_t tag = 0; tag < TAGS; tag++) {
+        for (int i = 0; i < PER_TAG; i++) {
+            struct entry entry = {.time_ns = i, .tag = tag, .data = SPAN_LIT("something")};
+            assert_int_equal(segment_writer_add(writer, &entry), 0);
+        }
+    }
+    assert_int_equal(segment_writer_finish(&writer), 0);
+}
+
+static uint64_t count_entries(struct segment *segment, uint64_t *ret_damaged)
+{
+    struct block_reader *reader = block_reader_new();
+    struct block block = {0};
+    struct buf raw = {0};
+    uint64_t entries = 0;
+    for (size_t i = 0; i < segment->blocks_count; i++) {
+        bool first_time = false;
+        int rc = segment_read(segment, i, reader, &raw, &block, &first_time);
+        assert_true(rc == 0 || rc == ERR_CORRUPT);
+        entries += rc == 0 ? block.count : 0;
+        *ret_damaged += rc < 0;
+        assert_true(rc == 0 || first_time);
+        if (rc < 0) { /* reported once */
+            assert_int_equal(segment_read(segment, i, reader, &raw, &block, &first_time), rc);
+        }
+    }
+    block_deinit(&block);
+    buf_deinit(&raw);
+    block_reader_free(&reader);
+    return entries;
+}
+
+static void setup(struct io_sim *sim)
+{
+    uint16_t tag;
+    io_sim_init(sim, 1);
+    assert_int_equal(series_tags_open(&sim->io, "/tags", &tags), 0);
+    assert_int_equal(series_tags_put(tags, SPAN_LIT("one"), &tag), 0);
+    assert_int_equal(series_tags_put(tags, SPAN_LIT("two"), &tag), 0);
+    make_segment(sim);
+}
+
+static void teardown(struct io_sim *sim)
+{
+    series_tags_close(&tags);
+    io_sim_deinit(sim);
+}
+
+static void a_segment_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct segment *segment;
+    uint64_t damaged = 0;
+    setup(&sim);
+    assert_int_equal(segment_open(&sim.io, PATH, 4, 6, &segment), 0);
+    assert_true(segment->log_end == 1234 && segment->entries == TAGS * PER_TAG);
+    assert_true(segment->oldest_ns == 0 && segment->newest_ns == PER_TAG - 1);
+    assert_true(count_entries(segment, &damaged) == TAGS * PER_TAG && damaged == 0);
+    size_t from;
+    size_t to;
+    segment_find_tag(segment, 1, &from, &to);
+    assert_int_equal(to - from, 2); /* blocks of one tag only */
+    segment_find_tag(segment, 3, &from, &to);
+    assert_int_equal(to - from, 0);
+    segment_unref(&segment);
+    teardown(&sim);
+}
+
+/* Whatever byte is flipped, header, block, footer, trailer: the log end is known, and at most one
+ * block is lost. */
+static void the_index_is_rebuilt_when_the_footer_is_damaged(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    setup(&sim);
+    uint64_t rebuilt = 0;
+    for (uint64_t at = 0; io_sim_flip(&sim, PATH, at, 0x10); at++) {
+        struct segment *segment;
+        uint64_t damaged = 0;
+        assert_int_equal(segment_open(&sim.io, PATH, 4, 6, &segment), 0);
+        uint64_t entries = count_entries(segment, &damaged);
+        assert_true(segment->log_end == 1234);
+        assert_true(entries >= TAGS * PER_TAG - BLOCK_ENTRIES_MAX);
+        bool noticed = segment->header_damaged || segment->footer_damaged || damaged == 1;
+        assert_true(noticed);
+        rebuilt += segment->footer_damaged;
+        if (segment->footer_damaged) {
+            assert_true(entries == TAGS * PER_TAG);
+        }
+        segment_unref(&segment);
+        assert_true(io_sim_flip(&sim, PATH, at, 0x10));
+    }
+    assert_true(rebuilt > 200);
+    teardown(&sim);
+}
+
+static void what_is_no_segment_is_refused(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct segment *segment = NULL;
+    setup(&sim);
+    assert_int_equal(segment_open(&sim.io, "/none", 1, 1, &segment), ERR_NOT_FOUND);
+    assert_null(segment);
+    teardown(&sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_segment_is_read_as_it_was_written),
+        cmocka_unit_test(the_index_is_rebuilt_when_the_footer_is_damaged),
+        cmocka_unit_test(what_is_no_segment_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
