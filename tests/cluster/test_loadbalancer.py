@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from client import wait_until
+from client import Session, wait_until
 from cluster import BROKEN, BUILD, Background, Cluster, free_port_base
 
 TINY = Path(__file__).with_name("tiny_webserver.py")
@@ -137,8 +137,8 @@ class Users:
     """People who click ten times, over a kept connection and with their cookie, and then make
     room for the next one, until the block ends."""
 
-    def __init__(self, balancer, count=4):
-        self.balancer, self.stopping = balancer, False
+    def __init__(self, balancer, count=4, path="/click"):
+        self.balancer, self.path, self.stopping = balancer, path, False
         self.answers, self.faults, self.slowest = [], [], 0
         self.threads = [threading.Thread(target=self.click) for _ in range(count)]
 
@@ -148,7 +148,7 @@ class Users:
             try:
                 for _ in range(10):
                     begun = time.monotonic()
-                    connection.request("GET", "/click", headers={"Cookie": cookie})
+                    connection.request("GET", self.path, headers={"Cookie": cookie})
                     answer = connection.getresponse()
                     name = answer.read().split(b"\n")[0].decode()
                     self.slowest = max(self.slowest, time.monotonic() - begun)
@@ -422,3 +422,30 @@ def test_webservers_are_found_by_themselves_and_kept_while_the_datastore_is_away
         listed(c, 1)
         for _ in range(4):
             assert balanced(c).status == 200
+
+
+class Front:
+    """The users' side of a cluster's load balancer."""
+
+    def __init__(self, cluster):
+        self.port = cluster.layout.balancer_port
+
+    def connect(self):
+        return http.client.HTTPConnection(HOST, self.port, timeout=20)
+
+
+def test_a_killed_webserver_of_a_cluster_costs_no_request():
+    """kill -9 of each of two webservers in turn, while users click and one stays logged in."""
+    with Cluster(webservers=2, indexers=1) as c:
+        listed(c, 2)
+        session = Session(c.balancer_url).login("admin", "changeme")
+        with Users(Front(c), path="/healthz") as users:
+            for victim in (0, 1):
+                c.webserver(victim).kill()
+                for _ in range(20):
+                    session.get("/api/info/whoami").ok()
+                c.webserver(victim).start()
+                listed(c, 2)
+        assert not users.faults
+        assert len(users.answers) > 50
+        assert users.slowest < 5, f"the slowest click took {users.slowest:.2f} s"
