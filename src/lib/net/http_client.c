@@ -508,8 +508,7 @@ static int set_options(struct run *run)
     SET(CURLOPT_WRITEDATA, run);
     SET(CURLOPT_HTTPHEADER, run->headers);
     if (run->client->cookies != NULL) {
-        SET(CURLOPT_SHARE, run->client->cookies);
-        SET(CURLOPT_COOKIEFILE, ""); /* switches cookies on, reads no file */
+        SET(CURLOPT_SHARE, run->client->cookies); /* switches cookies on, too */
     }
     if (options->ca_path != NULL) {
         SET(CURLOPT_CAINFO, options->ca_path);

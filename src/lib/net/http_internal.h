@@ -3,7 +3,9 @@
  *
  * A request has two holders, the connection (I/O thread, until libmicrohttpd says "completed") and
  * the worker; its lock guards what both touch. Lock order: server, request, stream: a
- * stream's lock may be taken under its request's. libmicrohttpd's own locks come last.
+ * stream's lock may be taken under its request's. libmicrohttpd's own locks come last; the one
+ * callback that it makes while it holds a lock is "completed" after an upgrade, which therefore
+ * takes none of ours.
  */
 #ifndef NET_HTTP_INTERNAL_H
 #define NET_HTTP_INTERNAL_H
@@ -74,7 +76,7 @@ struct http_request {
     int64_t started_ns;
 
     /* I/O thread only */
-    bool begun, dispatched, refused;
+    bool begun, dispatched, refused, completed;
     uint64_t discarded_bytes;
 
     /* handler thread only */
@@ -90,9 +92,10 @@ struct http_request {
     bool sealed;
     struct control_seal seal;
 
+    atomic_uint holders;
+
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned holders;
     struct MHD_Connection *connection; /* NULL once completed */
     bool suspended;
     bool handler_returned, upgraded;
@@ -165,6 +168,8 @@ void http_io_completed(void *server, struct MHD_Connection *connection, void **c
 void http_io_connection(void *server, struct MHD_Connection *connection, void **socket_state,
                         enum MHD_ConnectionNotificationCode code);
 void http_io_message(void *server, const char *format, va_list args) PRINTF_LIKE(2, 0);
+/* The connection has no more to do with the request, but for the last hold. */
+void http_io_complete(struct http_request *request);
 extern const struct http_route http_hello_route;
 
 /* http_server.c */

@@ -92,9 +92,7 @@ void *http_io_work(void *context)
 static void dispatch(struct http_request *request)
 {
     request->dispatched = true;
-    pthread_mutex_lock(&request->lock);
-    request->holders++;
-    pthread_mutex_unlock(&request->lock);
+    atomic_fetch_add(&request->holders, 1);
     if (channel_try_push(request->server->queue, request) != 0) {
         http_request_unhold(request);
         refuse(request, 503, "the server is busy, try again");
@@ -309,17 +307,10 @@ enum MHD_Result http_io_request(void *context, struct MHD_Connection *connection
     return request->discarded_bytes > HTTP_DISCARD_BYTES_MAX ? MHD_NO : MHD_YES;
 }
 
-void http_io_completed(void *context, struct MHD_Connection *connection, void **connection_state,
-                       enum MHD_RequestTerminationCode code)
+void http_io_complete(struct http_request *request)
 {
-    (void)connection;
-    (void)code;
-    struct http_server *server = context;
-    struct http_request *request = *connection_state;
-    if (request == NULL) {
-        return;
-    }
-    *connection_state = NULL;
+    struct http_server *server = request->server;
+    request->completed = true;
     http_request_fail(request);
     pthread_mutex_lock(&request->lock);
     request->connection = NULL;
@@ -342,6 +333,22 @@ void http_io_completed(void *context, struct MHD_Connection *connection, void **
     }
     pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->lock);
+}
+
+void http_io_completed(void *context, struct MHD_Connection *connection, void **connection_state,
+                       enum MHD_RequestTerminationCode code)
+{
+    (void)context;
+    (void)connection;
+    (void)code;
+    struct http_request *request = *connection_state;
+    if (request == NULL) {
+        return;
+    }
+    *connection_state = NULL;
+    if (!request->completed) {
+        http_io_complete(request);
+    }
     http_request_unhold(request);
 }
 

@@ -17,7 +17,7 @@ struct http_request *http_request_new(struct http_server *server, const char *ta
     request->target_text = arena_strdup(request->arena, target);
     request->method = "";
     request->peer = "";
-    request->holders = 1;
+    atomic_store(&request->holders, 1);
     request->started_ns = io_monotonic_ns(server->options.io);
     pthread_mutex_init(&request->lock, NULL);
     pthread_cond_init(&request->changed, NULL);
@@ -26,10 +26,7 @@ struct http_request *http_request_new(struct http_server *server, const char *ta
 
 void http_request_unhold(struct http_request *request)
 {
-    pthread_mutex_lock(&request->lock);
-    unsigned left = --request->holders;
-    pthread_mutex_unlock(&request->lock);
-    if (left > 0) {
+    if (atomic_fetch_sub(&request->holders, 1) > 1) {
         return;
     }
     if (request->response != NULL) {

@@ -395,6 +395,7 @@ static void on_upgrade(void *context, struct MHD_Connection *connection, void *c
     request->websocket = NULL;
     pthread_mutex_unlock(&request->lock);
     websocket_run(websocket, fd, span_of(extra, extra_bytes), upgrade);
+    http_io_complete(request);
 }
 
 /* ── The handshake ───────────────────────────────────────────────────────────────────────── */
