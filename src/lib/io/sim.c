@@ -90,14 +90,6 @@ static void forget_pending(struct sim_inode *inode)
     vec_clear(&inode->pending);
 }
 
-static void inode_clear(struct sim_inode *inode)
-{
-    forget_pending(inode);
-    vec_deinit(&inode->pending);
-    buf_deinit(&inode->current);
-    buf_deinit(&inode->durable);
-}
-
 void io_sim_init(struct io_sim *sim, uint64_t seed)
 {
     *sim = (struct io_sim){
@@ -130,7 +122,10 @@ void io_sim_deinit(struct io_sim *sim)
     while (sim->inodes != NULL) {
         struct sim_inode *inode = sim->inodes;
         sim->inodes = inode->next;
-        inode_clear(inode);
+        forget_pending(inode);
+        vec_deinit(&inode->pending);
+        buf_deinit(&inode->current);
+        buf_deinit(&inode->durable);
         mem_free(inode);
     }
     map_deinit(&sim->names);
@@ -350,11 +345,8 @@ static int sim_open(struct io *io, const char *path, int flags, struct io_file *
         pend(inode, (struct sim_write){.truncates = true});
     }
     struct sim_file *file = MEM_NEW(struct sim_file);
-    file->file = (struct io_file){&sim_methods, mem_strdup(path)};
-    file->sim = sim;
-    file->inode = inode;
-    file->life = sim->life;
-    file->writable = (flags & IO_WRITE) != 0;
+    *file = (struct sim_file){
+        {&sim_methods, mem_strdup(path)}, sim, inode, sim->life, (flags & IO_WRITE) != 0};
     *ret_file = &file->file;
     return leave(sim, 0);
 }
