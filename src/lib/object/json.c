@@ -45,6 +45,15 @@ static json_t *stamp_to_json(struct object_stamp stamp)
                      (json_int_t)stamp.revision);
 }
 
+static json_t *uuids_to_json(const struct uuid *uuids, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, uuid_to_json(uuids[i]));
+    }
+    return list;
+}
+
 static void set_flag(json_t *json, const char *key, bool value)
 {
     if (value) {
@@ -72,11 +81,10 @@ static void add_sync_fields(json_t *json, const struct object *object)
         json_object_set_new(json, "stamps", list);
     }
     if (object->over_count > 0) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < object->over_count; i++) {
-            json_array_append_new(list, uuid_to_json(object->over[i]));
-        }
-        json_object_set_new(json, "over", list);
+        json_object_set_new(json, "over", uuids_to_json(object->over, object->over_count));
+    }
+    if (object->past_count > 0) {
+        json_object_set_new(json, "past", uuids_to_json(object->past, object->past_count));
     }
 }
 
@@ -310,19 +318,18 @@ static void get_stamps(struct reader *reader, struct object *object)
     object->stamp_count = count;
 }
 
-static void get_over(struct reader *reader, struct object *object)
+static size_t get_uuids(struct reader *reader, const char *key, struct uuid *uuids, size_t max)
 {
-    json_t *list = member(reader, "over", is_array, "a list");
+    json_t *list = member(reader, key, is_array, "a list");
     size_t count = json_array_size(list);
-    if (count > OBJECT_OVER_MAX) {
-        reader->rc =
-            err_set(ERR_TOO_LARGE, "over: %zu, at most %d are allowed", count, OBJECT_OVER_MAX);
-        return;
+    if (count > max) {
+        reader->rc = err_set(ERR_TOO_LARGE, "%s: %zu, at most %zu are allowed", key, count, max);
+        return 0;
     }
     for (size_t i = 0; i < count; i++) {
-        object->over[i] = uuid_of_json(reader, "over", json_array_get(list, i));
+        uuids[i] = uuid_of_json(reader, key, json_array_get(list, i));
     }
-    object->over_count = count;
+    return count;
 }
 
 static void get_sync_fields(struct reader *reader, struct object *object)
@@ -339,7 +346,8 @@ static void get_sync_fields(struct reader *reader, struct object *object)
         object->rescue_stamp = stamp_of_json(reader, "rescue", rescue);
     }
     get_stamps(reader, object);
-    get_over(reader, object);
+    object->over_count = get_uuids(reader, "over", object->over, OBJECT_OVER_MAX);
+    object->past_count = get_uuids(reader, "past", object->past, OBJECT_PAST_MAX);
 }
 
 static void read_object(struct reader *reader, struct object *object)

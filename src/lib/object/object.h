@@ -33,6 +33,7 @@
 #define OBJECT_BLOB_BYTES_MAX (UINT64_C(512) << 20)
 #define OBJECT_STAMPS_MAX 8 /* how many lost datastores a version is remembered through */
 #define OBJECT_OVER_MAX 32  /* how many unconfirmed edits of one object are remembered */
+#define OBJECT_PAST_MAX 16  /* how many of its earlier versions a version can name */
 
 /* A set of group ids, in the order given. */
 struct object_gids {
@@ -87,6 +88,8 @@ struct object {
     size_t stamp_count;
     struct uuid over[OBJECT_OVER_MAX]; /* dirty: edits since the base that this one replaces */
     size_t over_count;
+    struct uuid past[OBJECT_PAST_MAX]; /* the changes before this one, newest last */
+    size_t past_count;
 };
 
 struct object *object_new(enum object_kind kind); /* empty, id zero */

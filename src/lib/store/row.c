@@ -99,6 +99,7 @@ void store_row_bind(struct store_statement *statement, const struct object *obje
     store_bind_int(statement, (int64_t)object->rescue_stamp.revision);
     bind_stamps(statement, object);
     store_bind_blob(statement, span_of(object->over, object->over_count * sizeof(struct uuid)));
+    store_bind_blob(statement, span_of(object->past, object->past_count * sizeof(struct uuid)));
 }
 
 /* ---- reading ---- */
@@ -183,16 +184,16 @@ static bool read_stamps(struct object *object, struct span bytes)
     return true;
 }
 
-static bool read_over(struct object *object, struct span bytes)
+static bool read_uuids(struct uuid *uuids, size_t *ret_count, size_t max, struct span bytes)
 {
-    object->over_count = bytes.bytes / sizeof(struct uuid);
-    if (bytes.bytes % sizeof(struct uuid) != 0 || object->over_count > OBJECT_OVER_MAX) {
-        object->over_count = 0;
+    size_t count = bytes.bytes / sizeof(struct uuid);
+    if (bytes.bytes % sizeof(struct uuid) != 0 || count > max) {
         return false;
     }
-    if (bytes.bytes > 0) {
-        memcpy(object->over, bytes.data, bytes.bytes);
+    if (count > 0) {
+        memcpy(uuids, bytes.data, bytes.bytes);
     }
+    *ret_count = count;
     return true;
 }
 
@@ -230,8 +231,13 @@ static const char *read_row(struct store_statement *row, struct object *object)
            : !read_body(object, store_column_text(row, 12))             ? "body"
            : !read_blob(object, store_column_blob(row, 13), store_column_int(row, 14)) ? "blob"
            : !read_stamps(object, store_column_blob(row, 25))                          ? "stamps"
-           : !read_over(object, store_column_blob(row, 26))                            ? "over"
-                                                                                       : NULL;
+           : !read_uuids(object->over, &object->over_count, OBJECT_OVER_MAX,
+                         store_column_blob(row, 26))
+               ? "over"
+           : !read_uuids(object->past, &object->past_count, OBJECT_PAST_MAX,
+                         store_column_blob(row, 27))
+               ? "past"
+               : NULL;
 }
 
 int store_row_read(struct store_statement *statement, struct object **ret_object)

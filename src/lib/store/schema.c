@@ -23,7 +23,7 @@
     " description TEXT NOT NULL, body TEXT, blob BLOB, blob_bytes INTEGER, created INTEGER,"       \
     " updated INTEGER, revision INTEGER NOT NULL, base INTEGER NOT NULL, change BLOB,"             \
     " deleted INTEGER NOT NULL, dirty INTEGER NOT NULL, flags INTEGER NOT NULL,"                   \
-    " rescue_epoch BLOB, rescue_revision INTEGER, stamps BLOB, over BLOB);"                        \
+    " rescue_epoch BLOB, rescue_revision INTEGER, stamps BLOB, over BLOB, past BLOB);"             \
     "CREATE INDEX IF NOT EXISTS " schema ".objects_number ON objects(kind, number)"                \
     " WHERE number > 0;"                                                                           \
     "CREATE INDEX IF NOT EXISTS " schema ".objects_owner ON objects(kind, owner, created);"        \

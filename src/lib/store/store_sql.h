@@ -99,9 +99,9 @@ bool store_in_transaction(struct store *store); /* of the calling thread */
 #define STORE_COLUMNS                                                                              \
     "kind,id,number,guid,owner,gids,global,write_global,write_gids,labels,name,description,body,"  \
     "blob,blob_bytes,created,updated,revision,base,change,deleted,dirty,flags,rescue_epoch,"       \
-    "rescue_revision,stamps,over"
+    "rescue_revision,stamps,over,past"
 #define STORE_COLUMN_DIRTY 21
-#define STORE_COLUMN_PARAMS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
+#define STORE_COLUMN_PARAMS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
 
 int store_row_read(struct store_statement *statement, struct object **ret_object);
 /* Binds all of STORE_COLUMNS; `dirty` is the place in the dirty order, 0 for a clean one. */

@@ -143,7 +143,7 @@ static int settle_one(struct sync *sync, const struct object *pushed,
         object_free(&local);
         return rc;
     }
-    struct sync_answer answer = {reply->verdict, reply->revision, reply->object};
+    struct sync_answer answer = {reply->verdict, reply->revision, reply->object, reply->copy};
     struct object *result = NULL;
     const struct object *beside = NULL;
     sync_settle(local, shadow, pushed, &answer, &result, &beside);
@@ -153,6 +153,10 @@ static int settle_one(struct sync *sync, const struct object *pushed,
     }
     if (result != NULL) {
         keep(stored, result);
+    }
+    bool blobs = false;
+    if (rc == 0 && answer.copy != NULL) {
+        rc = apply_one(sync, answer.copy, stored, &blobs);
     }
     object_free(&result);
     object_free(&shadow);

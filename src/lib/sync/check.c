@@ -115,7 +115,9 @@ static int rescue_one(struct sync *sync, struct object *object, const struct syn
     struct object *copy = NULL;
     bool forked = shadow != NULL && shadow->revision > common;
     if (forked) {
-        sync_fork(object, shadow, &stays, &copy);
+        struct sync_case both = {
+            .current = shadow, .pushed = object, .tree = &view->ours, .last = view->place.epoch};
+        sync_fork(&both, &stays, &copy);
     } else {
         stays = object_clone(object);
     }
@@ -125,7 +127,7 @@ static int rescue_one(struct sync *sync, struct object *object, const struct syn
         rc = store_put(sync->store, stays);
     }
     rc = rc < 0 || !forked ? rc : store_put_shadow(sync->store, &object->id, NULL);
-    rc = rc < 0 || copy == NULL ? rc : store_put(sync->store, copy);
+    rc = rc < 0 || copy == NULL ? rc : sync_put_copy(sync->store, copy);
     object_free(&shadow);
     object_free(&stays);
     object_free(&copy);

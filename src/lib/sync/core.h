@@ -66,6 +66,7 @@ struct sync_answer {
     enum sync_verdict verdict;
     uint64_t revision;           /* accepted, duplicate: of the version that was pushed */
     const struct object *object; /* borrows; the datastore's version, when it is another one */
+    const struct object *copy;   /* borrows; copied: the object beside, to be received too */
 };
 
 /* What an answer to the push of `pushed` does to the local object (NULL: gone) and its shadow
@@ -79,12 +80,6 @@ void sync_settle(const struct object *local, const struct object *shadow,
  * rescued; false when it need not be. */
 bool sync_rescue(struct object *object, const struct sync_tree *tree, struct uuid last,
                  uint64_t common);
-
-/* Two versions and no datastore to judge: the shadow becomes the object, the local edit a copy
- * beside it (or stays, or goes, by the kind's rule). Both results are the caller's; *ret_copy may
- * be NULL. */
-void sync_fork(const struct object *local, const struct object *shadow, struct object **ret_object,
-               struct object **ret_copy);
 
 /* ---- versions: datastore ---- */
 
@@ -113,9 +108,18 @@ enum sync_verdict sync_judge(const struct sync_case *the_case);
 /* The object to store for an accepted push, and for a copied one. The caller's. */
 struct object *sync_accepted(const struct sync_case *the_case, uint64_t revision);
 struct object *sync_copied(const struct sync_case *the_case, uint64_t revision);
+/* The id that the copy of a change has. When there is an object with it, the change has been
+ * copied before, and that one (it may have been edited since) must stay as it is. */
+struct uuid sync_copy_id(const struct object *object);
 /* Tells the owner about a copy. */
 struct object *sync_notice(const struct object *copy, const struct object *current, int64_t now_ns,
                            uint64_t revision);
+
+/* A webserver judges itself, because the datastore that had the shadow (`current`) lost it:
+ * `pushed` is the dirty local object, the tree its own. Both results are the caller's; *ret_copy
+ * may be NULL. */
+void sync_fork(const struct sync_case *the_case, struct object **ret_object,
+               struct object **ret_copy);
 
 /* ---- the link of a webserver to its datastores ---- */
 

@@ -121,6 +121,9 @@ json_t *sync_reply_to_json(const struct sync_reply *reply)
     if (reply->object != NULL) {
         json_object_set_new(json, "object", object_to_json(reply->object));
     }
+    if (reply->copy != NULL) {
+        json_object_set_new(json, "copy", object_to_json(reply->copy));
+    }
     if (reply->verdict == SYNC_REFUSED) {
         json_object_set_new(json, "error", json_string(reply->text));
         json_object_set_new(json, "code", json_integer(reply->fault));
@@ -141,7 +144,12 @@ int sync_reply_from_json(const json_t *json, struct sync_reply *ret_reply)
     if (rc == 0 && object != NULL) {
         rc = object_from_json(object, &reply.object);
     }
+    json_t *copy = json_object_get(json, "copy");
+    if (rc == 0 && copy != NULL) {
+        rc = object_from_json(copy, &reply.copy);
+    }
     if (rc < 0) {
+        sync_reply_deinit(&reply);
         return rc;
     }
     json_int_t code = json_integer_value(json_object_get(json, "code"));
@@ -154,9 +162,18 @@ int sync_reply_from_json(const json_t *json, struct sync_reply *ret_reply)
 void sync_reply_deinit(struct sync_reply *reply)
 {
     object_free(&reply->object);
+    object_free(&reply->copy);
 }
 
 /* ---- taking over ---- */
+
+int sync_put_copy(struct store *store, const struct object *copy)
+{
+    struct object *before = NULL;
+    int rc = store_get_any(store, &copy->id, &before);
+    object_free(&before);
+    return rc == STORE_ABSENT ? store_put(store, copy) : rc;
+}
 
 static int accept_here(struct store *store, struct object *object)
 {
@@ -184,10 +201,12 @@ static int take_over_one(struct store *store, struct object *object)
     }
     struct object *stays = NULL;
     struct object *copy = NULL;
-    sync_fork(object, shadow, &stays, &copy);
+    struct sync_tree none = {0};
+    struct sync_case both = {.current = shadow, .pushed = object, .tree = &none};
+    sync_fork(&both, &stays, &copy);
     rc = store_put_shadow(store, &object->id, NULL);
     rc = rc < 0 ? rc : accept_here(store, stays);
-    rc = rc < 0 || copy == NULL ? rc : accept_here(store, copy);
+    rc = rc < 0 || copy == NULL ? rc : sync_put_copy(store, copy);
     object_free(&stays);
     object_free(&copy);
     object_free(&shadow);

@@ -35,6 +35,7 @@ struct sync_reply {
     enum sync_verdict verdict;
     uint64_t revision;
     struct object *object; /* owned, may be NULL */
+    struct object *copy;   /* owned, may be NULL */
     int fault;             /* refused: the enum err it stands for */
     char text[256];        /* refused: why */
 };
@@ -45,6 +46,9 @@ void sync_reply_deinit(struct sync_reply *reply);
 /* The number within, or 0. */
 uint64_t sync_json_number(const json_t *json, const char *key);
 const char *sync_json_text(const json_t *json, const char *key); /* "" when absent */
+
+/* Within a transaction: keeps a fork's copy unless it was made before. */
+MUST_CHECK int sync_put_copy(struct store *store, const struct object *copy);
 
 /* Accepts what is dirty in a store that has no authority above it any more (it was a webserver's
  * and is now a datastore's, or the webserver has none any more). Opens its own transactions. */

@@ -277,37 +277,51 @@ static int accept(struct sync_server *server, const struct sync_case *the_case,
     return rc < 0 ? rc : 0;
 }
 
-static int copy(struct sync_server *server, const struct sync_case *the_case,
-                struct sync_reply *reply, struct changes *changes)
+static int put_copy(struct sync_server *server, const struct sync_case *the_case,
+                    struct sync_reply *reply, struct changes *changes)
 {
     uint64_t revision;
     int rc = store_next_revision(server->store, &revision);
     if (rc < 0) {
         return rc;
     }
-    struct object *beside = sync_copied(the_case, revision);
-    rc = put_change(server, beside, changes);
+    reply->copy = sync_copied(the_case, revision);
+    rc = put_change(server, reply->copy, changes);
     rc = rc < 0 ? rc : store_next_revision(server->store, &revision);
     if (rc == 0) {
         struct object *notice =
-            sync_notice(beside, the_case->current, io_now_ns(server->io), revision);
+            sync_notice(reply->copy, the_case->current, io_now_ns(server->io), revision);
         rc = put_change(server, notice, changes);
         object_free(&notice);
     }
-    object_free(&beside);
-    reply->object = object_clone(the_case->current);
     return rc;
 }
 
-static void answer_with_current(const struct sync_case *the_case, uint64_t known_revision,
-                                struct sync_reply *reply)
+static int copy(struct sync_server *server, const struct sync_case *the_case,
+                struct sync_reply *reply, struct changes *changes)
+{
+    struct uuid id = sync_copy_id(the_case->pushed);
+    int rc = store_get_any(server->store, &id, &reply->copy);
+    reply->object = object_clone(the_case->current);
+    return rc == STORE_ABSENT ? put_copy(server, the_case, reply, changes) : rc;
+}
+
+static int answer_with_current(struct sync_server *server, const struct sync_case *the_case,
+                               const struct store_change *known, struct sync_reply *reply)
 {
     const struct object *current = the_case->current;
-    bool same = uuid_equal(current->change, the_case->pushed->change);
-    reply->revision = same ? current->revision : known_revision;
-    if (!same || the_case->pushed->rescue) {
+    const struct object *pushed = the_case->pushed;
+    bool same = uuid_equal(current->change, pushed->change);
+    reply->revision = same ? current->revision : known->revision;
+    if (!same || pushed->rescue) {
         reply->object = object_clone(current);
     }
+    if (the_case->change_known && !uuid_equal(known->object, pushed->id)) {
+        /* It was copied then. */
+        int rc = store_get_any(server->store, &known->object, &reply->copy);
+        return rc < 0 ? rc : 0;
+    }
+    return 0;
 }
 
 static int act(struct sync_server *server, const struct sync_case *the_case,
@@ -320,8 +334,7 @@ static int act(struct sync_server *server, const struct sync_case *the_case,
     case SYNC_COPIED:
         return copy(server, the_case, reply, changes);
     case SYNC_DUPLICATE:
-        answer_with_current(the_case, known->revision, reply);
-        return 0;
+        return answer_with_current(server, the_case, known, reply);
     case SYNC_SUPERSEDED:
         reply->object = object_clone(the_case->current);
         if (pushed->rescue && !pushed->deleted) {

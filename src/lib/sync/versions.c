@@ -92,6 +92,29 @@ static void add_over(struct object *object, struct uuid change)
     object->over[object->over_count++] = change;
 }
 
+static bool past_has(const struct object *object, struct uuid change)
+{
+    for (size_t i = 0; i < object->past_count; i++) {
+        if (uuid_equal(object->past[i], change)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_past(struct object *object, struct uuid change)
+{
+    if (past_has(object, change) || uuid_equal(object->change, change)) {
+        return;
+    }
+    if (object->past_count == OBJECT_PAST_MAX) {
+        memmove(&object->past[0], &object->past[1],
+                (OBJECT_PAST_MAX - 1) * sizeof(object->past[0]));
+        object->past_count--;
+    }
+    object->past[object->past_count++] = change;
+}
+
 static bool over_has(const struct object *object, struct uuid change)
 {
     for (size_t i = 0; i < object->over_count; i++) {
@@ -120,11 +143,13 @@ void sync_edit(const struct object *stored, struct object *wanted, struct uuid c
 {
     clear_dirt(wanted);
     wanted->revision = 0;
-    wanted->stamp_count = 0;
+    wanted->stamp_count = wanted->past_count = 0;
     wanted->stamped = false;
     if (stored != NULL) {
         wanted->revision = stored->revision;
         copy_stamps(wanted, stored);
+        memcpy(wanted->past, stored->past, sizeof(wanted->past));
+        wanted->past_count = stored->past_count;
         wanted->base_revision = stored->dirty ? stored->base_revision : stored->revision;
         wanted->rescue = stored->rescue;
         wanted->rescue_stamp = stored->rescue_stamp;
@@ -137,6 +162,9 @@ void sync_edit(const struct object *stored, struct object *wanted, struct uuid c
     }
     wanted->change = change;
     wanted->dirty = true;
+    if (stored != NULL) {
+        add_past(wanted, stored->change);
+    }
 }
 
 enum sync_arrival sync_receive(const struct object *local, const struct object *incoming)
@@ -270,42 +298,27 @@ static void name_copy(struct object *copy)
     mem_free(name);
 }
 
-/* Its id follows from the change, so that a repeated push makes the same copy. */
+/* It follows from the change, so that a repeated push makes the same copy. */
+struct uuid sync_copy_id(const struct object *object)
+{
+    char change[UUID_TEXT_BYTES];
+    return object_id_of_name(object->kind, 0, uuid_text(object->change, change));
+}
+
 static struct object *copy_of(const struct object *object)
 {
     struct object *copy = object_clone(object);
-    char change[UUID_TEXT_BYTES];
-    copy->id = object_id_of_name(object->kind, 0, uuid_text(object->change, change));
+    copy->id = sync_copy_id(object);
     if (object_kind_info(object->kind)->numbered) {
         copy->number = object_number_of_random(copy->id.bytes);
     }
     copy->guid = (struct uuid){0};
     clear_dirt(copy);
     copy->stamped = false;
-    copy->stamp_count = 0;
+    copy->stamp_count = copy->past_count = 0;
     copy->deleted = false;
     name_copy(copy);
     return copy;
-}
-
-void sync_fork(const struct object *local, const struct object *shadow, struct object **ret_object,
-               struct object **ret_copy)
-{
-    enum object_rule rule = object_kind_info(local->kind)->rule;
-    *ret_copy = NULL;
-    if (rule == OBJECT_RULE_LAST_WRITE || (shadow->deleted && !local->deleted) ||
-        over_has(local, shadow->change)) {
-        /* The later write, the edit against a delete, the edit on top of the shadow. */
-        *ret_object = object_clone(local);
-        (*ret_object)->base_revision = (*ret_object)->revision = shadow->revision;
-        return;
-    }
-    *ret_object = object_clone(shadow);
-    if (rule == OBJECT_RULE_COPY && !local->deleted) {
-        *ret_copy = copy_of(local);
-        (*ret_copy)->revision = 0;
-        (*ret_copy)->dirty = true;
-    }
 }
 
 /* ---- datastore ---- */
@@ -315,6 +328,9 @@ static enum sync_verdict resolve(const struct sync_case *the_case)
     const struct object *current = the_case->current;
     const struct object *pushed = the_case->pushed;
     bool rescued = pushed->rescue && !pushed->edited;
+    if (current->deleted && pushed->deleted) {
+        return SYNC_ACCEPTED; /* what either of them covers is covered from now on */
+    }
     switch (object_kind_info(pushed->kind)->rule) {
     case OBJECT_RULE_LAST_WRITE:
         return rescued && current->deleted ? SYNC_SUPERSEDED : SYNC_ACCEPTED;
@@ -346,6 +362,30 @@ static bool in_past_of(const struct sync_case *the_case, struct object_stamp sta
     return false;
 }
 
+/* The pushed contents were born at its stamp, and before that at the last of its stamps if they
+ * are still the ones that were rescued there. */
+static bool contents_in_past(const struct sync_case *the_case, struct object_stamp own)
+{
+    const struct object *pushed = the_case->pushed;
+    return in_past_of(the_case, pushed->rescue_stamp, own) ||
+           (pushed->stamped && in_past_of(the_case, pushed->stamps[pushed->stamp_count - 1], own));
+}
+
+/* The pushed version was made knowing the one that was born at `stamp`. */
+static bool is_on_top_of(const struct sync_case *the_case, struct object_stamp stamp)
+{
+    const struct object *pushed = the_case->pushed;
+    if (sync_tree_precedes(the_case->tree, stamp, pushed->rescue_stamp)) {
+        return true;
+    }
+    for (size_t i = 0; i < pushed->stamp_count; i++) {
+        if (sync_tree_precedes(the_case->tree, stamp, pushed->stamps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum sync_verdict judge_rescue(const struct sync_case *the_case)
 {
     const struct object *current = the_case->current;
@@ -353,13 +393,10 @@ static enum sync_verdict judge_rescue(const struct sync_case *the_case)
     struct object_stamp own = sync_tree_stamp(the_case->tree, the_case->last, current->revision);
     struct object_stamp contents =
         current->stamped ? current->stamps[current->stamp_count - 1] : own;
-    if (!pushed->edited && in_past_of(the_case, pushed->rescue_stamp, own)) {
+    if (!pushed->edited && contents_in_past(the_case, own)) {
         return SYNC_SUPERSEDED;
     }
-    if (sync_tree_precedes(the_case->tree, contents, pushed->rescue_stamp)) {
-        return SYNC_ACCEPTED;
-    }
-    return resolve(the_case);
+    return is_on_top_of(the_case, contents) ? SYNC_ACCEPTED : resolve(the_case);
 }
 
 enum sync_verdict sync_judge(const struct sync_case *the_case)
@@ -372,19 +409,19 @@ enum sync_verdict sync_judge(const struct sync_case *the_case)
     if (current == NULL) {
         return SYNC_ACCEPTED;
     }
+    if (the_case->canary == SYNC_CANARY_NO_TOMBSTONES && current->deleted && pushed->rescue) {
+        return SYNC_ACCEPTED;
+    }
     if (the_case->canary != SYNC_CANARY_FORGETS_CHANGES &&
-        (the_case->change_known || uuid_equal(current->change, pushed->change))) {
+        (the_case->change_known || uuid_equal(current->change, pushed->change) ||
+         past_has(current, pushed->change))) {
         return SYNC_DUPLICATE;
     }
-    if (the_case->canary == SYNC_CANARY_LAST_WRITE_WINS ||
-        (the_case->canary == SYNC_CANARY_NO_TOMBSTONES && current->deleted && pushed->rescue)) {
+    if (the_case->canary == SYNC_CANARY_LAST_WRITE_WINS) {
         return SYNC_ACCEPTED;
     }
-    if (over_has(pushed, current->change)) {
-        return SYNC_ACCEPTED;
-    }
-    if (current->deleted && pushed->deleted) {
-        return SYNC_SUPERSEDED;
+    if (over_has(pushed, current->change) || past_has(pushed, current->change)) {
+        return SYNC_ACCEPTED; /* it was made on top of the current version */
     }
     if (pushed->rescue) {
         return judge_rescue(the_case);
@@ -431,6 +468,15 @@ struct object *sync_accepted(const struct sync_case *the_case, uint64_t revision
         add_stamp(object, rescue_stamp);
     }
     object->stamped = rescued && !uuid_is_zero(rescue_stamp.epoch);
+    for (size_t i = 0; current != NULL && i < current->past_count; i++) {
+        add_past(object, current->past[i]);
+    }
+    for (size_t i = 0; i < pushed->over_count; i++) {
+        add_past(object, pushed->over[i]);
+    }
+    if (current != NULL) {
+        add_past(object, current->change);
+    }
     object->revision = revision;
     return object;
 }
@@ -461,6 +507,34 @@ struct object *sync_notice(const struct object *copy, const struct object *curre
                                       1000, "Object", uuid_text(copy->id, change)));
     mem_free(text);
     return notice;
+}
+
+/* ---- webserver, without a datastore to judge ---- */
+
+/* The shadow is what the lost datastore had: the webserver judges in its place. */
+void sync_fork(const struct sync_case *the_case, struct object **ret_object,
+               struct object **ret_copy)
+{
+    const struct object *shadow = the_case->current;
+    *ret_copy = NULL;
+    switch (sync_judge(the_case)) {
+    case SYNC_ACCEPTED:
+        *ret_object = sync_accepted(the_case, shadow->revision);
+        (*ret_object)->stamped = false;
+        (*ret_object)->base_revision = shadow->revision;
+        (*ret_object)->dirty = true;
+        return;
+    case SYNC_COPIED:
+        *ret_copy = sync_copied(the_case, 0);
+        (*ret_copy)->dirty = true;
+        break;
+    case SYNC_DUPLICATE:
+    case SYNC_SUPERSEDED:
+    case SYNC_REFUSED:
+    case SYNC_NEEDS_BLOB:
+        break;
+    }
+    *ret_object = object_clone(shadow);
 }
 
 /* ---- names ---- */
