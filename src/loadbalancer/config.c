@@ -55,7 +55,7 @@ static void write_defaults(struct buf *text)
 {
     buf_append_str(text, "\ndefaults\n"
                          "    mode http\n"
-                         "    timeout http-request 30s\n"
+                         "    timeout http-request 10s\n"
                          "    timeout http-keep-alive 60s\n"
                          "    timeout client 1h\n"
                          "    timeout server 1h\n"
