@@ -34,6 +34,10 @@ const UNITS: [string, number][] = [
   ['s', SECOND],
 ];
 
+/** "All time" begins a day before the epoch: entries without a sane time are mostly at zero, and zero itself is "not
+ * set" to the server. */
+const ALL_FROM = -DAY;
+
 /** The longest relative range that makes sense: beyond it, the wish is "all". */
 const LAST_MS_MAX = 100 * 366 * DAY;
 
@@ -47,7 +51,7 @@ export function boundsOf(range: TimeRange, now: number): { from: number; to: num
     case 'last':
       return { from: end - range.ms, to: end };
     case 'all':
-      return { from: 0, to: end };
+      return { from: ALL_FROM, to: end };
     case 'absolute': {
       const from = Math.floor(range.from / SECOND) * SECOND;
       const to = Math.ceil(range.to / SECOND) * SECOND;
@@ -131,7 +135,7 @@ export function spanLabel(from: number, to: number): string {
 export function zoomOut(from: number, to: number, now: number): TimeRange {
   const half = Math.max(SECOND, (to - from) / 2);
   const end = to <= now + SECOND ? Math.min(to + half, now + SECOND) : to + half;
-  return { kind: 'absolute', from: Math.max(0, end - (to - from) - 2 * half), to: end };
+  return { kind: 'absolute', from: Math.max(ALL_FROM, end - (to - from) - 2 * half), to: end };
 }
 
 export function toRfc3339(ms: number): string {

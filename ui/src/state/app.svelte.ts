@@ -15,6 +15,7 @@ const DRAFT_KEY = 'aquifer.draft';
 const DRAFT_AT_KEY = 'aquifer.draft.at'; /* the address for which the draft was typed */
 const RANGE_KEY = 'aquifer.range';
 const TOAST_MS = 4000;
+const TAGS_AGE_MS = 2000;
 
 type SearchRoute = Extract<Route, { page: 'search' }>;
 
@@ -26,12 +27,15 @@ class App {
   toast: string = $state('');
   readonly search = new Search(session.api);
   private launchedAt = $state('');
+  private tagsAskedMs = 0;
   private toastTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     session.onLeave(() => {
       this.search.end();
       this.launchedAt = '';
+      this.tags = [];
+      this.tagsAskedMs = 0;
     });
     addEventListener('pagehide', (event) => {
       if (!event.persisted) {
@@ -93,9 +97,17 @@ class App {
     void this.search.launch(route.query, route.range);
   }
 
+  /** Cheap to call: asks at most every two seconds, and changes nothing when nothing has changed. */
   async refreshTags(): Promise<void> {
+    if (Date.now() - this.tagsAskedMs < TAGS_AGE_MS) {
+      return;
+    }
+    this.tagsAskedMs = Date.now();
     try {
-      this.tags = (await session.api.tags()).sort();
+      const tags = (await session.api.tags()).sort();
+      if (tags.join('\n') !== this.tags.join('\n')) {
+        this.tags = tags;
+      }
     } catch {
       /* suggestions are a comfort: the next refresh may bring them */
     }

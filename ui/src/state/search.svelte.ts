@@ -137,7 +137,10 @@ export class Search {
     try {
       await this.api.stop(this.id);
     } catch (error) {
-      this.error = textOf(error);
+      // Refused: it has just ended by itself.
+      if (!(error instanceof ApiError && error.kind === 'refused')) {
+        this.error = textOf(error);
+      }
     }
   }
 
