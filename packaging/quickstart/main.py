@@ -56,13 +56,12 @@ class Cluster:
     def find_running(self):
         """What runs already, from an earlier start or started by hand."""
         for process in self.layout.processes:
-            pid = self.state.started_pid(process.name)
-            if pid is None:
-                pid = processes.pid_of_config(process.config)
-                if pid is not None:
-                    print(f"{process.name} was started by hand (pid {pid}) and stays as it is")
+            started = self.state.started(process.name)
+            pid = started[0] if started else processes.pid_of_config(process.config)
             if pid is not None:
                 self.pids[process.name] = pid
+                if not started:
+                    print(f"{process.name} was started by hand (pid {pid}) and stays as it is")
 
     def start(self):
         self.find_running()
@@ -92,12 +91,9 @@ class Cluster:
     def stop(self):
         """Ends what this run started, in reverse order; a second Ctrl-C does not interrupt it."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for name, child in reversed(list(self.children.items())):
-            started = self.state.data["started"].get(name, {})
-            if started.get("pid") == child.pid and child.poll() is None:
-                if not processes.end(child.pid, started["tick"]):
-                    print(f"{name} did not end by itself and was killed", file=sys.stderr)
-            self.state.forget(name)
+        started = {name: self.state.started(name) for name in self.children}
+        processes.end_in_order({name: entry for name, entry in started.items() if entry})
+        self.state.forget(*self.children)
         self.children = {}
 
     def ingest_sample(self):
@@ -184,18 +180,14 @@ def stop(options):
     state = processes.State(options.dir)
     if not state.path.exists():
         raise Failure(f"no cluster was ever started in {options.dir}")
-    watcher = state.started_pid("quickstart")
+    watcher = state.started("quickstart")
     if watcher is not None:  # it stops the others, in its order
-        processes.end(watcher, state.data["started"]["quickstart"]["tick"], within_s=300)
+        processes.end_all({"quickstart": state.started("quickstart")}, within_s=300)
         state = processes.State(options.dir)
-    ended = []
-    for name in reversed(list(state.data["started"])):
-        pid = state.started_pid(name)
-        if pid is not None:
-            if not processes.end(pid, state.data["started"][name]["tick"]):
-                print(f"{name} did not end by itself and was killed", file=sys.stderr)
-            ended.append(name)
-        state.forget(name)
+    pids = {name: state.started(name) for name in state.data["started"] if state.started(name)}
+    processes.end_in_order(pids)
+    state.forget(*state.data["started"])
+    ended = list(pids)
     for config in sorted(options.dir.glob("*/aquifer.conf")):
         pid = processes.pid_of_config(config)
         if pid is not None:

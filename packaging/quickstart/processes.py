@@ -8,6 +8,7 @@ it was written.
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -84,18 +85,18 @@ class State:
         self.save()
         return kept
 
-    def started_pid(self, name):
-        """The pid of a process that we started and that still runs."""
+    def started(self, name):
+        """Pid and tick of a process that we started and that still runs, else None."""
         entry = self.data["started"].get(name)
         alive = entry is not None and start_tick(entry["pid"]) == entry["tick"]
-        return entry["pid"] if alive else None
+        return (entry["pid"], entry["tick"]) if alive else None
 
     def remember(self, name, pid):
         self.data["started"][name] = {"pid": pid, "tick": start_tick(pid)}
         self.save()
 
-    def forget(self, name):
-        self.data["started"].pop(name, None)
+    def forget(self, *names):
+        self.data["started"] = {k: v for k, v in self.data["started"].items() if k not in names}
         self.save()
 
 
@@ -191,17 +192,29 @@ def wait_ready(process, url, within_s=READY_WITHIN_S, alive=lambda: True):
         time.sleep(0.05)
 
 
-def end(pid, tick, within_s=STOP_WITHIN_S):
-    """SIGTERM, and SIGKILL when that does not help. True when SIGTERM was enough."""
+def end_all(pids, within_s=STOP_WITHIN_S):
+    """SIGTERM to each of {name: (pid, tick)}, SIGKILL to those it does not help with; returns the
+    names of these."""
+    left = dict(pids)
     for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, 10)):
-        if start_tick(pid) != tick:
-            return True
-        os.kill(pid, number)
+        stubborn = list(left) if number == signal.SIGKILL else []
+        for pid, tick in left.values():
+            if start_tick(pid) == tick:
+                os.kill(pid, number)
         deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            if start_tick(pid) != tick:
-                return number == signal.SIGTERM
+        while left and time.monotonic() < deadline:
+            for name, (pid, tick) in list(left.items()):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+                if start_tick(pid) != tick:
+                    del left[name]
             time.sleep(0.02)
-    return False
+    return stubborn
+
+
+def end_in_order(pids):
+    """Ends {process name: (pid, tick)} in reverse: one kind after the other, each all at once."""
+    backwards = reversed(list(pids.items()))
+    for _, group in itertools.groupby(backwards, key=lambda item: item[0].rsplit("-", 1)[0]):
+        for name in end_all(dict(group)):
+            print(f"{name} did not end by itself and was killed", flush=True)

@@ -147,8 +147,14 @@ class Cluster:
             processes.wait_ready(self.layout.balancer, self.layout.balancer_url, READY_WITHIN_S)
 
     def stop(self):
-        """All of them, in reverse order; returns what each exited with."""
-        return {name: node.stop() for name, node in reversed(self.nodes.items()) if node.running()}
+        """One kind after the other, in reverse order; returns what each exited with."""
+        statuses = {}
+        for kind in ("loadbalancer", "indexer", "webserver", "datastore"):
+            nodes = [n for n in self.nodes.values() if n.process.kind == kind and n.running()]
+            for node in nodes:
+                node.child.send_signal(signal.SIGTERM)
+            statuses.update({node.name: node.wait_exit() for node in nodes})
+        return statuses
 
     def __exit__(self, kind, value, traceback):
         faults = []
