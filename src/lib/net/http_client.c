@@ -488,6 +488,7 @@ static int set_options(struct run *run)
 {
     CURL *easy = run->line->easy;
     const struct http_client_options *options = &run->client->options;
+    SET(CURLOPT_COOKIEFILE, NULL); /* a reset would forget the list without freeing it */
     curl_easy_reset(easy);
     if (curl_easy_setopt(easy, CURLOPT_URL, run->call->url) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK) {
@@ -508,7 +509,8 @@ static int set_options(struct run *run)
     SET(CURLOPT_WRITEDATA, run);
     SET(CURLOPT_HTTPHEADER, run->headers);
     if (run->client->cookies != NULL) {
-        SET(CURLOPT_SHARE, run->client->cookies); /* switches cookies on, too */
+        SET(CURLOPT_SHARE, run->client->cookies);
+        SET(CURLOPT_COOKIEFILE, ""); /* switches cookies on, reads no file */
     }
     if (options->ca_path != NULL) {
         SET(CURLOPT_CAINFO, options->ca_path);
