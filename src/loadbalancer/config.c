@@ -50,7 +50,7 @@ static void write_global(const struct config_parts *parts, struct buf *text)
 
 /* Long timeouts for what is silent by nature: a direct query answers when it is done, a websocket
  * when there is news. A retry waits for at most a second, the lesser of `timeout connect` and 1 s.
- */
+ * A connection on which nothing is ever asked holds up SIGTERM for `timeout http-request`. */
 static void write_defaults(struct buf *text)
 {
     buf_append_str(text, "\ndefaults\n"
