@@ -28,6 +28,7 @@
 #define READ_BYTES (256u << 10)
 #define PROGRESS_NS (100 * TIME_MS_NS)
 #define IDLE_MS 200
+#define CONNECT_MS 5000 /* at the beginning; later an indexer may be away for longer */
 #define BAR_CELLS 30
 
 struct job {
@@ -384,6 +385,7 @@ static int connect_client(struct job *job)
         .secret = job->secret,
         .name = "aquifer-ingest",
         .compress = job->compress,
+        .connect_ms = CONNECT_MS,
         .tls_insecure = job->insecure,
     };
     int rc = ingest_client_new(&options, &job->client);

@@ -104,7 +104,7 @@ def test_large_entries_pass(ingester, cluster):
 
 def test_a_wrong_secret_is_refused_with_a_log_line(ingester, cluster):
     """The library is told no and gives up waiting; the indexer's log names the peer."""
-    answer = push(ingester, cluster, "refused", "-count", "1", secret="wrong")
+    answer = push(ingester, cluster, "refused", "-count", "1", "-wait", "3s", secret="wrong")
     assert answer.returncode != 0
     assert "ingester-refused" in cluster.indexer(0).log()
 

@@ -86,6 +86,7 @@ static void copy_options(struct ingest_client *client, const struct ingest_clien
     to->window = from->window == 0 ? INGEST_WINDOW_MAX : MIN(from->window, INGEST_WINDOW_MAX);
     to->bytes_max = from->bytes_max == 0 ? 64u << 20 : from->bytes_max;
     to->patience_ms = from->patience_ms == 0 ? 30000 : from->patience_ms;
+    to->connect_ms = from->connect_ms == 0 ? to->patience_ms : from->connect_ms;
 }
 
 int ingest_client_new(const struct ingest_client_options *options,
@@ -325,10 +326,10 @@ static bool all_refuse(const struct ingest_client *client)
     return true;
 }
 
-/* Runs until `done`, for at most the options' patience without progress. */
-static int run_until(struct ingest_client *client,
-                     bool (*done)(struct ingest_client *client, const void *context),
-                     const void *context)
+/* Runs until `done`, for at most so long without progress. */
+static int run_for(struct ingest_client *client, int64_t patience_ms,
+                   bool (*done)(struct ingest_client *client, const void *context),
+                   const void *context)
 {
     int64_t started_ms = ingest_monotonic_ms();
     for (;;) {
@@ -343,12 +344,20 @@ static int run_until(struct ingest_client *client,
             return err_set(ERR_AUTH, "%s", client->last_error);
         }
         int64_t idle_ms = ingest_monotonic_ms() - MAX(started_ms, client->progress_ms);
-        if (idle_ms >= client->options.patience_ms) {
-            return err_set(ERR_TIMEOUT, "no progress for %" PRId64 " s; last: %s", idle_ms / 1000,
-                           client->last_error[0] == '\0' ? "no fault" : client->last_error);
+        if (idle_ms >= patience_ms) {
+            return err_set(ERR_TIMEOUT, "%s (no progress for %.1f s)",
+                           client->last_error[0] == '\0' ? "no answer" : client->last_error,
+                           (double)idle_ms / 1000);
         }
-        wait_some(client, MIN(WAIT_MS, client->options.patience_ms - idle_ms));
+        wait_some(client, MIN(WAIT_MS, patience_ms - idle_ms));
     }
+}
+
+static int run_until(struct ingest_client *client,
+                     bool (*done)(struct ingest_client *client, const void *context),
+                     const void *context)
+{
+    return run_for(client, client->options.patience_ms, done, context);
 }
 
 /* ---- the calls ---- */
@@ -366,7 +375,7 @@ static bool is_live(struct ingest_client *client, const void *context)
 
 int ingest_client_connect(struct ingest_client *client)
 {
-    return run_until(client, is_live, NULL);
+    return run_for(client, client->options.connect_ms, is_live, NULL);
 }
 
 static bool all_answered(struct ingest_client *client, const void *context)

@@ -37,6 +37,7 @@ struct ingest_client_options {
     size_t window;           /* INGEST_WINDOW_MAX */
     size_t bytes_max;        /* 64 MiB of unconfirmed entries */
     int64_t patience_ms;     /* 30 s: send and sync give up after so long without any progress */
+    int64_t connect_ms;      /* patience_ms: how long ingest_client_connect tries */
 };
 
 struct ingest_client_stats {
@@ -55,7 +56,8 @@ MUST_CHECK int ingest_client_new(const struct ingest_client_options *options,
 /* Closes at once; what is unconfirmed is forgotten. Clears `*client`, which may be NULL. */
 void ingest_client_free(struct ingest_client **client);
 
-/* Waits until one target is hot. ERR_AUTH: every target that answers refuses the secret. */
+/* Waits until one target is hot. ERR_AUTH, at once: all targets refuse the secret or show a
+ * certificate that nobody vouches for. */
 MUST_CHECK int ingest_client_connect(struct ingest_client *client);
 
 /* A handle for a tag name, good for all targets and reconnects; asked of the live connections at

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 
 #define PATIENCE_MS 1000
+#define CONNECT_MS 300
 #define PAUSE_MS 1000
 #define HEARTBEAT_MS 60000
 
@@ -141,14 +142,15 @@ static int deliver(struct ingest_feeder *feeder, uint16_t tag)
     return rc;
 }
 
-/* True when there is nothing more to do. */
-static bool is_over(struct ingest_feeder *feeder)
+/* True when there is nothing more to do, or nobody to do it with. */
+static bool is_over(struct ingest_feeder *feeder, int last_rc)
 {
     struct ingest_client_stats stats;
     ingest_client_stats(feeder->client, &stats);
     pthread_mutex_lock(&feeder->lock);
     feeder->stats.confirmed = stats.confirmed;
-    bool over = feeder->stopping && feeder->count == 0 && stats.confirmed == stats.sent;
+    bool delivered = feeder->count == 0 && stats.confirmed == stats.sent;
+    bool over = feeder->stopping && (delivered || (last_rc < 0 && stats.live == 0));
     pthread_mutex_unlock(&feeder->lock);
     return over;
 }
@@ -158,7 +160,7 @@ static void *run(void *context)
     struct ingest_feeder *feeder = context;
     uint16_t tag;
     int rc = ingest_client_tag(feeder->client, feeder->tag, &tag);
-    while (rc != ERR_CANCELLED && !is_over(feeder)) {
+    while (rc != ERR_CANCELLED && !is_over(feeder, rc)) {
         wait_for_lines(feeder, HEARTBEAT_MS, true);
         rc = ingest_client_connect(feeder->client);
         if (rc == 0) {
@@ -214,6 +216,7 @@ int ingest_feeder_start(const struct ingest_feeder_options *options,
     feeder->tag = mem_strdup(options->tag == NULL ? "gravwell" : options->tag);
     struct ingest_client_options client = options->client;
     client.patience_ms = client.patience_ms == 0 ? PATIENCE_MS : client.patience_ms;
+    client.connect_ms = client.connect_ms == 0 ? CONNECT_MS : client.connect_ms;
     int rc = ingest_client_new(&client, &feeder->client);
     uint16_t tag;
     rc = rc < 0 ? rc : ingest_client_tag(feeder->client, feeder->tag, &tag);

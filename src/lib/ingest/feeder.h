@@ -40,7 +40,8 @@ void ingest_feeder_put(struct ingest_feeder *feeder, int64_t time_ns, struct spa
 
 void ingest_feeder_stats(struct ingest_feeder *feeder, struct ingest_feeder_stats *ret_stats);
 
-/* Waits at most INGEST_FEEDER_STOP_MS for what is in the ring. Clears `*feeder`; may be NULL. */
+/* Waits at most INGEST_FEEDER_STOP_MS for what is in the ring, less when no indexer is there.
+ * Clears `*feeder`; may be NULL. */
 void ingest_feeder_stop(struct ingest_feeder **feeder);
 
 #endif

@@ -229,7 +229,8 @@ static int connect_pipe(const struct ingest_target *target,
 
 static int tls_fault(int code, const char *what)
 {
-    return err_set(ERR_UNAVAILABLE, "%s: %s", what, gnutls_strerror(code));
+    bool untrusted = code == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
+    return err_set(untrusted ? ERR_AUTH : ERR_UNAVAILABLE, "%s: %s", what, gnutls_strerror(code));
 }
 
 int ingest_tls_open(const char *certificate_path, const char *key_path, struct ingest_tls **ret_tls)

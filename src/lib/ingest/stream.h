@@ -38,6 +38,7 @@ struct ingest_stream_options {
     int wake_fd;             /* readable: connecting ends with ERR_CANCELLED; 0: none */
 };
 
+/* ERR_AUTH: the certificate is not verified by anybody we trust. */
 MUST_CHECK int ingest_stream_connect(const struct ingest_target *target,
                                      const struct ingest_stream_options *options,
                                      struct ingest_stream **ret_stream);
