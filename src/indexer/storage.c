@@ -175,13 +175,14 @@ static void append_free(struct append *append)
     mem_free(append);
 }
 
-/* A full log is a state, which the next append that succeeds ends. */
+/* A full log is a state, which the next append that succeeds ends. Both are said once. */
 static void note_log(struct storage *storage, int rc)
 {
     bool full = rc == ERR_NO_SPACE;
     pthread_mutex_lock(&storage->lock);
-    bool change = full != storage->log_full;
+    bool change = full != storage->log_full_told;
     storage->log_full = full;
+    storage->log_full_told = full;
     if (full) {
         snprintf(storage->log_text, sizeof(storage->log_text), "%s", err_text());
     }

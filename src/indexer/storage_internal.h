@@ -67,6 +67,7 @@ struct storage {
     bool closing;
     bool space_low; /* free space is below the reserve */
     bool log_full;  /* the datalog was refused for lack of space */
+    bool log_full_told;
     int flush_rc;   /* of the last flush */
     char space_text[ERR_TEXT_BYTES_MAX];
     char log_text[ERR_TEXT_BYTES_MAX];
