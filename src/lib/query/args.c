@@ -1,4 +1,4 @@
-/* Reading the arguments of a stage. */
+/* Reading the arguments of a stage. Tested by parse_test.c. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* Tested by batch_test.c. */
 #include "query/merge.h"
 
 #include "base/mem.h"

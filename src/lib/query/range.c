@@ -1,3 +1,4 @@
+/* Tested by parse_test.c. */
 #include "query/range.h"
 
 #include "base/check.h"

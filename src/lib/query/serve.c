@@ -1,3 +1,4 @@
+/* Tested by pipeline_test.c. */
 #include "query/serve.h"
 
 #include <jansson.h>

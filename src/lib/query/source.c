@@ -1,3 +1,4 @@
+/* Tested by pipeline_test.c. */
 #include "query/source.h"
 
 int query_source_tags(struct query_source *source,

@@ -1,3 +1,4 @@
+/* Tested by pipeline_test.c. */
 #include "query/source_memory.h"
 
 #include <stdlib.h>

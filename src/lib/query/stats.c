@@ -56,7 +56,7 @@ void query_histogram_fold(const struct query_histogram *histogram, int64_t start
     }
     uint64_t range = range_ns(start_ns, end_ns);
     for (size_t i = 0; i < histogram->bucket_count && range > 0; i++) {
-        int64_t at = histogram->start_ns + (int64_t)i * histogram->width_ns;
+        int64_t at = (int64_t)((uint64_t)histogram->start_ns + i * (uint64_t)histogram->width_ns);
         if (at < start_ns || at >= end_ns) {
             continue;
         }

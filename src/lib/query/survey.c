@@ -1,3 +1,4 @@
+/* Tested by result_test.c. */
 #include "query/survey.h"
 
 #include <inttypes.h>

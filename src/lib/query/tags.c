@@ -1,3 +1,4 @@
+/* Tested by pipeline_test.c. */
 #include "query/tags.h"
 
 #include <stdint.h>

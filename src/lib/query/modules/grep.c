@@ -3,6 +3,7 @@
  *
  * Passes entries in which any of the patterns occurs (-s: all of them). -v: passes those in
  * which none does; -s changes nothing then.
+ * Tested by pipeline_test.c.
  */
 #include "query/modules/match.h"
 #include "query/modules/modules.h"

@@ -2,6 +2,7 @@
  * limit n         the first n entries
  * limit n m       positions n to m, from 0, m excluded
  * limit n by key… the first n of each combination of values
+ * Tested by pipeline_test.c.
  */
 #include "base/map.h"
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* Tested by pipeline_test.c. */
 #include "query/modules/modules.h"
 
 #include "base/text.h"

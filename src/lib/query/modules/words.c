@@ -3,6 +3,7 @@
  *
  * Passes entries that hold all of the words (-or: any of them). -v: passes those that hold none;
  * -v -or: those that hold all, as documented for the reference system.
+ * Tested by pipeline_test.c.
  */
 #include "query/modules/match.h"
 #include "query/modules/modules.h"

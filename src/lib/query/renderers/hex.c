@@ -1,4 +1,4 @@
-/* hex: DATA as upper-case hexadecimal pairs with spaces between them. */
+/* hex: DATA as upper-case hexadecimal pairs with spaces between them. Tested by pipeline_test.c. */
 #include "query/modules/modules.h"
 
 static void text(struct span data, struct buf *buf)

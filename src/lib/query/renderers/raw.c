@@ -1,4 +1,4 @@
-/* raw: DATA as it is. */
+/* raw: DATA as it is. Tested by pipeline_test.c. */
 #include "query/modules/modules.h"
 
 static void text(struct span data, struct buf *buf)
