@@ -1,5 +1,5 @@
-/* Fulltext tokenisation: the rule behind `words`, `grep -w` and, later, token filters. Tested by
- * pattern_test.c. */
+/* Fulltext tokenisation: the rule behind `words`, `grep -w` and, later, token filters.
+ * Tested by pattern_test.c. */
 #include "base/text.h"
 #include "query/pattern.h"
 

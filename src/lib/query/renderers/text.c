@@ -1,5 +1,5 @@
-/* text: DATA as text; what cannot be printed is a dot, UTF-8 stays. The renderer by default. Tested
- * by pipeline_test.c. */
+/* text: DATA as text; what cannot be printed is a dot, UTF-8 stays. The renderer by default.
+ * Tested by pipeline_test.c. */
 #include "base/text.h"
 #include "query/modules/modules.h"
 
