@@ -137,6 +137,35 @@ static void numbers_may_come_out_of_order_within_the_window_but_only_once(void *
     control_free(&control);
 }
 
+/* The worked example of docs/protocols/control-auth.md, computed elsewhere. */
+static void the_bytes_are_those_of_the_protocol_page(void **state)
+{
+    (void)state;
+    struct control_client client = {0};
+    struct control_seal seal;
+    char text[CONTROL_HEADER_BYTES_MAX];
+    char hash[CONTROL_HASH_TEXT_BYTES];
+    char session[CONTROL_SESSION_TEXT_BYTES];
+    char nonce[CONTROL_NONCE_TEXT_BYTES];
+    memset(client.nonce, 'a', sizeof(client.nonce) - 1);
+    memset(nonce, 'b', sizeof(nonce));
+    memset(session, 'c', sizeof(session));
+    nonce[sizeof(nonce) - 1] = session[sizeof(session) - 1] = 0;
+    assert_int_equal(control_client_accept(&client, "secret", session, nonce), 0);
+    control_hash(SPAN_LIT("hello"), hash);
+    control_client_sign(&client, "POST", "/sync/v1/push?x=1", hash, &seal, text);
+    assert_string_equal(text,
+                        "v1 session=cccccccccccccccccccccccccccccccc sequence=1 "
+                        "body=2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 "
+                        "mac=9d2d4f67c4298d5b9db442783cb6feb49aa7951eb9f4e0339f49b69cae2d9393");
+    control_client_trailer(&seal, hash, text);
+    assert_string_equal(text, "6aacaddf4248e3d304ec72a5627017c8653003e1098264ffebf5c4a629270940");
+    control_seal_answer(&seal, 200, "-", text);
+    assert_string_equal(text,
+                        "v1 body=- "
+                        "mac=1a70dae8b11f9969b597cdb92c9e01da5cc5a325aaee893836f8ef827a021973");
+}
+
 static void an_altered_method_path_query_or_number_is_refused(void **state)
 {
     (void)state;
@@ -279,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup(a_repeated_message_is_refused_by_its_sequence, make_world),
         cmocka_unit_test_setup(numbers_may_come_out_of_order_within_the_window_but_only_once,
                                make_world),
+        cmocka_unit_test_setup(the_bytes_are_those_of_the_protocol_page, make_world),
         cmocka_unit_test_setup(an_altered_method_path_query_or_number_is_refused, make_world),
         cmocka_unit_test_setup(an_altered_body_is_refused_with_hash_and_with_trailer, make_world),
         cmocka_unit_test_setup(an_answer_proves_the_secret_its_status_and_its_body, make_world),
