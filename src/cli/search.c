@@ -223,29 +223,45 @@ static const char *text_in(const json_t *object, const char *key)
     return text == NULL ? "" : text;
 }
 
+/* What the answer to a log-in says: the token, or why there is none. */
+static int take_login(struct job *job, struct http_answer *answer)
+{
+    json_error_t error;
+    json_t *json = json_loadb((const char *)answer->body.data, answer->body.bytes, 0, &error);
+    const char *token = text_in(json, "JWT");
+    const char *reason = text_in(json, "Reason");
+    int rc = 0;
+    if (answer->status == 200 && json_is_true(json_object_get(json, "LoginStatus")) &&
+        token[0] != '\0') {
+        buf_printf(&job->authorization, "Bearer %s", token);
+    } else {
+        rc = err_set(ERR_AUTH, "log-in as %s: %s", job->user,
+                     reason[0] != '\0' ? reason : http_answer_error(answer));
+    }
+    json_decref(json);
+    return rc;
+}
+
 static int log_in(struct job *job)
 {
     json_t *body = json_object();
     json_object_set_new(body, "User", json_string(job->user));
     json_object_set_new(body, "Pass", json_string(job->password));
-    json_t *answer = NULL;
-    int rc = call_json(job, "POST", url_of(job, "/api/login"), body, &answer);
-    json_decref(body);
-    if (rc == ERR_INVALID || rc == ERR_DENIED) {
-        return err_wrap(ERR_AUTH, "log-in as %s", job->user);
-    }
-    if (rc < 0) {
-        return err_wrap(rc, "log-in");
-    }
-    const char *token = text_in(answer, "JWT");
-    if (!json_is_true(json_object_get(answer, "LoginStatus")) || token[0] == '\0') {
-        const char *reason = text_in(answer, "Reason");
-        rc = err_set(ERR_AUTH, "log-in as %s: %s", job->user,
-                     reason[0] == '\0' ? "refused" : reason);
+    char *text = json_dumps(body, JSON_COMPACT);
+    char *url = url_of(job, "/api/login");
+    struct http_call call = {
+        .method = "POST", .url = url, .body = span_of_str(text), .timeout_ms = CALL_TIMEOUT_MS};
+    struct http_answer answer = {0};
+    int rc = http_call(job->client, &call, &answer);
+    if (rc == 0) {
+        rc = take_login(job, &answer);
+        http_answer_deinit(&answer);
     } else {
-        buf_printf(&job->authorization, "Bearer %s", token);
+        rc = err_wrap(rc, "log-in");
     }
-    json_decref(answer);
+    json_decref(body);
+    free(text);
+    mem_free(url);
     return rc;
 }
 
