@@ -45,6 +45,28 @@ export const scenarios = {
     assert.equal(await editor(there).inputValue(), query);
   },
 
+  async every_run_is_one_search(tabs, cluster) {
+    const page = await tabs.login(cluster.webservers[0]);
+    const launched = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith('/launch')) {
+        launched.push(JSON.parse(request.postData()).SearchString);
+      }
+    });
+    await search(page, 'tag=gravwell limit 1', 'Last hour');
+    await search(page, 'tag=gravwell limit 2', 'Last hour');
+    await search(page, 'tag=gravwell limit 2', 'Last hour');
+    await page.getByRole('link', { name: 'History' }).click();
+    await page.getByRole('link', { name: 'Search' }).first().click();
+    await finished(page); /* the same results, not another search */
+    await page.goBack();
+    await page.goBack();
+    await page.goBack();
+    await page.getByText('1 entry in').waitFor();
+    const [one, two] = ['tag=gravwell limit 1', 'tag=gravwell limit 2'];
+    assert.deepEqual(launched, [one, two, two, one]);
+  },
+
   async a_parse_error_is_underlined_where_it_is(tabs, cluster) {
     const page = await tabs.login(cluster.webservers[0]);
     await editor(page).fill('tag=gravwell grep "ü😀" | gerp error | limit 5');

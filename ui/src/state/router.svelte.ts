@@ -10,7 +10,9 @@ class Router {
     });
   }
 
+  /** The event of the address bar comes later: whoever asks meanwhile is already there. */
   go(route: Route): void {
+    this.route = route;
     location.hash = routeToHash(route);
   }
 }
