@@ -37,9 +37,9 @@ static void wake(struct sync *sync, uint64_t applied, bool blobs)
 }
 
 /* Begins a transaction that belongs to this datastore, or says that there is another one. */
-static int begin(struct sync *sync, uint64_t generation)
+static int begin(struct sync *sync, uint64_t generation, enum store_durability durability)
 {
-    int rc = store_begin(sync->store, STORE_LAZY);
+    int rc = store_begin(sync->store, durability);
     if (rc == 0 && sync_generation(sync) != generation) {
         store_abort(sync->store);
         return err_set(ERR_CANCELLED, "another datastore was adopted meanwhile");
@@ -103,12 +103,22 @@ static int move_cursors(struct sync *sync, uint64_t cursor)
     return rc;
 }
 
+static void confirm_all(struct sync *sync, const struct stored *stored)
+{
+    for (size_t i = 0; i < stored->count; i++) {
+        struct sync_reply confirmed = {.change = stored->items[i]->change,
+                                       .verdict = SYNC_ACCEPTED,
+                                       .revision = stored->items[i]->revision};
+        sync_confirm(sync, &confirmed);
+    }
+}
+
 int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const *objects,
                    size_t count, uint64_t cursor)
 {
     struct stored stored = {0};
     bool blobs = false;
-    int rc = begin(sync, generation);
+    int rc = begin(sync, generation, STORE_LAZY);
     if (rc < 0) {
         return rc;
     }
@@ -118,14 +128,23 @@ int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const 
     rc = rc < 0 ? rc : move_cursors(sync, cursor);
     rc = end(sync, rc);
     wake(sync, rc == 0 ? stored.count : 0, blobs);
-    for (size_t i = 0; rc == 0 && i < stored.count; i++) {
-        struct sync_reply confirmed = {.change = stored.items[i]->change,
-                                       .verdict = SYNC_ACCEPTED,
-                                       .revision = stored.items[i]->revision};
-        if (cursor > 0) {
-            sync_confirm(sync, &confirmed);
-        }
+    if (rc == 0) {
+        confirm_all(sync, &stored);
     }
+    report_all(sync, &stored, rc == 0);
+    return rc;
+}
+
+int sync_apply_own(struct sync *sync, uint64_t generation, const struct object *object)
+{
+    struct stored stored = {0};
+    bool blobs = false;
+    int rc = begin(sync, generation, STORE_DURABLE);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = end(sync, apply_one(sync, object, &stored, &blobs));
+    wake(sync, 0, blobs);
     report_all(sync, &stored, rc == 0);
     return rc;
 }
@@ -168,7 +187,7 @@ int sync_settle_all(struct sync *sync, uint64_t generation, struct object *const
                     const struct sync_reply *replies, size_t count)
 {
     struct stored stored = {0};
-    int rc = begin(sync, generation);
+    int rc = begin(sync, generation, STORE_LAZY);
     if (rc < 0) {
         return rc;
     }

@@ -258,7 +258,14 @@ static void do_check(struct sync *sync)
         struct sync_event failed = {.type = SYNC_EVENT_CHECK_FAILED};
         snprintf(sync->status.datastore, sizeof(sync->status.datastore), "%s",
                  sync->names[sync->link.datastore]);
+        bool news = sync->status.state == SYNC_STATE_OFFLINE &&
+                    strncmp(sync->status.reason, err_text(), sizeof(sync->status.reason) - 1) != 0;
         snprintf(sync->status.reason, sizeof(sync->status.reason), "%s", err_text());
+        if (news) { /* once per reason: a wrong secret or address is told at the first try */
+            sync_tell(sync, SYNC_WARN, "datastore-unreachable",
+                      "datastore %s: %s; it is tried again", sync->status.datastore,
+                      sync->status.reason);
+        }
         sync_post(sync, &failed);
     } else {
         on_answer(sync, &checked);

@@ -79,7 +79,7 @@ static void note_state(struct sync *sync)
                  sync->names[sync->link.datastore]);
         sync->status.reason[0] = 0;
     }
-    if (before == sync->status.state) {
+    if (before == sync->status.state || sync->stopping) {
         return;
     }
     sync->status.since_ns = io_now_ns(sync->io);

@@ -251,7 +251,7 @@ static int apply_reply(struct sync *sync, uint64_t generation, struct object *ne
         memcpy(confirmed->stamps, next->stamps, sizeof(next->stamps));
         confirmed->stamp_count = next->stamp_count;
     }
-    int rc = sync_apply_all(sync, generation, &confirmed, 1, 0);
+    int rc = sync_apply_own(sync, generation, confirmed);
     object_free(&confirmed);
     return rc == ERR_CANCELLED ? 0 : rc; /* another datastore: its feed brings it */
 }
