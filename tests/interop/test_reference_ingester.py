@@ -5,20 +5,17 @@ Go, or when the modules cannot be had, the tests are skipped and say so.
 """
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import go_program
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "cluster"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 from client import wait_until  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
-BUILD_WITHIN_S = 300
 RUN_WITHIN_S = 120
 
 # What the program attaches to every entry, as text.
@@ -31,19 +28,7 @@ VALUES = {
 
 @pytest.fixture(scope="session")
 def ingester(tmp_path_factory):
-    """The program; skips when it cannot be built here."""
-    go = shutil.which("go")
-    if not go:
-        pytest.skip("Go is missing")
-    program = tmp_path_factory.mktemp("ingester") / "ingester"
-    source = HERE / "ingester"
-    fetched = subprocess.run([go, "mod", "download"], cwd=source, capture_output=True, text=True,
-                             timeout=BUILD_WITHIN_S, check=False)
-    if fetched.returncode != 0:
-        pytest.skip(f"the Go modules cannot be had: {fetched.stderr.strip()[-200:]}")
-    subprocess.run([go, "build", "-o", program, "."], cwd=source, check=True,
-                   timeout=BUILD_WITHIN_S, env={**os.environ, "GOFLAGS": "-mod=readonly"})
-    return program
+    return go_program.build("ingester", tmp_path_factory.mktemp("ingester"))
 
 
 @pytest.fixture(scope="module")
