@@ -1,0 +1,246 @@
+"""The life of searches: who keeps them, what is on disk, what a client is told while they run."""
+
+import base64
+import csv
+import io
+import json
+import threading
+import time
+
+import pytest
+from client import Websocket, wait_until
+from cluster import Cluster
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def session(cluster):
+    return cluster.webserver(0).login()
+
+
+def path_of(launched):
+    return f"/api/searchctrl/{launched['SearchID']}"
+
+
+def finished(session, launched):
+    """Waits for the end; returns the last overview."""
+    def over():
+        stats = session.get(path_of(launched) + "/stats", sid=launched["SearchSessionID"],
+                            count=1).ok().json()
+        return stats if stats["Finished"] else None
+    return wait_until(over, 20, "the end of the search")
+
+
+def detach(session, launched):
+    session.put(f"{path_of(launched)}/detach?sid={launched['SearchSessionID']}").ok()
+
+
+def state(session, launched):
+    return session.get(path_of(launched)).ok().json()["State"]
+
+
+def test_a_search_goes_when_its_last_client_leaves(cluster, session):
+    """Two REST clients: the first leaves, it stays; the second leaves, it is gone with its files."""
+    cluster.ingest("leaving", lines=5)
+    launched = session.launch("tag=leaving").ok().json()
+    finished(session, launched)
+    assert state(session, launched) == "ACTIVE"
+    other = session.get(path_of(launched) + "/attach").ok().json()
+    assert other["SearchID"] == launched["SearchID"]
+    assert other["SearchSessionID"] != launched["SearchSessionID"]
+    detach(session, launched)
+    assert state(session, launched) == "ACTIVE"
+    detach(session, other)
+    assert session.get(path_of(launched)).status == 404
+    files = cluster.webserver(0).process.dir / "render" / launched["SearchID"]
+    wait_until(lambda: not files.exists(), 5, "the end of its files")
+
+
+def test_background_and_saved_searches_stay(cluster, session):
+    """Background: DORMANT when finished and left, ATTACHED when somebody comes back; saved:
+    DORMANT/SAVED, with the notes as metadata. Deleting ends both."""
+    cluster.ingest("staying", lines=5)
+    back = session.launch("tag=staying", Background=True).ok().json()
+    detach(session, back)
+    wait_until(lambda: state(session, back) == "DORMANT", 10, "DORMANT")
+    again = session.get(path_of(back) + "/attach").ok().json()
+    assert state(session, back) == "ATTACHED"
+    detach(session, again)
+    assert state(session, back) == "DORMANT"
+    assert session.call("PATCH", path_of(back) + "/background").status == 400  # not active
+
+    kept = session.launch("tag=staying grep line").ok().json()
+    finished(session, kept)
+    session.call("PATCH", path_of(kept) + "/save", json.dumps(
+        {"name": "n", "notes": "why", "started": ZERO_TIME, "expires": ZERO_TIME}).encode(),
+        "application/json").ok()
+    assert state(session, kept) == "ACTIVE/SAVING"
+    detach(session, kept)
+    assert state(session, kept) == "DORMANT/SAVED"
+    details = session.get(path_of(kept) + "/details").ok().json()
+    assert details["Metadata"] == {"name": "n", "notes": "why"}
+    listed = [s["ID"] for s in session.get("/api/searchctrl").ok().json()]
+    assert {back["SearchID"], kept["SearchID"]} <= set(listed)
+    for launched in (back, kept):
+        session.delete(path_of(launched)).ok()
+        assert session.get(path_of(launched)).status == 404
+
+
+def test_saved_results_outlive_a_restart_and_the_indexer():
+    """Saved: readable after the webserver was killed and the indexers are gone; unsaved: gone."""
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        c.ingest("saved", lines=30)
+        session = c.webserver(0).login()
+        kept = session.launch("tag=saved").ok().json()
+        lost = session.launch("tag=saved", Background=True).ok().json()
+        finished(session, kept), finished(session, lost)
+        session.call("PATCH", path_of(kept) + "/save").ok()
+        before = session.get(path_of(kept) + "/download/json").ok().body
+        c.webserver(0).kill()
+        c.indexer(0).kill()
+        c.webserver(0).start()
+        session = c.webserver(0).login()
+        assert state(session, kept) == "DORMANT/SAVED"
+        assert session.get(path_of(lost)).status == 404
+        assert session.get(path_of(kept) + "/download/json").ok().body == before
+        assert len(before.splitlines()) == 30
+        session.delete(path_of(kept)).ok()
+        saved = c.webserver(0).process.dir / "saved" / kept["SearchID"]
+        wait_until(lambda: not saved.exists(), 5, "the end of its files")
+
+
+def test_downloads_agree_with_each_other_and_with_the_direct_query(cluster, session):
+    """text, json (objects, one per line), csv; a window of time by body and by URL."""
+    ids = cluster.ingest("loads", lines=20)
+    launched = session.launch("tag=loads").ok().json()
+    at = path_of(launched) + "/download/"
+    text = session.get(at + "text").ok().body.decode().splitlines()  # not finished: waits
+    rows = [json.loads(line) for line in session.get(at + "json").ok().body.splitlines()]
+    table = list(csv.reader(io.StringIO(session.get(at + "csv").ok().body.decode())))
+    assert [base64.b64decode(r["Data"]).decode() for r in rows] == text
+    assert table[0] == ["Timestamp", "Source", "Tag", "Data"]
+    assert [[r["TS"], r["SRC"], r["Tag"]] for r in rows] == [row[:3] for row in table[1:]]
+    assert [row[3] for row in table[1:]] == text
+    assert sorted(t.split("id=")[1][:32] for t in text) == sorted(ids)
+    middle = rows[10]["TS"]
+    part = session.get(at + "json", StartTS=middle).ok().body.splitlines()
+    window = json.dumps({"StartTS": middle, "EndTS": ZERO_TIME}).encode()
+    assert session.call("GET", at + "json", window).ok().body.splitlines() == part
+    assert 11 <= len(part) <= 20
+    assert session.get(at + "pcap").status == 400
+    url = "/api/search/direct?query=tag%3Dloads&format=text&duration=1h"
+    assert session.call("POST", url).ok().body.decode().splitlines() == text
+    assert session.call("POST", url.replace("text", "png")).status == 400
+    assert session.call("POST", url.replace("duration=1h", "")).status == 400
+    detach(session, launched)
+
+
+def test_many_searches_at_once_all_finish(cluster, session):
+    """More than may run at once: the rest waits its turn."""
+    cluster.ingest("many", lines=50)
+    launched = [session.launch("tag=many grep line").ok().json() for _ in range(60)]
+    counts = [finished(session, one)["EntryCount"] for one in launched]
+    assert counts == [50] * 60
+    for one in launched:
+        detach(session, one)
+
+
+def test_results_are_streamed_over_the_websocket(cluster, session):
+    """Request 17: blocks until an empty one that says Finished; another label works afterwards."""
+    ids = cluster.ingest("flow", lines=3000)
+    socket = Websocket(session)
+    label = socket.start_search("tag=flow")["OutputSearchSubproto"]
+    socket.send(label, {"ID": 17, "EntryRange": {"First": 0, "Last": 0, "StartTS": ZERO_TIME,
+                                                 "EndTS": ZERO_TIME}})
+    socket.send("PONG", {})
+    found = []
+    while True:
+        block = socket.receive(label)
+        assert block["ID"] == 17
+        found += [base64.b64decode(e["Data"]).decode() for e in block["Entries"]]
+        if block["Finished"] and not block["Entries"]:
+            break
+    assert socket.receive("PONG") == {}
+    assert sorted(t.split("id=")[1][:32] for t in found) == sorted(ids)
+    stats = socket.ask(label, {"ID": 0x7F000005})["Stats"]["Set"][0]["Stats"]
+    assert [(s["Name"], s["OutputCount"]) for s in stats] == [("text", 3000)]
+    overview = socket.ask(label, {"ID": 0x7F000007, "Stats": {"SetCount": 8}})["Stats"]
+    assert sum(b["Count"] for b in overview["OverviewSet"]) == 3000
+    assert socket.ask(label, {"ID": 65537})["Metadata"]["TagStats"] == {"flow": 3000}
+    assert "unknown" in socket.ask(label, {"ID": 4711})["Error"]
+    socket.close()
+    wait_until(lambda: not any(s["UserQuery"] == "tag=flow" for s in
+                               session.get("/api/searchctrl").ok().json()), 10, "its end")
+
+
+def test_an_unacknowledged_start_is_forgotten(cluster, session):
+    """Ok:false throws the search away; its label answers nothing, the socket lives."""
+    socket = Websocket(session)
+    response = socket.ask("search", {"SearchString": "tag=gravwell", "SearchStart": "",
+                                     "SearchEnd": ""})
+    assert session.get(f"/api/searchctrl/{response['SearchID']}").status == 200
+    socket.send("search", {"Ok": False, "OutputSearchSubproto": response["OutputSearchSubproto"]})
+    assert socket.ask("PONG", {}) == {}
+    assert session.get(f"/api/searchctrl/{response['SearchID']}").status == 404
+    socket.close()
+
+
+def test_an_indexer_killed_in_the_middle_of_a_search_is_named():
+    """The search ends; what came stays; the message says who is missing and for which time."""
+    with Cluster(webservers=1, indexers=2, balancer=False) as c:
+        for i in range(2):
+            c.ingest("middle", lines=20000, indexer=i)
+        session = c.webserver(0).login()
+        launched = session.launch("tag=middle").ok().json()
+        c.indexer(1).kill()
+        stats = finished(session, launched)
+        assert 20000 <= stats["EntryCount"] <= 40000
+        address = f":{c.indexer(1).process.port}"
+        if stats["EntryCount"] < 40000:
+            assert any(address in m["Value"] and " to " in m["Value"] for m in stats["Messages"])
+
+
+def test_a_stopped_search_ends_at_once_and_keeps_what_it_has(cluster, session):
+    """Stop while results come in: Finished within a second, rows readable, stop again is 400."""
+    text = b"".join(b"stop me %d %s\n" % (i, b"x" * 200) for i in range(100000))
+    answer = cluster.aquifer(*cluster.ingest_command("long"), input=text)
+    assert answer.returncode == 0, answer.stderr.decode()
+    launched = session.launch("tag=long grep stop").ok().json()
+    began = time.monotonic()
+    status = session.put(path_of(launched) + "/stop").status
+    stats = finished(session, launched)
+    assert time.monotonic() - began < 2
+    assert status in (200, 400)  # 400: it was faster
+    assert stats["EntryCount"] <= 100000
+    rows = session.get(f"{path_of(launched)}/renderer/text", first=0, last=10,
+                       sid=launched["SearchSessionID"]).ok().json()["Entries"]
+    assert len(rows) == min(10, stats["EntryCount"])
+    assert session.put(path_of(launched) + "/stop").status == 400
+    detach(session, launched)
+
+
+def test_readers_see_a_growing_result_without_holes(cluster, session):
+    """Four clients page through a search while it runs: every page is as it is at the end."""
+    launched = session.launch("tag=long").ok().json()
+    at = f"{path_of(launched)}/renderer/text"
+    pages, faults = [], []
+
+    def read():
+        try:
+            for first in range(0, 5000, 500):
+                page = session.get(at, first=first, last=first + 500).ok().json()
+                pages.append((first, [e["Data"] for e in page["Entries"]]))
+        except Exception as fault:  # a thread's fault is the test's
+            faults.append(fault)
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    finished(session, launched)
+    for first, data in pages:
+        end = session.get(at, first=first, last=first + 500).ok().json()
+        assert [e["Data"] for e in end["Entries"]][:len(data)] == data
+    detach(session, launched)
