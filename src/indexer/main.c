@@ -132,6 +132,7 @@ static int start_server(struct indexer *indexer)
         .tls_cert_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Certificate-File"),
         .tls_key_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Key-File"),
         .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
+        .after = service_log_refusal,
     };
     const struct http_routes tables[] = {
         {api_routes, api_route_count, &indexer->api},

@@ -19,6 +19,7 @@
 #include "conf/conf.h"
 
 #define STOP_TIMEOUT_MS 120000
+#define REFUSAL_QUIET_NS (10 * TIME_S_NS)
 #define STOP_SIGNAL SIGUSR1 /* service_stop(): a signal that only this file uses */
 
 struct condition {
@@ -575,6 +576,26 @@ const struct http_route service_routes[] = {
     {.method = "GET", .path = "/metrics", .handler = get_metrics},
 };
 const size_t service_route_count = ARRAY_COUNT(service_routes);
+
+void service_log_refusal(struct http_request *request, void *context)
+{
+    static _Atomic int64_t told_ns;
+    static _Atomic int64_t untold;
+    (void)context;
+    if (http_request_status(request) != 401) {
+        return;
+    }
+    int64_t now_ns = io_monotonic_ns(http_request_io(request));
+    int64_t before_ns = atomic_load(&told_ns);
+    if ((before_ns != 0 && now_ns - before_ns < REFUSAL_QUIET_NS) ||
+        !atomic_compare_exchange_strong(&told_ns, &before_ns, now_ns)) {
+        atomic_fetch_add(&untold, 1);
+        return;
+    }
+    log_warn("control-refused", "no valid Control-Auth: is the secret the same on both sides?",
+             "host", http_request_peer(request), "path", http_request_path(request), "untold",
+             LOG_INT(atomic_exchange(&untold, 0)), NULL);
+}
 
 void service_watch_http(struct service *service, const char *name, struct http_server *server)
 {

@@ -80,6 +80,10 @@ bool service_is_ready(struct service *service);
 extern const struct http_route service_routes[];
 extern const size_t service_route_count;
 
+/* An `after` hook (http_server.h) for servers of other daemons: says who was refused for lack of a
+ * valid Control-Auth, at most every ten seconds; the line counts those not told. */
+void service_log_refusal(struct http_request *request, void *context);
+
 /* Shows the server's counters in /metrics as aquifer_http_*{server="name"}, until the server is
  * unwatched; do that before it is stopped. */
 void service_watch_http(struct service *service, const char *name, struct http_server *server);
