@@ -1,3 +1,4 @@
+/* What a caller reads off an answer. Tested by http_client_test.c. */
 #include <stdlib.h>
 #include <strings.h>
 

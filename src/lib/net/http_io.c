@@ -1,5 +1,6 @@
 /*
  * What happens to a request: libmicrohttpd's callbacks on the I/O threads, then a worker.
+ * Tested by http_server_test.c.
  */
 #include "net/http_internal.h"
 

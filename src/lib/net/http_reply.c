@@ -1,3 +1,4 @@
+/* Replies that are made in one go. Tested by http_server_test.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
  * A stream has three holders: the producer, the request and libmicrohttpd's response. The reader
  * callback suspends the connection while there is nothing to send; writing resumes it. A suspended
  * connection is not polled by libmicrohttpd, so a watcher thread looks for clients that leave.
+ * Tested by http_server_test.c.
  */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -63,7 +63,7 @@ static void put_clean(struct buf *line, struct span text, bool quoted)
 static void put_name(struct buf *line, const char *name, size_t bytes_max)
 {
     size_t count = 0;
-    for (; name[count] != 0 && count < bytes_max; count++) {
+    for (; count < bytes_max && name[count] != 0; count++) {
         char c = name[count];
         bool fine = c > ' ' && c < 0x7F && c != '=' && c != ']' && c != '"';
         buf_append_byte(line, fine ? (uint8_t)c : '_');
