@@ -223,6 +223,12 @@ void config_change_commands(const struct settings *settings, const struct slots 
         buf_printf(commands, "set server %s addr %s port %u\n", server, target->address,
                    target->port);
     }
+    if (change->kind == SLOT_CHANGE_FILL) {
+        /* HAProxy takes a server that leaves maintenance for healthy; ours first has to pass a
+         * check, since a webserver is listed before it is ready. */
+        buf_printf(commands, "set server %s state drain\nset server %s health down\n", server,
+                   server);
+    }
     buf_printf(commands, "set server %s state %s\n", server, states[change->kind]);
 }
 

@@ -111,6 +111,8 @@ static void commands_say_what_changes(void **state)
     struct buf commands = {0};
     config_change_commands(&plain, slots, &(struct slot_change){SLOT_CHANGE_FILL, 1}, &commands);
     assert_string_equal(buf_str(&commands), "set server webservers/w2 addr 10.0.0.2 port 8443\n"
+                                            "set server webservers/w2 state drain\n"
+                                            "set server webservers/w2 health down\n"
                                             "set server webservers/w2 state ready\n");
     buf_clear(&commands);
     config_change_commands(&verified, slots, &(struct slot_change){SLOT_CHANGE_READY, 1},

@@ -29,6 +29,19 @@ struct output {
     pthread_t thread;
 };
 
+/* What only echoes our own commands, and the farewell of each proxy. */
+static bool is_echo(struct span text)
+{
+    static const char *const echoes[] = {"forced drain", "forced maintenance", "changed from CLI",
+                                         " stopped (cumulated"};
+    for (size_t i = 0; i < ARRAY_COUNT(echoes); i++) {
+        if (span_find(text, span_of_str(echoes[i])) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "[WARNING]  (1234) : Server w1 is DOWN" */
 static void log_line(struct span line)
 {
@@ -41,7 +54,9 @@ static void log_line(struct span line)
     if (text.bytes == 0) {
         return;
     }
-    if (span_starts_with(line, SPAN_LIT("[ALERT]"))) {
+    if (is_echo(text)) {
+        log_trace("haproxy-says", "HAProxy reports", "text", LOG_SPAN(text), NULL);
+    } else if (span_starts_with(line, SPAN_LIT("[ALERT]"))) {
         log_error("haproxy-says", "HAProxy reports an error", "text", LOG_SPAN(text), NULL);
     } else if (span_starts_with(line, SPAN_LIT("[WARNING]"))) {
         log_warn("haproxy-says", "HAProxy reports", "text", LOG_SPAN(text), NULL);

@@ -444,6 +444,7 @@ def test_a_killed_webserver_of_a_cluster_costs_no_request():
                 c.webserver(victim).kill()
                 for _ in range(20):
                     session.get("/api/info/whoami").ok()
+                listed(c, 1)
                 c.webserver(victim).start()
                 listed(c, 2)
         assert not users.faults
