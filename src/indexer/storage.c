@@ -241,18 +241,22 @@ static void part_done(struct datalog_submission *submission, int rc)
     }
 }
 
-static int check_entries(struct storage *storage, const struct entry *entries, size_t count)
+static int check_entries(struct storage *storage, const struct entry *entries, size_t count,
+                         uint64_t *ret_bytes)
 {
+    uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         if (entries[i].data.bytes > ENTRY_DATA_BYTES_MAX) {
             return err_set(ERR_TOO_LARGE, "an entry of %zu bytes, at most %u are stored",
                            entries[i].data.bytes, ENTRY_DATA_BYTES_MAX);
         }
+        bytes += entries_bytes(&entries[i]);
         if (atomic_load_explicit(&storage->routes[entries[i].tag], memory_order_relaxed) == 0 &&
             series_tags_name(storage->tags, entries[i].tag).bytes == 0) {
             return err_set(ERR_INVALID, "an entry has tag %u, which nobody made", entries[i].tag);
         }
     }
+    *ret_bytes = bytes;
     return 0;
 }
 
@@ -275,9 +279,10 @@ int storage_submit(struct storage *storage, const struct entry *entries, size_t 
                    storage_done done, void *context)
 {
     CHECK(count > 0);
-    int rc = check_entries(storage, entries, count);
+    uint64_t bytes = 0;
+    int rc = check_entries(storage, entries, count, &bytes);
     if (rc == 0) {
-        rc = storage_admit(storage);
+        rc = storage_admit(storage, bytes);
     }
     if (rc < 0) {
         return rc;

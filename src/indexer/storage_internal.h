@@ -57,6 +57,8 @@ struct storage {
     _Atomic uint64_t applied_end;            /* one after the last position that wells have seen */
     _Atomic uint64_t entries_accepted;
     _Atomic uint64_t bytes_accepted;
+    _Atomic uint64_t unwatched_bytes; /* accepted since free space was looked at */
+    _Atomic uint64_t watch_bytes;     /* as much may be */
     uint64_t entries_replayed;
     uint64_t damage; /* met while opening, and by the catalogue */
 
@@ -68,7 +70,7 @@ struct storage {
     bool space_low; /* free space is below the reserve */
     bool log_full;  /* the datalog was refused for lack of space */
     bool log_full_told;
-    int flush_rc;   /* of the last flush */
+    int flush_rc; /* of the last flush */
     char space_text[ERR_TEXT_BYTES_MAX];
     char log_text[ERR_TEXT_BYTES_MAX];
     char flush_text[ERR_TEXT_BYTES_MAX];
@@ -90,8 +92,11 @@ struct span storage_name_of(void *context, uint16_t tag); /* context: the catalo
 void storage_start_threads(struct storage *storage);
 void storage_stop_threads(struct storage *storage);
 
+/* Looks at the free space; below the reserve ingest stops. */
+void storage_watch_space(struct storage *storage);
+
 /* Refuses (the fault says why) or returns 0, maybe after waiting for flushes. */
-MUST_CHECK int storage_admit(struct storage *storage);
+MUST_CHECK int storage_admit(struct storage *storage, uint64_t bytes);
 
 /* The file `flushed`: read before replay, written after it and after flushes. */
 MUST_CHECK int storage_flushed_read(struct storage *storage);

@@ -405,6 +405,7 @@ int storage_open(const struct storage_options *options, struct storage **ret_sto
         storage_free(storage);
         return err_wrap(rc, "open storage");
     }
+    storage_watch_space(storage);
     storage_start_threads(storage);
     *ret_storage = storage;
     return 0;

@@ -49,9 +49,9 @@ struct history {
 
 static const char *const tag_names[] = {"web", "nginx-a", "syslog", "news", "other", "gravwell"};
 
-static struct entry make_entry(size_t number, const uint16_t *tags, char text[32])
+static struct entry make_entry(size_t number, const uint16_t *tags, char text[80])
 {
-    snprintf(text, 32, "entry %zu", number);
+    snprintf(text, 80, "entry %060zu", number);
     return (struct entry){
         .time_ns = (int64_t)(number * 37 % 1000),
         .tag = tags[number % ARRAY_COUNT(tag_names)],
@@ -72,7 +72,7 @@ static int append_some(struct storage *storage, struct history *history, const u
                        size_t count)
 {
     struct entry entries[64];
-    char texts[64][32];
+    char texts[64][80];
     size_t first = history->acked.count;
     assert_true(count <= 64);
     for (size_t i = 0; i < count; i++) {
@@ -259,7 +259,7 @@ static void completions_come_in_order_and_are_visible(void **state)
     struct numbered numbered[300];
     struct history history = {0};
     for (size_t i = 0; i < ARRAY_COUNT(numbered); i++) {
-        char texts[7][32];
+        char texts[7][80];
         struct entry entries[7];
         numbered[i] = (struct numbered){&order, i};
         for (size_t j = 0; j < 7; j++) {
@@ -410,6 +410,42 @@ static void a_full_disk_stops_ingest_and_resumes_by_itself(void **state)
     check_against(storage, &history);
     storage_close(&storage);
     io_sim_crash(&sim);
+    reopen_and_check(&sim, &history);
+    buf_deinit(&why);
+    vec_deinit(&history.acked);
+    io_sim_deinit(&sim);
+}
+
+/* When the reserve is reached because of the log itself, the log makes room. */
+static void a_log_that_fills_the_disk_is_flushed_away(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct history history = {0};
+    io_sim_init(&sim, 1);
+    struct storage_options options = options_of(&sim);
+    options.memtable_bytes_max = 1 << 20;
+    options.datalog_kept_bytes_max = 1 << 20;
+    options.space_reserve_bytes = 10000;
+    sim.space_bytes = 200000;
+    struct storage *storage = NULL;
+    uint16_t tags[ARRAY_COUNT(tag_names)];
+    struct buf why = {0};
+    assert_int_equal(storage_open(&options, &storage), 0);
+    assert_int_equal(put_tags(storage, tags), 0);
+    for (int i = 0; i < 100; i++) {
+        int rc = append_some(storage, &history, tags, 60);
+        for (int j = 0; rc == ERR_NO_SPACE && j < 3; j++) {
+            (void)!storage_work(storage);
+        }
+    }
+    size_t acked = 0;
+    for (size_t i = 0; i < history.acked.count; i++) {
+        acked += history.acked.items[i];
+    }
+    assert_true(acked > 4000); /* the log alone would have held some 1800 */
+    check_against(storage, &history);
+    storage_close(&storage);
     reopen_and_check(&sim, &history);
     buf_deinit(&why);
     vec_deinit(&history.acked);
@@ -590,6 +626,7 @@ int main(void)
         cmocka_unit_test(impossible_wells_are_refused_by_name),
         cmocka_unit_test(a_changed_config_loses_nothing_unflushed),
         cmocka_unit_test(a_full_disk_stops_ingest_and_resumes_by_itself),
+        cmocka_unit_test(a_log_that_fills_the_disk_is_flushed_away),
         cmocka_unit_test(the_log_is_trimmed_behind_the_flush),
         cmocka_unit_test(a_lost_log_or_catalogue_does_no_further_harm),
         cmocka_unit_test(the_query_source_scans_by_tag_and_time),

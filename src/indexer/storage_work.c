@@ -12,7 +12,8 @@
 #define MERGE_PAUSE_ROUNDS 60 /* after a merge that failed */
 
 /* Free space below the reserve on any of our volumes stops ingest; some more starts it again. */
-static bool is_low(struct storage *storage, const char *dir, char text[ERR_TEXT_BYTES_MAX])
+static bool is_low(struct storage *storage, const char *dir, bool was_low,
+                   char text[ERR_TEXT_BYTES_MAX])
 {
     uint64_t left;
     uint64_t total;
@@ -20,7 +21,8 @@ static bool is_low(struct storage *storage, const char *dir, char text[ERR_TEXT_
         return false;
     }
     uint64_t reserve = MIN(storage->reserve_bytes, total / 20);
-    uint64_t wanted = storage->space_low ? reserve + reserve / 4 : reserve;
+    uint64_t wanted = was_low ? reserve + reserve / 4 : reserve;
+    atomic_store(&storage->watch_bytes, reserve / 8);
     if (left >= wanted) {
         return false;
     }
@@ -30,12 +32,15 @@ static bool is_low(struct storage *storage, const char *dir, char text[ERR_TEXT_
     return true;
 }
 
-static void watch_space(struct storage *storage)
+void storage_watch_space(struct storage *storage)
 {
     char text[ERR_TEXT_BYTES_MAX] = "";
-    bool low = is_low(storage, storage->datalog_dir, text);
+    pthread_mutex_lock(&storage->lock);
+    bool was_low = storage->space_low;
+    pthread_mutex_unlock(&storage->lock);
+    bool low = is_low(storage, storage->datalog_dir, was_low, text);
     for (size_t i = 0; i < storage->slots.count && !low; i++) {
-        low = is_low(storage, storage->slots.items[i].location, text);
+        low = is_low(storage, storage->slots.items[i].location, was_low, text);
     }
     pthread_mutex_lock(&storage->lock);
     bool change = low != storage->space_low;
@@ -75,9 +80,14 @@ static bool is_behind(struct storage *storage)
     return false;
 }
 
-int storage_admit(struct storage *storage)
+int storage_admit(struct storage *storage, uint64_t bytes)
 {
     int rc = 0;
+    if (atomic_fetch_add(&storage->unwatched_bytes, bytes) + bytes >
+        atomic_load(&storage->watch_bytes)) {
+        atomic_store(&storage->unwatched_bytes, 0);
+        storage_watch_space(storage);
+    }
     pthread_mutex_lock(&storage->lock);
     while (rc == 0) {
         if (storage->space_low) {
@@ -97,13 +107,18 @@ int storage_admit(struct storage *storage)
     return rc;
 }
 
+static void seal_all(struct storage *storage)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        well_seal(storage->slots.items[i].well);
+    }
+}
+
 /* Wells that hold back too much of the log seal what they have. */
 static void seal_laggards(struct storage *storage)
 {
     if (datalog_stats(storage->log).bytes > storage->kept_bytes_max) {
-        for (size_t i = 0; i < storage->slots.count; i++) {
-            well_seal(storage->slots.items[i].well);
-        }
+        seal_all(storage);
     }
 }
 
@@ -159,11 +174,27 @@ static int flush_and_trim(struct storage *storage)
     return rc;
 }
 
+/* Segments are a fraction of the log's size: what the log holds is flushed and trimmed. */
+static int make_room(struct storage *storage)
+{
+    pthread_mutex_lock(&storage->lock);
+    bool low = storage->space_low;
+    pthread_mutex_unlock(&storage->lock);
+    if (!low || datalog_stats(storage->log).bytes < storage->reserve_bytes / 2) {
+        return 0;
+    }
+    seal_all(storage);
+    int rc = flush_wells(storage);
+    return rc < 0 ? rc : datalog_rotate(storage->log);
+}
+
 static int flush_round(struct storage *storage)
 {
-    watch_space(storage);
+    storage_watch_space(storage);
     seal_laggards(storage);
-    return flush_and_trim(storage);
+    int room_rc = make_room(storage);
+    int rc = flush_and_trim(storage);
+    return rc < 0 ? rc : room_rc;
 }
 
 /* 0, WELL_NOTHING when no well has anything to merge, or the last fault. */
@@ -186,9 +217,7 @@ int storage_work(struct storage *storage)
 
 int storage_flush(struct storage *storage)
 {
-    for (size_t i = 0; i < storage->slots.count; i++) {
-        well_seal(storage->slots.items[i].well);
-    }
+    seal_all(storage);
     return flush_and_trim(storage);
 }
 

@@ -36,6 +36,10 @@ struct datalog {
     struct datalog_submission **last_pending;
     uint64_t pending_bytes;
     bool closing;
+    uint64_t rotations_wanted;
+    uint64_t rotations_done;
+    int rotation_rc; /* of the last one */
+    char rotation_text[ERR_TEXT_BYTES_MAX];
     struct datalog_stats stats; /* the counters only */
 
     /* writer */

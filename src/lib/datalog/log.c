@@ -225,26 +225,60 @@ static void do_submissions(struct datalog *log, struct datalog_submission *first
     }
 }
 
+static void rotate(struct datalog *log, uint64_t wanted)
+{
+    int rc = 0;
+    if (log->file == NULL || log->offset > DATALOG_FILE_HEADER_BYTES) {
+        rc = datalog_begin_file(log);
+    }
+    pthread_mutex_lock(&log->lock);
+    log->rotations_done = wanted;
+    log->rotation_rc = rc;
+    strcpy(log->rotation_text, rc < 0 ? err_text() : "");
+    pthread_cond_broadcast(&log->advanced);
+    pthread_mutex_unlock(&log->lock);
+}
+
 static void *writer(void *context)
 {
     struct datalog *log = context;
     pthread_mutex_lock(&log->lock);
     for (;;) {
-        while (log->first_pending == NULL && !log->closing) {
+        while (log->first_pending == NULL && !log->closing &&
+               log->rotations_wanted == log->rotations_done) {
             pthread_cond_wait(&log->handed_over, &log->lock);
         }
         struct datalog_submission *first = log->first_pending;
-        if (first == NULL) {
+        uint64_t wanted = log->rotations_wanted;
+        bool rotates = wanted != log->rotations_done;
+        if (first == NULL && !rotates) {
             break;
         }
         log->first_pending = NULL;
         log->last_pending = &log->first_pending;
         pthread_mutex_unlock(&log->lock);
         do_submissions(log, first);
+        if (rotates) {
+            rotate(log, wanted);
+        }
         pthread_mutex_lock(&log->lock);
     }
     pthread_mutex_unlock(&log->lock);
     return NULL;
+}
+
+int datalog_rotate(struct datalog *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t wanted = ++log->rotations_wanted;
+    pthread_cond_signal(&log->handed_over);
+    while (log->rotations_done < wanted) {
+        pthread_cond_wait(&log->advanced, &log->lock);
+    }
+    int rc = log->rotation_rc;
+    rc = rc < 0 ? err_set((enum err)rc, "%s", log->rotation_text) : 0;
+    pthread_mutex_unlock(&log->lock);
+    return rc;
 }
 
 int datalog_open(const struct datalog_options *options, struct datalog **ret_log)

@@ -120,6 +120,10 @@ uint64_t datalog_end(struct datalog *log);
 /* Waits until position `position` is durable; DATALOG_END when the time is over. */
 MUST_CHECK int datalog_wait(struct datalog *log, uint64_t position, int64_t timeout_ms);
 
+/* Begins a new segment file behind what was handed over, so that the present one can be trimmed:
+ * for a disk that is nearly full. Waits for it. */
+MUST_CHECK int datalog_rotate(struct datalog *log);
+
 /* Removes the segment files that hold only records before `position`, oldest first. */
 MUST_CHECK int datalog_trim(struct datalog *log, uint64_t position);
 

@@ -195,6 +195,7 @@ static uint64_t live(struct io_sim *sim, struct history *history)
     }
     trimmed = datalog_end(log) / 2;
     (void)!datalog_trim(log, trimmed);
+    (void)!datalog_rotate(log);
     for (size_t i = 0; i < 3; i++) {
         append_chain(log, history, 3, i * 131);
     }
@@ -673,6 +674,31 @@ static void a_reader_behind_the_trim_is_told(void **state)
     io_sim_deinit(&sim);
 }
 
+/* After a rotation everything can be trimmed, and appending goes on. */
+static void a_rotated_log_can_be_trimmed_to_its_end(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct history history = {0};
+    io_sim_init(&sim, 1);
+    struct datalog_options options = options_of(&sim);
+    struct datalog *log = NULL;
+    assert_int_equal(datalog_open(&options, &log), 0);
+    append_chain(log, &history, 3, 100);
+    assert_int_equal(datalog_trim(log, datalog_end(log)), 0);
+    assert_true(datalog_first(log) == 1); /* the newest file stays */
+    assert_int_equal(datalog_rotate(log), 0);
+    assert_int_equal(datalog_rotate(log), 0); /* an empty file is new enough */
+    assert_int_equal(datalog_trim(log, datalog_end(log)), 0);
+    assert_true(datalog_first(log) == 4 && datalog_stats(log).segments == 1);
+    append_chain(log, &history, 3, 100);
+    datalog_close(&log);
+    io_sim_crash(&sim);
+    reopen_and_check(&sim, &history, 4, false);
+    vec_deinit(&history.attempts);
+    io_sim_deinit(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -688,6 +714,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_costs_at_most_its_record),
         cmocka_unit_test(large_records_have_their_own_file),
         cmocka_unit_test(a_reader_behind_the_trim_is_told),
+        cmocka_unit_test(a_rotated_log_can_be_trimmed_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
