@@ -420,6 +420,23 @@ static void a_text_beyond_the_bound_is_refused(void **state)
     buf_deinit(&text);
 }
 
+static void a_file_of_rubbish_is_refused_quickly_and_its_problems_are_counted(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    struct buf problems = {0};
+    struct conf *conf = NULL;
+    buf_append_str(&text, "[global]\n");
+    for (int i = 0; i < 100000; i++) {
+        buf_printf(&text, "Datastore-Prot%d=1\n", i);
+    }
+    assert_int_equal(conf_parse(buf_span(&text), "f", &schema, &problems, &conf), ERR_INVALID);
+    assert_non_null(strstr(err_text(), "(and 99999 more)"));
+    assert_non_null(strstr(buf_str(&problems), "\nand 99800 more\n"));
+    buf_deinit(&problems);
+    buf_deinit(&text);
+}
+
 /* ---- files ---- */
 
 static void write_file(struct io *io, const char *path, const char *text)
@@ -629,6 +646,7 @@ int main(void)
         cmocka_unit_test(other_spellings_mean_the_same),
         cmocka_unit_test(where_a_value_stands_is_known),
         cmocka_unit_test(a_text_beyond_the_bound_is_refused),
+        cmocka_unit_test(a_file_of_rubbish_is_refused_quickly_and_its_problems_are_counted),
         cmocka_unit_test(overlays_are_merged_in_byte_order),
         cmocka_unit_test(a_missing_overlay_directory_is_fine_and_a_file_in_its_place_is_not),
         cmocka_unit_test(the_environment_fills_what_the_file_leaves_open),

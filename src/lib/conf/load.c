@@ -62,6 +62,13 @@ static void note(struct loader *loader, struct conf_place place, const char *for
 
 /* ---- suggestions ---- */
 
+/* A file of rubbish has more unknown names than anybody reads; only those that are listed are worth
+ * the search. */
+static bool is_listed(const struct loader *loader)
+{
+    return loader->problem_count < PROBLEMS_MAX;
+}
+
 static const char *nearest_section(const struct conf_schema *schema, struct span name)
 {
     VEC(const char *) names = {0};
@@ -98,7 +105,7 @@ static const char *section_with_key(const struct conf_schema *schema, struct spa
 static void note_unknown_section(struct loader *loader, const struct conf_gcfg_item *item)
 {
     struct conf_place place = place_of(loader, item->line, item->column);
-    const char *nearest = nearest_section(loader->schema, item->name);
+    const char *nearest = is_listed(loader) ? nearest_section(loader->schema, item->name) : NULL;
     if (nearest == NULL) {
         note(loader, place, "unknown section [%s]", loader->header);
     } else {
@@ -111,7 +118,7 @@ static void note_unknown_key(struct loader *loader, const struct conf_gcfg_item 
     struct conf_place place = place_of(loader, item->line, item->column);
     struct span name = span_first(item->name, 80);
     const char *elsewhere = section_with_key(loader->schema, item->name);
-    const char *nearest = nearest_key(loader->section, item->name);
+    const char *nearest = is_listed(loader) ? nearest_key(loader->section, item->name) : NULL;
     if (elsewhere != NULL) {
         note(loader, place, "unknown key \"%.*s\" in [%s], it belongs into [%s]", SPAN_ARG(name),
              loader->header, elsewhere);
