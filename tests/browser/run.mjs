@@ -3,8 +3,8 @@
 //     node tests/browser/run.mjs --cluster DIR/cluster.json [--only WORDS] [--report FILE]
 //     node tests/browser/run.mjs --list
 //
-// Prints a line per scenario, why it failed if it did, and last "N passed, N failed". Screenshots go to
-// build/screenshots, or where --screenshots says.
+// Prints a line per scenario, why it failed if it did, and last "N passed, N failed". Screenshots
+// go to build/screenshots, or where --screenshots says.
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,73 +17,76 @@ import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
 
 const SCENARIO_MS_MAX = 60_000;
-const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../..');
+const ROOT = path.resolve(
+    import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname),
+    '../..',
+);
 
 const { values: options } = parseArgs({
-  options: {
-    cluster: { type: 'string', default: 'run/cluster.json' },
-    only: { type: 'string', default: '' },
-    screenshots: { type: 'string', default: path.join(ROOT, 'build/screenshots') },
-    report: { type: 'string' },
-    list: { type: 'boolean', default: false },
-  },
+    options: {
+        cluster: { type: 'string', default: 'run/cluster.json' },
+        only: { type: 'string', default: '' },
+        screenshots: { type: 'string', default: path.join(ROOT, 'build/screenshots') },
+        report: { type: 'string' },
+        list: { type: 'boolean', default: false },
+    },
 });
 
-const all = Object.entries({ ...access, ...searching, ...kept, ...security, ...pictures }).filter(([name]) =>
-  name.includes(options.only.replaceAll(' ', '_')),
+const all = Object.entries({ ...access, ...searching, ...kept, ...security, ...pictures }).filter(
+    ([name]) => name.includes(options.only.replaceAll(' ', '_')),
 );
 
 if (options.list) {
-  console.log(all.map(([name]) => name).join('\n'));
-  process.exit(0);
+    console.log(all.map(([name]) => name).join('\n'));
+    process.exit(0);
 }
 
 function deadline(ms) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms);
-  });
-  return { late, clear: () => clearTimeout(timer) };
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms);
+    });
+    return { late, clear: () => clearTimeout(timer) };
 }
 
 async function run(browser, cluster, scenario) {
-  const tabs = new Tabs(browser, cluster, options.screenshots);
-  const { late, clear } = deadline(SCENARIO_MS_MAX);
-  let fault = null;
-  try {
-    await Promise.race([scenario(tabs, cluster), late]);
-  } catch (error) {
-    fault = error;
-    for (const [index, context] of tabs.contexts.entries()) {
-      for (const page of context.pages()) {
-        await tabs.shot(page, `failed-${scenario.name}-${index}`).catch(() => undefined);
-      }
+    const tabs = new Tabs(browser, cluster, options.screenshots);
+    const { late, clear } = deadline(SCENARIO_MS_MAX);
+    let fault = null;
+    try {
+        await Promise.race([scenario(tabs, cluster), late]);
+    } catch (error) {
+        fault = error;
+        for (const [index, context] of tabs.contexts.entries()) {
+            for (const page of context.pages()) {
+                await tabs.shot(page, `failed-${scenario.name}-${index}`).catch(() => undefined);
+            }
+        }
     }
-  }
-  clear();
-  try {
-    await tabs.close();
-  } catch (error) {
-    fault ??= error;
-  }
-  return fault;
+    clear();
+    try {
+        await tabs.close();
+    } catch (error) {
+        fault ??= error;
+    }
+    return fault;
 }
 
 const cluster = new Cluster(options.cluster);
 const browser = await launch();
 const report = {};
 for (const [name, scenario] of all) {
-  const begun = Date.now();
-  const fault = await run(browser, cluster, scenario);
-  report[name] = fault ? String(fault.stack ?? fault) : null;
-  console.log(`${fault ? 'FAILED' : 'ok    '} ${name} (${Date.now() - begun} ms)`);
-  if (fault) {
-    console.log(report[name].replace(/^/gm, '       '));
-  }
+    const begun = Date.now();
+    const fault = await run(browser, cluster, scenario);
+    report[name] = fault ? String(fault.stack ?? fault) : null;
+    console.log(`${fault ? 'FAILED' : 'ok    '} ${name} (${Date.now() - begun} ms)`);
+    if (fault) {
+        console.log(report[name].replace(/^/gm, '       '));
+    }
 }
 await browser.close();
 if (options.report) {
-  fs.writeFileSync(options.report, JSON.stringify(report));
+    fs.writeFileSync(options.report, JSON.stringify(report));
 }
 const failed = Object.values(report).filter((fault) => fault !== null).length;
 console.log(`${all.length - failed} passed, ${failed} failed`);

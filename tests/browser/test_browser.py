@@ -1,7 +1,7 @@
 """The page in a real Chromium, against a real cluster; and the unit tests of the page's own parts.
 
-The scenarios are those of run.mjs; each of them is a test here. To run them by hand against a cluster
-that is already there: node tests/browser/run.mjs --cluster run/cluster.json --only hostile
+The scenarios are those of run.mjs; each of them is a test here. By hand, against a cluster that is
+already there: node tests/browser/run.mjs --cluster run/cluster.json --only hostile
 """
 
 import json
@@ -25,8 +25,8 @@ def npm(folder, *arguments):
 
 
 def install(folder):
-    installed = folder / "node_modules/.package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (folder / "package-lock.json").stat().st_mtime:
+    lock, installed = folder / "package-lock.json", folder / "node_modules/.package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         done = npm(folder, "ci", "--no-audit", "--no-fund", "--loglevel=error")
         assert done.returncode == 0, done.stderr
         installed.touch()
@@ -46,9 +46,10 @@ def report(tmp_path_factory):
     with Cluster(webservers=2, indexers=2) as c:
         pids = {name: node.pid for name, node in c.nodes.items()}
         (folder / "cluster.json").write_text(json.dumps(c.layout.cluster_json(pids)))
-        done = subprocess.run(
-            ["node", "run.mjs", "--cluster", folder / "cluster.json", "--report", folder / "report.json"],
-            cwd=HERE, timeout=SCENARIOS_WITHIN_S, stdin=subprocess.DEVNULL, check=False)
+        command = ["node", "run.mjs", "--cluster", folder / "cluster.json",
+                   "--report", folder / "report.json"]
+        done = subprocess.run(command, cwd=HERE, timeout=SCENARIOS_WITHIN_S,
+                              stdin=subprocess.DEVNULL, check=False)
         assert (folder / "report.json").exists(), f"run.mjs ended with {done.returncode}"
     return json.loads((folder / "report.json").read_text())
 

@@ -1,18 +1,20 @@
-// A browser, and pages that are watched: what a page must never do fails whichever scenario it happens in.
+// A browser, and pages that are watched: what a page must never do fails whichever scenario it
+// happens in.
 import fs from 'node:fs';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
-// Nothing of Chromium's own may reach for the network; root, as in containers, cannot have its sandbox.
+// Nothing of Chromium's own may reach for the network; root, as in containers, cannot have its
+// sandbox.
 const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
 ];
 
 export const DESKTOP = { width: 1280, height: 800 };
@@ -20,128 +22,145 @@ export const PHONE = { width: 390, height: 780 };
 const PATIENCE_MS = 15_000;
 
 export function launch() {
-  return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
+    return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
 }
 
 /** One scenario's tabs. close() fails if any of them did what no page of ours may do. */
 export class Tabs {
-  constructor(browser, cluster, screenshots) {
-    this.browser = browser;
-    this.cluster = cluster;
-    this.screenshots = screenshots;
-    this.contexts = [];
-    this.faults = [];
-    this.allowed = [];
-  }
-
-  /** A console error that is expected: the browser itself reports every refused request as one. */
-  allow(pattern) {
-    this.allowed.push(pattern);
-  }
-
-  /** A fresh browser profile at `url`, not logged in. */
-  async open(url, options = {}) {
-    const { scheme = 'light', viewport = DESKTOP, hash = '', ...more } = options;
-    const phone = viewport.width < 600;
-    const context = await this.browser.newContext({
-      viewport,
-      colorScheme: scheme,
-      reducedMotion: 'reduce',
-      locale: 'en-GB',
-      isMobile: phone,
-      hasTouch: phone,
-      ...more,
-    });
-    context.setDefaultTimeout(PATIENCE_MS);
-    this.contexts.push(context);
-    await context.addInitScript(() => {
-      globalThis.violations = [];
-      document.addEventListener('securitypolicyviolation', (event) =>
-        globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`),
-      );
-    });
-    const page = await context.newPage();
-    this.watch(page, new URL(url).origin);
-    await page.goto(url + '/' + hash);
-    return page;
-  }
-
-  async login(url, options = {}) {
-    const page = await this.open(url, options);
-    await logIn(page);
-    return page;
-  }
-
-  watch(page, origin) {
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') {
-        this.faults.push(`console ${message.type()}: ${message.text()} (${message.location().url})`);
-      }
-    });
-    page.on('pageerror', (error) => this.faults.push(`uncaught: ${error.stack ?? error}`));
-    page.on('dialog', (dialog) => {
-      this.faults.push(`a dialog opened: ${dialog.message()}`);
-      void dialog.dismiss();
-    });
-    page.on('request', (request) => {
-      const url = new URL(request.url());
-      if (url.origin !== origin && url.protocol !== 'blob:' && url.protocol !== 'data:') {
-        this.faults.push(`asked another server: ${request.url()}`);
-      }
-    });
-  }
-
-  async shot(page, name) {
-    fs.mkdirSync(this.screenshots, { recursive: true });
-    await page.screenshot({ path: path.join(this.screenshots, `${name}.png`) });
-  }
-
-  async close() {
-    for (const context of this.contexts) {
-      for (const page of context.pages()) {
-        const violations = await page.evaluate(() => globalThis.violations ?? []).catch(() => []);
-        this.faults.push(...violations.map((v) => `Content-Security-Policy violated: ${v}`));
-      }
-      await context.close();
+    constructor(browser, cluster, screenshots) {
+        this.browser = browser;
+        this.cluster = cluster;
+        this.screenshots = screenshots;
+        this.contexts = [];
+        this.faults = [];
+        this.allowed = [];
     }
-    const unexpected = [...new Set(this.faults)].filter((fault) => !this.allowed.some((p) => p.test(fault)));
-    if (unexpected.length > 0) {
-      throw new Error(unexpected.join('\n'));
+
+    /**
+     * A console error that is expected: the browser itself reports every refused request as one.
+     */
+    allow(pattern) {
+        this.allowed.push(pattern);
     }
-  }
+
+    /** A fresh browser profile at `url`, not logged in. */
+    async open(url, options = {}) {
+        const { scheme = 'light', viewport = DESKTOP, hash = '', ...more } = options;
+        const phone = viewport.width < 600;
+        const context = await this.browser.newContext({
+            viewport,
+            colorScheme: scheme,
+            reducedMotion: 'reduce',
+            locale: 'en-GB',
+            isMobile: phone,
+            hasTouch: phone,
+            ...more,
+        });
+        context.setDefaultTimeout(PATIENCE_MS);
+        this.contexts.push(context);
+        await context.addInitScript(() => {
+            globalThis.violations = [];
+            document.addEventListener('securitypolicyviolation', (event) =>
+                globalThis.violations.push(
+                    `${event.violatedDirective} ${event.blockedURI} ${event.sample}`,
+                ),
+            );
+        });
+        const page = await context.newPage();
+        this.watch(page, new URL(url).origin);
+        await page.goto(url + '/' + hash);
+        return page;
+    }
+
+    async login(url, options = {}) {
+        const page = await this.open(url, options);
+        await logIn(page);
+        return page;
+    }
+
+    watch(page, origin) {
+        page.on('console', (message) => {
+            if (message.type() === 'error' || message.type() === 'warning') {
+                this.faults.push(
+                    `console ${message.type()}: ${message.text()} (${message.location().url})`,
+                );
+            }
+        });
+        page.on('pageerror', (error) => this.faults.push(`uncaught: ${error.stack ?? error}`));
+        page.on('dialog', (dialog) => {
+            this.faults.push(`a dialog opened: ${dialog.message()}`);
+            void dialog.dismiss();
+        });
+        page.on('request', (request) => {
+            const url = new URL(request.url());
+            if (url.origin !== origin && url.protocol !== 'blob:' && url.protocol !== 'data:') {
+                this.faults.push(`asked another server: ${request.url()}`);
+            }
+        });
+    }
+
+    async shot(page, name) {
+        fs.mkdirSync(this.screenshots, { recursive: true });
+        await page.screenshot({ path: path.join(this.screenshots, `${name}.png`) });
+    }
+
+    async close() {
+        for (const context of this.contexts) {
+            for (const page of context.pages()) {
+                const violations = await page
+                    .evaluate(() => globalThis.violations ?? [])
+                    .catch(() => []);
+                this.faults.push(
+                    ...violations.map((v) => `Content-Security-Policy violated: ${v}`),
+                );
+            }
+            await context.close();
+        }
+        const unexpected = [...new Set(this.faults)].filter(
+            (fault) => !this.allowed.some((p) => p.test(fault)),
+        );
+        if (unexpected.length > 0) {
+            throw new Error(unexpected.join('\n'));
+        }
+    }
 }
 
 export async function logIn(page, user = 'admin', password = 'changeme') {
-  await page.getByLabel('User name').fill(user);
-  await page.getByLabel('Password').fill(password);
-  await page.keyboard.press('Enter');
-  await page.getByRole('banner').waitFor();
+    await page.getByLabel('User name').fill(user);
+    await page.getByLabel('Password').fill(password);
+    await page.keyboard.press('Enter');
+    await page.getByRole('banner').waitFor();
 }
 
 export function editor(page) {
-  return page.getByRole('combobox', { name: 'Query' });
+    return page.getByRole('combobox', { name: 'Query' });
 }
 
 /** Types a query, runs it with the keyboard and waits for its end. */
 export async function search(page, query, range = 'All time') {
-  await choose(page, range);
-  await editor(page).fill(query);
-  await page.keyboard.press('Control+Enter');
-  await finished(page);
+    await choose(page, range);
+    await editor(page).fill(query);
+    await page.keyboard.press('Control+Enter');
+    await finished(page);
 }
 
 export async function choose(page, range) {
-  const picker = page.getByRole('button', { name: /^Time range/ });
-  if ((await picker.getAttribute('aria-label')) !== `Time range: ${range}`) {
-    await picker.click();
-    await page.getByRole('button', { name: range, exact: true }).click();
-  }
+    const picker = page.getByRole('button', { name: /^Time range/ });
+    if ((await picker.getAttribute('aria-label')) !== `Time range: ${range}`) {
+        await picker.click();
+        await page.getByRole('button', { name: range, exact: true }).click();
+    }
 }
 
 export async function finished(page) {
-  await page.locator('.summary').getByText(/entr(y|ies) in /).waitFor();
+    await page
+        .locator('.summary')
+        .getByText(/entr(y|ies) in /)
+        .waitFor();
 }
 
 export function rows(page) {
-  return page.getByRole('list', { name: 'Entries' }).locator('button[data-row][aria-disabled=false]');
+    return page
+        .getByRole('list', { name: 'Entries' })
+        .locator('button[data-row][aria-disabled=false]');
 }

@@ -7,57 +7,74 @@ import { fileURLToPath } from 'node:url';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 
 export class Cluster {
-  constructor(file) {
-    const description = JSON.parse(fs.readFileSync(file, 'utf8'));
-    this.webservers = description.webservers;
-    this.loadbalancer = description.loadbalancer;
-    this.indexers = description.indexers;
-    this.secret = description.ingest_secret;
-    this.pids = description.pids;
-  }
+    constructor(file) {
+        const description = JSON.parse(fs.readFileSync(file, 'utf8'));
+        this.webservers = description.webservers;
+        this.loadbalancer = description.loadbalancer;
+        this.indexers = description.indexers;
+        this.secret = description.ingest_secret;
+        this.pids = description.pids;
+    }
 
-  /** Sends lines through the command line program; they are durable when this returns. */
-  ingest(tag, lines) {
-    const program = path.resolve(ROOT, process.env.AQUIFER_BUILD ?? 'build/debug', 'bin/aquifer');
-    const done = spawnSync(
-      program,
-      ['ingest', '--tag', tag, '--indexer', this.indexers[0].ingest, '--secret', this.secret, '-'],
-      { input: lines.map((line) => `${line}\n`).join(''), encoding: 'utf8', timeout: 60_000 },
-    );
-    if (done.status !== 0) {
-      throw new Error(`ingest: ${done.error ?? ''} ${done.stderr}`);
+    /** Sends lines through the command line program; they are durable when this returns. */
+    ingest(tag, lines) {
+        const program = path.resolve(
+            ROOT,
+            process.env.AQUIFER_BUILD ?? 'build/debug',
+            'bin/aquifer',
+        );
+        const done = spawnSync(
+            program,
+            [
+                'ingest',
+                '--tag',
+                tag,
+                '--indexer',
+                this.indexers[0].ingest,
+                '--secret',
+                this.secret,
+                '-',
+            ],
+            { input: lines.map((line) => `${line}\n`).join(''), encoding: 'utf8', timeout: 60_000 },
+        );
+        if (done.status !== 0) {
+            throw new Error(`ingest: ${done.error ?? ''} ${done.stderr}`);
+        }
     }
-  }
 
-  /** Calls the API of a webserver, with the token of a logged-in page if there is one. */
-  async call(url, method, apiPath, token, json) {
-    const headers = token ? { Authorization: `Bearer ${token}` } : {};
-    if (json !== undefined) {
-      headers['Content-Type'] = 'application/json';
+    /** Calls the API of a webserver, with the token of a logged-in page if there is one. */
+    async call(url, method, apiPath, token, json) {
+        const headers = token ? { Authorization: `Bearer ${token}` } : {};
+        if (json !== undefined) {
+            headers['Content-Type'] = 'application/json';
+        }
+        const response = await fetch(url + apiPath, {
+            method,
+            headers,
+            body: json === undefined ? null : JSON.stringify(json),
+        });
+        if (!response.ok) {
+            throw new Error(`${method} ${apiPath}: ${response.status} ${await response.text()}`);
+        }
+        return response.text();
     }
-    const response = await fetch(url + apiPath, { method, headers, body: json === undefined ? null : JSON.stringify(json) });
-    if (!response.ok) {
-      throw new Error(`${method} ${apiPath}: ${response.status} ${await response.text()}`);
-    }
-    return response.text();
-  }
 }
 
 export async function tokenOf(page) {
-  return page.evaluate(() => localStorage.getItem('aquifer.token'));
+    return page.evaluate(() => localStorage.getItem('aquifer.token'));
 }
 
 /** Waits for a condition, with a deadline; fails with the last value. */
 export async function eventually(what, condition, withinMs = 10_000) {
-  const deadline = Date.now() + withinMs;
-  for (;;) {
-    const value = await condition();
-    if (value) {
-      return value;
+    const deadline = Date.now() + withinMs;
+    for (;;) {
+        const value = await condition();
+        if (value) {
+            return value;
+        }
+        if (Date.now() > deadline) {
+            throw new Error(`${what}: not within ${withinMs} ms (last: ${JSON.stringify(value)})`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    if (Date.now() > deadline) {
-      throw new Error(`${what}: not within ${withinMs} ms (last: ${JSON.stringify(value)})`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

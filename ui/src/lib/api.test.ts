@@ -38,7 +38,10 @@ beforeEach(() => {
 
 describe('login', () => {
   it('sends the form the server reads, and no old token', async () => {
-    const token = await clientOf(200, { LoginStatus: true, JWT: 'x.y.z' }).login('ann', 's3cret +&=');
+    const token = await clientOf(200, { LoginStatus: true, JWT: 'x.y.z' }).login(
+      'ann',
+      's3cret +&=',
+    );
     expect(token).toBe('x.y.z');
     expect(new URLSearchParams(String(seen[0]?.init.body)).get('Pass')).toBe('s3cret +&=');
     expect(seen[0]?.init.headers).not.toHaveProperty('Authorization');
@@ -48,7 +51,10 @@ describe('login', () => {
     expect((await failure(clientOf(422, {}).login('a', 'b'))).message).toMatch(/not right/);
     expect((await failure(clientOf(423, {}).login('a', 'b'))).message).toMatch(/locked/);
     expect((await failure(clientOf(429, {}).login('a', 'b'))).message).toMatch(/Too many/);
-    expect((await failure(clientOf(200, { LoginStatus: false, Reason: 'not today' }).login('a', 'b'))).message).toBe('not today');
+    expect(
+      (await failure(clientOf(200, { LoginStatus: false, Reason: 'not today' }).login('a', 'b')))
+        .message,
+    ).toBe('not today');
     expect(ended).toBe(0);
   });
 });
@@ -88,7 +94,9 @@ describe('a call', () => {
     const client = new ApiClient({
       fetch: (path, init) => {
         order.push(`${path} ${(init?.headers as Record<string, string>)['Authorization']}`);
-        return path === '/api/tags' ? Promise.resolve(new Response('[]')) : new Promise((resolve) => (answer = resolve));
+        return path === '/api/tags'
+          ? Promise.resolve(new Response('[]'))
+          : new Promise((resolve) => (answer = resolve));
       },
       token: () => token,
       sessionEnded: () => ended++,
@@ -102,14 +110,22 @@ describe('a call', () => {
   });
 
   it('does not take a refusal for the end of the session', async () => {
-    const error = await failure(clientOf(403, { Error: 'only administrators may' }).deleteDashboard(7));
-    expect(error).toMatchObject({ kind: 'forbidden', message: 'only administrators may', status: 403 });
+    const error = await failure(
+      clientOf(403, { Error: 'only administrators may' }).deleteDashboard(7),
+    );
+    expect(error).toMatchObject({
+      kind: 'forbidden',
+      message: 'only administrators may',
+      status: 403,
+    });
     expect(ended).toBe(0);
   });
 
   it('reports an answer that is no JSON, and a page of a proxy, in words', async () => {
     expect((await failure(clientOf(200, '<html>').tags())).kind).toBe('unavailable');
-    expect((await failure(clientOf(502, '<html>').tags())).message).toBe('The server answered with status 502.');
+    expect((await failure(clientOf(502, '<html>').tags())).message).toBe(
+      'The server answered with status 502.',
+    );
   });
 
   it('tells a lost connection from a request that was given up', async () => {
@@ -133,14 +149,19 @@ describe('a call', () => {
     expect(await clientOf(200, 'null').tags()).toEqual([]);
     expect(await clientOf(200, 'null').history(0)).toEqual([]);
     expect(await clientOf(200, 'null').dashboards()).toEqual([]);
-    const overview = await clientOf(200, { Finished: true, Stats: null }).overview('1', 's', { count: 1 });
+    const overview = await clientOf(200, { Finished: true, Stats: null }).overview('1', 's', {
+      count: 1,
+    });
     expect(overview).toMatchObject({ Stats: [], Messages: [] });
     const page = await clientOf(200, { Entries: null, Tags: null }).page('1', 's', 'text', 0, 9);
     expect(page).toMatchObject({ Entries: [], Tags: {}, Messages: [] });
   });
 
   it('makes an error inside a page of results an error of the call', async () => {
-    expect((await failure(clientOf(200, { Error: 'the search is gone' }).page('1', 's', 'text', 0, 9))).message).toBe('the search is gone');
+    expect(
+      (await failure(clientOf(200, { Error: 'the search is gone' }).page('1', 's', 'text', 0, 9)))
+        .message,
+    ).toBe('the search is gone');
   });
 
   it('cannot be led astray by an id', async () => {
@@ -149,14 +170,22 @@ describe('a call', () => {
   });
 
   it('gives the answer of readiness whatever its status', async () => {
-    expect(await clientOf(503, 'datastore away').readiness()).toEqual({ status: 503, body: 'datastore away' });
+    expect(await clientOf(503, 'datastore away').readiness()).toEqual({
+      status: 503,
+      body: 'datastore away',
+    });
     expect(ended).toBe(0);
   });
 });
 
 describe('messages', () => {
   it('are found in the list and in the older warning', () => {
-    expect(messagesOf({ Warning: 'indexer down', Messages: [{ ID: 1, Severity: 'info', Value: 'x' }] }).map((m) => m.Value)).toEqual(['x', 'indexer down']);
+    expect(
+      messagesOf({
+        Warning: 'indexer down',
+        Messages: [{ ID: 1, Severity: 'info', Value: 'x' }],
+      }).map((m) => m.Value),
+    ).toEqual(['x', 'indexer down']);
     expect(messagesOf({ Warning: '' })).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
 /*
  * The client of the webserver's HTTP API.
  *
- * One object per page. It knows no screen: what it needs (fetch, the session's token, what to do when
- * the session has ended) is handed in, so a test can be the server. Every call ends in a value or in an
- * ApiError whose `message` is a sentence that can be shown to a user as it is.
+ * One object per page. It knows no screen: what it needs (fetch, the session's token, what to do
+ * when the session has ended) is handed in, so a test can be the server. Every call ends in a value
+ * or in an ApiError whose `message` is a sentence that can be shown to a user as it is.
  */
 import type {
   Dashboard,
@@ -82,7 +82,11 @@ export class ApiClient {
     const body = new URLSearchParams({ User: user, Pass: password });
     let answer: LoginAnswer;
     try {
-      answer = await this.json<LoginAnswer>('/api/login', { method: 'POST', body, anonymous: true });
+      answer = await this.json<LoginAnswer>('/api/login', {
+        method: 'POST',
+        body,
+        anonymous: true,
+      });
     } catch (error) {
       throw loginError(error);
     }
@@ -94,11 +98,13 @@ export class ApiClient {
 
   /** A new token for the old one, which ends. `keep` stores it before any other call goes on. */
   refreshToken(keep: (token: string) => void): Promise<void> {
-    const refreshed = this.json<LoginAnswer>('/api/login/refreshtoken', { urgent: true }).then((answer) => {
-      if (answer.JWT) {
-        keep(answer.JWT);
-      }
-    });
+    const refreshed = this.json<LoginAnswer>('/api/login/refreshtoken', { urgent: true }).then(
+      (answer) => {
+        if (answer.JWT) {
+          keep(answer.JWT);
+        }
+      },
+    );
     this.refreshing = refreshed.catch(() => undefined);
     return refreshed;
   }
@@ -160,10 +166,9 @@ export class ApiClient {
       parameters.set('start', window.start);
       parameters.set('end', window.end);
     }
-    const answer = await this.json<Overview>(
-      `/api/searchctrl/${encodeURIComponent(search)}/stats?${parameters}`,
-      { signal },
-    );
+    const answer = await this.json<Overview>(`${pathOf(search, 'stats')}?${parameters}`, {
+      signal,
+    });
     return { ...answer, Stats: list(answer.Stats), Messages: list(answer.Messages) };
   }
 
@@ -180,7 +185,7 @@ export class ApiClient {
       first: String(first),
       last: String(last),
     });
-    const path = `/api/searchctrl/${encodeURIComponent(search)}/renderer/${encodeURIComponent(renderer)}`;
+    const path = pathOf(search, 'renderer', renderer);
     const answer = await this.json<WirePage>(`${path}?${parameters}`, { signal });
     if (answer.Error) {
       throw new ApiError('refused', answer.Error);
@@ -195,7 +200,7 @@ export class ApiClient {
 
   /** Answers the interval in seconds the server wishes, or 0 when it wishes no change. */
   async ping(search: string, session: string): Promise<number> {
-    const path = `/api/searchctrl/${encodeURIComponent(search)}/ping?sid=${encodeURIComponent(session)}`;
+    const path = `${pathOf(search, 'ping')}?sid=${encodeURIComponent(session)}`;
     const answer = await this.json<{ Interval?: number } | null>(path, {
       method: 'PUT',
       json: { Interval: 0 },
@@ -204,22 +209,24 @@ export class ApiClient {
   }
 
   async stop(search: string): Promise<void> {
-    await this.send(`/api/searchctrl/${encodeURIComponent(search)}/stop`, { method: 'PUT' });
+    await this.send(pathOf(search, 'stop'), { method: 'PUT' });
   }
 
   /** Survives the page being closed: the request is small and `keepalive`. */
   async detach(search: string, session: string): Promise<void> {
-    const path = `/api/searchctrl/${encodeURIComponent(search)}/detach?sid=${encodeURIComponent(session)}`;
+    const path = `${pathOf(search, 'detach')}?sid=${encodeURIComponent(session)}`;
     await this.send(path, { method: 'PUT', keepalive: true });
   }
 
   async download(search: string, format: string, signal?: AbortSignal): Promise<Blob> {
-    const path = `/api/searchctrl/${encodeURIComponent(search)}/download/${encodeURIComponent(format)}`;
+    const path = pathOf(search, 'download', format);
     return (await this.send(path, { signal })).blob();
   }
 
   async history(uid: number, signal?: AbortSignal): Promise<HistoryItem[]> {
-    return list(await this.json<HistoryItem[] | null>(`/api/searchhistory/user/${uid}`, { signal }));
+    return list(
+      await this.json<HistoryItem[] | null>(`/api/searchhistory/user/${uid}`, { signal }),
+    );
   }
 
   /* ---- dashboards ---- */
@@ -233,7 +240,14 @@ export class ApiClient {
   }
 
   createDashboard(name: string, description: string, data: DashboardData): Promise<number> {
-    const json = { Name: name, Description: description, Data: data, UID: 0, GIDs: null, Global: false };
+    const json = {
+      Name: name,
+      Description: description,
+      Data: data,
+      UID: 0,
+      GIDs: null,
+      Global: false,
+    };
     return this.json<number>('/api/dashboards', { method: 'POST', json });
   }
 
@@ -252,7 +266,11 @@ export class ApiClient {
     form.set('tag', tag);
     form.set('source', '');
     form.set('type', '');
-    form.set('file', new Blob([lines], { type: 'application/octet-stream' }), 'line-delimited-file');
+    form.set(
+      'file',
+      new Blob([lines], { type: 'application/octet-stream' }),
+      'line-delimited-file',
+    );
     const response = await this.send('/api/ingest/lines', { method: 'POST', body: form });
     const text = await response.text();
     return text === '' ? 0 : ((JSON.parse(text) as { Count?: number }).Count ?? 0);
@@ -268,7 +286,11 @@ export class ApiClient {
       if (isAbort(error)) {
         throw new ApiError('aborted', 'The request was given up.');
       }
-      throw new ApiError('unavailable', 'The server sent an answer that is not JSON.', response.status);
+      throw new ApiError(
+        'unavailable',
+        'The server sent an answer that is not JSON.',
+        response.status,
+      );
     }
   }
 
@@ -338,6 +360,10 @@ export function messagesOf(answer: { Messages?: Message[]; Warning?: string }): 
   return messages;
 }
 
+function pathOf(search: string, ...rest: string[]): string {
+  return ['/api/searchctrl', ...[search, ...rest].map(encodeURIComponent)].join('/');
+}
+
 function list<T>(value: T[] | null | undefined): T[] {
   return value ?? [];
 }
@@ -347,7 +373,8 @@ function isAbort(error: unknown): boolean {
 }
 
 async function errorOf(response: Response): Promise<ApiError> {
-  const kind = KIND_BY_STATUS[response.status] ?? (response.status >= 500 ? 'unavailable' : 'refused');
+  const kind =
+    KIND_BY_STATUS[response.status] ?? (response.status >= 500 ? 'unavailable' : 'refused');
   let text = '';
   try {
     text = await response.text();
@@ -358,7 +385,11 @@ async function errorOf(response: Response): Promise<ApiError> {
     /* not JSON: a proxy's page, say; its status is all that is worth showing */
     text = '';
   }
-  return new ApiError(kind, text || `The server answered with status ${response.status}.`, response.status);
+  return new ApiError(
+    kind,
+    text || `The server answered with status ${response.status}.`,
+    response.status,
+  );
 }
 
 function loginError(error: unknown): unknown {
@@ -368,9 +399,17 @@ function loginError(error: unknown): unknown {
   switch (error.status) {
     case 401:
     case 422:
-      return new ApiError('unauthorized', 'The user name or the password is not right.', error.status);
+      return new ApiError(
+        'unauthorized',
+        'The user name or the password is not right.',
+        error.status,
+      );
     case 423:
-      return new ApiError('refused', 'This account is locked. An administrator can unlock it.', 423);
+      return new ApiError(
+        'refused',
+        'This account is locked. An administrator can unlock it.',
+        423,
+      );
     case 429:
       return new ApiError('refused', 'Too many attempts. Wait a moment and try again.', 429);
     default:

@@ -1,4 +1,7 @@
-/* Copies text; false when the browser does not allow it. Plain HTTP has no clipboard API but the old way. */
+/*
+ * Copies text; false when the browser does not allow it. Plain HTTP has no clipboard API but the
+ * old way.
+ */
 export async function copyText(text: string): Promise<boolean> {
   if (navigator.clipboard) {
     try {

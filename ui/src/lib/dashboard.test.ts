@@ -15,14 +15,29 @@ describe('a dashboard', () => {
   });
 
   it('keeps what another front end put into it', () => {
-    const other = { grid: { columns: 12 }, linkZooming: true, searches: [{ alias: 'a', query: 'tag=a', searchID: 7 }] };
-    const data = addedTo(other as DashboardData, 'b', 'tag=b', { kind: 'all' }) as Record<string, unknown>;
+    const other = {
+      grid: { columns: 12 },
+      linkZooming: true,
+      searches: [{ alias: 'a', query: 'tag=a', searchID: 7 }],
+    };
+    const data = addedTo(other as DashboardData, 'b', 'tag=b', { kind: 'all' }) as Record<
+      string,
+      unknown
+    >;
     expect(data).toMatchObject({ grid: { columns: 12 }, linkZooming: true });
     expect((data['searches'] as unknown[])[0]).toEqual(other.searches[0]);
   });
 
   it('bears data of any shape', () => {
-    const odd = [null, undefined, {}, { searches: 5 }, { tiles: [null] }, { tiles: [{}], searches: [null] }, []];
+    const odd = [
+      null,
+      undefined,
+      {},
+      { searches: 5 },
+      { tiles: [null] },
+      { tiles: [{}], searches: [null] },
+      [],
+    ];
     for (const data of odd) {
       expect(tilesOf(data as DashboardData)).toEqual([]);
       expect(rangeOf(data as DashboardData).kind).toBe('last');

@@ -1,6 +1,7 @@
 /*
- * A dashboard's `Data`: searches, and tiles that show them. It belongs to front ends alone, and there are
- * several: members that this page does not know are kept as they are, and missing ones are borne.
+ * A dashboard's `Data`: searches, and tiles that show them. It belongs to front ends alone, and
+ * there are several: members that this page does not know are kept as they are, and missing ones
+ * are borne.
  */
 import { DAY, DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 import type { DashboardData } from './types';
@@ -10,8 +11,16 @@ export interface Tile {
   query: string;
 }
 
-/** The same dashboard with one more search and a tile for it. The first search brings the time range. */
-export function addedTo(data: DashboardData, title: string, query: string, range: TimeRange): DashboardData {
+/**
+ * The same dashboard with one more search and a tile for it. The first search brings the time
+ * range.
+ */
+export function addedTo(
+  data: DashboardData,
+  title: string,
+  query: string,
+  range: TimeRange,
+): DashboardData {
   const searches = Array.isArray(data.searches) ? data.searches : [];
   const tiles = Array.isArray(data.tiles) ? data.tiles : [];
   const id = tiles.reduce((most, tile) => Math.max(most, Number(tile.id) || 0), 0) + 1;
@@ -24,7 +33,10 @@ export function addedTo(data: DashboardData, title: string, query: string, range
   };
 }
 
-/** What is to be shown; a tile whose search is gone is left out, a search without a tile is shown, too. */
+/**
+ * What is to be shown; a tile whose search is gone is left out, a search without a tile is shown,
+ * too.
+ */
 export function tilesOf(data: DashboardData | null | undefined): Tile[] {
   const searches = Array.isArray(data?.searches) ? data.searches : [];
   const tiles = Array.isArray(data?.tiles) ? data.tiles : [];

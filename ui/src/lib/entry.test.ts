@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { bytesOf, colourOf, entriesOf, hexOf, jsonOf, lineOf, LINE_CHARACTERS_MAX, TAG_COLOURS, visible } from './entry';
+import {
+  bytesOf,
+  colourOf,
+  entriesOf,
+  hexOf,
+  jsonOf,
+  lineOf,
+  LINE_CHARACTERS_MAX,
+  TAG_COLOURS,
+  visible,
+} from './entry';
 
 const base64 = (data: string | Uint8Array) => {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
@@ -32,7 +42,8 @@ describe('an entry', () => {
   });
 
   it('is one line without control characters, however hostile', () => {
-    const hostile = 'a\u0000b\u0007\u001b[31m\u202egnp.exe\u2066\u200b\r\nsecond\tthird\u0085\u007f\r\n';
+    const hostile =
+      'a\u0000b\u0007\u001b[31m\u202egnp.exe\u2066\u200b\r\nsecond\tthird\u0085\u007f\r\n';
     const line = lineOf(hostile);
     expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069]/);
     expect(line).toContain('⟨U+202E⟩gnp.exe');
@@ -41,7 +52,12 @@ describe('an entry', () => {
   });
 
   it('leaves markup and other languages as they are', () => {
-    for (const text of ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', 'שלום', 'naïve 😀 日本']) {
+    for (const text of [
+      '<script>alert(1)</script>',
+      '"><img src=x onerror=alert(1)>',
+      'שלום',
+      'naïve 😀 日本',
+    ]) {
       expect(visible(text)).toBe(text);
     }
   });

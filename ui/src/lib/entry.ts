@@ -1,6 +1,6 @@
 /*
- * An entry as it is shown. What arrives is bytes from anywhere: nothing in it is ever taken as markup, and
- * control characters, which could hide or reverse what is read, are made visible.
+ * An entry as it is shown. What arrives is bytes from anywhere: nothing in it is ever taken as
+ * markup, and control characters, which could hide or reverse what is read, are made visible.
  */
 import type { WireEntry, WirePage } from './types';
 
@@ -59,8 +59,12 @@ const INVISIBLE = /[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** One line: each control character becomes its picture (U+2400…), white space one space. */
 export function lineOf(text: string): string {
-  return visible(text.replace(/[\r\n]+$/, '').replace(/\t/g, ' ').replace(/\r?\n/g, ' ⏎ '))
-    .slice(0, LINE_CHARACTERS_MAX);
+  return visible(
+    text
+      .replace(/[\r\n]+$/, '')
+      .replace(/\t/g, ' ')
+      .replace(/\r?\n/g, ' ⏎ '),
+  ).slice(0, LINE_CHARACTERS_MAX);
 }
 
 /** Many lines: as lineOf(), but new lines and tabs stay. */
@@ -92,7 +96,10 @@ export function hexOf(bytes: Uint8Array): string {
   const lines: string[] = [];
   for (let at = 0; at < Math.min(bytes.length, HEX_BYTES_MAX); at += 16) {
     const row = [...bytes.subarray(at, at + 16)];
-    const hex = row.map((b) => b.toString(16).padStart(2, '0')).join(' ').padEnd(47);
+    const hex = row
+      .map((b) => b.toString(16).padStart(2, '0'))
+      .join(' ')
+      .padEnd(47);
     const text = row.map((b) => (b >= 0x20 && b < 0x7f ? String.fromCharCode(b) : '.')).join('');
     lines.push(`${at.toString(16).padStart(8, '0')}  ${hex}  ${text}`);
   }
@@ -104,8 +111,9 @@ export const TAG_COLOURS = 8;
 const colours = new Map<string, number>();
 
 /**
- * The number of a tag's colour, the same everywhere on the page. It comes from the tag's name, so it is mostly the
- * same tomorrow, too; but while there are colours that no other tag has taken, no two tags share one.
+ * The number of a tag's colour, the same everywhere on the page. It comes from the tag's name, so
+ * it is mostly the same tomorrow, too; but while there are colours that no other tag has taken, no
+ * two tags share one.
  */
 export function colourOf(tag: string): number {
   const known = colours.get(tag);

@@ -16,7 +16,13 @@ describe('health', () => {
   });
 
   it('names the datastore that is away, why, and how much waits for it', () => {
-    const away = { State: 'offline', Degraded: true, Address: '10.0.0.1:9405', Reason: 'connection refused', Unsynced: 2 };
+    const away = {
+      State: 'offline',
+      Degraded: true,
+      Address: '10.0.0.1:9405',
+      Reason: 'connection refused',
+      Unsynced: 2,
+    };
     expect(healthOfSettings(settings(away))).toEqual({
       state: 'degraded',
       reason: 'the datastore at 10.0.0.1:9405 does not answer (connection refused)',
@@ -29,8 +35,14 @@ describe('health', () => {
 
   it('is not ready when the server says so, with its words but never with a page of a proxy', () => {
     expect(healthOfReadiness(200, 'ready\n')).toEqual({ state: 'ok' });
-    expect(healthOfReadiness(503, 'replica: never in step yet\n')).toEqual({ state: 'unready', reason: 'replica: never in step yet' });
-    expect(healthOfReadiness(503, '<html>')).toEqual({ state: 'unready', reason: 'it does not say why' });
+    expect(healthOfReadiness(503, 'replica: never in step yet\n')).toEqual({
+      state: 'unready',
+      reason: 'replica: never in step yet',
+    });
+    expect(healthOfReadiness(503, '<html>')).toEqual({
+      state: 'unready',
+      reason: 'it does not say why',
+    });
     expect(healthOfReadiness(404, '')).toEqual({ state: 'ok' });
   });
 });

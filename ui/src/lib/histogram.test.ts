@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { barCount, bars, bucketsFor, countText, niceMax, occupied, progressOf, ticks } from './histogram';
+import {
+  barCount,
+  bars,
+  bucketsFor,
+  countText,
+  niceMax,
+  occupied,
+  progressOf,
+  ticks,
+} from './histogram';
 import { DAY, HOUR, MINUTE, SECOND } from './time';
 
 const FROM = Date.UTC(2026, 4, 4, 8);
@@ -7,7 +16,14 @@ const at = (ms: number, Count = 1) => ({ TS: new Date(FROM + ms).toISOString(), 
 
 describe('the histogram', () => {
   it('loses no entry that is in the range and counts none outside it', () => {
-    const buckets = [at(-1, 100), at(0), at(MINUTE - 1, 2), at(30 * MINUTE, 4), at(HOUR - 1, 8), at(HOUR, 100)];
+    const buckets = [
+      at(-1, 100),
+      at(0),
+      at(MINUTE - 1, 2),
+      at(30 * MINUTE, 4),
+      at(HOUR - 1, 8),
+      at(HOUR, 100),
+    ];
     const all = bars(buckets, FROM, FROM + HOUR, 60);
     expect(all.reduce((sum, bar) => sum + bar.count, 0)).toBe(15);
     expect(all[0]?.count).toBe(3);
@@ -40,13 +56,24 @@ describe('the histogram', () => {
     for (const length of [SECOND, MINUTE, HOUR, DAY, 30 * DAY, 400 * DAY, 20_000 * DAY]) {
       const marks = ticks(FROM - length, FROM, 8);
       expect(marks.length).toBeLessThanOrEqual(9);
-      expect(marks.every((m, i) => m.at >= FROM - length && m.at <= FROM && (i === 0 || m.at > (marks[i - 1]?.at ?? 0)))).toBe(true);
+      expect(
+        marks.every(
+          (m, i) =>
+            m.at >= FROM - length && m.at <= FROM && (i === 0 || m.at > (marks[i - 1]?.at ?? 0)),
+        ),
+      ).toBe(true);
     }
   });
 
   it('writes counts short', () => {
     expect([0, 999, 1234, 12_345, 500_000, 1_200_000, 3e9].map(countText)).toEqual([
-      '0', '999', '1,234', '12.3k', '500k', '1.2M', '3G',
+      '0',
+      '999',
+      '1,234',
+      '12.3k',
+      '500k',
+      '1.2M',
+      '3G',
     ]);
   });
 

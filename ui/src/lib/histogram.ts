@@ -31,8 +31,8 @@ export function barCount(widthPx: number, from: number, to: number): number {
 }
 
 /**
- * Lays the server's buckets into `count` equal bars over the whole range. What lies outside the range
- * is left out; buckets that are coarser or finer than the bars keep their sum.
+ * Lays the server's buckets into `count` equal bars over the whole range. What lies outside the
+ * range is left out; buckets that are coarser or finer than the bars keep their sum.
  */
 export function bars(buckets: OverviewBucket[], from: number, to: number, count: number): Bar[] {
   const width = (to - from) / count;
@@ -50,7 +50,10 @@ export function bars(buckets: OverviewBucket[], from: number, to: number, count:
   return result;
 }
 
-/** The part of the range that holds anything, one bar wider on each side; null when there is nothing to cut. */
+/**
+ * The part of the range that holds anything, one bar wider on each side; null when there is nothing
+ * to cut.
+ */
 export function occupied(all: Bar[]): { from: number; to: number } | null {
   const first = all.findIndex((bar) => bar.count > 0);
   if (first < 0) {
@@ -73,10 +76,29 @@ export function niceMax(most: number): number {
 }
 
 const STEPS = [
-  SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND,
-  MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
-  HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
-  DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY,
+  SECOND,
+  2 * SECOND,
+  5 * SECOND,
+  10 * SECOND,
+  15 * SECOND,
+  30 * SECOND,
+  MINUTE,
+  2 * MINUTE,
+  5 * MINUTE,
+  10 * MINUTE,
+  15 * MINUTE,
+  30 * MINUTE,
+  HOUR,
+  2 * HOUR,
+  3 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  2 * DAY,
+  7 * DAY,
+  14 * DAY,
+  30 * DAY,
+  90 * DAY,
 ];
 
 export interface Tick {
@@ -122,7 +144,11 @@ function tickLabel(date: Date, step: number): string {
 
 /** 1,234 or 1.2M: short enough for an axis. */
 export function countText(n: number): string {
-  const units: [number, string][] = [[1e9, 'G'], [1e6, 'M'], [1e4, 'k']];
+  const units: [number, string][] = [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e4, 'k'],
+  ];
   for (const [size, unit] of units) {
     if (n >= size) {
       const scaled = n / (unit === 'k' ? 1e3 : size);

@@ -16,26 +16,46 @@ const QUERIES = [
 ];
 
 function kinds(query: string): string[] {
-  return pieces(query).filter((p) => p.kind !== 'space').map((p) => `${p.kind}:${p.text}`);
+  return pieces(query)
+    .filter((p) => p.kind !== 'space')
+    .map((p) => `${p.kind}:${p.text}`);
 }
 
 describe('the coloured copy', () => {
   it('is the text itself, whatever was typed', () => {
     for (const query of QUERIES) {
-      expect(pieces(query).map((p) => p.text).join('')).toBe(query);
+      expect(
+        pieces(query)
+          .map((p) => p.text)
+          .join(''),
+      ).toBe(query);
     }
   });
 
   it('knows constraints, modules, flags and strings', () => {
     expect(kinds('tag=a,b grep -i "x y" | limit 10')).toEqual([
-      'key:tag', 'operator:=', 'word:a', 'operator:,', 'word:b', 'module:grep', 'flag:-i', 'string:"x y"',
-      'pipe:|', 'module:limit', 'word:10',
+      'key:tag',
+      'operator:=',
+      'word:a',
+      'operator:,',
+      'word:b',
+      'module:grep',
+      'flag:-i',
+      'string:"x y"',
+      'pipe:|',
+      'module:limit',
+      'word:10',
     ]);
   });
 
   it('is not misled by a pipe inside a string or a comment', () => {
     expect(kinds('tag=x grep "a|b" /* | */')).toEqual([
-      'key:tag', 'operator:=', 'word:x', 'module:grep', 'string:"a|b"', 'comment:/* | */',
+      'key:tag',
+      'operator:=',
+      'word:x',
+      'module:grep',
+      'string:"a|b"',
+      'comment:/* | */',
     ]);
   });
 });
@@ -43,15 +63,25 @@ describe('the coloured copy', () => {
 describe('an error', () => {
   it('marks the piece it points into', () => {
     const marked = (from: number, to: number) =>
-      pieces('tag=x gerp y z', { from, to }).filter((p) => p.wrong).map((p) => p.text);
+      pieces('tag=x gerp y z', { from, to })
+        .filter((p) => p.wrong)
+        .map((p) => p.text);
     expect(marked(6, 6)).toEqual(['gerp']);
     expect(marked(6, 10)).toEqual(['gerp']);
     expect(marked(6, 12)).toEqual(['gerp', 'y']);
   });
 
   it('marks something even at the end or in white space', () => {
-    for (const [query, at] of [['tag=x grep', 10], ['tag=x  | ', 8], ['', 0], ['tag=x', 99]] as const) {
-      expect(pieces(query, { from: at, to: at }).filter((p) => p.wrong), `${query}@${at}`).toHaveLength(1);
+    for (const [query, at] of [
+      ['tag=x grep', 10],
+      ['tag=x  | ', 8],
+      ['', 0],
+      ['tag=x', 99],
+    ] as const) {
+      expect(
+        pieces(query, { from: at, to: at }).filter((p) => p.wrong),
+        `${query}@${at}`,
+      ).toHaveLength(1);
     }
   });
 
@@ -66,7 +96,8 @@ describe('an error', () => {
 
 describe('suggestions', () => {
   const tags = ['syslog', 'web', 'web-errors', 'gravwell'];
-  const texts = (query: string, caret = query.length) => suggest(query, caret, tags)?.items.map((i) => i.text) ?? null;
+  const texts = (query: string, caret = query.length) =>
+    suggest(query, caret, tags)?.items.map((i) => i.text) ?? null;
 
   it('offer tags behind tag= and behind its commas', () => {
     expect(texts('tag=')).toEqual(['gravwell', 'syslog', 'web', 'web-errors']);
@@ -100,7 +131,9 @@ describe('filters by a click', () => {
   it('add a grep before limit and renderer', () => {
     expect(withGrep('tag=web', 'error', false)).toBe('tag=web grep error');
     expect(withGrep('tag=web grep a', 'b', true)).toBe('tag=web grep a | grep -v b');
-    expect(withGrep('tag=web grep a | limit 5 | text', 'b', false)).toBe('tag=web grep a | grep b | limit 5 | text');
+    expect(withGrep('tag=web grep a | limit 5 | text', 'b', false)).toBe(
+      'tag=web grep a | grep b | limit 5 | text',
+    );
     expect(withGrep('tag=web | raw', 'b', false)).toBe('tag=web grep b | raw');
   });
 

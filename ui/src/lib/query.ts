@@ -1,11 +1,12 @@
 /*
  * The query as text: its colours, where an error is underlined, what to suggest at the caret.
  *
- * This is no parser and never decides whether a query is right: the server does. It only cuts the text into
- * pieces that, put together again, are the text, byte for byte.
+ * This is no parser and never decides whether a query is right: the server does. It only cuts the
+ * text into pieces that, put together again, are the text, byte for byte.
  */
 
-export type PieceKind = 'space' | 'word' | 'key' | 'module' | 'flag' | 'string' | 'comment' | 'operator' | 'pipe';
+export type PieceKind =
+  'space' | 'word' | 'key' | 'module' | 'flag' | 'string' | 'comment' | 'operator' | 'pipe';
 
 export interface Piece {
   kind: PieceKind;
@@ -34,13 +35,18 @@ export interface WrongPlace {
   to: number;
 }
 
-/** Cuts a query into coloured pieces and marks those that are wrong: at least one, if there is a wrong place. */
+/**
+ * Cuts a query into coloured pieces and marks those that are wrong: at least one, if there is a
+ * wrong place.
+ */
 export function pieces(query: string, wrong: WrongPlace | null = null): Piece[] {
   const found: Piece[] = [];
   let expectModule = false;
   let inConstraints = true;
   for (const match of query.matchAll(PATTERN)) {
-    const [kind, text] = Object.entries(match.groups ?? {}).find(([, value]) => value !== undefined) ?? ['word', match[0]];
+    const [kind, text] = Object.entries(match.groups ?? {}).find(
+      ([, value]) => value !== undefined,
+    ) ?? ['word', match[0]];
     let piece = kind as PieceKind;
     if (piece === 'word') {
       const next = query.slice((match.index ?? 0) + text.length);
@@ -68,7 +74,11 @@ export function pieces(query: string, wrong: WrongPlace | null = null): Piece[] 
 function startsModule(before: Piece[]): boolean {
   const solid = before.filter((p) => p.kind !== 'space' && p.kind !== 'comment');
   const previous = solid[solid.length - 1];
-  return previous !== undefined && previous.kind !== 'operator' && before[before.length - 1]?.kind === 'space';
+  return (
+    previous !== undefined &&
+    previous.kind !== 'operator' &&
+    before[before.length - 1]?.kind === 'space'
+  );
 }
 
 function mark(all: Piece[], wrong: WrongPlace): Piece[] {
@@ -82,7 +92,8 @@ function mark(all: Piece[], wrong: WrongPlace): Piece[] {
     }
     at = end;
   }
-  // White space, or the end: the server expected something there. A space is shown to carry the mark.
+  // White space, or the end: the server expected something there. A space is shown to carry the
+  // mark.
   return marked ? all : [...all, { kind: 'space', text: '\u00a0', wrong: true }];
 }
 
@@ -129,14 +140,23 @@ export function suggest(query: string, caret: number, tags: string[]): Suggestio
   const tag = /(?:^|\s)tag=(?:[^\s|,]*,)*([^\s|,"]*)$/u.exec(before);
   if (tag) {
     const typed = tag[1] ?? '';
-    const named = new Set(before.slice(tag.index).trim().slice('tag='.length).split(',').slice(0, -1));
-    const found = ranked(tags.filter((t) => !named.has(t)), typed).map((text) => ({ text, hint: 'tag' }));
+    const named = new Set(
+      before.slice(tag.index).trim().slice('tag='.length).split(',').slice(0, -1),
+    );
+    const found = ranked(
+      tags.filter((t) => !named.has(t)),
+      typed,
+    ).map((text) => ({ text, hint: 'tag' }));
     return offer(found, typed, caret);
   }
   const module = /\|\s*([a-z_]*)$/.exec(before);
   if (module) {
     const typed = module[1] ?? '';
-    return offer(MODULES.filter((m) => m.text.startsWith(typed)), typed, caret);
+    return offer(
+      MODULES.filter((m) => m.text.startsWith(typed)),
+      typed,
+      caret,
+    );
   }
   if (before !== '' && 'tag='.startsWith(before)) {
     return offer([{ text: 'tag=', hint: 'which logs to search' }], before, caret);
@@ -153,7 +173,9 @@ function offer(items: Suggestion[], typed: string, caret: number): Suggestions |
 function ranked(tags: string[], typed: string): string[] {
   const wish = typed.toLowerCase();
   const begins = tags.filter((t) => t.toLowerCase().startsWith(wish));
-  const contains = tags.filter((t) => !t.toLowerCase().startsWith(wish) && t.toLowerCase().includes(wish));
+  const contains = tags.filter(
+    (t) => !t.toLowerCase().startsWith(wish) && t.toLowerCase().includes(wish),
+  );
   return [...begins.sort(), ...contains.sort()];
 }
 

@@ -4,7 +4,12 @@ import { DEFAULT_RANGE, HOUR } from './time';
 
 describe('the address', () => {
   it('carries a query of any characters and its range', () => {
-    const queries = ['tag=web', 'tag=a,b-* grep "50% & more" | limit 5', 'tag=x grep ünï #/?&=+\n😀', '<script>'];
+    const queries = [
+      'tag=web',
+      'tag=a,b-* grep "50% & more" | limit 5',
+      'tag=x grep ünï #/?&=+\n😀',
+      '<script>',
+    ];
     for (const query of queries) {
       const route: Route = { page: 'search', query, range: { kind: 'last', ms: 24 * HOUR } };
       expect(routeFromHash(routeToHash(route))).toEqual(route);
@@ -12,19 +17,39 @@ describe('the address', () => {
   });
 
   it('leads to every page', () => {
-    const routes: Route[] = [{ page: 'history' }, { page: 'dashboards' }, { page: 'dashboard', id: 770021934517 }];
+    const routes: Route[] = [
+      { page: 'history' },
+      { page: 'dashboards' },
+      { page: 'dashboard', id: 770021934517 },
+    ];
     for (const route of routes) {
       expect(routeFromHash(routeToHash(route))).toEqual(route);
     }
   });
 
   it('shows the empty search when it is nonsense', () => {
-    for (const hash of ['', '#', '#/', '#/nowhere', '#/dashboards/x', '#/dashboards/99999999999999999', '#history/1']) {
-      expect(routeFromHash(hash), hash).toEqual({ page: 'search', query: '', range: DEFAULT_RANGE });
+    for (const hash of [
+      '',
+      '#',
+      '#/',
+      '#/nowhere',
+      '#/dashboards/x',
+      '#/dashboards/99999999999999999',
+      '#history/1',
+    ]) {
+      expect(routeFromHash(hash), hash).toEqual({
+        page: 'search',
+        query: '',
+        range: DEFAULT_RANGE,
+      });
     }
   });
 
   it('keeps the query when only the range is nonsense', () => {
-    expect(routeFromHash('#/search?q=tag%3Dx&t=soon')).toEqual({ page: 'search', query: 'tag=x', range: DEFAULT_RANGE });
+    expect(routeFromHash('#/search?q=tag%3Dx&t=soon')).toEqual({
+      page: 'search',
+      query: 'tag=x',
+      range: DEFAULT_RANGE,
+    });
   });
 });

@@ -1,6 +1,6 @@
 /*
- * The address bar. Everything that is worth a link is behind the `#`, so the server needs no routes of the
- * page and a reload shows the same:
+ * The address bar. Everything that is worth a link is behind the `#`, so the server needs no routes
+ * of the page and a reload shows the same:
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
  *     #/history        #/dashboards        #/dashboards/770021934517

@@ -1,7 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import {
-  agoText, boundsOf, DAY, durationText, fromField, HOUR, MINUTE, PRESETS, rangeFromText, rangeLabel,
-  rangeToText, SECOND, stampText, toField, toRfc3339, zoomOut, type TimeRange,
+  agoText,
+  boundsOf,
+  DAY,
+  durationText,
+  fromField,
+  HOUR,
+  MINUTE,
+  PRESETS,
+  rangeFromText,
+  rangeLabel,
+  rangeToText,
+  SECOND,
+  stampText,
+  toField,
+  toRfc3339,
+  zoomOut,
+  type TimeRange,
 } from './time';
 
 const NOW = Date.UTC(2026, 4, 4, 9, 30, 0, 250);
@@ -20,7 +35,18 @@ describe('a time range', () => {
   });
 
   it('is refused when a link was typed wrongly', () => {
-    for (const text of ['', 'x', '0h', '-1h', '1', '1w', '99999999d', 'a..b', '2026-01-02..2026-01-01', '..']) {
+    for (const text of [
+      '',
+      'x',
+      '0h',
+      '-1h',
+      '1',
+      '1w',
+      '99999999d',
+      'a..b',
+      '2026-01-02..2026-01-01',
+      '..',
+    ]) {
       expect(rangeFromText(text), text).toBeNull();
     }
   });
@@ -34,8 +60,14 @@ describe('a time range', () => {
   });
 
   it('never loses a part of an absolute range to rounding, and is never empty', () => {
-    expect(boundsOf({ kind: 'absolute', from: 1500, to: 2500 }, NOW)).toEqual({ from: 1000, to: 3000 });
-    expect(boundsOf({ kind: 'absolute', from: 1000, to: 1000 }, NOW)).toEqual({ from: 1000, to: 2000 });
+    expect(boundsOf({ kind: 'absolute', from: 1500, to: 2500 }, NOW)).toEqual({
+      from: 1000,
+      to: 3000,
+    });
+    expect(boundsOf({ kind: 'absolute', from: 1000, to: 1000 }, NOW)).toEqual({
+      from: 1000,
+      to: 2000,
+    });
   });
 
   it('holds the epoch itself when it is all time, and never says zero', () => {
@@ -64,7 +96,9 @@ describe('times as text', () => {
   });
 
   it('go through the picker fields unharmed', () => {
-    expect(fromField(toField(Math.floor(NOW / SECOND) * SECOND))).toBe(Math.floor(NOW / SECOND) * SECOND);
+    expect(fromField(toField(Math.floor(NOW / SECOND) * SECOND))).toBe(
+      Math.floor(NOW / SECOND) * SECOND,
+    );
     expect(fromField('')).toBeNull();
     expect(fromField('yesterday')).toBeNull();
   });
@@ -82,7 +116,11 @@ describe('times as text', () => {
 
   it('say how long something took', () => {
     expect([7, 1234, 65_000, 3_700_000, 26 * HOUR].map(durationText)).toEqual([
-      '7 ms', '1.23 s', '1 min 5 s', '1 h 2 min', '1 d 2 h',
+      '7 ms',
+      '1.23 s',
+      '1 min 5 s',
+      '1 h 2 min',
+      '1 d 2 h',
     ]);
   });
 });

@@ -1,15 +1,14 @@
 /*
  * Time ranges: what the picker offers, what a link carries, what the server is asked.
  *
- * A range is either relative ("the last hour", which moves with the clock) or absolute. In text form,
- * as links and the address bar carry it, a relative range is `15m`, `1h`, `7d` or `all`, and an absolute one is
- * `2026-01-02T03:04:05Z..2026-01-02T04:04:05Z`. All arithmetic is on milliseconds since the epoch.
+ * A range is either relative ("the last hour", which moves with the clock) or absolute. In text
+ * form, as links and the address bar carry it, a relative range is `15m`, `1h`, `7d` or `all`, and
+ * an absolute one is `2026-01-02T03:04:05Z..2026-01-02T04:04:05Z`. All arithmetic is on
+ * milliseconds since the epoch.
  */
 
 export type TimeRange =
-  | { kind: 'last'; ms: number }
-  | { kind: 'all' }
-  | { kind: 'absolute'; from: number; to: number };
+  { kind: 'last'; ms: number } | { kind: 'all' } | { kind: 'absolute'; from: number; to: number };
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -34,16 +33,19 @@ const UNITS: [string, number][] = [
   ['s', SECOND],
 ];
 
-/** "All time" begins a day before the epoch: entries without a sane time are mostly at zero, and zero itself is "not
- * set" to the server. */
+/**
+ * "All time" begins a day before the epoch: entries without a sane time are mostly at zero, and
+ * zero itself is "not set" to the server.
+ */
 const ALL_FROM = -DAY;
 
 /** The longest relative range that makes sense: beyond it, the wish is "all". */
 const LAST_MS_MAX = 100 * 366 * DAY;
 
 /**
- * The bounds to ask the server for, at `now`. Whole seconds, the end rounded up, as the server aligns
- * ranges itself; the end of a range that ends now is one second ahead, so that an entry of this very second is in it.
+ * The bounds to ask the server for, at `now`. Whole seconds, the end rounded up, as the server
+ * aligns ranges itself; the end of a range that ends now is one second ahead, so that an entry of
+ * this very second is in it.
  */
 export function boundsOf(range: TimeRange, now: number): { from: number; to: number } {
   const end = Math.floor(now / SECOND) * SECOND + SECOND;

@@ -16,7 +16,16 @@ describe('a token', () => {
   });
 
   it('may be anything else, and is then simply used', () => {
-    for (const token of ['', 'x', 'a.b.c', 'aa.zz.bb', 'aa.abc.bb', tokenOf(null), tokenOf([]), tokenOf({ expires: 5 })]) {
+    for (const token of [
+      '',
+      'x',
+      'a.b.c',
+      'aa.zz.bb',
+      'aa.abc.bb',
+      tokenOf(null),
+      tokenOf([]),
+      tokenOf({ expires: 5 }),
+    ]) {
       expect(lifeOf(token), token).toBeNull();
     }
     expect(dueForRefresh(null, ISSUED)).toBe(false);

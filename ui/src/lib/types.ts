@@ -35,7 +35,10 @@ export interface Settings {
   };
 }
 
-/** The answer to `POST /api/parse`. `ErrorOffset` and `ErrorLength` count bytes of UTF-8, not characters. */
+/**
+ * The answer to `POST /api/parse`. `ErrorOffset` and `ErrorLength` count bytes of UTF-8, not
+ * characters.
+ */
 export interface ParseAnswer {
   GoodQuery: boolean;
   ParseError?: string;

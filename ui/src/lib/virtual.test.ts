@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
-  listPx, PAGE_ROWS, pagesOf, rowAt, rowTopPx, SCROLL_PX_MAX, scrollTopFor, scrollTopToShow, view,
+  listPx,
+  PAGE_ROWS,
+  pagesOf,
+  rowAt,
+  rowTopPx,
+  SCROLL_PX_MAX,
+  scrollTopFor,
+  scrollTopToShow,
+  view,
   type VirtualList,
 } from './virtual';
 
@@ -14,14 +22,20 @@ describe('the windowed list', () => {
     for (let scrollTop = 0; scrollTop <= listPx(list) - list.viewPx; scrollTop += 13) {
       const shown = view(list, scrollTop, 3);
       expect(rowTopPx(list, shown.first)).toBeLessThanOrEqual(scrollTop);
-      expect(rowTopPx(list, shown.last - 1) + list.rowPx).toBeGreaterThanOrEqual(scrollTop + list.viewPx);
+      expect(rowTopPx(list, shown.last - 1) + list.rowPx).toBeGreaterThanOrEqual(
+        scrollTop + list.viewPx,
+      );
       expect(shown.last - shown.first).toBeLessThan(30);
       expect(shown.topPx).toBeCloseTo(rowTopPx(list, shown.first));
     }
   });
 
   it('finds each row again by its own top, opened rows among them', () => {
-    const list = listOf(200, [[7, 310], [8, 100], [150, 42]]);
+    const list = listOf(200, [
+      [7, 310],
+      [8, 100],
+      [150, 42],
+    ]);
     for (let row = 0; row < list.count; row++) {
       expect(rowAt(list, rowTopPx(list, row))).toBe(row);
       expect(rowAt(list, rowTopPx(list, row) + list.rowPx - 1)).toBe(row);
@@ -30,8 +44,14 @@ describe('the windowed list', () => {
   });
 
   it('does not care in which order rows were opened', () => {
-    const one = listOf(50, [[3, 100], [9, 200]]);
-    const other = listOf(50, [[9, 200], [3, 100]]);
+    const one = listOf(50, [
+      [3, 100],
+      [9, 200],
+    ]);
+    const other = listOf(50, [
+      [9, 200],
+      [3, 100],
+    ]);
     for (let px = 0; px < listPx(one); px += 5) {
       expect(rowAt(one, px)).toBe(rowAt(other, px));
     }

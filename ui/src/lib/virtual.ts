@@ -1,10 +1,10 @@
 /*
  * The arithmetic of a list that is far longer than what is on the screen.
  *
- * Rows have one height; a few opened rows are taller by a known amount. Only the rows in view are in the
- * document, so a million results cost as much as fifty. Browsers cap an element's height (Firefox at about 17.8
- * million pixels): a longer list is squeezed, one pixel of the scroll bar then stands for more than one
- * pixel of the list, and every row can still be reached.
+ * Rows have one height; a few opened rows are taller by a known amount. Only the rows in view are
+ * in the document, so a million results cost as much as fifty. Browsers cap an element's height
+ * (Firefox at about 17.8 million pixels): a longer list is squeezed, one pixel of the scroll bar
+ * then stands for more than one pixel of the list, and every row can still be reached.
  */
 
 export const SCROLL_PX_MAX = 15_000_000;

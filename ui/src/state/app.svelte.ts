@@ -1,8 +1,9 @@
 /*
- * What several pages share: the editor's text, the time range, the search on the screen, the known tags.
+ * What several pages share: the editor's text, the time range, the search on the screen, the known
+ * tags.
  *
- * The address bar says which search is shown. run() starts one and goes there; open() is how a page arrives
- * at an address, and starts its search unless that very search is on the screen already.
+ * The address bar says which search is shown. run() starts one and goes there; open() is how a page
+ * arrives at an address, and starts its search unless that very search is on the screen already.
  */
 import { copyText } from '../lib/clipboard';
 import { routeToHash, type Route } from '../lib/route';
@@ -22,7 +23,9 @@ type SearchRoute = Extract<Route, { page: 'search' }>;
 class App {
   /** What is in the editor. Outlives reloads and the end of a session. */
   draft: string = $state(sessionStorage.getItem(DRAFT_KEY) ?? '');
-  range: TimeRange = $state.raw(rangeFromText(localStorage.getItem(RANGE_KEY) ?? '') ?? DEFAULT_RANGE);
+  range: TimeRange = $state.raw(
+    rangeFromText(localStorage.getItem(RANGE_KEY) ?? '') ?? DEFAULT_RANGE,
+  );
   tags: string[] = $state.raw([]);
   toast: string = $state('');
   readonly search = new Search(session.api);
@@ -97,7 +100,9 @@ class App {
     void this.search.launch(route.query, route.range);
   }
 
-  /** Cheap to call: asks at most every two seconds, and changes nothing when nothing has changed. */
+  /**
+   * Cheap to call: asks at most every two seconds, and changes nothing when nothing has changed.
+   */
   async refreshTags(): Promise<void> {
     if (Date.now() - this.tagsAskedMs < TAGS_AGE_MS) {
       return;
@@ -120,7 +125,9 @@ class App {
   }
 
   async copy(text: string, what: string): Promise<void> {
-    this.say((await copyText(text)) ? `${what} copied.` : 'The browser does not allow copying here.');
+    this.say(
+      (await copyText(text)) ? `${what} copied.` : 'The browser does not allow copying here.',
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 /*
- * Is anybody looking? What the page asks for by itself, again and again, must not keep a session alive that
- * nobody uses: it stops when the page is hidden or nobody has touched it for a while.
+ * Is anybody looking? What the page asks for by itself, again and again, must not keep a session
+ * alive that nobody uses: it stops when the page is hidden or nobody has touched it for a while.
  */
 const IDLE_MS = 5 * 60_000;
 
@@ -15,8 +15,8 @@ export function attentive(idleMs = IDLE_MS): boolean {
 }
 
 /**
- * Calls `look` at once and then again and again, `look` itself saying in how many ms; pauses while nobody is
- * attentive, and looks at once when somebody is back. Returns how to end it.
+ * Calls `look` at once and then again and again, `look` itself saying in how many ms; pauses while
+ * nobody is attentive, and looks at once when somebody is back. Returns how to end it.
  */
 export function repeat(look: (signal: AbortSignal) => Promise<number>): () => void {
   const abort = new AbortController();

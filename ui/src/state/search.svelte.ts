@@ -5,9 +5,9 @@
  *                            │            ├──stop()─────────> STOPPED
  *                            └──refused───┴──gone, error────> FAILED
  *
- * launch() ends the search before: at most one is attached at a time. A poll asks for the overview until it is
- * finished; rows are fetched in pages when somebody wants to see them, and the oldest pages are forgotten.
- * Nothing here touches the document.
+ * launch() ends the search before: at most one is attached at a time. A poll asks for the overview
+ * until it is finished; rows are fetched in pages when somebody wants to see them, and the oldest
+ * pages are forgotten. Nothing here touches the document.
  */
 import { attentive } from './attention';
 import { ApiError, messagesOf, type ApiClient } from '../lib/api';
@@ -73,7 +73,10 @@ export class Search {
 
   constructor(
     private readonly api: ApiClient,
-    private readonly purpose: { method: string; noHistory: boolean } = { method: 'manual', noHistory: false },
+    private readonly purpose: { method: string; noHistory: boolean } = {
+      method: 'manual',
+      noHistory: false,
+    },
   ) {}
 
   get busy(): boolean {
@@ -186,7 +189,14 @@ export class Search {
     const first = page * PAGE_ROWS;
     this.wanted.add(page);
     try {
-      const answer = await this.api.page(this.id, this.sid, this.renderer, first, first + PAGE_ROWS, signal);
+      const answer = await this.api.page(
+        this.id,
+        this.sid,
+        this.renderer,
+        first,
+        first + PAGE_ROWS,
+        signal,
+      );
       if (signal.aborted) {
         return;
       }
@@ -265,10 +275,17 @@ export class Search {
     let picture = this.picture;
     for (let round = 0; round < 6 && !signal.aborted; round++) {
       const part = occupied(bars(picture.buckets, picture.from, picture.to, 120));
-      if (!part || part.to - part.from > (picture.to - picture.from) * 0.5 || part.to - part.from < PICTURE_MS_MIN) {
+      if (
+        !part ||
+        part.to - part.from > (picture.to - picture.from) * 0.5 ||
+        part.to - part.from < PICTURE_MS_MIN
+      ) {
         break;
       }
-      const [from, to] = [Math.floor(part.from / SECOND) * SECOND, Math.ceil(part.to / SECOND) * SECOND];
+      const [from, to] = [
+        Math.floor(part.from / SECOND) * SECOND,
+        Math.ceil(part.to / SECOND) * SECOND,
+      ];
       const window = { count: bucketsFor(from, to), start: toRfc3339(from), end: toRfc3339(to) };
       const answer = await this.api.overview(this.id, this.sid, window, signal);
       picture = { from, to, buckets: answer.Stats };

@@ -108,7 +108,12 @@ class Session {
   /** Whoever is at work stays logged in. A failure is no harm yet: there is time to try again. */
   private async refreshToken(): Promise<void> {
     const token = localStorage.getItem(TOKEN_KEY);
-    if (this.phase === 'in' && token !== null && attentive() && dueForRefresh(lifeOf(token), Date.now())) {
+    if (
+      this.phase === 'in' &&
+      token !== null &&
+      attentive() &&
+      dueForRefresh(lifeOf(token), Date.now())
+    ) {
       await this.api
         .refreshToken((fresh) => localStorage.setItem(TOKEN_KEY, fresh))
         .catch(() => undefined);
@@ -129,7 +134,9 @@ class Session {
     }
     localStorage.removeItem(TOKEN_KEY);
     this.leave(
-      this.phase === 'in' ? 'Your session has ended. Log in again: what you typed is still here.' : '',
+      this.phase === 'in'
+        ? 'Your session has ended. Log in again: what you typed is still here.'
+        : '',
     );
   }
 
