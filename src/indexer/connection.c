@@ -467,6 +467,23 @@ static void drain(struct connection *connection)
     }
 }
 
+/* Reads and forgets until the peer has seen our end: what it still sends is not confirmed, so it
+ * sends it again elsewhere; but what was confirmed must reach it. */
+static void linger(struct connection *connection)
+{
+    int64_t until = now_ms(connection) + CONNECTION_LINGER_MS;
+    ingest_stream_finish(connection->stream);
+    int rc = 0;
+    while ((rc == 0 || rc == INGEST_STREAM_AGAIN) && now_ms(connection) < until) {
+        rc = ingest_stream_wait(connection->stream, true, false, 0,
+                                (int)(until - now_ms(connection)));
+        size_t got;
+        if (rc == 0) {
+            rc = ingest_stream_read(connection->stream, connection->read_buffer, READ_BYTES, &got);
+        }
+    }
+}
+
 /* ---- the end ---- */
 
 static void log_end(struct connection *connection, int rc, const char *error)
@@ -533,5 +550,6 @@ void connection_run(struct connection *connection)
     char error[ERR_TEXT_BYTES_MAX];
     snprintf(error, sizeof(error), "%s", rc < 0 ? err_text() : "");
     drain(connection);
+    linger(connection);
     log_end(connection, rc, error);
 }

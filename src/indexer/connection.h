@@ -24,6 +24,7 @@
 #define CONNECTION_SILENCE_MS 600000
 #define CONNECTION_STUCK_MS 30000 /* the peer takes no output */
 #define CONNECTION_DRAIN_MS 5000  /* after the last entry is durable */
+#define CONNECTION_LINGER_MS 500  /* for the peer to read its last confirmations */
 
 /* What all connections share; outlives them. */
 struct connection_shared {

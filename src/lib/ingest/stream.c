@@ -202,7 +202,7 @@ static int connect_tcp(const struct ingest_target *target,
 {
     char port[8];
     snprintf(port, sizeof(port), "%u", target->port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
     struct addrinfo *found;
     int failed = getaddrinfo(target->host, port, &hints, &found);
     if (failed != 0) {
@@ -359,6 +359,14 @@ int ingest_stream_accept(int fd, const struct ingest_tls *tls, int timeout_ms,
     }
     *ret_stream = stream;
     return 0;
+}
+
+void ingest_stream_finish(struct ingest_stream *stream)
+{
+    if (stream->tls != NULL) {
+        (void)gnutls_bye(stream->tls, GNUTLS_SHUT_WR);
+    }
+    (void)shutdown(stream->fd, SHUT_WR);
 }
 
 void ingest_stream_close(struct ingest_stream **stream)

@@ -46,6 +46,10 @@ MUST_CHECK int ingest_stream_connect(const struct ingest_target *target,
 /* Takes an accepted socket, also when it fails. With `tls` the handshake happens here. */
 MUST_CHECK int ingest_stream_accept(int fd, const struct ingest_tls *tls, int timeout_ms,
                                     struct ingest_stream **ret_stream);
+
+/* Nothing more will be written; the peer reads what was, then sees the end. Reading goes on: a
+ * socket closed with bytes unread would make the peer lose what it has not read yet. */
+void ingest_stream_finish(struct ingest_stream *stream);
 void ingest_stream_close(struct ingest_stream **stream);
 
 MUST_CHECK int ingest_tls_open(const char *certificate_path, const char *key_path,
