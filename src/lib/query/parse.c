@@ -82,6 +82,11 @@ static int constraint_value(struct parser *parser, const char *key, struct query
         if ((parser->next > begin && !token->glued) || ends_value(token, depth)) {
             break;
         }
+        if (token->kind == QUERY_TOKEN_OP) { /* the word after it would be its value */
+            buf_deinit(&value);
+            return query_fault(parser->error, token->offset, token->bytes,
+                               "%s= cannot hold an operator that is not quoted", key);
+        }
         depth += query_token_is(token, '{') || query_token_is(token, '[') ? 1 : 0;
         depth -= query_token_is(token, '}') || query_token_is(token, ']') ? 1 : 0;
         quoted = quoted && (token->kind == QUERY_TOKEN_QUOTED || token->kind == QUERY_TOKEN_RAW);

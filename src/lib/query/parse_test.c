@@ -173,6 +173,7 @@ static void faults_say_what_and_where(void **state)
     expect_fault("tag=nosuch", -1, 4, "tag 'nosuch' does not exist");
     expect_fault("tag=a tag=nosuch grep x", 0, 10, "tag 'nosuch' does not exist");
     expect_fault("tag=!a", -1, 4, "tags cannot be negated: take tag=* and filter later");
+    expect_fault("tag=a,{x~", -1, 8, "tag= cannot hold an operator that is not quoted");
     expect_fault("tag= | grep x", -1, 5, "tag= needs a value");
     expect_fault("tag=a,", -1, 6, "tag= needs a value");
     expect_fault("tga=a", -1, 0, "unknown constraint 'tga': there are tag=, start= and end=");
