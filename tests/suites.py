@@ -27,6 +27,7 @@ DEBUG = ROOT / "build/debug"
 CLANG = ROOT / "build/clang"
 CORES = str(max(2, os.cpu_count() or 2))
 LOG_LINES_SHOWN = 150
+NOISE = re.compile(r"^ +Start +\d+: |^ *\d+/\d+ Test .*Passed|^#\d+\t")  # of ctest and libFuzzer
 
 
 @dataclass
@@ -75,6 +76,7 @@ def begin(name, command, cwd=ROOT, **more):
 
 def show(name):
     lines = (LOGS / f"{name}.log").read_text(errors="replace").splitlines()
+    lines = [line for line in lines if not NOISE.match(line)]
     say(f"---- the end of build/check/{name}.log")
     say("\n".join(lines[-LOG_LINES_SHOWN:]))
     say("----")
