@@ -44,7 +44,7 @@ struct storage_options {
     uint64_t datalog_segment_bytes_max;
     uint64_t
         datalog_kept_bytes_max;   /* wells that hold back more of the log than this are flushed */
-    uint64_t space_reserve_bytes; /* ingest stops when less is free; capped at 1/20 of the disk */
+    uint64_t space_reserve_bytes; /* ingest stops when less is free; at most 1/8 of the disk */
     bool manual;                  /* no threads: the test calls storage_work() itself */
 
     /* Damage and changes of state, one line each, by any thread. May be NULL. */

@@ -20,7 +20,7 @@ static bool is_low(struct storage *storage, const char *dir, bool was_low,
     if (io_space(storage->io, dir, &left, &total) < 0) {
         return false;
     }
-    uint64_t reserve = MIN(storage->reserve_bytes, total / 20);
+    uint64_t reserve = MIN(storage->reserve_bytes, total / 8);
     uint64_t wanted = was_low ? reserve + reserve / 4 : reserve;
     atomic_store(&storage->watch_bytes, reserve / 8);
     if (left >= wanted) {
@@ -180,7 +180,8 @@ static int make_room(struct storage *storage)
     pthread_mutex_lock(&storage->lock);
     bool low = storage->space_low;
     pthread_mutex_unlock(&storage->lock);
-    if (!low || datalog_stats(storage->log).bytes < storage->reserve_bytes / 2) {
+    uint64_t worth = atomic_load(&storage->watch_bytes) * 4; /* half of the reserve */
+    if (!low || datalog_stats(storage->log).bytes < worth) {
         return 0;
     }
     seal_all(storage);
