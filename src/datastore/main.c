@@ -20,7 +20,7 @@ struct datastore {
     struct service *service;
     struct io *io;
     struct conf *conf;
-    struct selflog *selflog;
+    struct ingest_selflog *selflog;
     struct store *store;
     struct sync_server *sync;
     struct api *api;
@@ -209,8 +209,8 @@ static int start(struct datastore *datastore)
 {
     datastore->io = service_io(datastore->service);
     datastore->conf = service_conf(datastore->service);
-    int rc =
-        selflog_start(datastore->conf, datastore->io, "aquifer-datastore", &datastore->selflog);
+    int rc = ingest_selflog_start(datastore->conf, datastore->io, "aquifer-datastore",
+                                  &datastore->selflog);
     rc = rc < 0 ? rc : open_store(datastore);
     rc = rc < 0 ? rc : start_server(datastore);
     rc = rc < 0 ? rc : start_keeper(datastore);
@@ -234,7 +234,7 @@ static void stop(struct datastore *datastore)
     api_free(&datastore->api);
     sync_server_free(&datastore->sync);
     store_close(&datastore->store);
-    selflog_stop(&datastore->selflog);
+    ingest_selflog_stop(&datastore->selflog);
 }
 
 int main(int argc, char **argv)

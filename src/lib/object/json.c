@@ -1,10 +1,11 @@
+#include "object/object.h"
+
 #include <inttypes.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "base/vec.h"
-#include "object/object.h"
 
 /* ---- to JSON ---- */
 

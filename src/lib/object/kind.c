@@ -1,3 +1,4 @@
+/* Tested by object_test.c. */
 #include "object/kind.h"
 
 #include "base/check.h"

@@ -1,4 +1,6 @@
 /* Blobs: DIR/ab/<sha256 in hex>, written beside as DIR/tmp/<random>, synced, renamed. */
+#include "store/store.h"
+
 #include <inttypes.h>
 #include <sodium.h>
 

@@ -1,4 +1,6 @@
 /* Where a store stands in the history of all datastores: identity, epochs, cursor; and notes. */
+#include "store/store.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

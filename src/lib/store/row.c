@@ -1,5 +1,7 @@
 /* Objects as rows. Lists are JSON text so that they can be read with the sqlite3 shell; ids and
  * hashes are blobs. docs/formats/store.md. */
+#include "store/store.h"
+
 #include <inttypes.h>
 
 #include "base/mem.h"

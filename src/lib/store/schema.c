@@ -1,4 +1,6 @@
 /* The schema, opening and closing. docs/formats/store.md. */
+#include "store/store.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

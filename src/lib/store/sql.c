@@ -1,3 +1,5 @@
+#include "store/store.h"
+
 #include "base/mem.h"
 #include "store/store_sql.h"
 

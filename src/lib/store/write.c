@@ -1,3 +1,5 @@
+#include "store/store.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,6 @@
 /* The feed: what arrives is stored. And what answers to pushes say. */
+#include "sync/sync.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,6 @@
 /* Contents: up before the object that names them, down after it. */
+#include "sync/sync.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

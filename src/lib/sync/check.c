@@ -1,4 +1,6 @@
 /* Check-ins, the clock, and adopting a datastore. */
+#include "sync/sync.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,6 @@
 /* Pushing what is dirty, in order. */
+#include "sync/sync.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

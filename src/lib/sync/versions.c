@@ -1,8 +1,9 @@
 /* The tree of epochs, and what happens to versions. */
+#include "sync/core.h"
+
 #include <inttypes.h>
 
 #include "base/mem.h"
-#include "sync/core.h"
 
 /* ---- the tree ---- */
 

@@ -1,9 +1,13 @@
 /* Writing: local first, through, or alone. */
+#include "sync/sync.h"
+
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "base/time.h"
 #include "sync/driver.h"
+
+#define DELETE_TRIES 5
 
 static struct uuid new_uuid(struct io *io)
 {
@@ -346,7 +350,7 @@ int sync_write(struct sync *sync, struct object *object, enum sync_mode mode)
     return rc < 0 ? rc : write_any(sync, object, mode);
 }
 
-int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
+static int delete_once(struct sync *sync, const struct uuid *id, enum sync_mode mode)
 {
     struct object *object = NULL;
     int rc = store_get(sync->store, id, &object);
@@ -360,5 +364,15 @@ int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
     object->updated_ns = io_now_ns(sync->io);
     rc = write_any(sync, object, mode);
     object_free(&object);
+    return rc;
+}
+
+/* Whoever deletes does not mind that it was edited a moment ago. */
+int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
+{
+    int rc = ERR_CONFLICT;
+    for (int i = 0; i < DELETE_TRIES && rc == ERR_CONFLICT; i++) {
+        rc = delete_once(sync, id, mode);
+    }
     return rc;
 }

@@ -1,0 +1,81 @@
+/*
+ * Inside sync/: the state of a datastore's server. server.c takes pushes, feed.c tells what
+ * happened and who is up.
+ */
+#ifndef SYNC_SERVER_STATE_H
+#define SYNC_SERVER_STATE_H
+
+#include <pthread.h>
+
+#include "sync/message.h"
+#include "sync/server.h"
+
+/* One webserver as it was last heard of. */
+struct sync_seen {
+    struct sync_webserver view;
+    int64_t seen_ns; /* monotonic */
+    int64_t interval_ms;
+    bool leaving;
+};
+
+/* A committed change as the feeds send it. */
+struct sync_line {
+    uint64_t revision;
+    char *text; /* owned, with its newline */
+    size_t bytes;
+};
+
+/* One push on its way; lives on the stack of the thread that waits for it. */
+struct sync_pushed {
+    const json_t *request;
+    struct sync_reply *replies; /* of `count`, owned by the pusher */
+    struct object **objects;    /* what was pushed; NULL: could not be read */
+    size_t count;
+    int rc;
+    bool done;
+    char fault[256];
+    struct sync_pushed *next;
+};
+
+struct sync_server {
+    struct io *io;
+    struct store *store;
+    struct sync_server_options options;
+    struct uuid run;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* something for the feeds, or a push is done */
+    bool stopping;
+    struct sync_line recent[SYNC_SERVER_RECENT];
+    uint64_t recent_begin, recent_end; /* places, modulo the size */
+    uint64_t recent_after;             /* every change above this revision is in `recent` */
+    uint64_t revision;                 /* the last one in `recent` */
+
+    struct sync_pushed *waiting; /* in order */
+    struct sync_pushed **waiting_end;
+    bool leading; /* a thread is writing for all who wait */
+
+    struct sync_seen webservers[SYNC_WEBSERVERS_MAX];
+    size_t webserver_count;
+    uint64_t generation; /* of who is up */
+    struct sync_server_stats stats;
+
+    /* The leader's: our past, for judging; epochs learnt since are added. */
+    struct sync_epochs epochs[OBJECT_FILES];
+    struct uuid last[OBJECT_FILES];
+};
+
+struct sync_feed {
+    struct sync_server *server;
+    bool objects;
+    uint64_t cursor;
+    bool through;
+    uint64_t generation;
+};
+
+/* A change as the feeds send it; the caller's. */
+struct sync_line sync_line_of(const struct object *object);
+int sync_check_protocol(const json_t *request);
+int sync_check_run(struct sync_server *server, const char *run);
+
+#endif

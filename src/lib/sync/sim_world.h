@@ -1,0 +1,779 @@
+/*
+ * The world of sim_test.c, and of nothing else: modelled stores and wires around the real core.
+ */
+#ifndef SYNC_SIM_WORLD_H
+#define SYNC_SIM_WORLD_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "sync/core.h"
+
+#define WEBSERVERS 3
+#define FEED_AT_ONCE 4
+#define PUSH_AT_ONCE 3
+
+/* ---- chance ---- */
+
+struct chance {
+    uint64_t state;
+};
+
+static uint64_t chance_next(struct chance *chance)
+{
+    uint64_t z = (chance->state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static uint64_t below(struct chance *chance, uint64_t bound)
+{
+    return chance_next(chance) % bound;
+}
+
+static bool one_in(struct chance *chance, uint64_t n)
+{
+    return below(chance, n) == 0;
+}
+
+static struct uuid new_uuid(struct chance *chance)
+{
+    uint64_t bits[2] = {chance_next(chance), chance_next(chance)};
+    uint8_t bytes[16];
+    memcpy(bytes, bits, sizeof(bytes));
+    return uuid_of_random(bytes);
+}
+
+/* ---- the trace: AQUIFER_TRACE=1 ---- */
+
+static bool tracing(void)
+{
+    return getenv("AQUIFER_TRACE") != NULL;
+}
+
+static void trace(const char *who, size_t at, const char *what, const struct object *object)
+{
+    if (tracing() && object != NULL) {
+        printf("%s%zu %s: %s %02x%02x change %02x%02x rev %" PRIu64 " base %" PRIu64 "%s%s%s\n",
+               who, at, what, object_kind_name(object->kind), object->id.bytes[0],
+               object->id.bytes[1], object->change.bytes[0], object->change.bytes[1],
+               object->revision, object->base_revision, object->deleted ? " deleted" : "",
+               object->dirty ? " dirty" : "",
+               object->rescue ? (object->edited ? " rescue edited" : " rescue") : "");
+    }
+}
+
+static void trace_event(const char *who, size_t at, const char *what, uint64_t number)
+{
+    if (tracing()) {
+        printf("%s%zu %s %" PRIu64 "\n", who, at, what, number);
+    }
+}
+
+/* ---- a store, modelled ---- */
+
+struct objects {
+    struct object **items;
+    size_t count, capacity;
+};
+
+struct known_change {
+    struct uuid change;
+    uint64_t revision;
+};
+
+/* One file. */
+struct file {
+    struct objects objects;
+    struct objects shadows;
+    struct {
+        struct known_change *items;
+        size_t count, capacity;
+    } changes;
+    struct {
+        struct uuid *items;
+        size_t count, capacity;
+    } versions; /* changes that are kept although they lost */
+    struct {
+        struct store_epoch *items;
+        size_t count, capacity;
+    } epochs;
+    struct store_place place;
+};
+
+struct model {
+    struct file files[OBJECT_FILES];
+};
+
+static enum object_file file_of(enum object_kind kind)
+{
+    return object_kind_info(kind)->file;
+}
+
+static struct object *find(const struct objects *objects, struct uuid id)
+{
+    for (size_t i = 0; i < objects->count; i++) {
+        if (uuid_equal(objects->items[i]->id, id)) {
+            return objects->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void put(struct objects *objects, const struct object *object)
+{
+    struct object *copy = object_clone(object);
+    for (size_t i = 0; i < objects->count; i++) {
+        if (uuid_equal(objects->items[i]->id, object->id)) {
+            object_free(&objects->items[i]);
+            objects->items[i] = copy;
+            return;
+        }
+    }
+    vec_push(objects, copy);
+}
+
+static void drop(struct objects *objects, struct uuid id)
+{
+    for (size_t i = 0; i < objects->count; i++) {
+        if (uuid_equal(objects->items[i]->id, id)) {
+            object_free(&objects->items[i]);
+            vec_remove_swap(objects, i);
+            return;
+        }
+    }
+}
+
+static void objects_free(struct objects *objects)
+{
+    for (size_t i = 0; i < objects->count; i++) {
+        object_free(&objects->items[i]);
+    }
+    vec_deinit(objects);
+}
+
+static void file_free(struct file *file)
+{
+    objects_free(&file->objects);
+    objects_free(&file->shadows);
+    vec_deinit(&file->changes);
+    vec_deinit(&file->versions);
+    vec_deinit(&file->epochs);
+}
+
+static void file_copy(struct file *to, const struct file *from)
+{
+    file_free(to);
+    *to = (struct file){.place = from->place};
+    for (size_t i = 0; i < from->objects.count; i++) {
+        vec_push(&to->objects, object_clone(from->objects.items[i]));
+    }
+    for (size_t i = 0; i < from->shadows.count; i++) {
+        vec_push(&to->shadows, object_clone(from->shadows.items[i]));
+    }
+    for (size_t i = 0; i < from->changes.count; i++) {
+        vec_push(&to->changes, from->changes.items[i]);
+    }
+    for (size_t i = 0; i < from->versions.count; i++) {
+        vec_push(&to->versions, from->versions.items[i]);
+    }
+    for (size_t i = 0; i < from->epochs.count; i++) {
+        vec_push(&to->epochs, from->epochs.items[i]);
+    }
+}
+
+static void model_copy(struct model *to, const struct model *from)
+{
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        file_copy(&to->files[i], &from->files[i]);
+    }
+}
+
+static void model_free(struct model *model)
+{
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        file_free(&model->files[i]);
+    }
+}
+
+static void keep(struct file *file, const struct object *object)
+{
+    put(&file->objects, object);
+    if (!object->dirty) {
+        vec_push(&file->changes, (struct known_change){object->change, object->revision});
+    }
+}
+
+static uint64_t highest(const struct file *file)
+{
+    uint64_t revision = 0;
+    for (size_t i = 0; i < file->objects.count; i++) {
+        revision = MAX(revision, file->objects.items[i]->revision);
+    }
+    for (size_t i = 0; i < file->shadows.count; i++) {
+        revision = MAX(revision, file->shadows.items[i]->revision);
+    }
+    return revision;
+}
+
+static void add_epoch(struct file *file, struct store_epoch epoch)
+{
+    for (size_t i = 0; i < file->epochs.count; i++) {
+        if (uuid_equal(file->epochs.items[i].epoch, epoch.epoch)) {
+            file->epochs.items[i].main = file->epochs.items[i].main || epoch.main;
+            return;
+        }
+    }
+    vec_push(&file->epochs, epoch);
+}
+
+static struct sync_tree tree_of(const struct file *file)
+{
+    return (struct sync_tree){file->epochs.items, file->epochs.count};
+}
+
+/* ---- the world ---- */
+
+/* What a user did: one change. */
+struct deed {
+    struct uuid change;
+    struct uuid object;
+    struct uuid parent; /* the version it was made on; zero: none */
+    enum object_kind kind;
+    bool deletes;
+    bool acknowledged; /* else the user does not know whether it was done */
+};
+
+struct pushing {
+    bool sent;
+    struct uuid run; /* of the datastore it is meant for */
+    uint64_t generation;
+    struct objects objects;
+    struct {
+        struct sync_answer *items;
+        size_t count, capacity;
+    } answers;
+    bool answered;
+};
+
+struct webserver {
+    size_t at;
+    struct model store;
+    struct model durable; /* what a power cut leaves */
+    struct sync_link link;
+    struct pushing pushing;
+    struct uuid run; /* of the feed */
+    uint64_t feed_at;
+    bool feed_closing;
+    bool through;
+    bool reachable;
+    uint64_t generation;
+};
+
+struct world {
+    struct chance chance;
+    enum sync_canary canary;
+    int64_t now_ms;
+    bool calm; /* healing: nothing fails any more */
+
+    struct model datastore;
+    uint64_t counter;
+    struct uuid run;
+    bool up;
+    struct model backup;
+    uint64_t backup_counter;
+    bool has_backup;
+
+    struct webserver webservers[WEBSERVERS];
+    struct {
+        struct deed *items;
+        size_t count, capacity;
+    } deeds;
+    char wrong[256];
+};
+
+/* ---- the datastore ---- */
+
+static void begin_life(struct world *world)
+{
+    world->run = new_uuid(&world->chance);
+    world->up = true;
+    trace_event("datastore", 0, "begins at", world->counter);
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        struct file *file = &world->datastore.files[i];
+        struct store_epoch epoch = {.epoch = new_uuid(&world->chance),
+                                    .parent = file->place.epoch,
+                                    .start = highest(file),
+                                    .main = true};
+        if (uuid_is_zero(file->place.identity)) {
+            file->place.identity = new_uuid(&world->chance);
+        }
+        add_epoch(file, epoch);
+        file->place.epoch = epoch.epoch;
+    }
+}
+
+static void empty_datastore(struct world *world)
+{
+    model_free(&world->datastore);
+    world->datastore = (struct model){0};
+    world->counter = 0;
+}
+
+static void restore_datastore(struct world *world)
+{
+    if (world->has_backup) {
+        model_copy(&world->datastore, &world->backup);
+        world->counter = world->backup_counter;
+    }
+}
+
+static bool knows_change(const struct file *file, struct uuid change, uint64_t *ret_revision)
+{
+    for (size_t i = 0; i < file->changes.count; i++) {
+        if (uuid_equal(file->changes.items[i].change, change)) {
+            *ret_revision = file->changes.items[i].revision;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As server.c does it. answer->object is a copy of the caller's. */
+static struct sync_answer serve_push(struct world *world, const struct object *pushed)
+{
+    struct file *file = &world->datastore.files[file_of(pushed->kind)];
+    struct sync_tree tree = tree_of(file);
+    struct object *current = find(&file->objects, pushed->id);
+    uint64_t known_revision = 0;
+    bool known = knows_change(file, pushed->change, &known_revision);
+    struct sync_case the_case = {.current = current,
+                                 .pushed = pushed,
+                                 .change_known = known,
+                                 .tree = &tree,
+                                 .last = file->place.epoch,
+                                 .canary = world->canary};
+    struct sync_answer answer = {.verdict = sync_judge(&the_case)};
+    struct object *stored = NULL;
+    const struct object *copy = NULL;
+    trace("datastore", 0, sync_verdict_name(answer.verdict), pushed);
+    trace("datastore", 0, "   has", current);
+    switch (answer.verdict) {
+    case SYNC_ACCEPTED:
+        stored = sync_accepted(&the_case, ++world->counter);
+        answer.revision = stored->revision;
+        answer.object = pushed->rescue ? object_clone(stored) : NULL;
+        break;
+    case SYNC_COPIED:
+        answer.object = object_clone(current);
+        copy = find(&file->objects, sync_copy_id(pushed));
+        if (copy == NULL) {
+            stored = sync_copied(&the_case, ++world->counter);
+            copy = stored;
+        }
+        answer.copy = object_clone(copy);
+        break;
+    case SYNC_DUPLICATE:
+        answer.revision =
+            uuid_equal(current->change, pushed->change) ? current->revision : known_revision;
+        if (!uuid_equal(current->change, pushed->change) || pushed->rescue) {
+            answer.object = object_clone(current);
+        }
+        copy = find(&file->objects, sync_copy_id(pushed));
+        answer.copy = copy == NULL ? NULL : object_clone(copy);
+        break;
+    case SYNC_SUPERSEDED:
+        answer.object = object_clone(current);
+        if (pushed->rescue && !pushed->deleted) {
+            vec_push(&file->versions, pushed->change);
+        }
+        break;
+    case SYNC_REFUSED:
+    case SYNC_NEEDS_BLOB:
+        break;
+    }
+    if (stored != NULL) {
+        trace("datastore", 0, "   stores", stored);
+        keep(file, stored);
+    }
+    object_free(&stored);
+    return answer;
+}
+
+/* ---- a webserver's wires ---- */
+
+static bool can_talk(const struct world *world, const struct webserver *webserver)
+{
+    return world->up && webserver->reachable;
+}
+
+static void answers_free(struct pushing *pushing)
+{
+    for (size_t i = 0; i < pushing->answers.count; i++) {
+        struct object *object = (struct object *)pushing->answers.items[i].object;
+        struct object *copy = (struct object *)pushing->answers.items[i].copy;
+        object_free(&object);
+        object_free(&copy);
+    }
+    vec_deinit(&pushing->answers);
+    objects_free(&pushing->objects);
+    *pushing = (struct pushing){0};
+}
+
+static void make_durable(struct webserver *webserver, enum object_file file)
+{
+    file_copy(&webserver->durable.files[file], &webserver->store.files[file]);
+}
+
+static void adopt_file(struct world *world, struct webserver *webserver, enum object_file which,
+                       const struct sync_file_action *action)
+{
+    struct file *ours = &webserver->store.files[which];
+    const struct file *theirs = &world->datastore.files[which];
+    trace_event("web", webserver->at, action->lost ? "adopts, lost above" : "adopts, common",
+                action->common);
+    struct sync_tree tree = tree_of(ours);
+    size_t count = ours->objects.count;
+    for (size_t i = 0; action->lost && i < count; i++) {
+        struct object *object = object_clone(ours->objects.items[i]);
+        struct object *shadow = object->dirty ? find(&ours->shadows, object->id) : NULL;
+        struct object *copy = NULL;
+        if (shadow != NULL && shadow->revision > action->common) {
+            struct object *stays = NULL;
+            struct sync_case both = {
+                .current = shadow, .pushed = object, .tree = &tree, .last = ours->place.epoch};
+            sync_fork(&both, &stays, &copy);
+            if (!uuid_equal(stays->change, object->change) && copy == NULL) {
+                vec_push(&ours->versions, object->change);
+            }
+            object_free(&object);
+            object = stays;
+            drop(&ours->shadows, object->id);
+        }
+        (void)sync_rescue(object, &tree, ours->place.epoch, action->common);
+        trace("web", webserver->at, "keeps", object);
+        trace("web", webserver->at, "keeps a copy", copy);
+        put(&ours->objects, object);
+        if (copy != NULL && find(&ours->objects, copy->id) == NULL) {
+            put(&ours->objects, copy);
+        }
+        object_free(&object);
+        object_free(&copy);
+    }
+    for (size_t i = 0; i < ours->epochs.count; i++) {
+        ours->epochs.items[i].main = false;
+    }
+    for (size_t i = 0; i < theirs->epochs.count; i++) {
+        if (theirs->epochs.items[i].main) {
+            add_epoch(ours, theirs->epochs.items[i]);
+        }
+    }
+    ours->place.identity = theirs->place.identity;
+    ours->place.epoch = theirs->place.epoch;
+    ours->place.cursor = action->cursor;
+    make_durable(webserver, which);
+}
+
+static void act(struct world *world, struct webserver *webserver,
+                const struct sync_actions *actions)
+{
+    if ((actions->what & SYNC_DO_CLOSE_FEED) != 0) {
+        webserver->feed_closing = true;
+    }
+    if ((actions->what & SYNC_DO_ADOPT) != 0) {
+        for (size_t i = 0; i < OBJECT_FILES; i++) {
+            adopt_file(world, webserver, (enum object_file)i, &actions->files[i]);
+        }
+        webserver->generation++;
+        webserver->run = world->run;
+        webserver->feed_at = MIN(actions->files[0].cursor, actions->files[1].cursor);
+        webserver->feed_closing = false;
+        webserver->through = false;
+    }
+    if ((actions->what & SYNC_DO_PUSH) != 0) {
+        answers_free(&webserver->pushing);
+        webserver->pushing.run = webserver->link.run;
+        webserver->pushing.generation = webserver->generation;
+    }
+}
+
+static void post(struct world *world, struct webserver *webserver, struct sync_event event)
+{
+    struct sync_actions actions;
+    event.now_ms = world->now_ms;
+    sync_step(&webserver->link, &event, &actions);
+    act(world, webserver, &actions);
+}
+
+static void check_in(struct world *world, struct webserver *webserver)
+{
+    struct sync_event event = {.type = SYNC_EVENT_CHECK_FAILED};
+    struct sync_file_view views[OBJECT_FILES];
+    bool arrives = world->calm || !one_in(&world->chance, 10);
+    if (can_talk(world, webserver) && arrives) {
+        event.type = SYNC_EVENT_CHECKED;
+        event.run = world->run;
+        event.files = views;
+        for (size_t i = 0; i < OBJECT_FILES; i++) {
+            const struct file *ours = &webserver->store.files[i];
+            const struct file *theirs = &world->datastore.files[i];
+            views[i] = (struct sync_file_view){.ours = tree_of(ours),
+                                               .place = ours->place,
+                                               .theirs = tree_of(theirs),
+                                               .their_last = theirs->place.epoch,
+                                               .their_revision = highest(theirs),
+                                               .their_identity = theirs->place.identity};
+            views[i].place.revision = highest(ours);
+        }
+    }
+    post(world, webserver, event);
+}
+
+/* ---- the feed ---- */
+
+static void apply(struct webserver *webserver, const struct object *incoming)
+{
+    struct file *file = &webserver->store.files[file_of(incoming->kind)];
+    switch (sync_receive(find(&file->objects, incoming->id), incoming)) {
+    case SYNC_ARRIVAL_APPLY:
+        trace("web", webserver->at, "applies", incoming);
+        keep(file, incoming);
+        drop(&file->shadows, incoming->id);
+        break;
+    case SYNC_ARRIVAL_SHADOW:
+        trace("web", webserver->at, "shadows", incoming);
+        put(&file->shadows, incoming);
+        break;
+    case SYNC_ARRIVAL_SKIP:
+        break;
+    }
+}
+
+static const struct object *next_change(const struct world *world, uint64_t after)
+{
+    const struct object *next = NULL;
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        const struct objects *objects = &world->datastore.files[i].objects;
+        for (size_t at = 0; at < objects->count; at++) {
+            const struct object *object = objects->items[at];
+            if (object->revision > after && (next == NULL || object->revision < next->revision)) {
+                next = object;
+            }
+        }
+    }
+    return next;
+}
+
+static void follow(struct world *world, struct webserver *webserver)
+{
+    bool breaks = !can_talk(world, webserver) || !uuid_equal(webserver->run, world->run) ||
+                  webserver->feed_closing || (!world->calm && one_in(&world->chance, 30));
+    if (breaks) {
+        webserver->feed_closing = false;
+        post(world, webserver, (struct sync_event){.type = SYNC_EVENT_FEED_ENDED});
+        return;
+    }
+    for (size_t i = 0; i < FEED_AT_ONCE; i++) {
+        const struct object *next = next_change(world, webserver->feed_at);
+        if (next == NULL) {
+            break;
+        }
+        apply(webserver, next);
+        webserver->feed_at = next->revision;
+    }
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        struct store_place *place = &webserver->store.files[i].place;
+        place->cursor = MAX(place->cursor, webserver->feed_at);
+    }
+    if (!webserver->through && next_change(world, webserver->feed_at) == NULL) {
+        webserver->through = true;
+        post(world, webserver, (struct sync_event){.type = SYNC_EVENT_THROUGH});
+    }
+}
+
+/* ---- pushing ---- */
+
+static void collect_dirty(struct webserver *webserver)
+{
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        struct objects *objects = &webserver->store.files[i].objects;
+        for (size_t at = 0; at < objects->count; at++) {
+            struct object *object = objects->items[at];
+            if (object->dirty && !object->refused &&
+                webserver->pushing.objects.count < PUSH_AT_ONCE) {
+                vec_push(&webserver->pushing.objects, object_clone(object));
+            }
+        }
+    }
+}
+
+static void send(struct world *world, struct webserver *webserver)
+{
+    struct pushing *pushing = &webserver->pushing;
+    pushing->sent = true;
+    collect_dirty(webserver);
+    bool arrives = can_talk(world, webserver) && uuid_equal(pushing->run, world->run) &&
+                   (world->calm || !one_in(&world->chance, 10));
+    for (size_t i = 0; arrives && i < OBJECT_FILES; i++) {
+        struct file *theirs = &world->datastore.files[i];
+        const struct file *ours = &webserver->store.files[i];
+        for (size_t at = 0; at < ours->epochs.count; at++) {
+            struct store_epoch foreign = ours->epochs.items[at];
+            foreign.main = false;
+            add_epoch(theirs, foreign);
+        }
+    }
+    for (size_t i = 0; arrives && i < pushing->objects.count; i++) {
+        vec_push(&pushing->answers, serve_push(world, pushing->objects.items[i]));
+    }
+    pushing->answered = arrives;
+}
+
+static void settle(struct webserver *webserver, const struct object *pushed,
+                   const struct sync_answer *answer)
+{
+    struct file *file = &webserver->store.files[file_of(pushed->kind)];
+    struct object *shadow = find(&file->shadows, pushed->id);
+    struct object *result = NULL;
+    const struct object *beside = NULL;
+    sync_settle(find(&file->objects, pushed->id), shadow, pushed, answer, &result, &beside);
+    struct object *stays = beside == NULL ? NULL : object_clone(beside);
+    if (result != NULL) {
+        trace("web", webserver->at, "settles", result);
+        keep(file, result);
+    }
+    if (stays != NULL) {
+        put(&file->shadows, stays);
+    } else {
+        drop(&file->shadows, pushed->id);
+    }
+    if (answer->verdict == SYNC_SUPERSEDED && pushed->rescue) {
+        vec_push(&file->versions, pushed->change); /* as store_put does with what it replaces */
+    }
+    if (answer->copy != NULL) {
+        apply(webserver, answer->copy);
+    }
+    object_free(&result);
+    object_free(&stays);
+}
+
+static void receive_answer(struct world *world, struct webserver *webserver)
+{
+    struct pushing *pushing = &webserver->pushing;
+    struct sync_event event = {.type = SYNC_EVENT_PUSH_FAILED, .run = pushing->run};
+    bool lost = !world->calm && one_in(&world->chance, 8);
+    if (pushing->answered && !lost && pushing->generation == webserver->generation) {
+        for (size_t i = 0; i < pushing->objects.count; i++) {
+            settle(webserver, pushing->objects.items[i], &pushing->answers.items[i]);
+        }
+        event.type = SYNC_EVENT_PUSHED;
+        event.more = pushing->objects.count == PUSH_AT_ONCE;
+    }
+    answers_free(pushing);
+    post(world, webserver, event);
+}
+
+/* ---- users ---- */
+
+static void note(struct world *world, const struct object *object, struct uuid parent,
+                 bool acknowledged)
+{
+    vec_push(&world->deeds, (struct deed){.change = object->change,
+                                          .object = object->id,
+                                          .acknowledged = acknowledged,
+                                          .parent = parent,
+                                          .kind = object->kind,
+                                          .deletes = object->deleted});
+}
+
+static struct object *pick(struct world *world, struct webserver *webserver, enum object_file which)
+{
+    struct objects *objects = &webserver->store.files[which].objects;
+    if (objects->count == 0) {
+        return NULL;
+    }
+    struct object *object = objects->items[below(&world->chance, objects->count)];
+    return object->deleted || object->kind == OBJECT_NOTIFICATION ? NULL : object;
+}
+
+static struct object *create(struct world *world)
+{
+    static const enum object_kind kinds[] = {OBJECT_DASHBOARD, OBJECT_DASHBOARD, OBJECT_HISTORY,
+                                             OBJECT_PREFERENCE};
+    struct object *object = object_new(kinds[below(&world->chance, ARRAY_COUNT(kinds))]);
+    object->number = 1 + below(&world->chance, 1000);
+    object->id = object->kind == OBJECT_PREFERENCE
+                     ? object_id_of_name(OBJECT_PREFERENCE, (int32_t)below(&world->chance, 3), "p")
+                     : new_uuid(&world->chance);
+    return object;
+}
+
+/* Local first: acknowledged as soon as it is durable here. */
+static void edit(struct world *world, struct webserver *webserver)
+{
+    struct file *file = &webserver->store.files[OBJECT_FILE_WEB];
+    struct object *stored = pick(world, webserver, OBJECT_FILE_WEB);
+    struct object *wanted;
+    if (stored == NULL || one_in(&world->chance, 4)) {
+        wanted = create(world);
+        stored = find(&file->objects, wanted->id);
+    } else {
+        wanted = object_clone(stored);
+        if (stored->kind == OBJECT_HISTORY || one_in(&world->chance, 4)) {
+            object_bury(wanted);
+        }
+    }
+    struct uuid parent = stored == NULL ? (struct uuid){0} : stored->change;
+    sync_edit(stored, wanted, new_uuid(&world->chance));
+    keep(file, wanted);
+    make_durable(webserver, OBJECT_FILE_WEB);
+    trace("web", webserver->at, "edits", wanted);
+    note(world, wanted, parent, true);
+    object_free(&wanted);
+    post(world, webserver, (struct sync_event){.type = SYNC_EVENT_DIRTY});
+}
+
+/* Write-through: acknowledged when the datastore accepts it. */
+static void edit_account(struct world *world, struct webserver *webserver)
+{
+    struct file *file = &webserver->store.files[OBJECT_FILE_USERS];
+    struct object *stored = pick(world, webserver, OBJECT_FILE_USERS);
+    bool connected = uuid_equal(webserver->link.run, world->run) && can_talk(world, webserver);
+    if (!connected || (stored != NULL && stored->dirty)) {
+        return;
+    }
+    struct object *wanted = stored != NULL ? object_clone(stored) : object_new(OBJECT_USER);
+    if (stored == NULL) {
+        wanted->number = 1 + below(&world->chance, 4);
+        wanted->id = object_id_of_number(OBJECT_USER, wanted->number);
+        stored = find(&file->objects, wanted->id);
+    } else if (one_in(&world->chance, 5)) {
+        object_bury(wanted);
+    }
+    struct uuid parent = stored == NULL ? (struct uuid){0} : stored->change;
+    sync_edit(stored, wanted, new_uuid(&world->chance));
+    trace("web", webserver->at, "edits through", wanted);
+    struct sync_answer answer = serve_push(world, wanted);
+    bool heard = !one_in(&world->chance, 8);
+    if (answer.verdict == SYNC_ACCEPTED && heard) {
+        struct sync_case alone = {.pushed = wanted};
+        struct object *accepted = sync_accepted(&alone, answer.revision);
+        note(world, wanted, parent, true);
+        apply(webserver, accepted);
+        make_durable(webserver, OBJECT_FILE_USERS);
+        object_free(&accepted);
+    } else if (answer.verdict == SYNC_ACCEPTED) {
+        note(world, wanted, parent, false);
+    }
+    struct object *object = (struct object *)answer.object;
+    struct object *copy = (struct object *)answer.copy;
+    object_free(&object);
+    object_free(&copy);
+    object_free(&wanted);
+}
+
+#endif
