@@ -18,7 +18,7 @@ struct balancer {
     struct service *service;
     struct conf *conf;
     struct settings settings;
-    struct selflog *selflog;
+    struct ingest_selflog *selflog;
     struct sync_presence *presence;
     struct follow *follow;
     struct http_server *http;
@@ -87,8 +87,8 @@ static int start(struct balancer *balancer)
     service_require(balancer->service, "haproxy", "HAProxy has not been started yet");
     service_require(balancer->service, "webservers", "no webserver is known yet");
     int rc = settings_read(balancer->conf, &balancer->settings);
-    rc = rc == 0 ? selflog_start(balancer->conf, io, service_name(balancer->service),
-                                 &balancer->selflog)
+    rc = rc == 0 ? ingest_selflog_start(balancer->conf, io, service_name(balancer->service),
+                                        &balancer->selflog)
                  : rc;
     rc = rc == 0 ? start_presence(balancer) : rc;
     rc = rc == 0 ? follow_start(&(struct follow_options){io, balancer->service, &balancer->settings,
@@ -103,7 +103,7 @@ static void stop(struct balancer *balancer)
     follow_stop(&balancer->follow);
     http_server_stop(&balancer->http);
     sync_presence_stop(&balancer->presence);
-    selflog_stop(&balancer->selflog);
+    ingest_selflog_stop(&balancer->selflog);
     settings_deinit(&balancer->settings);
 }
 

@@ -142,7 +142,10 @@ static void after(struct http_request *request, void *context)
 {
     (void)context;
     int status = http_request_status(request);
-    if (status >= 500) {
+    const struct http_route *route = http_request_route(request);
+    /* /readyz says 503 while it starts, and means it. */
+    bool api = route != NULL && span_starts_with(span_of_str(route->path), SPAN_LIT("/api/"));
+    if (api && status >= 500) {
         log_warn("request-failed", "a request was answered with a fault", "method",
                  http_request_method(request), "path", http_request_path(request), "status",
                  LOG_INT(status), "host", http_request_peer(request), NULL);
@@ -218,7 +221,7 @@ int main(int argc, char **argv)
     struct service_program with_schema = program;
     with_schema.schema = conf_schema_aquifer();
     struct webserver webserver = {0};
-    struct selflog *selflog = NULL;
+    struct ingest_selflog *selflog = NULL;
     int status;
     if (service_open(&with_schema, argc, argv, &webserver.service, &status) != 0) {
         return status;
@@ -236,7 +239,7 @@ int main(int argc, char **argv)
     if (rc < 0) {
         return failed(webserver.service, "Webserver-UUID", rc);
     }
-    rc = selflog_start(webserver.conf, webserver.io, program.name, &selflog);
+    rc = ingest_selflog_start(webserver.conf, webserver.io, program.name, &selflog);
     if (rc < 0) {
         return failed(webserver.service, "self-log", rc);
     }
@@ -283,7 +286,7 @@ int main(int argc, char **argv)
     signing_free(&webserver.signing);
     throttle_free(&webserver.throttle);
     store_close(&webserver.store);
-    selflog_stop(&selflog);
+    ingest_selflog_stop(&selflog);
     service_close(&webserver.service);
     return status;
 }

@@ -4,20 +4,20 @@
 #include "ingest/feeder.h"
 #include "service/log.h"
 
-struct selflog {
+struct ingest_selflog {
     struct io *io;
     struct ingest_feeder *feeder;
 };
 
 static void put(void *context, enum log_level level, struct span line)
 {
-    struct selflog *selflog = context;
+    struct ingest_selflog *selflog = context;
     (void)level;
     ingest_feeder_put(selflog->feeder, io_now_ns(selflog->io), line);
 }
 
-int selflog_start(const struct conf *conf, struct io *io, const char *program,
-                  struct selflog **ret_selflog)
+int ingest_selflog_start(const struct conf *conf, struct io *io, const char *program,
+                         struct ingest_selflog **ret_selflog)
 {
     *ret_selflog = NULL;
     size_t count = conf_list_count(conf, CONF_GLOBAL, "Self-Log-Target");
@@ -28,7 +28,7 @@ int selflog_start(const struct conf *conf, struct io *io, const char *program,
     for (size_t i = 0; i < count; i++) {
         vec_push(&targets, conf_list(conf, CONF_GLOBAL, "Self-Log-Target", i));
     }
-    struct selflog *selflog = MEM_NEW(struct selflog);
+    struct ingest_selflog *selflog = MEM_NEW(struct ingest_selflog);
     selflog->io = io;
     struct ingest_feeder_options options = {
         .client = {.targets = targets.items,
@@ -48,7 +48,7 @@ int selflog_start(const struct conf *conf, struct io *io, const char *program,
     return 0;
 }
 
-void selflog_stop(struct selflog **selflog)
+void ingest_selflog_stop(struct ingest_selflog **selflog)
 {
     if (*selflog != NULL) {
         log_set_sink(NULL, NULL);

@@ -10,14 +10,14 @@
 #include "conf/conf.h"
 #include "io/io.h"
 
-struct selflog;
+struct ingest_selflog;
 
 /* Reads Self-Log-Target, Self-Log-Tag, Ingest-Auth and Disable-Self-Ingest of [Global]. Without
  * targets, or when disabled, *ret_selflog is NULL. A target that is none is a fault. */
-MUST_CHECK int selflog_start(const struct conf *conf, struct io *io, const char *program,
-                             struct selflog **ret_selflog);
+MUST_CHECK int ingest_selflog_start(const struct conf *conf, struct io *io, const char *program,
+                                    struct ingest_selflog **ret_selflog);
 
 /* Gives the last lines a short chance. Clears `*selflog`, which may be NULL. */
-void selflog_stop(struct selflog **selflog);
+void ingest_selflog_stop(struct ingest_selflog **selflog);
 
 #endif

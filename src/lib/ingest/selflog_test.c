@@ -14,13 +14,13 @@
 #include "ingest/link.h"
 #include "service/log.h"
 
-static int start(const char *text, struct selflog **ret_selflog)
+static int start(const char *text, struct ingest_selflog **ret_selflog)
 {
     struct conf *conf = NULL;
     struct buf problems = {0};
     assert_int_equal(conf_parse(span_of_str(text), "test", conf_schema_aquifer(), &problems, &conf),
                      0);
-    int rc = selflog_start(conf, io_real(), "aquifer-test", ret_selflog);
+    int rc = ingest_selflog_start(conf, io_real(), "aquifer-test", ret_selflog);
     conf_free(&conf);
     buf_deinit(&problems);
     return rc;
@@ -29,20 +29,20 @@ static int start(const char *text, struct selflog **ret_selflog)
 static void without_targets_or_when_disabled_there_is_none(void **state)
 {
     (void)state;
-    struct selflog *selflog;
+    struct ingest_selflog *selflog;
     assert_int_equal(start("[Global]\n", &selflog), 0);
     assert_null(selflog);
     assert_int_equal(
         start("[Global]\nSelf-Log-Target=127.0.0.1:1\nDisable-Self-Ingest=true\n", &selflog), 0);
     assert_null(selflog);
-    selflog_stop(&selflog);
+    ingest_selflog_stop(&selflog);
 }
 
 /* Nobody listens there: a line costs no wait, and stopping comes to an end. */
 static void a_target_that_is_down_is_not_waited_for(void **state)
 {
     (void)state;
-    struct selflog *selflog;
+    struct ingest_selflog *selflog;
     assert_int_equal(start("[Global]\nSelf-Log-Target=127.0.0.1:1\n", &selflog), 0);
     assert_non_null(selflog);
     int64_t begun_ms = ingest_monotonic_ms();
@@ -50,7 +50,7 @@ static void a_target_that_is_down_is_not_waited_for(void **state)
         log_info("test", "a line for nobody", NULL);
     }
     assert_true(ingest_monotonic_ms() - begun_ms < 1000);
-    selflog_stop(&selflog);
+    ingest_selflog_stop(&selflog);
     assert_null(selflog);
     assert_true(ingest_monotonic_ms() - begun_ms < 10000);
 }
