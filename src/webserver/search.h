@@ -1,8 +1,8 @@
 /*
  * Searches on a webserver: launched by a user, run on all indexers, kept until nobody needs them.
  *
- *     WAITING ──acknowledged──> QUEUED ──a place is free──> RUNNING ──merged, stopped, failed──> FINISHED
- *         └──────────── deleted, expired, nobody needs it: gone, with its results ──────────────┘
+ *     WAITING ──acknowledged──> QUEUED ──a place is free──> RUNNING ──merged or stopped──> FINISHED
+ *         └─────────── deleted, expired, nobody needs it: gone, with its results ──────────┘
  *
  * Attached clients, the background and the save flag decide how long a search stays; the rules
  * are those of docs/protocols/search.md. Each running search has one coordinator thread and one

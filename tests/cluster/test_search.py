@@ -41,7 +41,7 @@ def state(session, launched):
 
 
 def test_a_search_goes_when_its_last_client_leaves(cluster, session):
-    """Two REST clients: the first leaves, it stays; the second leaves, it is gone with its files."""
+    """Two REST clients: the first leaves, it stays; the second too: it is gone with its files."""
     cluster.ingest("leaving", lines=5)
     launched = session.launch("tag=leaving").ok().json()
     finished(session, launched)
