@@ -47,6 +47,17 @@ static json_t *datastore_json(const struct webserver *webserver)
                      "Unsynced", (json_int_t)status.dirty, "Revision", (json_int_t)status.revision);
 }
 
+/* Where a newcomer can send lines to: the indexers that take our own log. Ours too. */
+static json_t *ingest_targets_json(const struct conf *conf)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < conf_list_count(conf, CONF_GLOBAL, "Self-Log-Target"); i++) {
+        const char *target = conf_list(conf, CONF_GLOBAL, "Self-Log-Target", i);
+        json_array_append_new(list, json_string(target));
+    }
+    return list;
+}
+
 static void get_settings(struct http_request *request, void *context)
 {
     const struct webserver *webserver = context;
@@ -64,6 +75,7 @@ static void get_settings(struct http_request *request, void *context)
                   "MaxJsonRequestSize", (json_int_t)JSON_REQUEST_BYTES_MAX, "IngestAllowed", 0,
                   "NonCommercial", 0);
     json_object_set_new(settings, "Datastore", datastore_json(webserver));
+    json_object_set_new(settings, "IngestTargets", ingest_targets_json(webserver->conf));
     http_reply_json(request, 200, settings);
 }
 
