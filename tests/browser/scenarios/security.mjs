@@ -82,6 +82,9 @@ export const scenarios = {
     async the_first_page_is_small_and_quick(tabs, cluster) {
         const page = await tabs.open(cluster.webservers[0]);
         await page.getByLabel('User name').waitFor();
+        await page.waitForFunction(
+            () => performance.getEntriesByName('first-contentful-paint').length > 0,
+        );
         const { bytes, painted } = await page.evaluate(() => ({
             bytes: performance
                 .getEntriesByType('resource')
