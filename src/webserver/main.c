@@ -23,6 +23,7 @@
 #include "webserver/file.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
+#include "webserver/ingest.h"
 #include "webserver/login.h"
 #include "webserver/notification.h"
 #include "webserver/preference.h"
@@ -172,6 +173,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
              (struct http_routes){notification_routes, notification_route_count, webserver});
     vec_push(&tables, (struct http_routes){resource_routes, resource_route_count, webserver});
     vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
+    vec_push(&tables, (struct http_routes){ingest_routes, ingest_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
     vec_push(&tables, (struct http_routes){system_routes, system_route_count, webserver});
     vec_push(&tables, (struct http_routes){static_routes, static_route_count, webserver});

@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "sync/sync.h"
 #include "webserver/auth.h"
+#include "webserver/ingest.h"
 #include "webserver/request.h"
 
 /* What the web API speaks: clients compare the first number. */
@@ -72,8 +73,8 @@ static void get_settings(struct http_request *request, void *context)
                   "ServerTimezoneOffset", (json_int_t)local.tm_gmtoff, "MaxFileSize",
                   (json_int_t)USER_FILE_BYTES_MAX, "MaxResourceSize",
                   (json_int_t)conf_int(webserver->conf, CONF_GLOBAL, "Resource-Max-Size"),
-                  "MaxJsonRequestSize", (json_int_t)JSON_REQUEST_BYTES_MAX, "IngestAllowed", 0,
-                  "NonCommercial", 0);
+                  "MaxJsonRequestSize", (json_int_t)JSON_REQUEST_BYTES_MAX, "IngestAllowed",
+                  ingest_allowed(webserver, auth_user(request)), "NonCommercial", 0);
     json_object_set_new(settings, "Datastore", datastore_json(webserver));
     json_object_set_new(settings, "IngestTargets", ingest_targets_json(webserver->conf));
     http_reply_json(request, 200, settings);

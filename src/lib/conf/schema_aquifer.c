@@ -97,7 +97,7 @@ static const struct conf_key global_keys[] = {
     LIST_ENV("Remote-Indexers", CONF_ADDRESS, W, "net:127.0.0.1:9404", "GRAVWELL_REMOTE_INDEXERS",
              "`net:host:port` of each indexer's control listener"),
     KEY_RANGE("Webserver-Domain", W, "0", 0, 32767, "resource domain"),
-    LIST("Webserver-Ingest-Groups", CONF_TEXT, W | LATER, NULL,
+    LIST("Webserver-Ingest-Groups", CONF_TEXT, W, NULL,
          "groups that may ingest through the web API"),
 
     /* Datastore */
