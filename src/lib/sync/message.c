@@ -1,3 +1,4 @@
+/* Tested by server_test.c and, over HTTP, by src/datastore/api_test.c. */
 #include "sync/message.h"
 
 #include <stdio.h>

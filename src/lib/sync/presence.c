@@ -1,3 +1,4 @@
+/* Tested by sync_test.c (without a datastore); with one in src/datastore/api_test.c. */
 #include "sync/presence.h"
 
 #include <pthread.h>
