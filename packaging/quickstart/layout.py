@@ -6,6 +6,7 @@ and the load balancer's own status port.
 """
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ class Layout:
         own = [line for name, line in self.settings if name in (process.name, process.kind)]
         at = next((i for i, line in enumerate(lines[1:], 1) if line.startswith("[")), len(lines))
         lines[at:at] = own
-        return "\n".join(["# " + " ".join(process.command),
+        return "\n".join(["# " + shlex.join(process.command),
                           "# Written by quickstart. It keeps what you change here, unless ports or",
                           "# the number of processes change; then your text moves to aquifer.conf.old.",
                           *lines, ""])

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -143,7 +144,7 @@ as old as the log.""")
     def report(process, status):
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         print(f"{process.name} {how}. Its last log lines:\n{processes.last_lines(process.log)}\n"
-              f"Start it again with: {' '.join(process.command)}", file=sys.stderr, flush=True)
+              f"Start it again with: {shlex.join(process.command)}", file=sys.stderr, flush=True)
 
 
 def leave(number, frame):
@@ -166,7 +167,7 @@ def run(options):
             raise
         cluster.introduce()
         if options.detach:
-            print(f"\nStop it with: ./quickstart --dir {options.dir} --stop")
+            print(f"\nStop it with: ./quickstart --dir {shlex.quote(str(options.dir))} --stop")
             return
     try:
         cluster.watch()

@@ -1,6 +1,7 @@
 """Starting, stopping, starting again."""
 
 import json
+import shlex
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -77,7 +78,8 @@ def quickstarts(tmp_path):
     """Two of them, side by side."""
     count = Layout.port_count(1, 1)
     base = free_port_base(2 * count)
-    both = [Quickstart(tmp_path / name, base + i * count) for i, name in enumerate("ab")]
+    names = ["one", "and another"]
+    both = [Quickstart(tmp_path / name, base + i * count) for i, name in enumerate(names)]
     yield both
     for quickstart in both:
         quickstart("--stop")
@@ -99,7 +101,7 @@ def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts)
     for name, pid in cluster["pids"].items():
         first = (one.dir / name / "aquifer.conf").read_text().splitlines()[0]
         command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
-        assert first == "# " + " ".join(command)
+        assert shlex.split(first.removeprefix("# ")) == command
     status, said = one("--stop")
     assert status == 0, said
     assert not any(Path(f"/proc/{pid}/cmdline").exists()
