@@ -196,7 +196,7 @@ int store_set_lineage(struct store *store, enum object_file file, const struct u
                       const struct uuid *last, const struct store_epoch *epochs, size_t count)
 {
     static const char *const text[] = STORE_BOTH("UPDATE ", "epochs SET main=0");
-    CHECK(store_in_transaction(store) && !store->authority);
+    CHECK(store_in_transaction(store) && (!store->authority || store->shared));
     struct store_statement clear = store_take(store->writer, text[file]);
     int rc = store_run(&clear);
     for (size_t i = 0; rc == 0 && i < count; i++) {

@@ -180,7 +180,7 @@ static int take_part(struct store *store, struct store_connection *connection,
     bool same = span_equal_str(buf_span(&before), part);
     bool was_authority = span_equal_str(buf_span(&before), "authority");
     buf_deinit(&before);
-    if (rc == 0 && store->authority) {
+    if (rc == 0 && store->authority && !store->shared) {
         rc = take_authority(store, connection, file);
     }
     if (rc == 0 && !same) {
@@ -257,7 +257,8 @@ static int open_files(struct store *store)
         rc = take_part(store, store->writer, file);
     }
     rc = rc < 0 ? rc : recall(store, store->writer);
-    for (enum object_file file = 0; rc == 0 && store->authority && file < OBJECT_FILES; file++) {
+    for (enum object_file file = 0;
+         rc == 0 && store->authority && !store->shared && file < OBJECT_FILES; file++) {
         rc = store_begin_epoch(store, file);
     }
     rc = rc < 0 ? rc : store_exec(store->writer, "COMMIT");
@@ -270,6 +271,8 @@ int store_open(const struct store_options *options, struct store **ret_store)
     struct store *store = MEM_NEW(struct store);
     store->io = options->io;
     store->authority = options->authority;
+    store->shared = options->shared;
+    CHECK(store->authority || !store->shared);
     store->paths[OBJECT_FILE_USERS] = mem_strdup(options->users_path);
     store->paths[OBJECT_FILE_WEB] = mem_strdup(options->web_path);
     store->blob_dir = mem_strdup(options->blob_dir);

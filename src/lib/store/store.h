@@ -31,6 +31,8 @@ struct store_options {
     const char *web_path;   /* webstore.db */
     const char *blob_dir;
     bool authority; /* this store gives revisions: a datastore, or a webserver without one */
+    bool shared;    /* authority, one of several over one truth elsewhere (etcd/): identity and
+                       epochs come from there by store_set_lineage, none are made here */
 };
 
 /* Creates what is missing, with the directories. */
@@ -166,6 +168,9 @@ void store_abort(struct store *store);
 /* The next revision of an authority. */
 MUST_CHECK int store_next_revision(struct store *store, uint64_t *ret_revision);
 
+/* Shared: another datastore gave revisions up to this one. Never goes back. */
+MUST_CHECK int store_reach_revision(struct store *store, uint64_t revision);
+
 /* Keeps the object as it is, whatever was there. What it replaces goes to the versions; its
  * change id is remembered. A dirty object that was clean goes to the end of the dirty order. */
 MUST_CHECK int store_put(struct store *store, const struct object *object);
@@ -178,7 +183,8 @@ MUST_CHECK int store_put_version(struct store *store, const struct object *objec
 MUST_CHECK int store_forget(struct store *store, const struct uuid *id);
 
 MUST_CHECK int store_set_cursor(struct store *store, enum object_file file, uint64_t cursor);
-/* Webserver: takes over the datastore's past as its own; rows it has stay as they are. */
+/* Webserver, shared authority: takes over the datastore's past as its own; rows it has stay as
+ * they are. */
 MUST_CHECK int store_set_lineage(struct store *store, enum object_file file,
                                  const struct uuid *identity, const struct uuid *last,
                                  const struct store_epoch *epochs, size_t count);

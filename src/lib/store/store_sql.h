@@ -31,6 +31,7 @@ struct store_connection {
 struct store {
     struct io *io;
     bool authority;
+    bool shared;
     char *paths[OBJECT_FILES];
     char *blob_dir;
     int lock_fd;

@@ -295,3 +295,10 @@ int store_next_revision(struct store *store, uint64_t *ret_revision)
     *ret_revision = ++store->next_revision;
     return 0;
 }
+
+int store_reach_revision(struct store *store, uint64_t revision)
+{
+    CHECK(store_in_transaction(store) && store->authority && store->shared);
+    store->next_revision = MAX(store->next_revision, revision);
+    return 0;
+}
