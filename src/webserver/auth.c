@@ -17,6 +17,7 @@ static int mint_first_account(struct webserver *webserver)
 {
     struct object *user =
         account_new_user(OBJECT_FIRST_UID, ACCOUNT_FIRST_NAME, ACCOUNT_FIRST_PASSWORD, true);
+    json_object_set_new(user->body, OBJECT_PROVISIONAL, json_true());
     int rc = sync_write(webserver->sync, user, SYNC_BY_KIND);
     object_free(&user);
     /* Another webserver was first: its account is on its way. */

@@ -74,6 +74,7 @@ static void audit(struct http_request *request, struct webserver *webserver, con
 int change_save(struct http_request *request, struct webserver *webserver, struct object *object)
 {
     const char *verb = uuid_is_zero(object->change) ? "create" : "update";
+    json_object_del(object->body, OBJECT_PROVISIONAL);
     int rc = sync_write(webserver->sync, object, SYNC_BY_KIND);
     if (rc >= 0 && is_audited(object->kind)) {
         audit(request, webserver, verb, object);

@@ -119,16 +119,13 @@ int signing_make(struct signing *signing, int32_t uid, struct token_claims *ret_
 
 /* ── Rotation ────────────────────────────────────────────────────────────────────────────── */
 
-/* The key of a period of time: its id follows from the period, so that of several webservers
- * that mint it one wins. */
-static void name_key(const struct signing *signing, char ret_name[32], struct uuid *ret_id)
+static void name_of_period(const struct signing *signing, char ret_name[32])
 {
     int64_t period = io_now_ns(signing->webserver->io) / signing->key_life_ns;
     (void)snprintf(ret_name, 32, "%" PRId64, period);
-    *ret_id = object_id_of_name(OBJECT_SIGNING_KEY, 0, ret_name);
 }
 
-static int mint(struct signing *signing, const char *name, const struct uuid *id)
+static int mint(struct signing *signing, const char *name)
 {
     struct webserver *webserver = signing->webserver;
     uint8_t random[TOKEN_KEY_BYTES];
@@ -136,14 +133,12 @@ static int mint(struct signing *signing, const char *name, const struct uuid *id
     io_random(webserver->io, random, sizeof(random));
     text_hex(&hex, span_of(random, sizeof(random)));
     struct object *key = object_new(OBJECT_SIGNING_KEY);
-    key->id = *id;
     object_set_name(key, name);
     object_set_body(key, json_pack("{s:s}", "Key", buf_str(&hex)));
     int rc = sync_write(webserver->sync, key, SYNC_BY_KIND);
     object_free(&key);
     buf_deinit(&hex);
-    /* Another webserver was first: its key is on its way. */
-    return rc == ERR_EXISTS || rc == ERR_CONFLICT ? 0 : rc;
+    return rc;
 }
 
 static bool is_outlived(void *context, const struct object *key)
@@ -171,13 +166,12 @@ static int drop_outlived(struct signing *signing)
 int signing_rotate(struct signing *signing)
 {
     char name[32];
-    struct uuid id;
     struct object *key = NULL;
-    name_key(signing, name, &id);
-    int rc = store_get(signing->webserver->store, &id, &key);
+    name_of_period(signing, name);
+    int rc = store_get_by_name(signing->webserver->store, OBJECT_SIGNING_KEY, -1, name, &key);
     object_free(&key);
     if (rc == STORE_ABSENT) {
-        rc = mint(signing, name, &id);
+        rc = mint(signing, name);
     }
     return rc < 0 ? rc : drop_outlived(signing);
 }

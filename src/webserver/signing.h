@@ -3,8 +3,8 @@
  * Signing-Key-Lifetime, shared by all webservers. The newest signs, all of them verify; a key is
  * dropped once every session it may have signed is over.
  *
- * A key's id follows from its period, so that of several webservers that mint it one wins. Any
- * thread may call.
+ * Keys add up: when two webservers mint one for the same period both verify and the newer signs,
+ * so nobody's session ends. Any thread may call.
  */
 #ifndef WEBSERVER_SIGNING_H
 #define WEBSERVER_SIGNING_H

@@ -25,6 +25,9 @@
 #include "object/kind.h"
 
 #define OBJECT_NUMBER_MAX ((UINT64_C(1) << 53) - 1) /* what a browser's number holds */
+/* Body flag of what a webserver makes for an empty cluster (the first account): it yields to any
+ * version that a person made, should one turn up. Gone with the first change. */
+#define OBJECT_PROVISIONAL "Provisional"
 #define OBJECT_NAME_BYTES_MAX 1024
 #define OBJECT_DESCRIPTION_BYTES_MAX 65536
 #define OBJECT_LABELS_MAX 256

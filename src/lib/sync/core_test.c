@@ -360,6 +360,22 @@ static void a_rescue_brings_back_what_was_lost_and_nothing_older(void **state)
     assert_int_equal(judge(back, rescued(kind, 9, stamp_of(5, 40))), SYNC_COPIED);
 }
 
+/* An emptied datastore meets a fresh webserver first, which makes the default account; then one
+ * that knows the real account comes. */
+static void a_default_account_yields_to_the_one_that_people_had(void **state)
+{
+    (void)state;
+    struct object *minted = version(OBJECT_USER, 1, 25);
+    object_set_body(minted, json_pack("{s:b}", OBJECT_PROVISIONAL, 1));
+    assert_int_equal(judge(object_clone(minted), rescued(OBJECT_USER, 9, stamp_of(5, 3))),
+                     SYNC_ACCEPTED);
+    struct object *another = rescued(OBJECT_USER, 9, stamp_of(5, 3));
+    object_set_body(another, json_pack("{s:b}", OBJECT_PROVISIONAL, 1));
+    assert_int_equal(judge(minted, another), SYNC_SUPERSEDED);
+    assert_int_equal(judge(version(OBJECT_USER, 1, 25), rescued(OBJECT_USER, 9, stamp_of(5, 3))),
+                     SYNC_SUPERSEDED);
+}
+
 static void an_accepted_rescue_remembers_where_it_came_from(void **state)
 {
     (void)state;
@@ -534,6 +550,7 @@ int main(void)
         cmocka_unit_test(a_repeated_push_is_the_same_push),
         cmocka_unit_test(an_id_never_changes_its_kind),
         cmocka_unit_test(a_rescue_brings_back_what_was_lost_and_nothing_older),
+        cmocka_unit_test(a_default_account_yields_to_the_one_that_people_had),
         cmocka_unit_test(an_accepted_rescue_remembers_where_it_came_from),
         cmocka_unit_test(a_copy_is_the_same_however_often_it_is_made),
         cmocka_unit_test(a_link_checks_in_follows_and_pushes),

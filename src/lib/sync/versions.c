@@ -324,6 +324,13 @@ static struct object *copy_of(const struct object *object)
 
 /* ---- datastore ---- */
 
+/* The cluster was taken for an empty one, and is not. */
+static bool was_premature(const struct object *current, const struct object *pushed)
+{
+    return object_body_bool(current, OBJECT_PROVISIONAL) && !current->deleted &&
+           !object_body_bool(pushed, OBJECT_PROVISIONAL);
+}
+
 static enum sync_verdict resolve(const struct sync_case *the_case)
 {
     const struct object *current = the_case->current;
@@ -338,6 +345,9 @@ static enum sync_verdict resolve(const struct sync_case *the_case)
     case OBJECT_RULE_APPEND:
         return pushed->deleted && !current->deleted ? SYNC_ACCEPTED : SYNC_SUPERSEDED;
     case OBJECT_RULE_REFUSE:
+        if (was_premature(current, pushed)) {
+            return SYNC_ACCEPTED;
+        }
         return pushed->rescue ? SYNC_SUPERSEDED : SYNC_REFUSED;
     case OBJECT_RULE_COPY:
         break;
