@@ -12,6 +12,7 @@
 #include "service/service.h"
 #include "store/store.h"
 #include "sync/core.h"
+#include "sync/eventlog.h"
 #include "sync/server.h"
 
 #define CHECKPOINT_S 10
@@ -49,18 +50,6 @@ static int check(const struct conf *conf)
     return 0;
 }
 
-static void on_event(void *context, enum sync_level level, const char *event, const char *text)
-{
-    (void)context;
-    if (level == SYNC_INFO) {
-        log_info(event, text, NULL);
-    } else if (level == SYNC_WARN) {
-        log_warn(event, text, NULL);
-    } else {
-        log_error(event, text, NULL);
-    }
-}
-
 static int open_store(struct datastore *datastore)
 {
     const struct conf *conf = datastore->conf;
@@ -76,7 +65,7 @@ static int open_store(struct datastore *datastore)
         return rc;
     }
     struct sync_server_options sync = {
-        .io = datastore->io, .store = datastore->store, .on_event = on_event};
+        .io = datastore->io, .store = datastore->store, .on_event = sync_eventlog};
     return sync_server_new(&sync, &datastore->sync);
 }
 

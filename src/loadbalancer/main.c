@@ -10,6 +10,7 @@
 #include "loadbalancer/settings.h"
 #include "net/http_server.h"
 #include "service/service.h"
+#include "sync/eventlog.h"
 #include "sync/presence.h"
 
 #define CONFIG_PATH "/etc/aquifer/loadbalancer.conf"
@@ -23,18 +24,6 @@ struct balancer {
     struct follow *follow;
     struct http_server *http;
 };
-
-static void on_event(void *context, enum sync_level level, const char *event, const char *text)
-{
-    (void)context;
-    if (level == SYNC_INFO) {
-        log_info(event, text, NULL);
-    } else if (level == SYNC_WARN) {
-        log_warn(event, text, NULL);
-    } else {
-        log_error(event, text, NULL);
-    }
-}
 
 static int start_presence(struct balancer *balancer)
 {
@@ -53,7 +42,7 @@ static int start_presence(struct balancer *balancer)
         .tls = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS"),
         .tls_verify = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Skip-TLS-Verify"),
         .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Secret"),
-        .on_event = on_event,
+        .on_event = sync_eventlog,
     };
     int rc = sync_presence_start(&options, &balancer->presence);
     vec_deinit(&datastores);

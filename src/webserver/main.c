@@ -14,6 +14,7 @@
 #include "net/http_server.h"
 #include "service/service.h"
 #include "store/store.h"
+#include "sync/eventlog.h"
 #include "sync/sync.h"
 #include "webserver/account.h"
 #include "webserver/apitoken.h"
@@ -72,20 +73,12 @@ static int open_store(struct webserver *webserver)
 static void on_change(void *context, const struct object *object)
 {
     struct webserver *webserver = context;
+    char id[UUID_TEXT_BYTES];
+    log_debug("change", object->deleted ? "a deletion is here" : "a change is here", "kind",
+              object_kind_name(object->kind), "id", uuid_text(object->id, id), "number",
+              LOG_INT(object->number), "revision", LOG_INT(object->revision), NULL);
     if (object->kind == OBJECT_SIGNING_KEY) {
         signing_keys_changed(webserver->signing);
-    }
-}
-
-static void on_event(void *context, enum sync_level level, const char *event, const char *text)
-{
-    (void)context;
-    if (level == SYNC_INFO) {
-        log_info(event, text, NULL);
-    } else if (level == SYNC_WARN) {
-        log_warn(event, text, NULL);
-    } else {
-        log_error(event, text, NULL);
     }
 }
 
@@ -108,7 +101,7 @@ static int start_sync(struct webserver *webserver)
         .external_addr = webserver->external_addr,
         .interval_ms = conf_int(webserver->conf, CONF_GLOBAL, "Datastore-Update-Interval") * 1000,
         .on_change = on_change,
-        .on_event = on_event,
+        .on_event = sync_eventlog,
         .context = webserver,
     };
     int rc = sync_start(&options, &webserver->sync);
