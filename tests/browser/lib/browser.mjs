@@ -113,6 +113,8 @@ export class Tabs {
                 this.faults.push(
                     ...violations.map((v) => `Content-Security-Policy violated: ${v}`),
                 );
+                // An answer that is just being changed for the page may come to nothing now.
+                await page.unrouteAll({ behavior: 'ignoreErrors' });
             }
             await context.close();
         }
