@@ -80,6 +80,14 @@ static void note_presence(struct sync_server *server, const json_t *request, str
     (void)pthread_mutex_unlock(&server->lock);
 }
 
+void sync_server_hear(struct sync_server *server, const json_t *request)
+{
+    struct uuid id;
+    if (sync_uuid_from_json(request, "webserver", &id) == 0 && !uuid_is_zero(id)) {
+        note_presence(server, request, id);
+    }
+}
+
 /* Under the lock. */
 static json_t *list_webservers(struct sync_server *server)
 {
@@ -143,7 +151,21 @@ int sync_server_check_in(struct sync_server *server, const json_t *request, json
     if (rc < 0) {
         return rc;
     }
+    const struct sync_backend *backend = server->options.backend;
+    (void)pthread_mutex_lock(&server->lock);
+    rc = sync_check_away(server);
+    (void)pthread_mutex_unlock(&server->lock);
+    if (rc == 0 && backend != NULL && !uuid_equal(run, server->run)) {
+        /* What it has seen of another datastore must not look lost here. */
+        rc = backend->catch_up(backend->context);
+    }
+    if (rc < 0) {
+        return rc;
+    }
     note_presence(server, request, id);
+    if (backend != NULL) {
+        backend->checked_in(backend->context, request);
+    }
     json_t *answer = sync_server_webservers(server);
     json_object_set_new(answer, "protocol", json_integer(SYNC_PROTOCOL));
     json_object_set_new(answer, "run", sync_uuid_to_json(server->run));
@@ -280,6 +302,10 @@ static int collect(struct sync_feed *feed, struct buf *lines)
     struct sync_server *server = feed->server;
     if (server->stopping) {
         return err_set(ERR_CANCELLED, "the datastore stops");
+    }
+    int rc = sync_check_away(server);
+    if (rc < 0) {
+        return rc;
     }
     look_around(server);
     if (feed->generation != server->generation) {

@@ -17,7 +17,7 @@ static void tell(struct sync_server *server, enum sync_level level, const char *
 
 /* ---- life ---- */
 
-static int load_epochs(struct sync_server *server, enum object_file file)
+int sync_load_epochs(struct sync_server *server, enum object_file file)
 {
     struct store_place place;
     struct sync_epochs *epochs = &server->epochs[file];
@@ -39,7 +39,7 @@ static int begin(struct sync_server *server)
     uint64_t taken = 0;
     int rc = sync_take_over(server->store, &taken);
     for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
-        rc = load_epochs(server, file);
+        rc = sync_load_epochs(server, file);
     }
     server->revision = server->recent_after = store_revision(server->store);
     if (rc == 0 && taken > 0) {
@@ -112,14 +112,15 @@ struct sync_line sync_line_of(const struct object *object)
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     CHECK(text != NULL);
-    struct sync_line line = {.revision = object->revision, .text = mem_printf("%s\n", text)};
+    struct sync_line line = {
+        .id = object->id, .revision = object->revision, .text = mem_printf("%s\n", text)};
     line.bytes = strlen(line.text);
     free(text);
     return line;
 }
 
 /* Under the lock. */
-static void publish(struct sync_server *server, struct sync_line line)
+void sync_publish(struct sync_server *server, struct sync_line line)
 {
     if (server->recent_end - server->recent_begin == SYNC_SERVER_RECENT) {
         struct sync_line *oldest = &server->recent[server->recent_begin % SYNC_SERVER_RECENT];
@@ -134,12 +135,6 @@ static void publish(struct sync_server *server, struct sync_line line)
 
 /* ---- pushing: judge and store one object ---- */
 
-struct changes {
-    struct sync_line *items;
-    size_t count;
-    size_t capacity;
-};
-
 static void refuse(struct sync_reply *reply, int fault, const char *text)
 {
     reply->verdict = SYNC_REFUSED;
@@ -148,11 +143,13 @@ static void refuse(struct sync_reply *reply, int fault, const char *text)
 }
 
 static int put_change(struct sync_server *server, const struct object *object,
-                      struct changes *changes)
+                      struct sync_changes *changes)
 {
     int rc = store_put(server->store, object);
     if (rc == 0) {
-        vec_push(changes, sync_line_of(object));
+        struct sync_line line = sync_line_of(object);
+        changes->bytes += line.bytes;
+        vec_push(changes, line);
     }
     return rc;
 }
@@ -186,7 +183,7 @@ static int check_name(struct sync_server *server, struct object *object, bool re
 }
 
 static int accept(struct sync_server *server, const struct sync_case *the_case,
-                  struct sync_reply *reply, struct changes *changes)
+                  struct sync_reply *reply, struct sync_changes *changes)
 {
     struct object *probe = object_clone(the_case->pushed);
     int rc = check_name(server, probe, probe->rescue, reply);
@@ -208,7 +205,7 @@ static int accept(struct sync_server *server, const struct sync_case *the_case,
 }
 
 static int put_copy(struct sync_server *server, const struct sync_case *the_case,
-                    struct sync_reply *reply, struct changes *changes)
+                    struct sync_reply *reply, struct sync_changes *changes)
 {
     uint64_t revision;
     int rc = store_next_revision(server->store, &revision);
@@ -228,7 +225,7 @@ static int put_copy(struct sync_server *server, const struct sync_case *the_case
 }
 
 static int copy(struct sync_server *server, const struct sync_case *the_case,
-                struct sync_reply *reply, struct changes *changes)
+                struct sync_reply *reply, struct sync_changes *changes)
 {
     struct uuid id = sync_copy_id(the_case->pushed);
     int rc = store_get_any(server->store, &id, &reply->copy);
@@ -255,7 +252,8 @@ static int answer_with_current(struct sync_server *server, const struct sync_cas
 }
 
 static int act(struct sync_server *server, const struct sync_case *the_case,
-               const struct store_change *known, struct sync_reply *reply, struct changes *changes)
+               const struct store_change *known, struct sync_reply *reply,
+               struct sync_changes *changes)
 {
     const struct object *pushed = the_case->pushed;
     switch (reply->verdict) {
@@ -286,8 +284,15 @@ static int act(struct sync_server *server, const struct sync_case *the_case,
     return 0;
 }
 
+static bool blob_is_safe(struct sync_server *server, const uint8_t sha256[32])
+{
+    const struct sync_backend *backend = server->options.backend;
+    return store_blob_has(server->store, sha256) &&
+           (backend == NULL || backend->blob_is_safe(backend->context, sha256));
+}
+
 static int judge_one(struct sync_server *server, struct object *pushed, struct sync_reply *reply,
-                     struct changes *changes)
+                     struct sync_changes *changes)
 {
     enum object_file file = object_kind_info(pushed->kind)->file;
     struct object *current = NULL;
@@ -310,7 +315,7 @@ static int judge_one(struct sync_server *server, struct object *pushed, struct s
     reply->verdict = sync_judge(&the_case);
     bool stores = reply->verdict == SYNC_ACCEPTED || reply->verdict == SYNC_COPIED;
     if (stores && pushed->blob.present && !pushed->deleted &&
-        !store_blob_has(server->store, pushed->blob.sha256)) {
+        !blob_is_safe(server, pushed->blob.sha256)) {
         reply->verdict = SYNC_NEEDS_BLOB;
     }
     rc = act(server, &the_case, &known, reply, changes);
@@ -318,8 +323,8 @@ static int judge_one(struct sync_server *server, struct object *pushed, struct s
     return rc;
 }
 
-static int push_one(struct sync_server *server, struct object *pushed, struct sync_reply *reply,
-                    struct changes *changes)
+int sync_push_one(struct sync_server *server, struct object *pushed, struct sync_reply *reply,
+                  struct sync_changes *changes)
 {
     reply->id = pushed->id;
     reply->change = pushed->change;
@@ -337,7 +342,7 @@ static int push_one(struct sync_server *server, struct object *pushed, struct sy
 /* ---- pushing: several pushes, one commit ---- */
 
 /* A webserver that rescues tells its past, so that versions of it can be placed. */
-static int learn_epochs(struct sync_server *server, const json_t *request)
+int sync_learn_epochs(struct sync_server *server, const json_t *request)
 {
     const json_t *pasts = json_object_get(request, "epochs");
     for (enum object_file file = 0; pasts != NULL && file < OBJECT_FILES; file++) {
@@ -345,7 +350,7 @@ static int learn_epochs(struct sync_server *server, const json_t *request)
         int rc = sync_epochs_from_json(json_object_get(pasts, sync_file_name(file)), &foreign);
         rc = rc < 0 ? rc : store_add_epochs(server->store, file, foreign.items, foreign.count);
         vec_deinit(&foreign);
-        rc = rc < 0 ? rc : load_epochs(server, file);
+        rc = rc < 0 ? rc : sync_load_epochs(server, file);
         if (rc < 0) {
             return rc;
         }
@@ -353,14 +358,15 @@ static int learn_epochs(struct sync_server *server, const json_t *request)
     return 0;
 }
 
-static int push_all(struct sync_server *server, struct sync_pushed *batch, struct changes *changes)
+static int push_all(struct sync_server *server, struct sync_pushed *batch,
+                    struct sync_changes *changes)
 {
     int rc = 0;
     for (struct sync_pushed *push = batch; rc == 0 && push != NULL; push = push->next) {
-        rc = learn_epochs(server, push->request);
+        rc = sync_learn_epochs(server, push->request);
         for (size_t i = 0; rc == 0 && i < push->count; i++) {
             if (push->objects[i] != NULL) {
-                rc = push_one(server, push->objects[i], &push->replies[i], changes);
+                rc = sync_push_one(server, push->objects[i], &push->replies[i], changes);
             }
         }
     }
@@ -368,8 +374,11 @@ static int push_all(struct sync_server *server, struct sync_pushed *batch, struc
 }
 
 static int write_batch(struct sync_server *server, struct sync_pushed *batch,
-                       struct changes *changes)
+                       struct sync_changes *changes)
 {
+    if (server->options.backend != NULL) {
+        return sync_backend_write(server, batch);
+    }
     int rc = store_begin(server->store, STORE_DURABLE);
     if (rc < 0) {
         return rc;
@@ -384,11 +393,11 @@ static int write_batch(struct sync_server *server, struct sync_pushed *batch,
 
 /* Under the lock, when the batch is on disk (or is not). */
 static void finish_batch(struct sync_server *server, struct sync_pushed *batch, int rc,
-                         struct changes *changes)
+                         struct sync_changes *changes)
 {
     for (size_t i = 0; i < changes->count; i++) {
         if (rc == 0) {
-            publish(server, changes->items[i]);
+            sync_publish(server, changes->items[i]);
         } else {
             mem_free(changes->items[i].text);
         }
@@ -420,7 +429,7 @@ static int submit(struct sync_server *server, struct sync_pushed *push)
             continue;
         }
         struct sync_pushed *batch = server->waiting;
-        struct changes changes = {0};
+        struct sync_changes changes = {0};
         server->waiting = NULL;
         server->waiting_end = &server->waiting;
         server->leading = true;

@@ -18,9 +18,47 @@
 struct sync_server;
 struct sync_feed;
 
+/* A change on its way into a shared truth. */
+struct sync_change {
+    struct uuid id;
+    uint64_t revision;
+    struct span json; /* the object, object_to_json */
+};
+
+/* Some changes that were judged together on what the truth was at revision `base`. */
+struct sync_proposal {
+    uint64_t base;
+    uint64_t revision; /* of the last one; `base` when there are none */
+    const struct sync_change *changes;
+    size_t count;
+    bool epochs; /* the store learnt epochs that the others must know too */
+};
+
+enum sync_backend_outcome { SYNC_BACKEND_BEHIND = 1 };
+
+/*
+ * Where the truth is when several datastores share one and the store is but a cache of it
+ * (etcd/follower.h). What comes from the others arrives by sync_server_apply. All of these may
+ * block; commit and learnt are called within a transaction of the store.
+ */
+struct sync_backend {
+    size_t changes_max; /* of a proposal; at least 2 */
+    size_t bytes_max;   /* of all of its JSON; a larger object is refused */
+    /* 0: the proposal is part of the truth, and the note says so in the store once it commits.
+     * SYNC_BACKEND_BEHIND: it is not, the truth went on. Negative: not known. */
+    int (*commit)(void *context, const struct sync_proposal *proposal);
+    /* The store has everything that was part of the truth when this was called. */
+    int (*catch_up)(void *context);
+    /* The contents would outlive this datastore, or it is the only one. */
+    bool (*blob_is_safe)(void *context, const uint8_t sha256[32]);
+    void (*checked_in)(void *context, const json_t *request);
+    void *context;
+};
+
 struct sync_server_options {
     struct io *io;
-    struct store *store; /* borrowed, opened as authority */
+    struct store *store;                /* borrowed, opened as authority */
+    const struct sync_backend *backend; /* NULL: the store is the truth; else `shared`. Borrowed */
     void (*on_event)(void *context, enum sync_level level, const char *event, const char *text);
     void *context;
 };
@@ -43,6 +81,31 @@ MUST_CHECK int sync_server_push(struct sync_server *server, const json_t *reques
                                 json_t **ret_answer);
 /* {"webservers":[...]}, a new reference. */
 json_t *sync_server_webservers(struct sync_server *server);
+
+/* What another datastore made part of the truth: objects above what the store has, in order, and
+ * the epochs, when they are new (NULL: they are not). `note` as for store_set_note, may be NULL. */
+struct sync_applied {
+    struct object *const *objects;
+    size_t count;
+    uint64_t revision; /* 0: unchanged */
+    const struct sync_lineage *lineage;
+    const char *note;
+};
+struct sync_lineage {
+    struct uuid identity, last;
+    struct store_epoch *epochs;
+    size_t count;
+};
+MUST_CHECK int sync_server_apply(struct sync_server *server, const struct sync_applied *applied);
+#define SYNC_BACKEND_NOTE "backend"
+
+/* As if the webserver had checked in here. */
+void sync_server_hear(struct sync_server *server, const json_t *request);
+/* Says why nothing is taken or told: calls and feeds end with ERR_UNAVAILABLE. NULL: all well. */
+void sync_server_set_away(struct sync_server *server, const char *why);
+uint64_t sync_server_revision(struct sync_server *server);
+/* Waits; false when it is not reached in time. */
+bool sync_server_wait_revision(struct sync_server *server, uint64_t revision, int64_t timeout_ms);
 
 struct sync_feed_options {
     bool objects;    /* else only who is up */

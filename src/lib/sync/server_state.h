@@ -20,9 +20,17 @@ struct sync_seen {
 
 /* A committed change as the feeds send it. */
 struct sync_line {
+    struct uuid id;
     uint64_t revision;
     char *text; /* owned, with its newline */
     size_t bytes;
+};
+
+struct sync_changes {
+    struct sync_line *items;
+    size_t count;
+    size_t capacity;
+    size_t bytes; /* of their text */
 };
 
 /* One push on its way; lives on the stack of the thread that waits for it. */
@@ -53,7 +61,8 @@ struct sync_server {
 
     struct sync_pushed *waiting; /* in order */
     struct sync_pushed **waiting_end;
-    bool leading; /* a thread is writing for all who wait */
+    bool leading;   /* a thread is writing for all who wait */
+    char away[256]; /* why nothing is taken or told; "": all well */
 
     struct sync_seen webservers[SYNC_WEBSERVERS_MAX];
     size_t webserver_count;
@@ -75,6 +84,20 @@ struct sync_feed {
 
 /* A change as the feeds send it; the caller's. */
 struct sync_line sync_line_of(const struct object *object);
+/* The object within it; borrows. */
+struct span sync_line_json(const struct sync_line *line);
+void sync_lines_free(struct sync_changes *changes);
+/* Under the lock. Takes the line. */
+void sync_publish(struct sync_server *server, struct sync_line line);
+/* The leader's. */
+int sync_load_epochs(struct sync_server *server, enum object_file file);
+int sync_learn_epochs(struct sync_server *server, const json_t *request);
+int sync_push_one(struct sync_server *server, struct object *pushed, struct sync_reply *reply,
+                  struct sync_changes *changes);
+/* The leader's: as write_batch in server.c, by way of the backend; publishes. */
+int sync_backend_write(struct sync_server *server, struct sync_pushed *batch);
+/* Under the lock. 0, or ERR_UNAVAILABLE. */
+int sync_check_away(struct sync_server *server);
 int sync_check_protocol(const json_t *request);
 int sync_check_run(struct sync_server *server, const char *run);
 
