@@ -22,7 +22,7 @@ const char *conf_type_name(enum conf_type type)
         [CONF_TIME_OF_DAY] = "a time of day, HH:MM",
         [CONF_ADDRESS] = "host or host:port",
         [CONF_UUID] = "a UUID",
-        [CONF_LEVEL] = "a log level: INFO, WARN, ERROR or OFF",
+        [CONF_LEVEL] = "a log level: DEBUG, INFO, WARN, ERROR or OFF",
     };
     return names[type];
 }
@@ -164,7 +164,8 @@ static bool is_address(struct span value)
 
 static bool has_form(enum conf_type type, struct span value)
 {
-    static const char *const levels[] = {"info", "warn", "error", "off", "none", "disabled"};
+    static const char *const levels[] = {"debug", "info", "warn",    "error",
+                                         "off",   "none", "disabled"};
     bool flag;
     int64_t number;
     double fraction;
