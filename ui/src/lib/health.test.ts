@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { healthOfReadiness, healthOfSettings } from './health';
+import { healthOfReadiness, healthOfSettings, ingestTarget } from './health';
 import type { Settings } from './types';
 
 const settings = (Datastore?: Settings['Datastore']): Settings => ({
@@ -44,5 +44,18 @@ describe('health', () => {
       reason: 'it does not say why',
     });
     expect(healthOfReadiness(404, '')).toEqual({ state: 'ok' });
+  });
+});
+
+describe('where a newcomer sends lines', () => {
+  it('is an indexer the server names', () => {
+    expect(ingestTarget(['ix1.example:4023'], 'page.example')).toBe('ix1.example:4023');
+  });
+  it('is the host of the page when the server names its own loopback', () => {
+    expect(ingestTarget(['127.0.0.1:8084'], '127.0.0.1')).toBe('127.0.0.1:8084');
+    expect(ingestTarget(['127.0.0.1:8084'], 'page.example')).toBe('page.example:8084');
+  });
+  it('is the default port when nothing is named', () => {
+    expect(ingestTarget(undefined, '::1')).toBe('[::1]:4023');
   });
 });

@@ -36,3 +36,13 @@ export function healthOfReadiness(status: number, body: string): Health {
   const plain = text !== '' && text.length < 200 && !/^[<{[]/.test(text);
   return { state: 'unready', reason: plain ? text : 'it does not say why' };
 }
+
+/* Where a newcomer's lines can go, as seen from this browser: a loopback address of the server
+   means the host that the page came from. */
+export function ingestTarget(targets: string[] | undefined, hostname: string): string {
+  const host = hostname.includes(':') ? `[${hostname}]` : hostname;
+  const first = targets?.[0];
+  if (!first) return `${host}:4023`;
+  const loopback = /^(?:127\.[\d.]+|localhost|\[::1\])(?::(\d+))?$/.exec(first);
+  return loopback ? `${host}:${loopback[1] ?? '4023'}` : first;
+}

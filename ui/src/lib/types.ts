@@ -25,6 +25,8 @@ export interface Settings {
   IngestAllowed: boolean;
   ServerTime: string;
   /** Absent on servers that do not say. */
+  /** host:port of indexers that take lines. */
+  IngestTargets?: string[];
   Datastore?: {
     State: string;
     Degraded: boolean;
