@@ -34,8 +34,8 @@ static int read_one(struct store_statement *statement, struct object **ret_objec
     return 0;
 }
 
-static int get_from(struct store_connection *connection, enum object_file file,
-                    const struct uuid *id, struct object **ret_object)
+int store_get_from(struct store_connection *connection, enum object_file file,
+                   const struct uuid *id, struct object **ret_object)
 {
     static const char *const text[] =
         STORE_BOTH("SELECT " STORE_COLUMNS " FROM ", "objects WHERE id=?");
@@ -51,9 +51,9 @@ int store_get_any(struct store *store, const struct uuid *id, struct object **re
     if (rc < 0) {
         return rc;
     }
-    rc = get_from(connection, OBJECT_FILE_WEB, id, ret_object);
+    rc = store_get_from(connection, OBJECT_FILE_WEB, id, ret_object);
     if (rc == STORE_ABSENT) {
-        rc = get_from(connection, OBJECT_FILE_USERS, id, ret_object);
+        rc = store_get_from(connection, OBJECT_FILE_USERS, id, ret_object);
     }
     store_reader_done(store, connection);
     return rc;

@@ -189,7 +189,10 @@ static int set_up(struct store_connection *connection, bool writer)
     if (rc == 0 && writer) {
         rc = store_exec(connection, "PRAGMA main.journal_mode=WAL; PRAGMA web.journal_mode=WAL;"
                                     "PRAGMA main.synchronous=FULL; PRAGMA web.synchronous=FULL;"
-                                    "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;");
+                                    "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
+                                    "PRAGMA main.cache_size=-16384;"
+                                    "PRAGMA web.cache_size=-65536;");
+        (void)sqlite3_wal_autocheckpoint(connection->db, STORE_LOG_PAGES);
     }
     rc = rc < 0 ? rc : store_exec(connection, "PRAGMA main.mmap_size=0; PRAGMA web.mmap_size=0;");
     if (rc == 0 && !writer) {

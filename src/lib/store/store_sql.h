@@ -13,6 +13,7 @@
 
 #define STORE_FORMAT 1
 #define STORE_READERS_KEPT 8
+#define STORE_LOG_PAGES 4096                    /* a log is moved into its file when it is longer */
 #define STORE_CHANGE_KEEP_NS (30 * TIME_DAY_NS) /* how long change ids are remembered */
 
 /* The same statement for either file. */
@@ -94,6 +95,8 @@ void store_disconnect(struct store_connection **connection);
 int store_reader(struct store *store, struct store_connection **ret_connection);
 void store_reader_done(struct store *store, struct store_connection *connection);
 bool store_in_transaction(struct store *store); /* of the calling thread */
+int store_get_from(struct store_connection *connection, enum object_file file,
+                   const struct uuid *id, struct object **ret_object);
 
 /* ---- rows ---- */
 

@@ -197,7 +197,7 @@ static int look_at_old(struct store *store, const struct object *object, uint64_
                        bool *ret_there)
 {
     struct object *old = NULL;
-    int rc = store_get_any(store, &object->id, &old);
+    int rc = store_get_from(store->writer, store_file_of(object->kind), &object->id, &old);
     if (rc == STORE_ABSENT) {
         return 0;
     }

@@ -216,6 +216,7 @@ struct reading {
     struct object_list objects;
     uint64_t cursor; /* everything up to here is in `objects` or applied */
     bool through;
+    bool caught_up; /* from then on what comes is applied at once, before that in batches */
 };
 
 static int apply_read(struct reading *reading)
@@ -228,6 +229,7 @@ static int apply_read(struct reading *reading)
     object_list_deinit(&reading->objects);
     if (rc == 0 && reading->through) {
         reading->through = false;
+        reading->caught_up = true;
         sync_post_type(reading->sync, SYNC_EVENT_THROUGH);
     }
     return rc;
@@ -305,7 +307,8 @@ static int on_data(void *context, struct span data)
     if (rc == 0 && reading->line.bytes > FEED_LINE_BYTES_MAX) {
         rc = err_set(ERR_TOO_LARGE, "the feed: a line of more than %u bytes", FEED_LINE_BYTES_MAX);
     }
-    return rc < 0 ? rc : apply_read(reading);
+    bool due = reading->caught_up || reading->through;
+    return rc < 0 || !due ? rc : apply_read(reading);
 }
 
 static int follow(struct sync *sync, const char *url, struct http_cancel *cancel,

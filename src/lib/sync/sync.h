@@ -74,6 +74,17 @@ MUST_CHECK int sync_write(struct sync *sync, struct object *object, enum sync_mo
 /* Leaves a tombstone. ERR_NOT_FOUND when it is not there. Else as sync_write. */
 MUST_CHECK int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode);
 
+/* As above, and with it `beside` (NULL: nothing): a new object of a kind that is only appended to, as
+ * the audit line of a change. Local first and alone both are kept or neither, and go on together;
+ * written through, `beside` follows and is not waited for. */
+MUST_CHECK int sync_write_with(struct sync *sync, struct object *object, struct object *beside,
+                               enum sync_mode mode);
+MUST_CHECK int sync_delete_with(struct sync *sync, const struct uuid *id, struct object *beside,
+                                enum sync_mode mode);
+
+/* What sync_write sets of an object before anything else: id, number, times. */
+void sync_complete(struct sync *sync, struct object *object);
+
 /* ---- reading your writes ---- */
 
 uint64_t sync_revision(struct sync *sync); /* what the local store reflects */

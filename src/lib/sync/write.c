@@ -16,8 +16,7 @@ static struct uuid new_uuid(struct io *io)
     return uuid_of_random(random);
 }
 
-/* Fills what the caller leaves open. */
-static void complete(struct sync *sync, struct object *object)
+void sync_complete(struct sync *sync, struct object *object)
 {
     bool numbered = object_kind_info(object->kind)->numbered;
     int64_t now_ns = io_now_ns(sync->io);
@@ -141,25 +140,40 @@ static int store_here(struct sync *sync, const struct object *object, struct uui
 
 typedef int (*store_act)(struct sync *, const struct object *, struct uuid, struct object **);
 
-static int in_transaction(struct sync *sync, struct object *object, struct uuid change,
-                          store_act act)
+/* What one write consists of. */
+struct writing {
+    struct object *object;
+    struct uuid change;
+    struct object *beside; /* NULL: nothing */
+};
+
+static int in_transaction(struct sync *sync, struct writing *writing, store_act act)
 {
     struct object *next = NULL;
+    struct object *beside = NULL;
     int rc = store_begin(sync->store, STORE_DURABLE);
     if (rc < 0) {
         return rc;
     }
-    rc = act(sync, object, change, &next);
+    rc = act(sync, writing->object, writing->change, &next);
+    if (rc == 0 && writing->beside != NULL) {
+        rc = act(sync, writing->beside, new_uuid(sync->io), &beside);
+    }
     if (rc < 0) {
         store_abort(sync->store);
     } else {
         rc = store_commit(sync->store);
     }
     if (rc == 0) {
-        give_back(object, next);
+        give_back(writing->object, next);
         sync_report(sync, next);
     }
+    if (rc == 0 && beside != NULL) {
+        give_back(writing->beside, beside);
+        sync_report(sync, beside);
+    }
     object_free(&next);
+    object_free(&beside);
     return rc;
 }
 
@@ -201,12 +215,12 @@ static void add_waiter(struct sync *sync, struct sync_waiter *waiter)
 }
 
 /* The waiter stands before the change can be pushed, let alone answered. */
-static int write_here(struct sync *sync, struct object *object, struct uuid change)
+static int write_here(struct sync *sync, struct writing *writing)
 {
-    struct sync_waiter waiter = {.change = change};
+    struct sync_waiter waiter = {.change = writing->change};
     struct sync_event dirty = {.type = SYNC_EVENT_DIRTY};
     add_waiter(sync, &waiter);
-    int rc = in_transaction(sync, object, change, store_here);
+    int rc = in_transaction(sync, writing, store_here);
     int64_t until_ms = sync_now_ms(sync) + SYNC_CONFIRM_WAIT_MS;
     (void)pthread_mutex_lock(&sync->lock);
     if (rc == 0) {
@@ -219,7 +233,7 @@ static int write_here(struct sync *sync, struct object *object, struct uuid chan
     if (rc < 0) {
         return rc;
     }
-    return waiter.done ? outcome_of(&waiter, object) : SYNC_UNCONFIRMED;
+    return waiter.done ? outcome_of(&waiter, writing->object) : SYNC_UNCONFIRMED;
 }
 
 /* ---- through ---- */
@@ -320,37 +334,67 @@ static int push_through(struct sync *sync, struct object *object, struct object 
     }
 }
 
-static int write_through(struct sync *sync, struct object *object, struct uuid change)
+/* What goes beside is kept here and pushed like everything that is dirty: nobody waits for it. */
+static int keep_beside(struct sync *sync, struct object *beside)
+{
+    struct writing writing = {beside, new_uuid(sync->io), NULL};
+    int rc = in_transaction(sync, &writing, store_here);
+    if (rc == 0) {
+        sync_post_type(sync, SYNC_EVENT_DIRTY);
+    }
+    return rc;
+}
+
+static int write_through(struct sync *sync, struct writing *writing)
 {
     struct object *next = NULL;
-    int rc = prepare(sync, object, change, &next);
-    rc = rc < 0 ? rc : push_through(sync, object, next);
+    int rc = prepare(sync, writing->object, writing->change, &next);
+    rc = rc < 0 ? rc : push_through(sync, writing->object, next);
     object_free(&next);
+    if (rc == 0 && writing->beside != NULL && keep_beside(sync, writing->beside) < 0) {
+        sync_tell(sync, SYNC_ERROR, "beside-lost", "%s; the %s that goes with it has been written",
+                  err_text(), object_kind_name(writing->object->kind));
+    }
     return rc;
 }
 
 /* ---- the door ---- */
 
-static int write_any(struct sync *sync, struct object *object, enum sync_mode mode)
+static int write_any(struct sync *sync, struct object *object, struct object *beside,
+                     enum sync_mode mode)
 {
     bool through = mode == SYNC_WRITE_THROUGH ||
                    (mode == SYNC_BY_KIND && object_kind_info(object->kind)->write_through);
-    struct uuid change = new_uuid(sync->io);
-    if (sync->url_count == 0) {
-        return in_transaction(sync, object, change, store_alone);
+    struct writing writing = {object, new_uuid(sync->io), beside};
+    if (beside != NULL) {
+        sync_complete(sync, beside);
+        int rc = object_validate(beside);
+        if (rc < 0) {
+            return rc;
+        }
     }
-    return through ? write_through(sync, object, change) : write_here(sync, object, change);
+    if (sync->url_count == 0) {
+        return in_transaction(sync, &writing, store_alone);
+    }
+    return through ? write_through(sync, &writing) : write_here(sync, &writing);
+}
+
+int sync_write_with(struct sync *sync, struct object *object, struct object *beside,
+                    enum sync_mode mode)
+{
+    sync_complete(sync, object);
+    object->deleted = false;
+    int rc = object_validate(object);
+    return rc < 0 ? rc : write_any(sync, object, beside, mode);
 }
 
 int sync_write(struct sync *sync, struct object *object, enum sync_mode mode)
 {
-    complete(sync, object);
-    object->deleted = false;
-    int rc = object_validate(object);
-    return rc < 0 ? rc : write_any(sync, object, mode);
+    return sync_write_with(sync, object, NULL, mode);
 }
 
-static int delete_once(struct sync *sync, const struct uuid *id, enum sync_mode mode)
+static int delete_once(struct sync *sync, const struct uuid *id, struct object *beside,
+                       enum sync_mode mode)
 {
     struct object *object = NULL;
     int rc = store_get(sync->store, id, &object);
@@ -362,17 +406,23 @@ static int delete_once(struct sync *sync, const struct uuid *id, enum sync_mode 
     }
     object_bury(object);
     object->updated_ns = io_now_ns(sync->io);
-    rc = write_any(sync, object, mode);
+    rc = write_any(sync, object, beside, mode);
     object_free(&object);
     return rc;
 }
 
 /* Whoever deletes does not mind that it was edited a moment ago. */
-int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
+int sync_delete_with(struct sync *sync, const struct uuid *id, struct object *beside,
+                     enum sync_mode mode)
 {
     int rc = ERR_CONFLICT;
     for (int i = 0; i < DELETE_TRIES && rc == ERR_CONFLICT; i++) {
-        rc = delete_once(sync, id, mode);
+        rc = delete_once(sync, id, beside, mode);
     }
     return rc;
+}
+
+int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
+{
+    return sync_delete_with(sync, id, NULL, mode);
 }
