@@ -128,6 +128,20 @@ struct store_change {
 MUST_CHECK int store_find_change(struct store *store, const struct uuid *change,
                                  struct store_change *ret_change);
 
+/* ---- one moment of both files, for backups ---- */
+
+struct store_snapshot;
+
+/* Waits for the writer, then sees the last commit for as long as it is open, whatever is written
+ * meanwhile; the logs cannot be emptied until it is closed. By one thread. */
+MUST_CHECK int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapshot);
+/* Live objects of a kind by id; as store_walk. */
+MUST_CHECK int store_snapshot_walk(struct store_snapshot *snapshot, enum object_kind kind,
+                                   int (*each)(void *context, const struct object *object),
+                                   void *context);
+uint64_t store_snapshot_revision(const struct store_snapshot *snapshot);
+void store_snapshot_close(struct store_snapshot **snapshot); /* may be NULL */
+
 /* ---- where the store stands ---- */
 
 struct store_epoch {

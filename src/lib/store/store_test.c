@@ -592,6 +592,45 @@ static void a_plain_copy_after_a_checkpoint_is_whole(void **state)
     mem_free(copy.blobs);
 }
 
+/* ---- snapshots ---- */
+
+static int count_one(void *context, const struct object *object)
+{
+    (void)object;
+    (*(int *)context)++;
+    return 0;
+}
+
+static int count_in(struct store_snapshot *snapshot, enum object_kind kind)
+{
+    int count = 0;
+    assert_int_equal(store_snapshot_walk(snapshot, kind, count_one, &count), 0);
+    return count;
+}
+
+/* What is written to either file, or deleted, after it was opened is not in it. */
+static void a_snapshot_is_one_moment_of_both_files(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_snapshot *snapshot;
+    (void)put_new(fixture->store, OBJECT_USER, 0, "u");
+    struct uuid id = put_new(fixture->store, OBJECT_DASHBOARD, 7, "d");
+    assert_int_equal(store_snapshot_open(fixture->store, &snapshot), 0);
+    (void)put_new(fixture->store, OBJECT_USER, 0, "later");
+    (void)put_new(fixture->store, OBJECT_DASHBOARD, 7, "later");
+    assert_int_equal(store_begin(fixture->store, STORE_DURABLE), 0);
+    assert_int_equal(store_forget(fixture->store, &id), 0);
+    assert_int_equal(store_commit(fixture->store), 0);
+    assert_int_equal(count_in(snapshot, OBJECT_USER), 1);
+    assert_int_equal(count_in(snapshot, OBJECT_DASHBOARD), 1);
+    assert_int_equal(count_in(snapshot, OBJECT_MACRO), 0);
+    assert_int_equal(store_snapshot_revision(snapshot), 2);
+    store_snapshot_close(&snapshot);
+    assert_int_equal(store_snapshot_open(fixture->store, &snapshot), 0);
+    assert_int_equal(count_in(snapshot, OBJECT_USER), 2);
+    store_snapshot_close(&snapshot);
+}
+
 int main(void)
 {
 #define CLAIM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -617,6 +656,7 @@ int main(void)
         CLAIM(a_file_that_is_no_database_is_refused),
         CLAIM(one_path_for_both_files_is_refused),
         CLAIM(a_plain_copy_after_a_checkpoint_is_whole),
+        CLAIM(a_snapshot_is_one_moment_of_both_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,9 +74,9 @@ MUST_CHECK int sync_write(struct sync *sync, struct object *object, enum sync_mo
 /* Leaves a tombstone. ERR_NOT_FOUND when it is not there. Else as sync_write. */
 MUST_CHECK int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode);
 
-/* As above, and with it `beside` (NULL: nothing): a new object of a kind that is only appended to, as
- * the audit line of a change. Local first and alone both are kept or neither, and go on together;
- * written through, `beside` follows and is not waited for. */
+/* As above, and with it `beside` (NULL: nothing): a new object of a kind that is only appended to,
+ * as the audit line of a change. Local first and alone both are kept or neither, and go on
+ * together; written through, `beside` follows and is not waited for. */
 MUST_CHECK int sync_write_with(struct sync *sync, struct object *object, struct object *beside,
                                enum sync_mode mode);
 MUST_CHECK int sync_delete_with(struct sync *sync, const struct uuid *id, struct object *beside,
@@ -84,6 +84,12 @@ MUST_CHECK int sync_delete_with(struct sync *sync, const struct uuid *id, struct
 
 /* What sync_write sets of an object before anything else: id, number, times. */
 void sync_complete(struct sync *sync, struct object *object);
+
+/* Objects of one kind from a backup: each comes in the place of whatever is here under its id, a
+ * tombstone too, and keeps its times. Either all of them or none, but for kinds written through,
+ * which go one by one. Does not wait for the datastore to confirm the others: sync_status.dirty
+ * tells. A fault is about one of them (or about the store): with a single one it says which. */
+MUST_CHECK int sync_restore(struct sync *sync, struct object *const *objects, size_t count);
 
 /* ---- reading your writes ---- */
 

@@ -234,6 +234,84 @@ static void a_webserver_that_loses_its_datastore_for_good_goes_on_alone(void **s
     object_free(&object);
 }
 
+/* ---- restoring ---- */
+
+static struct object *backed_up(enum object_kind kind, uint8_t id, const char *name)
+{
+    struct object *object = object_new(kind);
+    object->id.bytes[0] = id;
+    object->number = id;
+    object->owner = 1;
+    object->created_ns = 1000;
+    object->updated_ns = 2000;
+    object_set_name(object, name);
+    return object;
+}
+
+static void check_stored(struct fixture *fixture, const struct object *object)
+{
+    struct object *stored = NULL;
+    assert_int_equal(store_get(fixture->store, &object->id, &stored), 0);
+    assert_string_equal(stored->name, object->name);
+    assert_int_equal(stored->number, object->number);
+    assert_int_equal(stored->created_ns, object->created_ns);
+    assert_int_equal(stored->updated_ns, object->updated_ns);
+    object_free(&stored);
+}
+
+/* Over nothing, over an edited one, over a deleted one: each time as it was backed up. */
+static void restore_over_anything(struct fixture *fixture)
+{
+    struct object *objects[] = {backed_up(OBJECT_DASHBOARD, 1, "one"),
+                                backed_up(OBJECT_DASHBOARD, 2, "two")};
+    assert_int_equal(sync_restore(fixture->sync, objects, 2), 0);
+    check_stored(fixture, objects[0]);
+    struct object *edited = object_clone(objects[0]);
+    object_set_name(edited, "edited since");
+    assert_true(sync_write(fixture->sync, edited, SYNC_BY_KIND) >= 0);
+    assert_true(sync_delete(fixture->sync, &objects[1]->id, SYNC_LOCAL_FIRST) >= 0);
+    assert_int_equal(sync_restore(fixture->sync, objects, 2), 0);
+    check_stored(fixture, objects[0]);
+    check_stored(fixture, objects[1]);
+    object_free(&edited);
+    object_free(&objects[0]);
+    object_free(&objects[1]);
+}
+
+static void what_is_restored_replaces_and_keeps_its_times(void **state)
+{
+    restore_over_anything(*state);
+}
+
+static void restored_objects_wait_for_the_datastore(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sync_status status;
+    restore_over_anything(fixture);
+    sync_status(fixture->sync, &status);
+    assert_int_equal(status.dirty, 2);
+    struct object *user = backed_up(OBJECT_USER, 9, "ann");
+    user->id = object_id_of_number(OBJECT_USER, 9);
+    assert_int_equal(sync_restore(fixture->sync, &user, 1), ERR_UNAVAILABLE);
+    object_free(&user);
+}
+
+static void of_a_batch_all_is_restored_or_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct object *taken = backed_up(OBJECT_MACRO, 2, "m");
+    struct object *stored = NULL;
+    assert_int_equal(sync_restore(fixture->sync, &taken, 1), 0);
+    struct object *objects[] = {backed_up(OBJECT_DASHBOARD, 1, "one"),
+                                backed_up(OBJECT_DASHBOARD, 2, "two")};
+    assert_int_equal(sync_restore(fixture->sync, objects, 2), ERR_EXISTS);
+    assert_int_equal(store_get(fixture->store, &objects[0]->id, &stored), STORE_ABSENT);
+    check_stored(fixture, taken);
+    object_free(&taken);
+    object_free(&objects[0]);
+    object_free(&objects[1]);
+}
+
 int main(void)
 {
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, set_up_alone, tear_down)
@@ -246,6 +324,9 @@ int main(void)
         OFFLINE(offline_writes_are_durable_and_do_not_wait),
         OFFLINE(offline_accounts_are_refused_with_the_reason),
         OFFLINE(a_webserver_that_loses_its_datastore_for_good_goes_on_alone),
+        ALONE(what_is_restored_replaces_and_keeps_its_times),
+        ALONE(of_a_batch_all_is_restored_or_nothing),
+        OFFLINE(restored_objects_wait_for_the_datastore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "sync/driver.h"
 
 #define DELETE_TRIES 5
+#define RESTORE_TRIES 5
 
 static struct uuid new_uuid(struct io *io)
 {
@@ -425,4 +426,92 @@ int sync_delete_with(struct sync *sync, const struct uuid *id, struct object *be
 int sync_delete(struct sync *sync, const struct uuid *id, enum sync_mode mode)
 {
     return sync_delete_with(sync, id, NULL, mode);
+}
+
+/* ---- restoring ---- */
+
+/* The caller has read what is here now, so to say. */
+static int read_stored(struct sync *sync, struct object *object)
+{
+    struct object *stored = NULL;
+    object->change = (struct uuid){0};
+    int rc = store_get_any(sync->store, &object->id, &stored);
+    if (rc == 0) {
+        object->change = stored->change;
+    }
+    object_free(&stored);
+    return rc < 0 ? rc : 0;
+}
+
+static int restore_through(struct sync *sync, struct object *object)
+{
+    int rc = ERR_CONFLICT;
+    for (int i = 0; i < RESTORE_TRIES && rc == ERR_CONFLICT; i++) {
+        rc = read_stored(sync, object);
+        rc = rc < 0 ? rc : write_through(sync, &(struct writing){object, new_uuid(sync->io), NULL});
+    }
+    return rc;
+}
+
+static int restore_one_here(struct sync *sync, struct object *object, struct object **ret_next)
+{
+    int rc = read_stored(sync, object);
+    if (rc < 0) {
+        return rc;
+    }
+    return sync->url_count == 0 ? store_alone(sync, object, new_uuid(sync->io), ret_next)
+                                : store_here(sync, object, new_uuid(sync->io), ret_next);
+}
+
+static int restore_all_here(struct sync *sync, struct object *const *objects,
+                            struct object **written, size_t count)
+{
+    int rc = store_begin(sync->store, STORE_DURABLE);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = restore_one_here(sync, objects[i], &written[i]);
+    }
+    if (rc < 0) {
+        store_abort(sync->store);
+        return rc;
+    }
+    return store_commit(sync->store);
+}
+
+static int restore_here(struct sync *sync, struct object *const *objects, size_t count)
+{
+    struct object **written = mem_alloc_array(count, sizeof(*written));
+    int rc = restore_all_here(sync, objects, written, count);
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0) {
+            give_back(objects[i], written[i]);
+            sync_report(sync, written[i]);
+        }
+        object_free(&written[i]);
+    }
+    mem_free(written);
+    if (rc == 0 && sync->url_count > 0) {
+        sync_post_type(sync, SYNC_EVENT_DIRTY);
+    }
+    return rc;
+}
+
+int sync_restore(struct sync *sync, struct object *const *objects, size_t count)
+{
+    int rc = 0;
+    bool through = false;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        through = through || object_kind_info(objects[i]->kind)->write_through;
+        objects[i]->deleted = false;
+        rc = object_validate(objects[i]);
+    }
+    if (rc < 0 || !through || sync->url_count == 0) {
+        return rc < 0 ? rc : restore_here(sync, objects, count);
+    }
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = restore_through(sync, objects[i]);
+    }
+    return rc;
 }
