@@ -47,48 +47,59 @@ static void trim_audit(struct webserver *webserver)
     object_list_deinit(&oldest);
 }
 
-static void audit(struct http_request *request, struct webserver *webserver, const char *verb,
-                  const struct object *object)
+/* The line that says who did it; the caller's. NULL for kinds that have none. */
+static struct object *audit_line(struct http_request *request, struct webserver *webserver,
+                                 const char *verb, const struct object *object)
 {
     const struct auth_user *who = auth_user(request);
     char id[UUID_TEXT_BYTES];
-    const char *kind = object_kind_name(object->kind);
+    if (!is_audited(object->kind)) {
+        return NULL;
+    }
     struct object *line = object_new(OBJECT_AUDIT);
     line->owner = who->principal.uid;
     object_set_name(line, verb);
-    object_set_body(line, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "Verb", verb, "Kind",
-                                    kind, "Object", uuid_text(object->id, id), "Name", object->name,
-                                    "User", who->name, "Host", http_request_peer(request),
-                                    "Webserver", webserver->external_addr));
-    int rc = sync_write(webserver->sync, line, SYNC_BY_KIND);
-    if (rc < 0) {
-        log_fault("audit-lost", "a change has no audit line", rc, NULL);
+    object_set_body(line,
+                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "Verb", verb, "Kind",
+                              object_kind_name(object->kind), "Object", uuid_text(object->id, id),
+                              "Name", object->name, "User", who->name, "Host",
+                              http_request_peer(request), "Webserver", webserver->external_addr));
+    return line;
+}
+
+/* Frees the line. */
+static void audited(struct http_request *request, struct webserver *webserver,
+                    const struct object *object, int rc, struct object **line)
+{
+    const struct auth_user *who = auth_user(request);
+    char id[UUID_TEXT_BYTES];
+    if (rc >= 0 && *line != NULL) {
+        log_info("audit", "an object was changed", "verb", (*line)->name, "kind",
+                 object_kind_name(object->kind), "object", uuid_text(object->id, id), "name",
+                 object->name, "user", who->name, "uid", LOG_INT(who->principal.uid), "host",
+                 http_request_peer(request), NULL);
+        trim_audit(webserver);
     }
-    object_free(&line);
-    log_info("audit", "an object was changed", "verb", verb, "kind", kind, "object", id, "name",
-             object->name, "user", who->name, "uid", LOG_INT(who->principal.uid), "host",
-             http_request_peer(request), NULL);
-    trim_audit(webserver);
+    object_free(line);
 }
 
 int change_save(struct http_request *request, struct webserver *webserver, struct object *object)
 {
     const char *verb = uuid_is_zero(object->change) ? "create" : "update";
     json_object_del(object->body, OBJECT_PROVISIONAL);
-    int rc = sync_write(webserver->sync, object, SYNC_BY_KIND);
-    if (rc >= 0 && is_audited(object->kind)) {
-        audit(request, webserver, verb, object);
-    }
+    sync_complete(webserver->sync, object);
+    struct object *line = audit_line(request, webserver, verb, object);
+    int rc = sync_write_with(webserver->sync, object, line, SYNC_BY_KIND);
+    audited(request, webserver, object, rc, &line);
     return rc;
 }
 
 int change_delete(struct http_request *request, struct webserver *webserver,
                   const struct object *object)
 {
-    int rc = sync_delete(webserver->sync, &object->id, SYNC_BY_KIND);
-    if (rc >= 0 && is_audited(object->kind)) {
-        audit(request, webserver, "delete", object);
-    }
+    struct object *line = audit_line(request, webserver, "delete", object);
+    int rc = sync_delete_with(webserver->sync, &object->id, line, SYNC_BY_KIND);
+    audited(request, webserver, object, rc, &line);
     return rc;
 }
 

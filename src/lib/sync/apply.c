@@ -33,7 +33,9 @@ static void wake(struct sync *sync, uint64_t applied, bool blobs)
 {
     (void)pthread_mutex_lock(&sync->lock);
     sync->status.applied += applied;
-    sync->want_blobs = sync->want_blobs || blobs;
+    if (blobs) {
+        sync_want_blobs(sync);
+    }
     (void)pthread_cond_broadcast(&sync->changed);
     (void)pthread_mutex_unlock(&sync->lock);
 }
@@ -354,7 +356,7 @@ void *sync_feed_thread(void *context)
     (void)pthread_mutex_lock(&sync->lock);
     while (!sync->stopping) {
         if (!sync->want_feed) {
-            (void)pthread_cond_wait(&sync->changed, &sync->lock);
+            (void)pthread_cond_wait(&sync->due[SYNC_THREAD_FEED], &sync->lock);
             continue;
         }
         sync->want_feed = false;

@@ -205,7 +205,8 @@ void *sync_blob_thread(void *context)
     while (!sync->stopping) {
         bool due = sync->want_blobs || sync_now_ms(sync) >= retry_ms;
         if (!due || !sync_is_connected(sync)) {
-            (void)sync_wait(sync, MIN(retry_ms, sync_now_ms(sync) + 60000) + 1);
+            (void)sync_wait_due(sync, SYNC_THREAD_BLOBS,
+                                MIN(retry_ms, sync_now_ms(sync) + 60000) + 1);
             continue;
         }
         sync->want_blobs = false;

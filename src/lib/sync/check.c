@@ -203,7 +203,7 @@ static int adopt(struct sync *sync, const struct checked *checked,
     sync->generation++;
     sync->status.resyncs += rescued > 0 ? 1 : 0;
     map_clear(&sync->blobs_sent);
-    sync->want_blobs = true;
+    sync_want_blobs(sync);
     (void)pthread_mutex_unlock(&sync->lock);
     if (rc < 0) {
         store_abort(sync->store);
@@ -244,6 +244,7 @@ static void on_answer(struct sync *sync, const struct checked *checked)
     sync->feed_since =
         MIN(actions.files[OBJECT_FILE_USERS].cursor, actions.files[OBJECT_FILE_WEB].cursor);
     sync->want_feed = true;
+    (void)pthread_cond_signal(&sync->due[SYNC_THREAD_FEED]);
     sync_post(sync, &event);
 }
 
@@ -301,7 +302,7 @@ void *sync_link_thread(void *context)
         if (sync->link.feed_open != sync_is_connected(sync)) {
             until_ms = sync_now_ms(sync) + sync->interval_ms; /* the closing feed wakes us */
         }
-        (void)sync_wait(sync, until_ms);
+        (void)sync_wait_due(sync, SYNC_THREAD_LINK, until_ms);
     }
     say_goodbye(sync);
     (void)pthread_mutex_unlock(&sync->lock);

@@ -21,6 +21,9 @@
 #include "sync/message.h"
 #include "sync/sync.h"
 
+enum sync_thread { SYNC_THREAD_LINK, SYNC_THREAD_FEED, SYNC_THREAD_PUSH, SYNC_THREAD_BLOBS };
+#define SYNC_THREADS 4
+
 #define SYNC_PUSH_BATCH 64
 #define SYNC_PUSH_BATCH_BYTES (4u << 20)
 #define SYNC_THROUGH_WAIT_MS 3000 /* write-through: so long for a datastore to be there again */
@@ -50,7 +53,8 @@ struct sync {
     struct http_cancel *cancel; /* everything, when it stops */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed;           /* for writers and readers that wait */
+    pthread_cond_t due[SYNC_THREADS]; /* for each thread: there is something to do */
     bool stopping;
     struct sync_link link;
     struct http_cancel *feed_cancel; /* of the feed under way */
@@ -65,7 +69,7 @@ struct sync {
     int64_t webservers_ns; /* when heard */
     struct map blobs_sent; /* keys: the SHA-256 of what this run of the datastore has */
 
-    pthread_t threads[4];
+    pthread_t threads[SYNC_THREADS];
     size_t thread_count;
 };
 
@@ -77,6 +81,9 @@ void sync_post(struct sync *sync, const struct sync_event *event);
 void sync_post_type(struct sync *sync, enum sync_event_type type); /* takes the lock itself */
 /* Under the lock. Waits for a change until the monotonic time; false when it is over. */
 bool sync_wait(struct sync *sync, int64_t until_ms);
+/* The same for one of sync's own threads. */
+bool sync_wait_due(struct sync *sync, enum sync_thread thread, int64_t until_ms);
+void sync_want_blobs(struct sync *sync); /* under the lock */
 
 /* "host" or "host:port" as the beginning of a URL; the caller's (mem_free). */
 char *sync_url_of(const char *datastore, bool tls);

@@ -100,9 +100,8 @@ static bool blob_is_there(struct sync *sync, const struct object *object)
     }
     (void)pthread_mutex_lock(&sync->lock);
     bool sent = map_get(&sync->blobs_sent, span_of(object->blob.sha256, 32)) != NULL;
-    sync->want_blobs = sync->want_blobs || !sent;
     if (!sent) {
-        (void)pthread_cond_broadcast(&sync->changed);
+        sync_want_blobs(sync);
     }
     (void)pthread_mutex_unlock(&sync->lock);
     return sent;
@@ -123,7 +122,7 @@ static void count_replies(struct sync *sync, const struct sync_reply *replies, s
         sync->status.refused += replies[i].verdict == SYNC_REFUSED ? 1 : 0;
         if (replies[i].verdict == SYNC_NEEDS_BLOB) {
             map_clear(&sync->blobs_sent);
-            sync->want_blobs = true;
+            sync_want_blobs(sync);
         }
     }
     (void)pthread_mutex_unlock(&sync->lock);
@@ -210,7 +209,7 @@ void *sync_push_thread(void *context)
     (void)pthread_mutex_lock(&sync->lock);
     while (!sync->stopping) {
         if (!sync->want_push) {
-            (void)pthread_cond_wait(&sync->changed, &sync->lock);
+            (void)pthread_cond_wait(&sync->due[SYNC_THREAD_PUSH], &sync->lock);
             continue;
         }
         sync->want_push = false;

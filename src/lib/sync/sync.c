@@ -30,7 +30,7 @@ int64_t sync_now_ms(struct sync *sync)
     return io_monotonic_ns(sync->io) / TIME_MS_NS;
 }
 
-bool sync_wait(struct sync *sync, int64_t until_ms)
+static bool wait_on(struct sync *sync, pthread_cond_t *condition, int64_t until_ms)
 {
     int64_t left_ms = until_ms - sync_now_ms(sync);
     if (left_ms <= 0) {
@@ -40,8 +40,33 @@ bool sync_wait(struct sync *sync, int64_t until_ms)
     (void)clock_gettime(CLOCK_MONOTONIC, &at);
     int64_t at_ns = at.tv_sec * TIME_S_NS + at.tv_nsec + MIN(left_ms, 3600000) * TIME_MS_NS;
     at = (struct timespec){at_ns / TIME_S_NS, at_ns % TIME_S_NS};
-    (void)pthread_cond_timedwait(&sync->changed, &sync->lock, &at);
+    (void)pthread_cond_timedwait(condition, &sync->lock, &at);
     return true;
+}
+
+bool sync_wait(struct sync *sync, int64_t until_ms)
+{
+    return wait_on(sync, &sync->changed, until_ms);
+}
+
+bool sync_wait_due(struct sync *sync, enum sync_thread thread, int64_t until_ms)
+{
+    return wait_on(sync, &sync->due[thread], until_ms);
+}
+
+void sync_want_blobs(struct sync *sync)
+{
+    sync->want_blobs = true;
+    (void)pthread_cond_signal(&sync->due[SYNC_THREAD_BLOBS]);
+}
+
+/* Under the lock. */
+static void wake_everybody(struct sync *sync)
+{
+    (void)pthread_cond_broadcast(&sync->changed);
+    for (size_t i = 0; i < SYNC_THREADS; i++) {
+        (void)pthread_cond_signal(&sync->due[i]);
+    }
 }
 
 bool sync_is_connected(struct sync *sync)
@@ -94,9 +119,12 @@ void sync_post(struct sync *sync, const struct sync_event *event)
     struct sync_actions actions;
     struct sync_event timed = *event;
     timed.now_ms = sync_now_ms(sync);
+    int64_t next_ms = sync->link.next_ms;
+    bool feed_open = sync->link.feed_open;
     sync_step(&sync->link, &timed, &actions);
     if ((actions.what & SYNC_DO_TELL) != 0) {
         note_state(sync);
+        wake_everybody(sync);
     }
     if ((actions.what & SYNC_DO_CHECK_IN) != 0) {
         sync->want_check = true;
@@ -106,8 +134,11 @@ void sync_post(struct sync *sync, const struct sync_event *event)
     }
     if ((actions.what & SYNC_DO_PUSH) != 0) {
         sync->want_push = true;
+        (void)pthread_cond_signal(&sync->due[SYNC_THREAD_PUSH]);
     }
-    (void)pthread_cond_broadcast(&sync->changed);
+    if (sync->want_check || sync->link.next_ms != next_ms || sync->link.feed_open != feed_open) {
+        (void)pthread_cond_signal(&sync->due[SYNC_THREAD_LINK]);
+    }
 }
 
 void sync_post_type(struct sync *sync, enum sync_event_type type)
@@ -143,9 +174,9 @@ void sync_confirm(struct sync *sync, const struct sync_reply *reply)
             waiter->revision = reply->revision;
             waiter->fault = reply->fault;
             snprintf(waiter->text, sizeof(waiter->text), "%s", reply->text);
+            (void)pthread_cond_broadcast(&sync->changed);
         }
     }
-    (void)pthread_cond_broadcast(&sync->changed);
     (void)pthread_mutex_unlock(&sync->lock);
 }
 
@@ -177,8 +208,12 @@ static int start_alone(struct sync *sync)
 
 static int start_threads(struct sync *sync)
 {
-    static void *(*const mains[])(void *) = {sync_link_thread, sync_feed_thread, sync_push_thread,
-                                             sync_blob_thread};
+    static void *(*const mains[SYNC_THREADS])(void *) = {
+        [SYNC_THREAD_LINK] = sync_link_thread,
+        [SYNC_THREAD_FEED] = sync_feed_thread,
+        [SYNC_THREAD_PUSH] = sync_push_thread,
+        [SYNC_THREAD_BLOBS] = sync_blob_thread,
+    };
     for (size_t i = 0; i < ARRAY_COUNT(mains); i++) {
         int error = pthread_create(&sync->threads[i], NULL, mains[i], sync);
         if (error != 0) {
@@ -222,6 +257,9 @@ int sync_start(const struct sync_options *options, struct sync **ret_sync)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&sync->lock, NULL);
     (void)pthread_cond_init(&sync->changed, &monotonic);
+    for (size_t i = 0; i < SYNC_THREADS; i++) {
+        (void)pthread_cond_init(&sync->due[i], &monotonic);
+    }
     (void)pthread_condattr_destroy(&monotonic);
     sync->status.since_ns = io_now_ns(sync->io);
     int rc = options->datastore_count == 0 ? start_alone(sync) : start_linked(sync);
@@ -246,6 +284,9 @@ static void free_sync(struct sync *sync)
     mem_free(sync->external_addr);
     (void)pthread_mutex_destroy(&sync->lock);
     (void)pthread_cond_destroy(&sync->changed);
+    for (size_t i = 0; i < SYNC_THREADS; i++) {
+        (void)pthread_cond_destroy(&sync->due[i]);
+    }
     mem_free(sync);
 }
 
@@ -262,7 +303,7 @@ void sync_stop(struct sync **sync)
     if (gone->feed_cancel != NULL) {
         http_cancel_fire(gone->feed_cancel);
     }
-    (void)pthread_cond_broadcast(&gone->changed);
+    wake_everybody(gone);
     (void)pthread_mutex_unlock(&gone->lock);
     for (size_t i = 0; i < gone->thread_count; i++) {
         (void)pthread_join(gone->threads[i], NULL);
