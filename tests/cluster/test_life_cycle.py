@@ -1,7 +1,9 @@
 """Starting, stopping, starting again."""
 
 import json
+import re
 import shlex
+import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -83,6 +85,9 @@ def quickstarts(tmp_path):
     yield both
     for quickstart in both:
         quickstart("--stop")
+        for config in quickstart.dir.glob("loadbalancer-0/aquifer.conf"):
+            run = re.search(r'^Run-Directory="(.*)"', config.read_text(), re.M).group(1)
+            shutil.rmtree(run, ignore_errors=True)  # in /tmp when DIR's path is long
 
 
 def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts):
