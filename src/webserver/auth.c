@@ -9,6 +9,7 @@
 #include "webserver/apitoken.h"
 #include "webserver/capability.h"
 #include "webserver/request.h"
+#include "webserver/session.h"
 #include "webserver/signing.h"
 
 /* ── What a cluster begins with ──────────────────────────────────────────────────────────── */
@@ -169,6 +170,8 @@ static int identify_session(struct http_request *request, struct webserver *webs
         rc = check_account(user, &claims);
     }
     if (rc == 0) {
+        session_hit(webserver->sessions, claims.session, claims.uid, http_request_peer(request),
+                    io_now_ns(webserver->io));
         *ret_user = user_in_arena(request, user, claims.session, CAPABILITY_ALL);
     }
     object_free(&user);

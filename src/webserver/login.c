@@ -14,6 +14,7 @@
 #include "webserver/change.h"
 #include "webserver/password.h"
 #include "webserver/request.h"
+#include "webserver/session.h"
 #include "webserver/signing.h"
 #include "webserver/throttle.h"
 
@@ -147,6 +148,7 @@ static int revoke(struct webserver *webserver, const char *session)
     object_set_body(revocation, json_pack("{s:I}", "Until", (json_int_t)until_ns));
     int rc = sync_write(webserver->sync, revocation, SYNC_BY_KIND);
     object_free(&revocation);
+    session_gone(webserver->sessions, session);
     return rc == ERR_EXISTS ? 0 : rc;
 }
 
@@ -213,6 +215,58 @@ static void refresh_token(struct http_request *request, void *context)
     }
 }
 
+/* ── Sessions of others ──────────────────────────────────────────────────────────────────── */
+
+#define SESSIONS_LISTED_MAX 256
+
+/* As this webserver has seen them: a session is known where it is at work. */
+static void list_sessions(struct http_request *request, void *context)
+{
+    const struct webserver *webserver = context;
+    const struct object_principal *asker = &auth_user(request)->principal;
+    int64_t uid;
+    struct object *user;
+    if (!request_number(request, "uid", &uid)) {
+        return;
+    }
+    uid = uid == 0 ? asker->uid : uid;
+    if (uid != asker->uid && !asker->admin) {
+        http_reply_error(request, 403, "only admins see the sessions of others");
+        return;
+    }
+    if (!account_get(request, webserver, uid, &user)) {
+        return;
+    }
+    struct session_seen *seen =
+        arena_alloc_array(http_request_arena(request), SESSIONS_LISTED_MAX, sizeof(*seen));
+    size_t count = session_of_user(webserver->sessions, (int32_t)uid, io_now_ns(webserver->io),
+                                   seen, SESSIONS_LISTED_MAX);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:b, s:b}", "UID", seen[i].uid,
+                                              "Origin", seen[i].origin, "LastHit",
+                                              request_time_json(seen[i].last_hit_ns), "TempSession",
+                                              0, "Synced", 1));
+    }
+    http_reply_json(
+        request, 200,
+        json_pack("{s:I, s:s, s:o}", "UID", (json_int_t)uid, "User", user->name, "Sessions", list));
+    object_free(&user);
+}
+
+/* An admin acts as somebody else: a session of that user, and a line in the log that says so. */
+static void impersonate(struct http_request *request, void *context)
+{
+    int64_t uid;
+    struct object *user;
+    if (request_number(request, "uid", &uid) && account_get(request, context, uid, &user)) {
+        log_warn("impersonation", "an admin took a session of another user", "user", user->name,
+                 "by", auth_user(request)->name, "host", http_request_peer(request), NULL);
+        reply_token(request, context, user, "login");
+        object_free(&user);
+    }
+}
+
 static void test_auth(struct http_request *request, void *context)
 {
     (void)context;
@@ -224,6 +278,8 @@ const struct http_route login_routes[] = {
     {"PUT", "/api/logout", logout, 0, 0},
     {"DELETE", "/api/logout", logout_everywhere, 0, 0},
     {"GET", "/api/login/refreshtoken", refresh_token, 0, 0},
+    {"GET", "/api/users/{uid}/sessions", list_sessions, 0, 0},
+    {"GET", "/api/users/su/{uid}", impersonate, AUTH_ADMIN, 0},
     {"GET", "/api/testauth", test_auth, 0, 0},
 };
 const size_t login_route_count = ARRAY_COUNT(login_routes);

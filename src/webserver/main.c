@@ -16,6 +16,7 @@
 #include "store/store.h"
 #include "sync/eventlog.h"
 #include "sync/sync.h"
+#include "webserver/absent.h"
 #include "webserver/account.h"
 #include "webserver/apitoken.h"
 #include "webserver/auth.h"
@@ -31,6 +32,7 @@
 #include "webserver/resource.h"
 #include "webserver/search.h"
 #include "webserver/secret.h"
+#include "webserver/session.h"
 #include "webserver/signing.h"
 #include "webserver/static.h"
 #include "webserver/system.h"
@@ -168,6 +170,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
     vec_push(&tables, (struct http_routes){ingest_routes, ingest_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
+    vec_push(&tables, (struct http_routes){absent_routes, absent_route_count, webserver});
     vec_push(&tables, (struct http_routes){system_routes, system_route_count, webserver});
     vec_push(&tables, (struct http_routes){static_routes, static_route_count, webserver});
     for (size_t i = 0; i < thing_count; i++) {
@@ -245,6 +248,7 @@ int main(int argc, char **argv)
     webserver.throttle = throttle_new(
         (unsigned)conf_int(webserver.conf, CONF_GLOBAL, "Login-Fail-Lock-Count"),
         conf_int(webserver.conf, CONF_GLOBAL, "Login-Fail-Lock-Duration") * TIME_MINUTE_NS);
+    webserver.sessions = session_list_new(webserver.session_ns);
     rc = signing_new(&webserver, webserver.session_ns, &webserver.signing);
     if (rc < 0) {
         return failed(webserver.service, "sessions", rc);
@@ -279,6 +283,7 @@ int main(int argc, char **argv)
     search_free(&webserver.search);
     sync_stop(&webserver.sync);
     signing_free(&webserver.signing);
+    session_list_free(&webserver.sessions);
     throttle_free(&webserver.throttle);
     store_close(&webserver.store);
     ingest_selflog_stop(&selflog);

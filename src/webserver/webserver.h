@@ -15,6 +15,7 @@ struct http_server;
 struct io;
 struct search;
 struct service;
+struct session_list;
 struct signing;
 struct store;
 struct sync;
@@ -27,6 +28,7 @@ struct webserver {
     struct store *store; /* the local replica of the control plane, or the authority itself */
     struct sync *sync;
     struct signing *signing;
+    struct session_list *sessions;
     struct throttle *throttle;
     struct search *search;
     struct http_server *http;
