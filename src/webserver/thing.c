@@ -272,11 +272,14 @@ static json_t *thing_json(const struct thing *thing, const struct object *object
 
 static int check_name(const struct thing *thing, const char *name)
 {
+    if (name[0] == 0) {
+        return err_set(ERR_INVALID, "Name is needed");
+    }
     if ((thing->flags & THING_STRICT_NAME) == 0) {
         return 0;
     }
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    if (name[0] == 0 || name[strspn(name, allowed)] != 0) {
+    if (name[strspn(name, allowed)] != 0) {
         return err_set(ERR_INVALID, "a %s's name has only A-Z, 0-9, _ and -",
                        object_kind_name(thing->kind));
     }
