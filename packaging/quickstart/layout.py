@@ -52,13 +52,14 @@ class Layout:
     """The processes of a cluster in `dir`. `settings` is an iterable of (process name or kind,
     line) that is appended to [Global] of the configurations it names."""
 
-    def __init__(self, dir, build, root, port_base, webservers, indexers, secrets, settings=()):
+    def __init__(self, dir, build, root, port_base, webservers, indexers, secrets, settings=(),
+                 datastores=1):
         self.dir, self.build, self.root = Path(dir), Path(build), Path(root)
         self.port_base, self.secrets, self.settings = port_base, secrets, list(settings)
-        ports = iter(range(port_base, port_base + self.port_count(webservers, indexers)))
+        ports = iter(range(port_base, port_base + self.port_count(webservers, indexers, datastores)))
         balancer_port = next(ports)
         self.webservers = [self._process("webserver", i, next(ports)) for i in range(webservers)]
-        self.datastores = [self._process("datastore", 0, next(ports))]
+        self.datastores = [self._process("datastore", i, next(ports)) for i in range(datastores)]
         self.indexers = []
         for i in range(indexers):
             ingest_port, port = next(ports), next(ports)
@@ -68,8 +69,8 @@ class Layout:
         self.balancer_port = balancer_port
 
     @staticmethod
-    def port_count(webservers, indexers):
-        return 1 + webservers + 1 + 2 * indexers + 1
+    def port_count(webservers, indexers, datastores=1):
+        return 1 + webservers + datastores + 2 * indexers + 1
 
     def _process(self, kind, index, port, ingest_port=0):
         name = f"{kind}-{index}"

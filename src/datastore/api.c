@@ -14,6 +14,7 @@
 struct api {
     struct store *store;
     struct sync_server *server;
+    struct etcd_follower *follower; /* NULL: this is the only datastore */
 
     pthread_mutex_t lock;
     pthread_cond_t feed_ended;
@@ -21,11 +22,12 @@ struct api {
     bool stopping;
 };
 
-struct api *api_new(struct store *store, struct sync_server *server)
+struct api *api_new(struct store *store, struct sync_server *server, struct etcd_follower *follower)
 {
     struct api *api = MEM_NEW(struct api);
     api->store = store;
     api->server = server;
+    api->follower = follower;
     (void)pthread_mutex_init(&api->lock, NULL);
     (void)pthread_cond_init(&api->feed_ended, NULL);
     return api;
@@ -196,11 +198,30 @@ static int blob_name(struct http_request *request, uint8_t sha256[32])
     return fine ? 0 : err_set(ERR_INVALID, "a blob is named by 64 hexadecimal digits");
 }
 
+/* Another datastore asks: it is answered from the files here, or they would ask each other. */
+static bool is_alone(const struct api *api, const struct http_request *request)
+{
+    return api->follower == NULL || http_request_query(request, "from") != NULL;
+}
+
+static int find_blob(struct api *api, struct http_request *request, const uint8_t sha256[32])
+{
+    if (is_alone(api, request)) {
+        return 0;
+    }
+    int rc = etcd_follower_fetch_blob(api->follower, sha256);
+    if (rc == 0 && strcmp(http_request_method(request), "HEAD") == 0) {
+        rc = etcd_follower_spread_blob(api->follower, sha256); /* a change will name it */
+    }
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
 static void get_blob(struct http_request *request, void *context)
 {
     struct api *api = context;
     uint8_t sha256[32];
     int rc = blob_name(request, sha256);
+    rc = rc < 0 ? rc : find_blob(api, request, sha256);
     if (rc < 0) {
         http_reply_fault(request, rc);
         return;
@@ -236,6 +257,9 @@ static void put_blob(struct http_request *request, void *context)
         rc = store_blob_commit(&writer, sha256, &blob);
     }
     store_blob_abort(&writer);
+    if (rc == 0 && !is_alone(api, request)) {
+        rc = etcd_follower_spread_blob(api->follower, sha256);
+    }
     if (rc < 0) {
         http_reply_fault(request, rc);
     } else {

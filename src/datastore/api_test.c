@@ -86,7 +86,7 @@ static void start_datastore_as(struct world *world, const char *name)
     world->store = open_store(world, name, true);
     struct sync_server_options options = {.io = io_real(), .store = world->store};
     assert_int_equal(sync_server_new(&options, &world->server), 0);
-    world->api = api_new(world->store, world->server);
+    world->api = api_new(world->store, world->server, NULL);
     struct http_server_options http = {.io = io_real(),
                                        .address = "127.0.0.1",
                                        .port = world->port,

@@ -5,9 +5,12 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "datastore/api.h"
+#include "etcd/follower.h"
 #include "ingest/selflog.h"
 #include "service/service.h"
 #include "store/store.h"
@@ -22,7 +25,8 @@ struct datastore {
     struct io *io;
     struct conf *conf;
     struct ingest_selflog *selflog;
-    struct store *store;
+    struct etcd_follower *follower; /* NULL: the store is the truth */
+    struct store *store;            /* the follower's, if there is one */
     struct sync_server *sync;
     struct api *api;
     struct http_server *server;
@@ -32,15 +36,27 @@ struct datastore {
     pthread_mutex_t lock;
     pthread_cond_t stopped;
     bool stopping;
+    bool fatal; /* it must begin anew */
 };
+
+static bool is_etcd(const struct conf *conf)
+{
+    return strncmp(conf_text(conf, CONF_GLOBAL, "Datastore-Backend"), "etcd", 4) == 0;
+}
 
 static int check(const struct conf *conf)
 {
     const char *backend = conf_text(conf, CONF_GLOBAL, "Datastore-Backend");
-    if (strcmp(backend, "sqlite") != 0) {
-        return err_set(ERR_UNSUPPORTED,
-                       "%s: Datastore-Backend \"%.64s\": this version has \"sqlite\" only",
-                       conf_where(conf, CONF_GLOBAL, "Datastore-Backend"), backend);
+    struct etcd *etcd = NULL;
+    int rc = is_etcd(conf) ? etcd_new(io_real(), backend, &etcd) : 0;
+    etcd_free(&etcd);
+    if (rc == 0 && !is_etcd(conf) && strcmp(backend, "sqlite") != 0) {
+        rc = err_set(ERR_INVALID, "\"%.64s\": sqlite or etcd://h1:2379,h2:2379 is expected",
+                     backend);
+    }
+    if (rc < 0) {
+        return err_wrap(rc, "%s: Datastore-Backend",
+                        conf_where(conf, CONF_GLOBAL, "Datastore-Backend"));
     }
     if (strcmp(conf_text(conf, CONF_GLOBAL, "Datastore-User-DB-Path"),
                conf_text(conf, CONF_GLOBAL, "User-DB-Path")) == 0) {
@@ -50,8 +66,81 @@ static int check(const struct conf *conf)
     return 0;
 }
 
+static void on_fatal(void *context)
+{
+    struct datastore *datastore = context;
+    datastore->fatal = true;
+    service_stop(datastore->service);
+}
+
+static int open_follower(struct datastore *datastore)
+{
+    const struct conf *conf = datastore->conf;
+    struct etcd_follower_options options = {
+        .io = datastore->io,
+        .url = conf_text(conf, CONF_GLOBAL, "Datastore-Backend"),
+        .users_path = conf_text(conf, CONF_GLOBAL, "Datastore-User-DB-Path"),
+        .web_path = conf_text(conf, CONF_GLOBAL, "Datastore-Web-Store-Path"),
+        .blob_dir = conf_text(conf, CONF_GLOBAL, "Datastore-Resource-Store"),
+        .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
+        .tls_verify = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Skip-TLS-Verify"),
+        .on_event = sync_eventlog,
+        .on_fatal = on_fatal,
+        .context = datastore,
+    };
+    int rc = etcd_follower_open(&options, &datastore->follower);
+    if (rc < 0) {
+        return rc;
+    }
+    datastore->store = etcd_follower_store(datastore->follower);
+    struct sync_server_options sync = {.io = datastore->io,
+                                       .store = datastore->store,
+                                       .backend = etcd_follower_backend(datastore->follower),
+                                       .on_event = sync_eventlog};
+    rc = sync_server_new(&sync, &datastore->sync);
+    if (rc == 0) {
+        etcd_follower_attach(datastore->follower, datastore->sync);
+    }
+    return rc;
+}
+
+/* Where other datastores reach this one. */
+static char *own_address(struct datastore *datastore)
+{
+    const struct conf *conf = datastore->conf;
+    bool plain = conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS");
+    const char *given = conf_text(conf, CONF_GLOBAL, "Datastore-External-Addr");
+    const char *listen = conf_text(conf, CONF_GLOBAL, "Datastore-Listen-Address");
+    const char *scheme = plain ? "http" : "https";
+    char host[256] = "localhost";
+    bool any = listen == NULL || listen[0] == 0 || strcmp(listen, "0.0.0.0") == 0 ||
+               strcmp(listen, "::") == 0 || strcmp(listen, "[::]") == 0;
+    if (given != NULL && given[0] != 0) {
+        return mem_printf("%s://%s", scheme, given);
+    }
+    if (any && gethostname(host, sizeof(host) - 1) != 0) {
+        log_warn("hostname", "Datastore-External-Addr should be set", NULL);
+    }
+    return mem_printf("%s://%s:%u", scheme, any ? host : listen,
+                      http_server_port(datastore->server));
+}
+
+static int start_follower(struct datastore *datastore)
+{
+    if (datastore->follower == NULL) {
+        return 0;
+    }
+    char *address = own_address(datastore);
+    int rc = etcd_follower_start(datastore->follower, address);
+    mem_free(address);
+    return rc;
+}
+
 static int open_store(struct datastore *datastore)
 {
+    if (is_etcd(datastore->conf)) {
+        return open_follower(datastore);
+    }
     const struct conf *conf = datastore->conf;
     struct store_options options = {
         .io = datastore->io,
@@ -73,7 +162,7 @@ static int start_server(struct datastore *datastore)
 {
     const struct conf *conf = datastore->conf;
     bool plain = conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS");
-    datastore->api = api_new(datastore->store, datastore->sync);
+    datastore->api = api_new(datastore->store, datastore->sync, datastore->follower);
     struct http_server_options options = {
         .io = datastore->io,
         .address = conf_text(conf, CONF_GLOBAL, "Datastore-Listen-Address"),
@@ -202,6 +291,7 @@ static int start(struct datastore *datastore)
                                   &datastore->selflog);
     rc = rc < 0 ? rc : open_store(datastore);
     rc = rc < 0 ? rc : start_server(datastore);
+    rc = rc < 0 ? rc : start_follower(datastore);
     rc = rc < 0 ? rc : start_keeper(datastore);
     if (rc == 0) {
         publish_metrics(datastore);
@@ -220,8 +310,13 @@ static void stop(struct datastore *datastore)
         service_unwatch_http(datastore->service, datastore->server);
         http_server_stop(&datastore->server);
     }
+    if (datastore->follower != NULL) {
+        etcd_follower_stop(datastore->follower);
+        datastore->store = NULL;
+    }
     api_free(&datastore->api);
     sync_server_free(&datastore->sync);
+    etcd_follower_close(&datastore->follower);
     store_close(&datastore->store);
     ingest_selflog_stop(&datastore->selflog);
 }
@@ -251,6 +346,7 @@ int main(int argc, char **argv)
                  LOG_INT(store_revision(datastore.store)), NULL);
         status = service_run(datastore.service);
         log_info("datastore-stop", "the datastore drains and stops", NULL);
+        status = datastore.fatal ? 1 : status;
     }
     stop(&datastore);
     service_close(&datastore.service);

@@ -114,14 +114,16 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, webservers=2, indexers=2, balancer=True, settings=(), start=True, dir=None):
+    def __init__(self, webservers=2, indexers=2, balancer=True, settings=(), start=True, dir=None,
+                 datastores=1):
         self.dir = Path(dir or tempfile.mkdtemp(prefix="aquifer-cluster-"))
         self.keep_dir = dir is not None
         secrets = {"ingest": uuid.uuid4().hex, "control": uuid.uuid4().hex, "ids": {
             f"{kind}-{i}": str(uuid.uuid4())
             for kind in ("webserver", "indexer") for i in range(max(webservers, indexers))}}
-        base = free_port_base(Layout.port_count(webservers, indexers))
-        self.layout = Layout(self.dir, BUILD, ROOT, base, webservers, indexers, secrets, settings)
+        base = free_port_base(Layout.port_count(webservers, indexers, datastores))
+        self.layout = Layout(self.dir, BUILD, ROOT, base, webservers, indexers, secrets, settings,
+                             datastores)
         self.nodes = {p.name: Node(self, p) for p in self.layout.processes
                       if balancer or p is not self.layout.balancer}
         self.started_by_itself = start

@@ -112,7 +112,7 @@ static const struct conf_key global_keys[] = {
               "seconds between check-ins (5 to 10 advised); changes travel at once, not by this"),
     KEY("Datastore-Insecure-Disable-TLS", CONF_BOOL, W | D, "false",
         "plain HTTP between webservers and datastore, on both sides"),
-    KEY("Datastore-Insecure-Skip-TLS-Verify", CONF_BOOL, W, "false",
+    KEY("Datastore-Insecure-Skip-TLS-Verify", CONF_BOOL, W | D, "false",
         "accept any certificate of the datastore"),
     KEY("Search-Forwarding-Insecure-Skip-TLS-Verify", CONF_BOOL, W | LATER, "false",
         "accept any certificate of another webserver"),
@@ -124,7 +124,11 @@ static const struct conf_key global_keys[] = {
     KEY("Datastore-Resource-Store", CONF_PATH, D, "{data}/resources/datastore",
         "contents of resources"),
     KEY("Datastore-Backend", CONF_TEXT, D, "sqlite",
-        "where the authority keeps its objects (ours)"),
+        "where the truth is: sqlite (the files of this datastore), or etcd://h1:2379,h2:2379 with "
+        "any number of datastores over it (ours)"),
+    KEY("Datastore-External-Addr", CONF_TEXT, D, NULL,
+        "host:port by which other datastores over the same etcd reach this one; unless given: the "
+        "listen address, else the host's name (ours)"),
 
     /* Stores and paths */
     KEY("User-DB-Path", CONF_PATH, W, "{config}/users.db", "users, groups"),

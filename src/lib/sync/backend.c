@@ -311,9 +311,9 @@ static int apply_within(struct sync_server *server, const struct sync_applied *a
     if (rc == 0 && applied->revision > server->revision) {
         rc = store_reach_revision(server->store, applied->revision);
         rc = rc < 0 ? rc : set_cursors(server, applied->revision);
-    }
-    if (rc == 0 && applied->note != NULL) {
-        rc = store_set_note(server->store, SYNC_BACKEND_NOTE, applied->note);
+        rc = rc < 0 || applied->note == NULL
+                 ? rc
+                 : store_set_note(server->store, SYNC_BACKEND_NOTE, applied->note);
     }
     return rc;
 }

@@ -1,0 +1,230 @@
+/* Contents: before a change that names them commits, two datastores have them. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "etcd/state.h"
+
+#define BLOB_IDLE_MS 20000
+#define BLOB_RETRY_MS 1000
+#define BLOBS_AT_ONCE 64
+
+static char *blob_url(const struct etcd_peer *peer, const uint8_t sha256[32])
+{
+    struct buf url = {0};
+    buf_printf(&url, "%s/sync/v1/blobs/", peer->address);
+    text_hex(&url, span_of(sha256, 32));
+    buf_append_str(&url, "?from=datastore"); /* it answers from its own files only */
+    return buf_take(&url);
+}
+
+static size_t peers_now(struct etcd_follower *follower, struct etcd_peer peers[ETCD_PEERS_MAX],
+                        uint64_t *ret_generation)
+{
+    (void)pthread_mutex_lock(&follower->lock);
+    size_t count = follower->peer_count;
+    memcpy(peers, follower->peers, count * sizeof(*peers));
+    *ret_generation = follower->peer_generation;
+    (void)pthread_mutex_unlock(&follower->lock);
+    return count;
+}
+
+static int call_status(struct etcd_follower *follower, const struct http_call *call,
+                       int *ret_status)
+{
+    struct http_answer answer = {0};
+    int rc = http_call(follower->peer_client, call, &answer);
+    if (rc < 0) {
+        return rc;
+    }
+    *ret_status = answer.status;
+    if (answer.status / 100 != 2 && answer.status != 404) {
+        rc = err_set(ERR_UNAVAILABLE, "%s", http_answer_error(&answer));
+    }
+    http_answer_deinit(&answer);
+    return rc;
+}
+
+/* ---- to another datastore ---- */
+
+struct upload {
+    struct io_file *file;
+    uint64_t at;
+};
+
+static int pull(void *context, void *data, size_t bytes, size_t *ret_got)
+{
+    struct upload *upload = context;
+    int rc = io_read_at(upload->file, upload->at, data, bytes, ret_got);
+    upload->at += rc == 0 ? *ret_got : 0;
+    return rc;
+}
+
+static int send_to(struct etcd_follower *follower, const struct etcd_peer *peer,
+                   const uint8_t sha256[32])
+{
+    char *url = blob_url(peer, sha256);
+    struct http_call head = {.method = "HEAD",
+                             .url = url,
+                             .control = true,
+                             .timeout_ms = BLOB_IDLE_MS,
+                             .cancel = follower->cancel};
+    struct upload upload = {0};
+    uint64_t bytes;
+    int status = 0;
+    int rc = call_status(follower, &head, &status);
+    if (rc == 0 && status == 404) {
+        rc = store_blob_open(follower->store, sha256, &upload.file, &bytes);
+        struct http_call put = {.method = "PUT",
+                                .url = url,
+                                .control = true,
+                                .pull = pull,
+                                .pull_context = &upload,
+                                .content_type = "application/octet-stream",
+                                .idle_ms = BLOB_IDLE_MS,
+                                .cancel = follower->cancel};
+        rc = rc < 0 ? rc : call_status(follower, &put, &status);
+        if (rc == 0 && status == 404) {
+            rc = err_set(ERR_UNAVAILABLE, "it did not take it");
+        }
+        io_close(&upload.file);
+        (void)pthread_mutex_lock(&follower->lock);
+        follower->stats.blobs_sent += rc == 0 ? 1 : 0;
+        (void)pthread_mutex_unlock(&follower->lock);
+    }
+    rc = rc < 0 ? err_wrap(rc, "blob to %s", url) : 0;
+    mem_free(url);
+    return rc;
+}
+
+static void note_safe(struct etcd_follower *follower, const uint8_t sha256[32], uint64_t generation)
+{
+    (void)pthread_mutex_lock(&follower->lock);
+    if (follower->peer_generation == generation) {
+        (void)map_put(&follower->safe_blobs, span_of(sha256, 32), follower);
+    }
+    (void)pthread_mutex_unlock(&follower->lock);
+}
+
+bool etcd_blob_is_safe(void *context, const uint8_t sha256[32])
+{
+    struct etcd_follower *follower = context;
+    (void)pthread_mutex_lock(&follower->lock);
+    bool safe =
+        follower->peer_count == 0 || map_get(&follower->safe_blobs, span_of(sha256, 32)) != NULL;
+    (void)pthread_mutex_unlock(&follower->lock);
+    return safe;
+}
+
+int etcd_follower_spread_blob(struct etcd_follower *follower, const uint8_t sha256[32])
+{
+    struct etcd_peer peers[ETCD_PEERS_MAX];
+    uint64_t generation;
+    size_t count = peers_now(follower, peers, &generation);
+    int rc = 0;
+    if (etcd_blob_is_safe(follower, sha256)) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rc = send_to(follower, &peers[i], sha256);
+        if (rc == 0) {
+            note_safe(follower, sha256, generation);
+            return 0;
+        }
+    }
+    return rc;
+}
+
+/* ---- from another datastore ---- */
+
+static int take(void *context, struct span data)
+{
+    return store_blob_write(context, data);
+}
+
+static int fetch_from(struct etcd_follower *follower, const struct etcd_peer *peer,
+                      const uint8_t sha256[32])
+{
+    char *url = blob_url(peer, sha256);
+    struct store_blob_writer *writer = NULL;
+    struct object_blob got;
+    int status = 0;
+    int rc = store_blob_begin(follower->store, OBJECT_BLOB_BYTES_MAX, &writer);
+    struct http_call call = {.url = url,
+                             .control = true,
+                             .push = take,
+                             .push_context = writer,
+                             .idle_ms = BLOB_IDLE_MS,
+                             .cancel = follower->cancel};
+    rc = rc < 0 ? rc : call_status(follower, &call, &status);
+    if (rc == 0 && status == 404) {
+        rc = err_set(ERR_NOT_FOUND, "it does not have it");
+    }
+    if (rc == 0) {
+        rc = store_blob_commit(&writer, sha256, &got);
+    }
+    store_blob_abort(&writer);
+    (void)pthread_mutex_lock(&follower->lock);
+    follower->stats.blobs_fetched += rc == 0 ? 1 : 0;
+    (void)pthread_mutex_unlock(&follower->lock);
+    rc = rc < 0 ? err_wrap(rc, "blob from %s", url) : 0;
+    mem_free(url);
+    return rc;
+}
+
+int etcd_follower_fetch_blob(struct etcd_follower *follower, const uint8_t sha256[32])
+{
+    struct etcd_peer peers[ETCD_PEERS_MAX];
+    uint64_t generation;
+    if (store_blob_has(follower->store, sha256)) {
+        return 0;
+    }
+    size_t count = peers_now(follower, peers, &generation);
+    int rc = err_set(ERR_NOT_FOUND, "no datastore that is up has this blob");
+    for (size_t i = 0; i < count; i++) {
+        rc = fetch_from(follower, &peers[i], sha256);
+        if (rc == 0) {
+            note_safe(follower, sha256, generation);
+            return 0;
+        }
+    }
+    return rc;
+}
+
+/* ---- the thread: what changes of others name ---- */
+
+static int fetch_missing(struct etcd_follower *follower)
+{
+    struct object_list list = {0};
+    int rc = store_blobs_missing(follower->store, BLOBS_AT_ONCE, &list);
+    int failed = 0;
+    for (size_t i = 0; rc == 0 && i < list.count; i++) {
+        int one = etcd_follower_fetch_blob(follower, list.items[i]->blob.sha256);
+        failed = one < 0 ? one : failed;
+    }
+    object_list_deinit(&list);
+    return rc < 0 ? rc : failed;
+}
+
+void *etcd_blob_thread(void *context)
+{
+    struct etcd_follower *follower = context;
+    uint64_t looked = 0; /* the revision whose blobs are here */
+    (void)pthread_mutex_lock(&follower->lock);
+    while (!follower->stopping) {
+        uint64_t revision = follower->head.revision;
+        if (revision == looked && !follower->want_blobs) {
+            (void)etcd_nap(follower, BLOB_RETRY_MS);
+            continue;
+        }
+        follower->want_blobs = false;
+        (void)pthread_mutex_unlock(&follower->lock);
+        int rc = fetch_missing(follower);
+        (void)pthread_mutex_lock(&follower->lock);
+        looked = rc < 0 ? looked : revision;
+        (void)etcd_nap(follower, BLOB_RETRY_MS);
+    }
+    (void)pthread_mutex_unlock(&follower->lock);
+    return NULL;
+}

@@ -1,0 +1,126 @@
+"""An etcd of one or three members on loopback, for one test.
+
+    with Etcd(members=3) as etcd:
+        with Cluster(datastores=2, settings=etcd.settings()) as c:
+            etcd.leader().kill()
+
+Elections are as fast as docs/configuration.md advises for one room of machines.
+"""
+
+import base64
+import json
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from client import wait_until
+
+HEARTBEAT_MS, ELECTION_MS = 100, 500
+
+
+class Member:
+    def __init__(self, etcd, index, client_port, peer_port):
+        self.etcd, self.name = etcd, f"m{index}"
+        self.client, self.peer = (f"http://127.0.0.1:{p}" for p in (client_port, peer_port))
+        self.dir = etcd.dir / self.name
+        self.child = None
+
+    def start(self):
+        with open(self.etcd.dir / f"{self.name}.log", "ab") as log:
+            self.child = subprocess.Popen(
+                ["etcd", "--name", self.name, "--data-dir", self.dir,
+                 "--listen-client-urls", self.client, "--advertise-client-urls", self.client,
+                 "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
+                 "--initial-cluster", ",".join(f"{m.name}={m.peer}" for m in self.etcd.members),
+                 "--heartbeat-interval", str(HEARTBEAT_MS),
+                 "--election-timeout", str(ELECTION_MS), "--log-level", "warn"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+    def pause(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.child.send_signal(signal.SIGCONT)
+
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def post(self, path, body, timeout=2):
+        request = urllib.request.Request(self.client + path, json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return json.loads(answer.read())
+
+    def is_leader(self):
+        try:
+            status = self.post("/v3/maintenance/status", {})
+        except (OSError, ValueError):
+            return False
+        return status["header"]["member_id"] == status.get("leader")
+
+
+class Etcd:
+    def __init__(self, members=1):
+        if shutil.which("etcd") is None:
+            pytest.skip("etcd is not installed (Debian package etcd-server)")
+        from cluster import free_port_base
+        self.dir = Path(tempfile.mkdtemp(prefix="aquifer-etcd-"))
+        base = free_port_base(2 * members)
+        self.members = [Member(self, i, base + 2 * i, base + 2 * i + 1) for i in range(members)]
+
+    url = property(lambda self: "etcd://" + ",".join(
+        m.client.removeprefix("http://") for m in self.members))
+
+    def settings(self):
+        return [("datastore", f"Datastore-Backend={self.url}")]
+
+    def __enter__(self):
+        for member in self.members:
+            member.start()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        for member in self.members:
+            if member.running():
+                member.kill()
+        if kind is not None:
+            for member in self.members:
+                log = (self.dir / f"{member.name}.log").read_text(errors="replace")
+                print(f"---- etcd {member.name}\n" + "\n".join(log.splitlines()[-15:]))
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def wait_ready(self, within_s=30):
+        wait_until(lambda: self.leader(), within_s, "a leader of etcd")
+
+    def leader(self):
+        return next((m for m in self.members if m.running() and m.is_leader()), None)
+
+    def get(self, key, prefix=False):
+        """{key: value} of one key or of all that begin with it."""
+        def code(text):
+            return base64.b64encode(text.encode()).decode()
+        body = {"key": code(key)}
+        if prefix:
+            body["range_end"] = code(key[:-1] + chr(ord(key[-1]) + 1))
+        for member in self.members:
+            try:
+                kvs = member.post("/v3/kv/range", body).get("kvs", [])
+            except (OSError, ValueError):
+                continue
+            return {base64.b64decode(kv["key"]).decode(): base64.b64decode(kv.get("value", ""))
+                    for kv in kvs}
+        raise AssertionError("no member of etcd answers")
