@@ -31,22 +31,6 @@ static int set_uuid(struct store_connection *connection, enum object_file file, 
     return store_meta_set(connection, file, key, uuid_text(*uuid, text));
 }
 
-static int get_number(struct store_connection *connection, enum object_file file, const char *key,
-                      uint64_t *ret_number)
-{
-    struct buf text = {0};
-    uint64_t number = 0;
-    int rc = store_meta_get(connection, file, key, &text);
-    if (rc == 0 && text.bytes > 0 && !span_to_u64(buf_span(&text), &number)) {
-        rc = err_set(ERR_CORRUPT, "%s: %s is no number", connection->store->paths[file], key);
-    }
-    buf_deinit(&text);
-    if (rc == 0) {
-        *ret_number = number;
-    }
-    return rc;
-}
-
 static int read_place(struct store_connection *connection, enum object_file file,
                       struct store_place *place)
 {
@@ -58,7 +42,7 @@ static int read_place(struct store_connection *connection, enum object_file file
     };
     int rc = get_uuid(connection, file, "identity", &place->identity);
     rc = rc < 0 ? rc : get_uuid(connection, file, "epoch", &place->epoch);
-    rc = rc < 0 ? rc : get_number(connection, file, "cursor", &place->cursor);
+    place->cursor = store_cursor(connection->store, file);
     struct store_statement max = store_take(connection, text[file]);
     int64_t revision = 0;
     rc = rc < 0 ? (void)store_give(&max), rc : store_run_int(&max, 0, &revision);
@@ -82,6 +66,17 @@ int store_place(struct store *store, enum object_file file, struct store_place *
     return rc;
 }
 
+uint64_t store_cursor(struct store *store, enum object_file file)
+{
+    if (store_in_transaction(store)) {
+        return store->cursor[file];
+    }
+    (void)pthread_mutex_lock(&store->state_lock);
+    uint64_t cursor = store->committed_cursor[file];
+    (void)pthread_mutex_unlock(&store->state_lock);
+    return cursor;
+}
+
 uint64_t store_revision(struct store *store)
 {
     (void)pthread_mutex_lock(&store->state_lock);
@@ -90,13 +85,36 @@ uint64_t store_revision(struct store *store)
     return revision;
 }
 
+static int save_cursor(struct store *store, enum object_file file)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, store->cursor[file]);
+    int rc = store_meta_set(store->writer, file, "cursor", text);
+    if (rc == 0) {
+        store->cursor_saved[file] = store->cursor[file];
+    }
+    return rc;
+}
+
 int store_set_cursor(struct store *store, enum object_file file, uint64_t cursor)
 {
     CHECK(store_in_transaction(store));
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRIu64, cursor);
-    store->cursor_moved = true;
-    return store_meta_set(store->writer, file, "cursor", text);
+    uint64_t saved = store->cursor_saved[file];
+    store->cursor[file] = cursor;
+    bool due = store->touched[file] || cursor < saved || cursor - saved >= STORE_CURSOR_AHEAD_MAX;
+    return due ? save_cursor(store, file) : 0;
+}
+
+int store_save_cursors(struct store *store)
+{
+    int rc = 0;
+    for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
+        if (store->cursor_saved[file] != store->cursor[file]) {
+            rc = save_cursor(store, file);
+            store->unsaved = true;
+        }
+    }
+    return rc;
 }
 
 /* ---- epochs ---- */

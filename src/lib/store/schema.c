@@ -211,6 +211,9 @@ static int recall(struct store *store, struct store_connection *connection)
     /* A webserver's copy becomes the datastore: no revision that it has heard of comes again. */
     store->next_revision = MAX(revision, highest);
     store->committed_revision = store->authority ? store->next_revision : reached;
+    memcpy(store->cursor, cursor, sizeof(cursor));
+    memcpy(store->cursor_saved, cursor, sizeof(cursor));
+    memcpy(store->committed_cursor, cursor, sizeof(cursor));
     return rc;
 }
 
@@ -305,6 +308,9 @@ void store_close(struct store **store)
         struct store_connection *reader = gone->readers;
         gone->readers = reader->next;
         store_disconnect(&reader);
+    }
+    if (gone->writer != NULL && store_save_cursors(gone) < 0) {
+        /* They are behind: something is heard twice. */
     }
     store_disconnect(&gone->writer); /* the last one out moves the logs into the files */
     if (gone->lock_fd >= 0) {

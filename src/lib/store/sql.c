@@ -214,6 +214,8 @@ int store_connect(struct store *store, bool writer, struct store_connection **re
     } else {
         (void)sqlite3_extended_result_codes(connection->db, 1);
         (void)sqlite3_busy_timeout(connection->db, 5000);
+        /* Else each other value of a bound range makes it prepare the statement again. */
+        (void)sqlite3_db_config(connection->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
         rc = set_up(connection, writer);
     }
     if (rc < 0) {

@@ -164,6 +164,7 @@ MUST_CHECK int store_place(struct store *store, enum object_file file,
 MUST_CHECK int store_epochs(struct store *store, enum object_file file,
                             struct store_epoch **ret_epochs, size_t *ret_count);
 
+uint64_t store_cursor(struct store *store, enum object_file file); /* as in store_place, quickly */
 uint64_t store_revision(struct store *store); /* datastore: given last; webserver: the cursor */
 
 /* ---- writing: between store_begin and its end, by one thread ---- */

@@ -13,6 +13,7 @@
 
 #define STORE_FORMAT 1
 #define STORE_READERS_KEPT 8
+#define STORE_CURSOR_AHEAD_MAX 1024
 #define STORE_LOG_PAGES 4096                    /* a log is moved into its file when it is longer */
 #define STORE_CHANGE_KEEP_NS (30 * TIME_DAY_NS) /* how long change ids are remembered */
 
@@ -49,12 +50,19 @@ struct store {
     uint64_t revision_before;
     uint64_t dirty_last; /* writer's: last place in the dirty order */
     uint64_t dirty_before;
-    bool cursor_moved; /* writer's: in this transaction */
+    /* Writer's. A cursor is saved with its file's next change, or when it is far ahead of what is
+     * saved: one that is behind costs no more than hearing something twice. */
+    uint64_t cursor[OBJECT_FILES];
+    uint64_t cursor_before[OBJECT_FILES];
+    uint64_t cursor_saved[OBJECT_FILES];
+    uint64_t cursor_saved_before[OBJECT_FILES];
+    bool touched[OBJECT_FILES]; /* in this transaction */
 
     pthread_mutex_t state_lock;
     struct store_connection *readers; /* free ones */
     size_t reader_count;
     uint64_t committed_revision;
+    uint64_t committed_cursor[OBJECT_FILES];
 };
 
 /* ---- statements: take, bind, step, give ---- */
@@ -97,6 +105,8 @@ void store_reader_done(struct store *store, struct store_connection *connection)
 bool store_in_transaction(struct store *store); /* of the calling thread */
 int store_get_from(struct store_connection *connection, enum object_file file,
                    const struct uuid *id, struct object **ret_object);
+
+int store_save_cursors(struct store *store); /* outside a transaction, under the write lock */
 
 /* ---- rows ---- */
 

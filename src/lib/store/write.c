@@ -30,8 +30,11 @@ static void set_writing(struct store *store, bool writing)
     (void)pthread_mutex_lock(&store->state_lock);
     store->writing = writing;
     store->write_thread = pthread_self();
-    if (!writing && store->authority) {
-        store->committed_revision = store->next_revision;
+    if (!writing) {
+        memcpy(store->committed_cursor, store->cursor, sizeof(store->cursor));
+        store->committed_revision = store->authority ? store->next_revision
+                                                     : MIN(store->cursor[OBJECT_FILE_USERS],
+                                                           store->cursor[OBJECT_FILE_WEB]);
     }
     (void)pthread_mutex_unlock(&store->state_lock);
 }
@@ -41,14 +44,20 @@ int store_begin(struct store *store, enum store_durability durability)
     CHECK(!store_in_transaction(store));
     (void)pthread_mutex_lock(&store->write_lock);
     int rc = set_durability(store, durability);
-    rc = rc < 0 ? rc : store_exec(store->writer, "BEGIN IMMEDIATE");
+    struct store_statement begin = {0};
+    if (rc == 0) {
+        begin = store_take(store->writer, "BEGIN IMMEDIATE");
+        rc = store_run(&begin);
+    }
     if (rc < 0) {
         (void)pthread_mutex_unlock(&store->write_lock);
         return rc;
     }
     store->revision_before = store->next_revision;
     store->dirty_before = store->dirty_last;
-    store->cursor_moved = false;
+    memcpy(store->cursor_before, store->cursor, sizeof(store->cursor));
+    memcpy(store->cursor_saved_before, store->cursor_saved, sizeof(store->cursor_saved));
+    memset(store->touched, 0, sizeof(store->touched));
     set_writing(store, true);
     return 0;
 }
@@ -58,37 +67,20 @@ static void roll_back(struct store *store)
     (void)sqlite3_exec(store->writer->db, "ROLLBACK", NULL, NULL, NULL);
     store->next_revision = store->revision_before;
     store->dirty_last = store->dirty_before;
-}
-
-static int read_reached(struct store *store, uint64_t *ret_reached)
-{
-    struct store_place users;
-    struct store_place web;
-    int rc = store_place(store, OBJECT_FILE_USERS, &users);
-    rc = rc < 0 ? rc : store_place(store, OBJECT_FILE_WEB, &web);
-    if (rc == 0) {
-        *ret_reached = MIN(users.cursor, web.cursor);
-    }
-    return rc;
+    memcpy(store->cursor, store->cursor_before, sizeof(store->cursor));
+    memcpy(store->cursor_saved, store->cursor_saved_before, sizeof(store->cursor_saved));
 }
 
 int store_commit(struct store *store)
 {
     CHECK(store_in_transaction(store));
-    uint64_t reached = 0;
-    bool moved = store->cursor_moved && !store->authority;
-    int rc = moved ? read_reached(store, &reached) : 0;
-    rc = rc < 0 ? rc : store_exec(store->writer, "COMMIT");
+    struct store_statement commit = store_take(store->writer, "COMMIT");
+    int rc = store_run(&commit);
     if (rc < 0) {
         roll_back(store);
     }
     store->unsaved = true;
     set_writing(store, false);
-    if (rc == 0 && moved) {
-        (void)pthread_mutex_lock(&store->state_lock);
-        store->committed_revision = reached;
-        (void)pthread_mutex_unlock(&store->state_lock);
-    }
     (void)pthread_mutex_unlock(&store->write_lock);
     return rc;
 }
@@ -105,8 +97,8 @@ int store_checkpoint(struct store *store)
 {
     CHECK(!store_in_transaction(store));
     (void)pthread_mutex_lock(&store->write_lock);
-    int rc = 0;
-    if (store->unsaved) {
+    int rc = store_save_cursors(store);
+    if (rc == 0 && store->unsaved) {
         int log = 0;
         int moved = 0;
         rc = sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log,
@@ -235,6 +227,7 @@ int store_put(struct store *store, const struct object *object)
         STORE_BOTH("INSERT INTO ", "objects(" STORE_COLUMNS ") VALUES(" STORE_COLUMN_PARAMS ")");
     CHECK(store_in_transaction(store));
     enum object_file file = store_file_of(object->kind);
+    store->touched[file] = true;
     uint64_t dirty = 0;
     bool there = false;
     int rc = look_at_old(store, object, &dirty, &there);

@@ -98,9 +98,7 @@ static int move_cursors(struct sync *sync, uint64_t cursor)
 {
     int rc = 0;
     for (enum object_file file = 0; rc == 0 && cursor > 0 && file < OBJECT_FILES; file++) {
-        struct store_place place;
-        rc = store_place(sync->store, file, &place);
-        if (rc == 0 && place.cursor < cursor) {
+        if (store_cursor(sync->store, file) < cursor) {
             rc = store_set_cursor(sync->store, file, cursor);
         }
     }
