@@ -109,6 +109,16 @@ class Etcd:
     def leader(self):
         return next((m for m in self.members if m.running() and m.is_leader()), None)
 
+    def is_whole(self):
+        """All members are there and have applied the same: any one of them may die."""
+        try:
+            states = [m.post("/v3/maintenance/status", {}) for m in self.members]
+        except (OSError, ValueError):
+            return False
+        applied = [int(s.get("raftAppliedIndex", 0)) for s in states]
+        return (len({s.get("leader") for s in states}) == 1 and states[0].get("leader")
+                and max(applied) - min(applied) < 50)
+
     def get(self, key, prefix=False):
         """{key: value} of one key or of all that begin with it."""
         def code(text):

@@ -1,0 +1,220 @@
+"""A datastore without a single point of failure: two datastores over an etcd of three members."""
+
+import os
+import threading
+import time
+
+import pytest
+from client import wait_until
+from cluster import Cluster
+from etcd import Etcd
+from test_demonstration import *  # noqa: F401,F403 the whole demonstration, over etcd
+
+WRITES_BACK_S = 2
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """What the demonstration runs on."""
+    with Etcd(members=3) as etcd:
+        with Cluster(webservers=2, indexers=2, datastores=2, settings=etcd.settings()) as c:
+            c.etcd = etcd
+            yield c
+
+
+def datastore(c, i):
+    return c.nodes[f"datastore-{i}"]
+
+
+def make(session, name, **data):
+    """Creates a dashboard; returns its id."""
+    return session.post("/api/dashboards", {"Name": name, "Data": data}).ok().json()
+
+
+def is_synced(session, id):
+    answer = session.get(f"/api/dashboards/{id}")
+    return answer.status == 200 and answer.json()["Synced"]
+
+
+def seconds_until_written(session, what):
+    """Until a dashboard made now is confirmed by a datastore."""
+    began = time.monotonic()
+    id = make(session, what)
+    wait_until(lambda: is_synced(session, id), 30, f"a datastore to confirm \"{what}\"")
+    return time.monotonic() - began
+
+
+class Load:
+    """Two threads per webserver: one makes dashboards, one reads. Nothing may fail."""
+
+    def __init__(self, c):
+        self.made, self.faults, self.reads = {}, [], 0
+        self.stopping = threading.Event()
+        self.threads = []
+        for i in range(len(c.layout.webservers)):
+            session = c.webserver(i).login()
+            for work in (self._write, self._read):
+                thread = threading.Thread(target=work, args=(session, i), daemon=True)
+                thread.start()
+                self.threads.append(thread)
+
+    def _write(self, session, i):
+        count = 0
+        while not self.stopping.wait(0.02):
+            name = f"w{i}-{count}"
+            count += 1
+            answer = session.post("/api/dashboards", {"Name": name, "Data": {"n": count}})
+            if answer.status == 200:
+                self.made[answer.json()] = name
+            else:
+                self.faults.append(("write", name, answer.status, answer.body[:200]))
+
+    def _read(self, session, i):
+        while not self.stopping.wait(0.01):
+            known = list(self.made)[-1:] if i == 0 else []
+            for path in ["/api/dashboards", "/api/info/whoami"]:
+                answer = session.get(path)
+                self.reads += 1
+                if answer.status != 200:
+                    self.faults.append(("read", path, answer.status, answer.body[:200]))
+            assert known is not None
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(30)
+
+
+def boards(session):
+    return {b["ID"]: b for b in session.get("/api/dashboards").ok().json() or []}
+
+
+def test_a_killed_datastore_is_replaced_by_the_other_one():
+    """kill -9 of the datastore in use, then of the other one after the first is back: writes are
+    confirmed again within 2 s, whichever webserver they are made on."""
+    with Etcd(members=1) as etcd, \
+            Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
+                    settings=etcd.settings()) as c:
+        sessions = [c.webserver(i).login() for i in range(2)]
+        seconds_until_written(sessions[0], "before")
+        for turn in range(4):
+            datastore(c, turn % 2).kill()
+            for session in sessions:
+                taken = seconds_until_written(session, f"turn {turn}")
+                print(f"datastore {turn % 2} killed: confirmed after {taken:.2f} s")
+                assert taken < WRITES_BACK_S
+            datastore(c, turn % 2).start()
+        wait_until(lambda: len(boards(sessions[0])) == len(boards(sessions[1])) == 9, 10,
+                   "the same dashboards on both webservers")
+
+
+def test_nothing_acknowledged_is_lost_when_datastores_and_members_die_in_turn():
+    """Under load, kill -9 each datastore and each etcd member in turn, the leader first: no read
+    and no write of a user fails, writes are confirmed again within 2 s of each kill, and in the
+    end every dashboard that was acknowledged is on both webservers and in etcd, once."""
+    with Etcd(members=3) as etcd, \
+            Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
+                    settings=etcd.settings()) as c:
+        probe = c.webserver(0).login()
+        load = Load(c)
+        try:
+            for turn in range(3):
+                for choose in (etcd.leader, lambda: datastore(c, 0), etcd.leader,
+                               lambda: datastore(c, 1)):
+                    victim = choose()
+                    victim.kill()
+                    taken = seconds_until_written(probe, f"{victim.name} {turn} {time.time()}")
+                    print(f"{victim.name} killed: confirmed after {taken:.2f} s")
+                    assert taken < WRITES_BACK_S, victim.name
+                    victim.start()
+                    wait_until(etcd.is_whole, 30, "three members in step")
+        finally:
+            load.stop()
+        print(f"{len(load.made)} writes, {load.reads} reads, {len(load.faults)} faults")
+        assert not load.faults, load.faults[:5]
+        for i in range(2):
+            session = c.webserver(i).login()
+
+            def all_there():
+                there = boards(session)
+                return (all(there.get(id, {}).get("Name") == name and there[id]["Synced"]
+                            for id, name in load.made.items()))
+            wait_until(all_there, 30, f"every dashboard on webserver {i}")
+        names = [b["Name"] for b in boards(probe).values()]
+        assert len(names) == len(set(names)), "something is there twice"
+        stored = etcd.get("aquifer/object/", prefix=True)
+        assert all(any(f'"{name}"'.encode() in text for text in stored.values())
+                   for name in list(load.made.values())[::50])
+
+
+def test_without_a_majority_people_go_on_working():
+    """Two of three members are killed: reads and local-first writes go on, write-through says 503
+    and why; with the majority back, everything is confirmed."""
+    with Etcd(members=3) as etcd, \
+            Cluster(webservers=1, indexers=1, datastores=2, balancer=False,
+                    settings=etcd.settings()) as c:
+        session = c.webserver(0).login()
+        first = make(session, "with etcd")
+        for member in etcd.members[:2]:
+            member.kill()
+        second = make(session, "without a majority")
+        assert session.get(f"/api/dashboards/{first}").ok().json()["Name"] == "with etcd"
+        assert session.get(f"/api/dashboards/{second}").ok().json()["Synced"] is False
+        wait_until(lambda: "etcd does not answer" in datastore(c, 0).log(), 15, "a log line")
+        answer = session.post("/api/users", {"User": "late", "Pass": "changeme", "Name": "L",
+                                             "Email": "l@example.com", "Admin": False})
+        assert answer.status == 503, answer
+        for member in etcd.members[:2]:
+            member.start()
+        wait_until(lambda: is_synced(session, second), 20, "the confirmation")
+
+
+def test_an_emptied_etcd_is_filled_by_the_webservers():
+    """etcd and the caches of the datastores are gone: what users made is given back."""
+    with Etcd(members=1) as etcd, \
+            Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
+                    settings=etcd.settings()) as c:
+        session = c.webserver(0).login()
+        id = make(session, "precious", a=1)
+        wait_until(lambda: is_synced(session, id), 5, "the confirmation")
+        for i in range(2):
+            datastore(c, i).stop()
+        member = etcd.members[0]
+        member.kill()
+        os.rename(member.dir, f"{member.dir}.gone")
+        member.start()
+        etcd.wait_ready()
+        for i in range(2):
+            datastore(c, i).start()
+        wait_until(lambda: any(b"precious" in text for text in
+                               etcd.get("aquifer/object/", prefix=True).values()),
+                   20, "the dashboard in etcd")
+        assert session.get(f"/api/dashboards/{id}").ok().json()["Name"] == "precious"
+
+
+def test_contents_are_on_two_datastores_before_their_change():
+    """A resource is confirmed: both datastores have its file. One of them is emptied and asked:
+    it fetches the contents from the other."""
+    with Etcd(members=1) as etcd, \
+            Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
+                    settings=etcd.settings()) as c:
+        session, other = c.webserver(0).login(), c.webserver(1).login()
+        content = os.urandom(3 << 20)
+        guid = session.post("/api/resources", {"ResourceName": "big"}).ok().json()["GUID"]
+        session.put_file(f"/api/resources/{guid}/raw", content).ok()
+
+        def files(i):
+            return [p for p in (datastore(c, i).process.dir / "resources/datastore").rglob("*")
+                    if p.is_file() and p.stat().st_size == len(content)]
+
+        def named():
+            return [t for t in etcd.get("aquifer/object/", prefix=True).values()
+                    if str(len(content)).encode() in t]
+        wait_until(named, 20, "the change that names the contents")
+        assert files(0) and files(1), "it is on one datastore only"
+        wait_until(lambda: other.get(f"/api/resources/{guid}/raw").body == content, 20,
+                   "the contents on the other webserver")
+        datastore(c, 0).stop()
+        files(0)[0].unlink()
+        datastore(c, 0).start()
+        wait_until(lambda: files(0), 20, "the contents copied from the other datastore")
