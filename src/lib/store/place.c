@@ -31,6 +31,22 @@ static int set_uuid(struct store_connection *connection, enum object_file file, 
     return store_meta_set(connection, file, key, uuid_text(*uuid, text));
 }
 
+static int get_number(struct store_connection *connection, enum object_file file, const char *key,
+                      uint64_t *ret_number)
+{
+    struct buf text = {0};
+    uint64_t number = 0;
+    int rc = store_meta_get(connection, file, key, &text);
+    if (rc == 0 && text.bytes > 0 && !span_to_u64(buf_span(&text), &number)) {
+        rc = err_set(ERR_CORRUPT, "%s: %s is no number", connection->store->paths[file], key);
+    }
+    buf_deinit(&text);
+    if (rc == 0) {
+        *ret_number = number;
+    }
+    return rc;
+}
+
 static int read_place(struct store_connection *connection, enum object_file file,
                       struct store_place *place)
 {
@@ -42,6 +58,7 @@ static int read_place(struct store_connection *connection, enum object_file file
     };
     int rc = get_uuid(connection, file, "identity", &place->identity);
     rc = rc < 0 ? rc : get_uuid(connection, file, "epoch", &place->epoch);
+    rc = rc < 0 ? rc : get_number(connection, file, "seen", &place->seen);
     place->cursor = store_cursor(connection->store, file);
     struct store_statement max = store_take(connection, text[file]);
     int64_t revision = 0;
@@ -103,6 +120,14 @@ int store_set_cursor(struct store *store, enum object_file file, uint64_t cursor
     store->cursor[file] = cursor;
     bool due = store->touched[file] || cursor < saved || cursor - saved >= STORE_CURSOR_AHEAD_MAX;
     return due ? save_cursor(store, file) : 0;
+}
+
+int store_set_seen(struct store *store, enum object_file file, uint64_t revision)
+{
+    CHECK(store_in_transaction(store));
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, revision);
+    return store_meta_set(store->writer, file, "seen", text);
 }
 
 int store_save_cursors(struct store *store)

@@ -185,6 +185,7 @@ static int take_part(struct store *store, struct store_connection *connection,
     }
     if (rc == 0 && !same) {
         rc = store_meta_set(connection, file, "part", part);
+        rc = rc < 0 ? rc : store_meta_set(connection, file, "seen", "0");
     }
     uint64_t last = 0;
     if (rc == 0 && !store->authority && was_authority) {

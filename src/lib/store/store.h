@@ -156,6 +156,8 @@ struct store_place {
     struct uuid epoch;    /* the last one of the own past */
     uint64_t revision;    /* the highest revision of an object or shadow in this file */
     uint64_t cursor;      /* webserver: everything up to here has been applied */
+    uint64_t seen;        /* webserver: the datastore's highest in this file when it was read;
+                             what had been replaced by then was passed over */
 };
 MUST_CHECK int store_place(struct store *store, enum object_file file,
                            struct store_place *ret_place);
@@ -198,6 +200,7 @@ MUST_CHECK int store_put_version(struct store *store, const struct object *objec
 MUST_CHECK int store_forget(struct store *store, const struct uuid *id);
 
 MUST_CHECK int store_set_cursor(struct store *store, enum object_file file, uint64_t cursor);
+MUST_CHECK int store_set_seen(struct store *store, enum object_file file, uint64_t revision);
 /* Webserver, shared authority: takes over the datastore's past as its own; rows it has stay as
  * they are. */
 MUST_CHECK int store_set_lineage(struct store *store, enum object_file file,

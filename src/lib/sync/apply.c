@@ -94,12 +94,22 @@ static int apply_one(struct sync *sync, const struct object *incoming, struct st
     return rc;
 }
 
-static int move_cursors(struct sync *sync, uint64_t cursor)
+static int move_seen(struct sync *sync, enum object_file file, uint64_t seen)
+{
+    struct store_place place;
+    int rc = store_place(sync->store, file, &place);
+    return rc < 0 || place.seen >= seen ? rc : store_set_seen(sync->store, file, seen);
+}
+
+static int move_places(struct sync *sync, const struct sync_arrived *arrived)
 {
     int rc = 0;
-    for (enum object_file file = 0; rc == 0 && cursor > 0 && file < OBJECT_FILES; file++) {
-        if (store_cursor(sync->store, file) < cursor) {
-            rc = store_set_cursor(sync->store, file, cursor);
+    for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
+        if (arrived->seen[file] > 0) {
+            rc = move_seen(sync, file, arrived->seen[file]);
+        }
+        if (rc == 0 && store_cursor(sync->store, file) < arrived->cursor) {
+            rc = store_set_cursor(sync->store, file, arrived->cursor);
         }
     }
     return rc;
@@ -115,8 +125,7 @@ static void confirm_all(struct sync *sync, const struct stored *stored)
     }
 }
 
-int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const *objects,
-                   size_t count, uint64_t cursor)
+int sync_apply_all(struct sync *sync, uint64_t generation, const struct sync_arrived *arrived)
 {
     struct stored stored = {0};
     bool blobs = false;
@@ -124,10 +133,10 @@ int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const 
     if (rc < 0) {
         return rc;
     }
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = apply_one(sync, objects[i], &stored, &blobs);
+    for (size_t i = 0; rc == 0 && i < arrived->count; i++) {
+        rc = apply_one(sync, arrived->objects[i], &stored, &blobs);
     }
-    rc = rc < 0 ? rc : move_cursors(sync, cursor);
+    rc = rc < 0 ? rc : move_places(sync, arrived);
     rc = end(sync, rc);
     wake(sync, rc == 0 ? stored.count : 0, blobs);
     if (rc == 0) {
@@ -214,7 +223,8 @@ struct reading {
     uint64_t generation;
     struct buf line; /* what has come of the next line */
     struct object_list objects;
-    uint64_t cursor; /* everything up to here is in `objects` or applied */
+    uint64_t cursor;             /* everything up to here is in `objects` or applied */
+    uint64_t seen[OBJECT_FILES]; /* not kept yet */
     bool through;
     bool caught_up; /* from then on what comes is applied at once, before that in batches */
 };
@@ -223,8 +233,12 @@ static int apply_read(struct reading *reading)
 {
     int rc = 0;
     if (reading->objects.count > 0 || reading->cursor > store_revision(reading->sync->store)) {
-        rc = sync_apply_all(reading->sync, reading->generation, reading->objects.items,
-                            reading->objects.count, reading->cursor);
+        struct sync_arrived arrived = {.objects = reading->objects.items,
+                                       .count = reading->objects.count,
+                                       .cursor = reading->cursor};
+        memcpy(arrived.seen, reading->seen, sizeof(arrived.seen));
+        rc = sync_apply_all(reading->sync, reading->generation, &arrived);
+        memset(reading->seen, 0, sizeof(reading->seen)); /* kept now, or all is read again */
     }
     object_list_deinit(&reading->objects);
     if (rc == 0 && reading->through) {
@@ -277,7 +291,12 @@ static int take_line(struct reading *reading, struct span line)
     const json_t *object = json_object_get(json, "object");
     const json_t *webservers = json_object_get(json, "webservers");
     const json_t *revision = json_object_get(json, "revision");
+    const json_t *seen = json_object_get(json, "reading");
     int rc = 0;
+    for (enum object_file file = 0; seen != NULL && file < OBJECT_FILES; file++) {
+        uint64_t reached = sync_json_number(seen, sync_file_name(file));
+        reading->seen[file] = MAX(reading->seen[file], reached);
+    }
     if (json == NULL) {
         rc = err_set(ERR_PROTOCOL, "the feed: a line that is no JSON");
     } else if (object != NULL) {

@@ -166,6 +166,9 @@ static int adopt_file(struct sync *sync, enum object_file file, const struct che
     if (rc == 0 && action->cursor != view->place.cursor) {
         rc = store_set_cursor(sync->store, file, action->cursor);
     }
+    if (rc == 0 && action->lost) {
+        rc = store_set_seen(sync->store, file, action->common);
+    }
     return rc;
 }
 
@@ -184,7 +187,9 @@ static void tell_lost(struct sync *sync, const struct checked *checked,
                   " (this webserver has seen %" PRIu64 "); nothing is deleted here, %" PRIu64
                   " objects are given back to it",
                   sync_file_name(file), known ? "was restored from a backup" : "is a new one",
-                  action->common, checked->views[file].place.revision, rescued);
+                  action->common,
+                  MAX(checked->views[file].place.revision, checked->views[file].place.seen),
+                  rescued);
     }
 }
 

@@ -98,6 +98,7 @@ struct sync_case {
     const struct object *current; /* NULL: unknown; a tombstone counts */
     const struct object *pushed;
     bool change_known; /* pushed->change is remembered */
+    bool copied;       /* and there is the object sync_copy_id(pushed): it was copied then */
     const struct sync_tree *tree;
     struct uuid last; /* newest epoch of the own past */
     enum sync_canary canary;
@@ -111,6 +112,9 @@ struct object *sync_copied(const struct sync_case *the_case, uint64_t revision);
 /* The id that the copy of a change has. When there is an object with it, the change has been
  * copied before, and that one (it may have been edited since) must stay as it is. */
 struct uuid sync_copy_id(const struct object *object);
+/* Superseded: the current version once more, knowing now what the pushed one had replaced, so
+ * that none of it ever displaces a successor. NULL when it knew. The caller's. */
+struct object *sync_merged(const struct sync_case *the_case);
 /* Tells the owner about a copy. */
 struct object *sync_notice(const struct object *copy, const struct object *current, int64_t now_ns,
                            uint64_t revision);

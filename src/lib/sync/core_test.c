@@ -329,6 +329,28 @@ static void a_repeated_push_is_the_same_push(void **state)
     assert_int_equal(judge(version(OBJECT_DASHBOARD, 2, 9), pushed), SYNC_ACCEPTED);
 }
 
+/* Else a delete that was made before an edit could not cover what it covered. */
+static void what_stays_knows_what_the_other_had_replaced(void **state)
+{
+    (void)state;
+    struct object *current = version(OBJECT_DASHBOARD, 5, 9);
+    struct object *pushed = buried(edited(OBJECT_DASHBOARD, 6, 4));
+    pushed->past[0] = uuid_of(3);
+    pushed->past_count = 1;
+    struct sync_case the_case = {
+        .current = current, .pushed = pushed, .tree = &tree, .last = uuid_of(3)};
+    assert_int_equal(sync_judge(&the_case), SYNC_SUPERSEDED);
+    struct object *merged = sync_merged(&the_case);
+    assert_true(uuid_equal(merged->change, uuid_of(5)));
+    assert_int_equal(merged->past_count, 2);
+    the_case.current = merged;
+    assert_null(sync_merged(&the_case));
+    assert_int_equal(sync_judge(&the_case), SYNC_DUPLICATE);
+    object_free(&merged);
+    object_free(&current);
+    object_free(&pushed);
+}
+
 static void an_id_never_changes_its_kind(void **state)
 {
     (void)state;
@@ -475,9 +497,24 @@ static void a_link_that_rescues_hears_the_feed_before_it_pushes(void **state)
     assert_true(actions.files[0].lost);
     assert_false(actions.files[1].lost);
     assert_int_equal(actions.files[0].common, 22);
-    assert_int_equal(actions.files[0].cursor, 22);
-    assert_int_equal(actions.files[1].cursor, 25); /* one counter for both files */
+    assert_int_equal(actions.files[0].cursor, 0);
+    assert_int_equal(actions.files[1].cursor, 0); /* one counter for both files */
     assert_int_equal(post(&link, SYNC_EVENT_THROUGH, 20) & SYNC_DO_PUSH, SYNC_DO_PUSH);
+}
+
+/* It has passed over what was replaced by then, and that may be current again. */
+static void a_lost_past_is_noticed_though_only_its_replacements_were_lost(void **state)
+{
+    (void)state;
+    struct sync_link link;
+    struct sync_file_view views[] = {view_of(15, 20, 22), view_of(12, 20, 40)};
+    views[0].place.seen = 30;
+    sync_link_init(&link, 1, 1000);
+    (void)post(&link, SYNC_EVENT_TIME, 0);
+    struct sync_actions actions = check(&link, 1, views);
+    assert_true(actions.files[0].lost);
+    assert_int_equal(actions.files[0].common, 22);
+    assert_int_equal(actions.files[0].cursor, 0);
 }
 
 static void the_next_datastore_is_tried_at_once_and_a_round_pauses(void **state)
@@ -548,6 +585,7 @@ int main(void)
         cmocka_unit_test(the_same_base_is_accepted),
         cmocka_unit_test(another_base_is_judged_by_the_rule_of_the_kind),
         cmocka_unit_test(a_repeated_push_is_the_same_push),
+        cmocka_unit_test(what_stays_knows_what_the_other_had_replaced),
         cmocka_unit_test(an_id_never_changes_its_kind),
         cmocka_unit_test(a_rescue_brings_back_what_was_lost_and_nothing_older),
         cmocka_unit_test(a_default_account_yields_to_the_one_that_people_had),
@@ -555,6 +593,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_the_same_however_often_it_is_made),
         cmocka_unit_test(a_link_checks_in_follows_and_pushes),
         cmocka_unit_test(a_link_that_rescues_hears_the_feed_before_it_pushes),
+        cmocka_unit_test(a_lost_past_is_noticed_though_only_its_replacements_were_lost),
         cmocka_unit_test(the_next_datastore_is_tried_at_once_and_a_round_pauses),
         cmocka_unit_test(an_old_failure_does_not_end_a_new_link),
         cmocka_unit_test(a_datastore_that_was_restarted_is_noticed_at_the_check_in),

@@ -102,9 +102,15 @@ int sync_push_objects(struct sync *sync, struct object *const *objects, size_t c
 /* Stores what the answers say; ERR_CANCELLED when another datastore was adopted meanwhile. */
 int sync_settle_all(struct sync *sync, uint64_t generation, struct object *const *pushed,
                     const struct sync_reply *replies, size_t count);
-/* Stores what arrived by the feed, lazily: it can be fetched again. */
-int sync_apply_all(struct sync *sync, uint64_t generation, struct object *const *objects,
-                   size_t count, uint64_t cursor);
+/* What arrived by the feed. */
+struct sync_arrived {
+    struct object *const *objects;
+    size_t count;
+    uint64_t cursor;             /* everything up to here has arrived */
+    uint64_t seen[OBJECT_FILES]; /* store_place.seen */
+};
+/* Stores it, lazily: it can be fetched again. */
+int sync_apply_all(struct sync *sync, uint64_t generation, const struct sync_arrived *arrived);
 /* Stores durably what was written through: its writer is about to hear that it is done, and this
  * webserver must be able to give it back to a datastore that loses it. */
 int sync_apply_own(struct sync *sync, uint64_t generation, const struct object *object);

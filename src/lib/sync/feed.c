@@ -233,12 +233,28 @@ static void copy_recent(struct sync_feed *feed, struct buf *lines)
     }
 }
 
+/* What has been replaced is not in the store any more: the reader must know up to which revisions
+ * it may therefore have been passed over. Asked after reading, told before what was read. */
+static int tell_reading(struct sync_feed *feed, struct buf *lines)
+{
+    struct store_place users;
+    struct store_place web;
+    int rc = store_place(feed->server->store, OBJECT_FILE_USERS, &users);
+    rc = rc < 0 ? rc : store_place(feed->server->store, OBJECT_FILE_WEB, &web);
+    if (rc == 0) {
+        buf_printf(lines, "{\"reading\":{\"users\":%" PRIu64 ",\"web\":%" PRIu64 "}}\n",
+                   users.revision, web.revision);
+    }
+    return rc;
+}
+
 /* Without the lock: what is no longer in memory. Up to `revision` nothing is missing afterwards
  * when it found nothing more. */
 static int read_older(struct sync_feed *feed, uint64_t revision, struct buf *lines)
 {
     struct object_list list = {0};
     int rc = store_changes(feed->server->store, feed->cursor, FEED_ROWS, &list);
+    rc = rc < 0 ? rc : tell_reading(feed, lines);
     for (size_t i = 0; rc == 0 && i < list.count; i++) {
         struct sync_line line = sync_line_of(list.items[i]);
         buf_append(lines, span_of(line.text, line.bytes));

@@ -72,7 +72,7 @@ static void on_time(struct sync_link *link, int64_t now_ms, struct sync_actions 
 static bool compare(const struct sync_link *link, const struct sync_file_view *view,
                     struct sync_file_action *action)
 {
-    uint64_t ours = view->place.revision;
+    uint64_t ours = MAX(view->place.revision, view->place.seen);
     action->common = sync_tree_common(&view->ours, view->place.epoch, ours, &view->theirs,
                                       view->their_last, view->their_revision);
     action->cursor = view->place.cursor;
@@ -95,10 +95,10 @@ static void adopt(struct sync_link *link, const struct sync_event *event,
         lost = compare(link, &event->files[i], &actions->files[i]) || lost;
     }
     for (size_t i = 0; lost && i < OBJECT_FILES; i++) {
-        /* One counter serves both files: what it means above the common past is open for the
-         * other file as well. */
-        struct sync_file_action *action = &actions->files[i];
-        action->cursor = MIN(action->cursor, action->common);
+        /* All of both files is read again. A version that was passed over, because a later one
+         * had replaced it, is current again if that later one was lost; and one counter serves
+         * both files. */
+        actions->files[i].cursor = 0;
     }
     link->rescuing = link->rescuing || lost;
     link->run = event->run;

@@ -233,22 +233,32 @@ static int copy(struct sync_server *server, const struct sync_case *the_case,
     return rc == STORE_ABSENT ? put_copy(server, the_case, reply, changes) : rc;
 }
 
-static int answer_with_current(struct sync_server *server, const struct sync_case *the_case,
-                               const struct store_change *known, struct sync_reply *reply)
+static void answer_with_current(const struct sync_case *the_case, uint64_t known_revision,
+                                struct sync_reply *reply)
 {
     const struct object *current = the_case->current;
-    const struct object *pushed = the_case->pushed;
-    bool same = uuid_equal(current->change, pushed->change);
-    reply->revision = same ? current->revision : known->revision;
-    if (!same || pushed->rescue) {
+    bool same = uuid_equal(current->change, the_case->pushed->change);
+    reply->revision = same ? current->revision : known_revision;
+    if (!same || the_case->pushed->rescue) {
         reply->object = object_clone(current);
     }
-    if (the_case->change_known && !uuid_equal(known->object, pushed->id)) {
-        /* It was copied then. */
-        int rc = store_get_any(server->store, &known->object, &reply->copy);
-        return rc < 0 ? rc : 0;
+}
+
+static int supersede(struct sync_server *server, const struct sync_case *the_case,
+                     struct sync_reply *reply, struct sync_changes *changes)
+{
+    const struct object *pushed = the_case->pushed;
+    struct object *merged = sync_merged(the_case);
+    int rc = 0;
+    if (merged != NULL) {
+        rc = store_next_revision(server->store, &merged->revision);
+        rc = rc < 0 ? rc : put_change(server, merged, changes);
     }
-    return 0;
+    if (rc == 0 && pushed->rescue && !pushed->deleted) {
+        rc = store_put_version(server->store, pushed);
+    }
+    reply->object = merged != NULL ? merged : object_clone(the_case->current);
+    return rc;
 }
 
 static int act(struct sync_server *server, const struct sync_case *the_case,
@@ -262,13 +272,10 @@ static int act(struct sync_server *server, const struct sync_case *the_case,
     case SYNC_COPIED:
         return copy(server, the_case, reply, changes);
     case SYNC_DUPLICATE:
-        return answer_with_current(server, the_case, known, reply);
-    case SYNC_SUPERSEDED:
-        reply->object = object_clone(the_case->current);
-        if (pushed->rescue && !pushed->deleted) {
-            return store_put_version(server->store, pushed);
-        }
+        answer_with_current(the_case, known->revision, reply);
         return 0;
+    case SYNC_SUPERSEDED:
+        return supersede(server, the_case, reply, changes);
     case SYNC_REFUSED:
         if (the_case->current->kind != pushed->kind) {
             refuse(reply, ERR_EXISTS, "id: another object has it");
@@ -310,6 +317,7 @@ static int judge_one(struct sync_server *server, struct object *pushed, struct s
     struct sync_case the_case = {.current = current,
                                  .pushed = pushed,
                                  .change_known = rc == 0,
+                                 .copied = rc == 0 && !uuid_equal(known.object, pushed->id),
                                  .tree = &tree,
                                  .last = server->last[file]};
     reply->verdict = sync_judge(&the_case);

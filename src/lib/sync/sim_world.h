@@ -354,6 +354,7 @@ static struct sync_answer serve_push(struct world *world, const struct object *p
     struct sync_case the_case = {.current = current,
                                  .pushed = pushed,
                                  .change_known = known,
+                                 .copied = find(&file->objects, sync_copy_id(pushed)) != NULL,
                                  .tree = &tree,
                                  .last = file->place.epoch,
                                  .canary = world->canary};
@@ -365,6 +366,10 @@ static struct sync_answer serve_push(struct world *world, const struct object *p
     switch (answer.verdict) {
     case SYNC_ACCEPTED:
         stored = sync_accepted(&the_case, ++world->counter);
+        if (current != NULL && pushed->rescue &&
+            object_kind_info(pushed->kind)->rule == OBJECT_RULE_REFUSE) {
+            vec_push(&file->versions, current->change); /* as store_put does */
+        }
         answer.revision = stored->revision;
         answer.object = pushed->rescue ? object_clone(stored) : NULL;
         break;
@@ -383,11 +388,13 @@ static struct sync_answer serve_push(struct world *world, const struct object *p
         if (!uuid_equal(current->change, pushed->change) || pushed->rescue) {
             answer.object = object_clone(current);
         }
-        copy = find(&file->objects, sync_copy_id(pushed));
-        answer.copy = copy == NULL ? NULL : object_clone(copy);
         break;
     case SYNC_SUPERSEDED:
-        answer.object = object_clone(current);
+        stored = sync_merged(&the_case);
+        if (stored != NULL) {
+            stored->revision = ++world->counter;
+        }
+        answer.object = object_clone(stored != NULL ? stored : current);
         if (pushed->rescue && !pushed->deleted) {
             vec_push(&file->versions, pushed->change);
         }
@@ -475,6 +482,7 @@ static void adopt_file(struct world *world, struct webserver *webserver, enum ob
     ours->place.identity = theirs->place.identity;
     ours->place.epoch = theirs->place.epoch;
     ours->place.cursor = action->cursor;
+    ours->place.seen = action->lost ? action->common : ours->place.seen;
     make_durable(webserver, which);
 }
 
@@ -577,6 +585,10 @@ static void follow(struct world *world, struct webserver *webserver)
         post(world, webserver, (struct sync_event){.type = SYNC_EVENT_FEED_ENDED});
         return;
     }
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        struct store_place *place = &webserver->store.files[i].place;
+        place->seen = MAX(place->seen, highest(&world->datastore.files[i]));
+    }
     for (size_t i = 0; i < FEED_AT_ONCE; i++) {
         const struct object *next = next_change(world, webserver->feed_at);
         if (next == NULL) {
@@ -651,7 +663,8 @@ static void settle(struct webserver *webserver, const struct object *pushed,
     } else {
         drop(&file->shadows, pushed->id);
     }
-    if (answer->verdict == SYNC_SUPERSEDED && pushed->rescue) {
+    bool account = object_kind_info(pushed->kind)->rule == OBJECT_RULE_REFUSE;
+    if (account && pushed->rescue && answer->object != NULL) {
         vec_push(&file->versions, pushed->change); /* as store_put does with what it replaces */
     }
     if (answer->copy != NULL) {

@@ -423,9 +423,9 @@ enum sync_verdict sync_judge(const struct sync_case *the_case)
     if (the_case->canary == SYNC_CANARY_NO_TOMBSTONES && current->deleted && pushed->rescue) {
         return SYNC_ACCEPTED;
     }
-    if (the_case->canary != SYNC_CANARY_FORGETS_CHANGES &&
-        (the_case->change_known || uuid_equal(current->change, pushed->change) ||
-         past_has(current, pushed->change))) {
+    bool forgets = the_case->canary == SYNC_CANARY_FORGETS_CHANGES;
+    bool own = uuid_equal(current->change, pushed->change) || past_has(current, pushed->change);
+    if (own && !forgets) {
         return SYNC_DUPLICATE;
     }
     if (the_case->canary == SYNC_CANARY_LAST_WRITE_WINS) {
@@ -433,6 +433,9 @@ enum sync_verdict sync_judge(const struct sync_case *the_case)
     }
     if (over_has(pushed, current->change) || past_has(pushed, current->change)) {
         return SYNC_ACCEPTED; /* it was made on top of the current version */
+    }
+    if (the_case->change_known && !forgets) {
+        return the_case->copied ? SYNC_COPIED : SYNC_DUPLICATE;
     }
     if (pushed->rescue) {
         return judge_rescue(the_case);
@@ -499,6 +502,22 @@ struct object *sync_copied(const struct sync_case *the_case, uint64_t revision)
     return copy;
 }
 
+struct object *sync_merged(const struct sync_case *the_case)
+{
+    const struct object *pushed = the_case->pushed;
+    struct object *merged = object_clone(the_case->current);
+    bool news = !past_has(merged, pushed->change);
+    for (size_t i = 0; i < pushed->past_count; i++) {
+        news = news || !past_has(merged, pushed->past[i]);
+        add_past(merged, pushed->past[i]);
+    }
+    add_past(merged, pushed->change);
+    if (!news || object_kind_info(pushed->kind)->rule == OBJECT_RULE_APPEND) {
+        object_free(&merged);
+    }
+    return merged;
+}
+
 struct object *sync_notice(const struct object *copy, const struct object *current, int64_t now_ns,
                            uint64_t revision)
 {
@@ -545,7 +564,8 @@ void sync_fork(const struct sync_case *the_case, struct object **ret_object,
     case SYNC_NEEDS_BLOB:
         break;
     }
-    *ret_object = object_clone(shadow);
+    struct object *merged = *ret_copy == NULL ? sync_merged(the_case) : NULL;
+    *ret_object = merged != NULL ? merged : object_clone(shadow);
 }
 
 /* ---- names ---- */
