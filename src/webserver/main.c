@@ -41,6 +41,7 @@
 #include "webserver/version.h"
 #include "webserver/webserver.h"
 
+#define PROGRAM "aquifer-webserver"
 #define WORKER_THREADS 64 /* handlers block: uploads, downloads, waits for the datastore */
 #define PREPARE_INTERVAL_MS 100
 #define ROTATE_INTERVAL_MS 1000
@@ -202,91 +203,109 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     return rc;
 }
 
-static int failed(struct service *service, const char *what, int rc)
+/* ── The room ────────────────────────────────────────────────────────────────────────────── */
+
+struct room {
+    struct webserver webserver;
+    struct ingest_selflog *selflog;
+    struct http_routes *things;
+    size_t thing_count;
+    struct keeper keeper;
+};
+
+static void read_settings(struct webserver *webserver)
 {
-    log_fault("start-failed", what, rc, NULL);
-    service_close(&service);
-    return EXIT_FAILURE;
+    const struct conf *conf = webserver->conf;
+    webserver->external_addr = conf_text(conf, CONF_GLOBAL, "External-Addr");
+    webserver->control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth");
+    webserver->distributed = conf_list_count(conf, CONF_GLOBAL, "Datastore") > 0;
+    webserver->session_ns = conf_int(conf, CONF_GLOBAL, "Session-Timeout-Minutes") * TIME_MINUTE_NS;
+    webserver->throttle =
+        throttle_new((unsigned)conf_int(conf, CONF_GLOBAL, "Login-Fail-Lock-Count"),
+                     conf_int(conf, CONF_GLOBAL, "Login-Fail-Lock-Duration") * TIME_MINUTE_NS);
+    webserver->sessions = session_list_new(webserver->session_ns);
+}
+
+/* From top to bottom; the first fault ends it, tear_down() knows how far it came. */
+static int set_up(struct room *room)
+{
+    struct webserver *webserver = &room->webserver;
+    read_settings(webserver);
+    int rc = conf_uuid(webserver->io, webserver->conf, "Webserver-UUID", &webserver->uuid);
+    if (rc == 0) {
+        rc = ingest_selflog_start(webserver->conf, webserver->io, PROGRAM, &room->selflog);
+    }
+    if (rc == 0) {
+        rc = open_store(webserver);
+    }
+    if (rc == 0) {
+        rc = signing_new(webserver, webserver->session_ns, &webserver->signing);
+    }
+    if (rc == 0) {
+        rc = start_sync(webserver);
+    }
+    if (rc == 0) {
+        rc = search_new(webserver, &webserver->search);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    service_require(webserver->service, "accounts", "not looked at yet");
+    room->things = thing_tables(webserver, &room->thing_count);
+    rc = start_http(webserver, room->things, room->thing_count);
+    if (rc < 0) {
+        return rc;
+    }
+    service_watch_http(webserver->service, "web", webserver->http);
+    room->keeper = (struct keeper){.webserver = webserver, .stop = channel_new(1)};
+    CHECK(pthread_create(&room->keeper.thread, NULL, keep, &room->keeper) == 0);
+    return 0;
+}
+
+static void tear_down(struct room *room)
+{
+    struct webserver *webserver = &room->webserver;
+    if (room->keeper.stop != NULL) {
+        channel_close(room->keeper.stop);
+        pthread_join(room->keeper.thread, NULL);
+        channel_free(&room->keeper.stop);
+        service_unwatch_http(webserver->service, webserver->http);
+    }
+    http_server_stop(&webserver->http);
+    thing_free_tables(room->things, room->thing_count);
+    search_free(&webserver->search);
+    sync_stop(&webserver->sync);
+    signing_free(&webserver->signing);
+    store_close(&webserver->store);
+    session_list_free(&webserver->sessions);
+    throttle_free(&webserver->throttle);
+    ingest_selflog_stop(&room->selflog);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct service_program program = {
-        .name = "aquifer-webserver",
+    struct service_program program = {
+        .name = PROGRAM,
         .summary = "serves the web interface and the API, and coordinates searches",
         .check = check,
+        .schema = conf_schema_aquifer(),
     };
-    struct service_program with_schema = program;
-    with_schema.schema = conf_schema_aquifer();
-    struct webserver webserver = {0};
-    struct ingest_selflog *selflog = NULL;
+    struct room room = {0};
     int status;
-    if (service_open(&with_schema, argc, argv, &webserver.service, &status) != 0) {
+    if (service_open(&program, argc, argv, &room.webserver.service, &status) != 0) {
         return status;
     }
     CHECK(sodium_init() >= 0);
-    webserver.io = service_io(webserver.service);
-    webserver.conf = service_conf(webserver.service);
-    webserver.external_addr = conf_text(webserver.conf, CONF_GLOBAL, "External-Addr");
-    webserver.control_secret = conf_text(webserver.conf, CONF_GLOBAL, "Control-Auth");
-    webserver.session_ns =
-        conf_int(webserver.conf, CONF_GLOBAL, "Session-Timeout-Minutes") * TIME_MINUTE_NS;
-    webserver.distributed = conf_list_count(webserver.conf, CONF_GLOBAL, "Datastore") > 0;
-
-    int rc = conf_uuid(webserver.io, webserver.conf, "Webserver-UUID", &webserver.uuid);
+    room.webserver.io = service_io(room.webserver.service);
+    room.webserver.conf = service_conf(room.webserver.service);
+    int rc = set_up(&room);
     if (rc < 0) {
-        return failed(webserver.service, "Webserver-UUID", rc);
+        log_fault("start-failed", "the webserver cannot start", rc, NULL);
+        status = EXIT_FAILURE;
+    } else {
+        status = service_run(room.webserver.service);
     }
-    rc = ingest_selflog_start(webserver.conf, webserver.io, program.name, &selflog);
-    if (rc < 0) {
-        return failed(webserver.service, "self-log", rc);
-    }
-    rc = open_store(&webserver);
-    if (rc < 0) {
-        return failed(webserver.service, "store", rc);
-    }
-    webserver.throttle = throttle_new(
-        (unsigned)conf_int(webserver.conf, CONF_GLOBAL, "Login-Fail-Lock-Count"),
-        conf_int(webserver.conf, CONF_GLOBAL, "Login-Fail-Lock-Duration") * TIME_MINUTE_NS);
-    webserver.sessions = session_list_new(webserver.session_ns);
-    rc = signing_new(&webserver, webserver.session_ns, &webserver.signing);
-    if (rc < 0) {
-        return failed(webserver.service, "sessions", rc);
-    }
-    rc = start_sync(&webserver);
-    if (rc < 0) {
-        return failed(webserver.service, "datastore", rc);
-    }
-    rc = search_new(&webserver, &webserver.search);
-    if (rc < 0) {
-        return failed(webserver.service, "searches", rc);
-    }
-    size_t thing_count;
-    struct http_routes *things = thing_tables(&webserver, &thing_count);
-    service_require(webserver.service, "accounts", "not looked at yet");
-    rc = start_http(&webserver, things, thing_count);
-    if (rc < 0) {
-        return failed(webserver.service, "web", rc);
-    }
-    struct keeper keeper = {.webserver = &webserver, .stop = channel_new(1)};
-    CHECK(pthread_create(&keeper.thread, NULL, keep, &keeper) == 0);
-    service_watch_http(webserver.service, "web", webserver.http);
-
-    status = service_run(webserver.service);
-
-    channel_close(keeper.stop);
-    pthread_join(keeper.thread, NULL);
-    channel_free(&keeper.stop);
-    service_unwatch_http(webserver.service, webserver.http);
-    http_server_stop(&webserver.http);
-    thing_free_tables(things, thing_count);
-    search_free(&webserver.search);
-    sync_stop(&webserver.sync);
-    signing_free(&webserver.signing);
-    session_list_free(&webserver.sessions);
-    throttle_free(&webserver.throttle);
-    store_close(&webserver.store);
-    ingest_selflog_stop(&selflog);
-    service_close(&webserver.service);
+    tear_down(&room);
+    service_close(&room.webserver.service);
     return status;
 }
