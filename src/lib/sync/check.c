@@ -193,6 +193,35 @@ static void tell_lost(struct sync *sync, const struct checked *checked,
     }
 }
 
+/* The administrator is told on the page, too: by one notification for each loss, whichever
+ * webservers notice it. */
+static int notify_lost(struct sync *sync, const struct checked *checked,
+                       const struct sync_actions *actions, uint64_t rescued)
+{
+    bool lost = false;
+    uint64_t common = UINT64_MAX;
+    for (enum object_file file = 0; file < OBJECT_FILES; file++) {
+        lost = lost || actions->files[file].lost;
+        common = actions->files[file].lost ? MIN(common, actions->files[file].common) : common;
+    }
+    if (!lost || rescued == 0) {
+        return 0;
+    }
+    uint8_t random[16];
+    io_random(sync->io, random, sizeof(random));
+    struct object *notice = sync_notice_lost(checked->views[OBJECT_FILE_WEB].their_last, common,
+                                             rescued, io_now_ns(sync->io));
+    struct object *stored = NULL;
+    int rc = store_get_any(sync->store, &notice->id, &stored);
+    if (rc >= 0) {
+        sync_edit(stored, notice, uuid_of_random(random));
+        rc = store_put(sync->store, notice);
+    }
+    object_free(&stored);
+    object_free(&notice);
+    return rc;
+}
+
 static int adopt(struct sync *sync, const struct checked *checked,
                  const struct sync_actions *actions)
 {
@@ -204,6 +233,7 @@ static int adopt(struct sync *sync, const struct checked *checked,
     for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
         rc = adopt_file(sync, file, checked, &actions->files[file], &rescued);
     }
+    rc = rc < 0 ? rc : notify_lost(sync, checked, actions, rescued);
     (void)pthread_mutex_lock(&sync->lock);
     sync->generation++;
     sync->status.resyncs += rescued > 0 ? 1 : 0;

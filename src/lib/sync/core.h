@@ -119,6 +119,11 @@ struct object *sync_merged(const struct sync_case *the_case);
 struct object *sync_notice(const struct object *copy, const struct object *current, int64_t now_ns,
                            uint64_t revision);
 
+/* Tells the administrator that a datastore (its newest epoch) had lost what came after `common`,
+ * and that it has it again. To be given to sync_edit. */
+struct object *sync_notice_lost(struct uuid their_last, uint64_t common, uint64_t rescued,
+                                int64_t now_ns);
+
 /* A webserver judges itself, because the datastore that had the shadow (`current`) lost it:
  * `pushed` is the dirty local object, the tree its own. Both results are the caller's; *ret_copy
  * may be NULL. */

@@ -539,6 +539,30 @@ struct object *sync_notice(const struct object *copy, const struct object *curre
     return notice;
 }
 
+struct object *sync_notice_lost(struct uuid their_last, uint64_t common, uint64_t rescued,
+                                int64_t now_ns)
+{
+    struct object *notice = object_new(OBJECT_NOTIFICATION);
+    char epoch[UUID_TEXT_BYTES];
+    notice->owner = OBJECT_FIRST_UID;
+    notice->id =
+        object_id_of_name(OBJECT_NOTIFICATION, notice->owner, uuid_text(their_last, epoch));
+    notice->number = object_number_of_random(notice->id.bytes);
+    notice->created_ns = notice->updated_ns = now_ns;
+    char *text = mem_printf(
+        "The datastore came back without what was changed after revision %" PRIu64
+        ": it was emptied or restored from an older copy. Nothing was deleted; the webservers gave "
+        "back what they hold (%" PRIu64
+        " objects from one of them). If this was not intended, look "
+        "at the datastore's disk and at who replaced its files.",
+        common, rescued);
+    object_set_name(notice, "datastore-lost-data");
+    object_set_body(notice,
+                    json_pack("{s:s, s:s, s:i}", "Level", "warn", "Msg", text, "Type", 1001));
+    mem_free(text);
+    return notice;
+}
+
 /* ---- webserver, without a datastore to judge ---- */
 
 /* The shadow is what the lost datastore had: the webserver judges in its place. */
