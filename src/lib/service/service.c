@@ -24,7 +24,8 @@
 
 struct condition {
     char *name;
-    char *why; /* NULL: fulfilled */
+    char *why;     /* NULL: fulfilled */
+    bool degrades; /* can be done without */
 };
 
 struct watched {
@@ -262,11 +263,23 @@ int service_open(const struct service_program *program, int argc, char **argv,
 static const struct condition *missing(const struct service *service)
 {
     for (size_t i = 0; i < service->conditions.count; i++) {
-        if (service->conditions.items[i].why != NULL) {
-            return &service->conditions.items[i];
+        const struct condition *condition = &service->conditions.items[i];
+        if (condition->why != NULL && !condition->degrades) {
+            return condition;
         }
     }
     return NULL;
+}
+
+/* Locked. What is missing, and can be done without. */
+static void put_degraded(const struct service *service, struct buf *text)
+{
+    for (size_t i = 0; i < service->conditions.count; i++) {
+        const struct condition *condition = &service->conditions.items[i];
+        if (condition->why != NULL && condition->degrades) {
+            buf_printf(text, "degraded: %s: %s\n", condition->name, condition->why);
+        }
+    }
 }
 
 /* Locked. Tells systemd READY once, and afterwards what is missing. */
@@ -295,14 +308,25 @@ static struct condition *get_condition(struct service *service, const char *name
     return &service->conditions.items[service->conditions.count - 1];
 }
 
-void service_require(struct service *service, const char *name, const char *why)
+static void set_condition(struct service *service, const char *name, const char *why, bool degrades)
 {
     pthread_mutex_lock(&service->lock);
     struct condition *condition = get_condition(service, name);
     mem_free(condition->why);
     condition->why = why == NULL ? NULL : mem_strdup(why);
+    condition->degrades = degrades;
     tell_systemd(service);
     pthread_mutex_unlock(&service->lock);
+}
+
+void service_require(struct service *service, const char *name, const char *why)
+{
+    set_condition(service, name, why, false);
+}
+
+void service_prefer(struct service *service, const char *name, const char *why)
+{
+    set_condition(service, name, why, true);
 }
 
 bool service_is_ready(struct service *service)
@@ -498,6 +522,7 @@ static void get_ready(struct http_request *request, void *context)
     bool ready = service->running && !service->stopping && condition == NULL;
     if (ready) {
         buf_append_str(&text, "ready\n");
+        put_degraded(service, &text);
     } else if (service->stopping) {
         buf_append_str(&text, "stopping\n");
     } else if (condition != NULL) {

@@ -76,6 +76,10 @@ void service_stop(struct service *service); /* any thread */
 void service_require(struct service *service, const char *condition, const char *why);
 bool service_is_ready(struct service *service);
 
+/* What the daemon can do without, with less: /readyz stays 200, so that a load balancer keeps it,
+ * and its body has a line "degraded: CONDITION: WHY" for each that is not fulfilled. */
+void service_prefer(struct service *service, const char *condition, const char *why);
+
 /* GET /healthz, /readyz, /metrics; the context of the table is the service. */
 extern const struct http_route service_routes[];
 extern const size_t service_route_count;
