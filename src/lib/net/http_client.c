@@ -54,6 +54,7 @@ struct run {
     struct curl_slist *headers;
     size_t pull_count; /* times the body was asked for */
     int rc;            /* what ended the call from within a callback */
+    bool begun;        /* something was pushed */
     int64_t active_ns;
     char fault[CURL_ERROR_SIZE];
 
@@ -369,6 +370,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
         (void)crypto_hash_sha256_update(&run->got_hash, piece.data, piece.bytes);
     }
     if (run->call->push != NULL && status >= 200 && status < 300) {
+        if (run->call->begin != NULL && !run->begun) {
+            index_headers(&run->answer);
+            run->call->begin(run->call->push_context, &run->answer);
+        }
+        run->begun = true;
         int rc = run->call->push(run->call->push_context, piece);
         touch(run); /* it may have taken its time */
         return rc == 0 ? piece.bytes

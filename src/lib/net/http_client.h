@@ -69,6 +69,9 @@ struct http_call {
     void *pull_context;
     const char *content_type; /* of the body; "application/json" when NULL and there is a body */
 
+    /* NULL, or once before the first push: http_answer_header knows all headers (of `context` it
+     * gets push_context). */
+    void (*begin)(void *context, const struct http_answer *answer);
     http_push push; /* NULL: the body is collected in the answer */
     void *push_context;
     size_t answer_bytes_max; /* 0: 64 MiB, for collected bodies; more: ERR_TOO_LARGE */

@@ -202,6 +202,12 @@ static int refuse_pushed(void *context, struct span data)
     return *bytes > 100000 ? err_set(ERR_CORRUPT, "enough") : 0;
 }
 
+static void expect_headers_first(void *context, const struct http_answer *answer)
+{
+    assert_int_equal(*(size_t *)context, 0);
+    assert_non_null(http_answer_header(answer, "Content-Type"));
+}
+
 static void bodies_stream_both_ways_and_callbacks_can_end_the_call(void **state)
 {
     (void)state;
@@ -222,6 +228,7 @@ static void bodies_stream_both_ways_and_callbacks_can_end_the_call(void **state)
 
     size_t bytes = 0;
     call = (struct http_call){.url = url_of(server, "/endless?limit=5000000"),
+                              .begin = expect_headers_first,
                               .push = count_pushed,
                               .push_context = &bytes};
     assert_int_equal(http_call(client, &call, &answer), 0);
