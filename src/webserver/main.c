@@ -2,8 +2,10 @@
  * aquifer-webserver: UI and API from a local replica of the control plane, and the coordination
  * of searches. README.md says what it owns, promises and how it fails.
  */
+#include <inttypes.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/channel.h"
@@ -20,6 +22,7 @@
 #include "webserver/account.h"
 #include "webserver/apitoken.h"
 #include "webserver/auth.h"
+#include "webserver/backup.h"
 #include "webserver/capability.h"
 #include "webserver/change.h"
 #include "webserver/file.h"
@@ -120,6 +123,20 @@ struct keeper {
     pthread_t thread;
 };
 
+/* Without the datastore most things go on: a load balancer must not drop every webserver. */
+static void show_link(struct webserver *webserver)
+{
+    struct sync_status status;
+    char why[640];
+    sync_status(webserver->sync, &status);
+    (void)snprintf(why, sizeof(why),
+                   "%s cannot be reached (%s); %" PRIu64 " changes wait for it, accounts and "
+                   "passwords cannot be changed",
+                   status.datastore, status.reason, status.dirty);
+    service_prefer(webserver->service, "datastore",
+                   status.state == SYNC_STATE_OFFLINE ? why : NULL);
+}
+
 static void *keep(void *context)
 {
     struct keeper *keeper = context;
@@ -128,6 +145,7 @@ static void *keep(void *context)
     while (channel_pop(keeper->stop, pause_ms, &nothing) == CHANNEL_TIMEOUT) {
         const char *missing = auth_prepare(keeper->webserver);
         service_require(keeper->webserver->service, "accounts", missing);
+        show_link(keeper->webserver);
         pause_ms = missing != NULL ? PREPARE_INTERVAL_MS : ROTATE_INTERVAL_MS;
     }
     return NULL;
@@ -163,6 +181,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){preference_routes, preference_route_count, webserver});
     vec_push(&tables, (struct http_routes){apitoken_routes, apitoken_route_count, webserver});
     vec_push(&tables, (struct http_routes){capability_routes, capability_route_count, webserver});
+    vec_push(&tables, (struct http_routes){backup_routes, backup_route_count, webserver});
     vec_push(&tables, (struct http_routes){secret_routes, secret_route_count, webserver});
     vec_push(&tables, (struct http_routes){file_routes, file_route_count, webserver});
     vec_push(&tables,

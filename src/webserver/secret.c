@@ -67,6 +67,31 @@ static int decrypted(const struct webserver *webserver, const struct object *sec
                          secret->name);
 }
 
+/* ── Backups ─────────────────────────────────────────────────────────────────────────────── */
+
+int secret_reveal(const struct webserver *webserver, struct object *secret)
+{
+    struct buf value = {0};
+    if (object_body(secret, "Box") == NULL) {
+        return 0;
+    }
+    int rc = decrypted(webserver, secret, &value);
+    if (rc == 0) {
+        object_set_body(secret, json_pack("{s:s}", "Value", buf_str(&value)));
+        sodium_memzero(value.data, value.bytes);
+    }
+    buf_deinit(&value);
+    return rc;
+}
+
+void secret_conceal(const struct webserver *webserver, struct object *secret)
+{
+    const char *value = json_string_value(object_body(secret, "Value"));
+    if (value != NULL) {
+        object_set_body(secret, json_pack("{s:o}", "Box", encrypted(webserver, value)));
+    }
+}
+
 /* ── Routes ──────────────────────────────────────────────────────────────────────────────── */
 
 static json_t *secret_json(const struct object *secret)

@@ -84,6 +84,7 @@ struct object_archive_record {
     enum object_archive_type type;
     json_t *info;                        /* info: owned */
     struct object *object;               /* object: owned */
+    size_t object_bytes;                 /* object: of its JSON */
     struct object_blob blob;             /* blob: object_archive_read gives its contents */
     struct object_archive_counts counts; /* end */
 };

@@ -462,6 +462,7 @@ static int read_record(struct object_archive_reader *reader, struct object_archi
         return read_info(reader, bytes, &record->info);
     case OBJECT_ARCHIVE_OBJECT:
         record->type = OBJECT_ARCHIVE_OBJECT;
+        record->object_bytes = (size_t)bytes;
         return read_object(reader, bytes, &record->object);
     case OBJECT_ARCHIVE_BLOB:
         record->type = OBJECT_ARCHIVE_BLOB;
