@@ -15,7 +15,7 @@
 #include "net/http_client.h"
 
 #define ETCD_MEMBERS_MAX 16
-#define ETCD_ATTEMPT_MS 700 /* for one member, before the next one is asked */
+#define ETCD_ATTEMPT_MS 400 /* for one member, before the next one is asked */
 #define ETCD_CALL_MS 2500   /* for a call, all members together */
 #define ETCD_PUTS_MAX 100   /* in a transaction; etcd's own default is 128 operations */
 #define ETCD_BYTES_MAX                                                                             \
