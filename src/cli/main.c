@@ -36,6 +36,34 @@ static const struct cli_command commands[] = {
      "  --format FORMAT      text, json or csv (default: text)\n"
      "  --insecure           accept any certificate\n",
      cli_search},
+    {"backup", "--server URL --user USER [options] --output FILE | --verify FILE",
+     "write all that people made into one file",
+     "  --server URL         a webserver or load balancer, http://host:port\n"
+     "  --user USER          an admin\n"
+     "  --password PASSWORD  (default: $AQUIFER_PASSWORD, else asked for, or the first line of\n"
+     "                       standard input)\n"
+     "  --output FILE        appears once it is whole and verified; replaces\n"
+     "  --backup-password P  encrypt it (default: $AQUIFER_BACKUP_PASSWORD, else it is not)\n"
+     "  --omit-sensitive     without API tokens, values of secrets, password hashes\n"
+     "  --saved-searches     with saved searches that are objects\n"
+     "  --verify FILE        take none, but check this one and say what is in it\n"
+     "  --insecure           accept any certificate\n"
+     "  --quiet              no progress bar\n"
+     "Without --omit-sensitive and without a password for it, whoever reads the file reads the\n"
+     "values of all secrets.\n",
+     cli_backup},
+    {"restore", "--server URL --user USER [options] FILE", "give a backup back to a cluster",
+     "  --server URL         a webserver or load balancer, http://host:port\n"
+     "  --user USER          an admin\n"
+     "  --password PASSWORD  (default: $AQUIFER_PASSWORD, else asked for, or the first line of\n"
+     "                       standard input)\n"
+     "  --backup-password P  the one it was taken with (default: $AQUIFER_BACKUP_PASSWORD)\n"
+     "  --replace            delete what is there and not in the backup\n"
+     "  --insecure           accept any certificate\n"
+     "  --quiet              no progress bar\n"
+     "A damaged file changes nothing. Accounts come back with their passwords, and everybody\n"
+     "logs in again.\n",
+     cli_restore},
     {"check-config", "[FILE]", "say what is wrong with a configuration file",
      "  --loadbalancer       it is a loadbalancer.conf\n"
      "  FILE                 default " CLI_CONFIG_PATH "\n",
