@@ -68,7 +68,8 @@ def what_there_is(session):
         "groups": sorted(g["Name"] for g in session.get("/api/groups").ok().json()),
         "boards": sorted((d["Name"], str(d["Data"]), d["ThingUUID"])
                          for d in session.get("/api/dashboards").ok().json()),
-        "macros": sorted((m["Name"], m["Expansion"]) for m in session.get("/api/macros").ok().json()),
+        "macros": sorted((m["Name"], m["Expansion"])
+                         for m in session.get("/api/macros").ok().json()),
         "preferences": session.get("/api/users/0/preferences").ok().json(),
         "contents": session.get(f"/api/resources/{guid}/raw").ok().body,
     }
@@ -86,14 +87,16 @@ def shows(node, wanted, within_s=40):
     wait_until(same, within_s, f"what there was, on {node.name}")
 
 
+def state(node):
+    return node.login().get("/api/settings").ok().json()["Datastore"]
+
+
 def is_live(node):
-    wait_until(lambda: node.login().get("/api/settings").ok().json()["Datastore"]["State"] == "live",
-               30, f"{node.name} with the datastore")
+    wait_until(lambda: state(node)["State"] == "live", 30, f"{node.name} with the datastore")
 
 
 def all_is_pushed(node):
-    wait_until(lambda: node.login().get("/api/settings").ok().json()["Datastore"]["Unsynced"] == 0,
-               30, f"nothing waits on {node.name}")
+    wait_until(lambda: state(node)["Unsynced"] == 0, 30, f"nothing waits on {node.name}")
 
 
 def names(session):
@@ -141,8 +144,9 @@ def test_a_lost_webserver_is_restored_by_copying_the_datastores_files():
         made = c.webserver(0).login().post("/api/dashboards", {"Name": "offline", "Data": {}}).ok()
         c.datastore.start()
         is_live(c.webserver(0))
-        wait_until(lambda: c.webserver(1).login().get(f"/api/dashboards/{made.json()}").status == 200,
-                   30, "what was made on the copy")
+        path = f"/api/dashboards/{made.json()}"
+        wait_until(lambda: c.webserver(1).login().get(path).status == 200, 30,
+                   "what was made on the copy")
         assert LOST not in c.webserver(0).log()
 
 
@@ -203,7 +207,7 @@ def test_an_older_datastore_gets_back_what_was_made_since():
         assert session.get(f"/api/dashboards/{kept}").ok().json()["Data"] == {"v": 2}
         c.webserver(1).login("bob", "pass word")
         assert "was restored from a backup" in c.webserver(0).log() + c.webserver(1).log()
-        assert wait_until(lambda: any("came back" in n for n in notices(c.webserver(0).login())), 10)
+        wait_until(lambda: any("came back" in n for n in notices(c.webserver(0).login())), 10)
 
 
 def test_two_edits_while_apart_are_both_kept():
