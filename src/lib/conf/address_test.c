@@ -60,8 +60,7 @@ static void what_is_no_address_is_refused(void **state)
         "\"a\"",
         "[::1]:",
         "a:b:c:/",
-        "\xe2\x80\x9d"
-        "10.0.0.1",
+        "\u201d10.0.0.1",
     };
     struct buf host = {0};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {

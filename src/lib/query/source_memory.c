@@ -143,7 +143,7 @@ static struct span lay_out(struct cursor *cursor)
     size_t at = 0;
     for (size_t i = 0; i < cursor->block.count; i++) {
         struct span *data = &cursor->block.items[i].data;
-        *data = span_of(cursor->region.data + at, data->bytes);
+        *data = span_first(span_from(buf_span(&cursor->region), at), data->bytes);
         at += data->bytes;
     }
     return buf_span(&cursor->region);
