@@ -20,6 +20,7 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "conf/conf.h"
 #include "ingest/client.h"
 #include "ingest/timestamp.h"
@@ -183,17 +184,6 @@ static int read_config(struct job *job)
 
 /* ---- what the user sees ---- */
 
-static void print_bytes(FILE *file, double bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    size_t unit = 0;
-    while (bytes >= 999.5 && unit + 1 < ARRAY_COUNT(units)) {
-        bytes /= 1000;
-        unit++;
-    }
-    fprintf(file, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-}
-
 static void draw_bar(struct job *job, bool last)
 {
     int64_t now_ns = io_monotonic_ns(job->io);
@@ -216,7 +206,7 @@ static void draw_bar(struct job *job, bool last)
         fputs("] ", stderr);
     }
     fprintf(stderr, "%" PRIu64 " sent, %" PRIu64 " acknowledged, ", stats.sent, stats.confirmed);
-    print_bytes(stderr, seconds > 0.05 ? (double)job->bytes_read / seconds : 0);
+    progress_print_bytes(stderr, seconds > 0.05 ? (double)job->bytes_read / seconds : 0);
     fprintf(stderr, "/s  %s", last ? "" : job->file);
     if (last) {
         fputs("\r\033[K", stderr);
@@ -231,7 +221,7 @@ static void print_summary(struct job *job)
     double seconds = (double)(io_monotonic_ns(job->io) - job->started_ns) / TIME_S_NS;
     printf("%" PRIu64 " lines read, %" PRIu64 " entries sent, %" PRIu64 " acknowledged (tag %s), ",
            job->lines, stats.sent, stats.confirmed, job->tag_name);
-    print_bytes(stdout, (double)job->bytes_read);
+    progress_print_bytes(stdout, (double)job->bytes_read);
     printf(" in %.1f s, %.0f entries/s; time found in %" PRIu64, seconds,
            seconds > 0 ? (double)stats.confirmed / seconds : 0, job->timed);
     if (job->timed > 0) {

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -17,6 +16,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/cli.h"
+#include "cli/session.h"
 #include "io/io.h"
 #include "net/http_client.h"
 
@@ -28,22 +28,15 @@
 struct job {
     const struct cli_command *command;
     struct io *io;
+    struct cli_session session;
 
-    const char *server;
-    const char *user;
-    const char *password;
     const char *last;
     const char *start;
     const char *end;
     const char *format;
     const char *query;
-    bool insecure;
 
     int64_t start_ns, end_ns;
-    struct http_client *client;
-    struct buf base;          /* of every URL, without a slash at its end */
-    char typed[256];          /* a password that was asked for */
-    struct buf authorization; /* "Bearer …" */
     char *search_id;
     char *session_id;
 };
@@ -62,13 +55,13 @@ static int parse(struct job *job, int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (c) {
         case 's':
-            job->server = optarg;
+            job->session.server = optarg;
             break;
         case 'u':
-            job->user = optarg;
+            job->session.user = optarg;
             break;
         case 'p':
-            job->password = optarg;
+            job->session.password = optarg;
             break;
         case 'l':
             job->last = optarg;
@@ -83,7 +76,7 @@ static int parse(struct job *job, int argc, char **argv)
             job->format = optarg;
             break;
         case 'k':
-            job->insecure = true;
+            job->session.insecure = true;
             break;
         case 'h':
             (void)cli_help(job->command);
@@ -118,38 +111,11 @@ static bool read_time(const char *text, int64_t now_ns, int64_t *ret_time_ns)
     return true;
 }
 
-/* Asks on a terminal, without an echo; else takes the first line of standard input. */
-static bool read_password(struct job *job)
-{
-    struct termios before;
-    bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
-    if (terminal) {
-        struct termios silent = before;
-        silent.c_lflag &= ~(tcflag_t)ECHO;
-        fprintf(stderr, "password of %s: ", job->user);
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    }
-    bool got = fgets(job->typed, sizeof(job->typed), stdin) != NULL;
-    if (terminal) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        fputc('\n', stderr);
-    }
-    job->typed[strcspn(job->typed, "\r\n")] = '\0';
-    job->password = job->typed;
-    return got && job->typed[0] != '\0';
-}
-
 static int check(struct job *job)
 {
-    if (job->server == NULL || job->user == NULL) {
-        return cli_usage(job->command, "--server and --user are needed");
-    }
-    if (job->password == NULL) {
-        job->password = getenv("AQUIFER_PASSWORD");
-    }
-    if (job->password == NULL && !read_password(job)) {
-        return cli_usage(job->command, "no password: give --password, $AQUIFER_PASSWORD, or a line "
-                                       "of standard input");
+    int status = cli_session_check(&job->session);
+    if (status != CLI_OK) {
+        return status;
     }
     if (strcmp(job->format, "text") != 0 && strcmp(job->format, "json") != 0 &&
         strcmp(job->format, "csv") != 0) {
@@ -186,7 +152,7 @@ static char *url_of(struct job *job, const char *format, ...) PRINTF_LIKE(2, 3);
 static char *url_of(struct job *job, const char *format, ...)
 {
     struct buf url = {0};
-    buf_append(&url, buf_span(&job->base));
+    buf_append(&url, buf_span(&job->session.base));
     va_list args;
     va_start(args, format);
     buf_vprintf(&url, format, args);
@@ -198,16 +164,16 @@ static char *url_of(struct job *job, const char *format, ...)
 static int call_json(struct job *job, const char *method, char *url, const json_t *body,
                      json_t **ret_json)
 {
-    struct http_header header = {"Authorization", buf_str(&job->authorization)};
+    struct http_header header = {"Authorization", buf_str(&job->session.authorization)};
     struct http_call call = {
         .method = method,
         .url = url,
         .headers = &header,
-        .header_count = job->authorization.bytes == 0 ? 0 : 1,
+        .header_count = 1,
         .timeout_ms = CALL_TIMEOUT_MS,
     };
     json_t *json = NULL;
-    int rc = http_call_json(job->client, &call, body, &json);
+    int rc = http_call_json(job->session.client, &call, body, &json);
     mem_free(url);
     if (rc == 0 && ret_json != NULL) {
         *ret_json = json;
@@ -221,48 +187,6 @@ static const char *text_in(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text == NULL ? "" : text;
-}
-
-/* What the answer to a log-in says: the token, or why there is none. */
-static int take_login(struct job *job, struct http_answer *answer)
-{
-    json_error_t error;
-    json_t *json = json_loadb((const char *)answer->body.data, answer->body.bytes, 0, &error);
-    const char *token = text_in(json, "JWT");
-    const char *reason = text_in(json, "Reason");
-    int rc = 0;
-    if (answer->status == 200 && json_is_true(json_object_get(json, "LoginStatus")) &&
-        token[0] != '\0') {
-        buf_printf(&job->authorization, "Bearer %s", token);
-    } else {
-        rc = err_set(ERR_AUTH, "log-in as %s: %s", job->user,
-                     reason[0] != '\0' ? reason : http_answer_error(answer));
-    }
-    json_decref(json);
-    return rc;
-}
-
-static int log_in(struct job *job)
-{
-    json_t *body = json_object();
-    json_object_set_new(body, "User", json_string(job->user));
-    json_object_set_new(body, "Pass", json_string(job->password));
-    char *text = json_dumps(body, JSON_COMPACT);
-    char *url = url_of(job, "/api/login");
-    struct http_call call = {
-        .method = "POST", .url = url, .body = span_of_str(text), .timeout_ms = CALL_TIMEOUT_MS};
-    struct http_answer answer = {0};
-    int rc = http_call(job->client, &call, &answer);
-    if (rc == 0) {
-        rc = take_login(job, &answer);
-        http_answer_deinit(&answer);
-    } else {
-        rc = err_wrap(rc, "log-in");
-    }
-    json_decref(body);
-    free(text);
-    mem_free(url);
-    return rc;
 }
 
 /* ---- the query ---- */
@@ -426,7 +350,7 @@ static int print_piece(void *context, struct span piece)
 
 static int download(struct job *job)
 {
-    struct http_header header = {"Authorization", buf_str(&job->authorization)};
+    struct http_header header = {"Authorization", buf_str(&job->session.authorization)};
     char *url = url_of(job, "/api/searchctrl/%s/download/%s", job->search_id, job->format);
     struct http_call call = {.url = url,
                              .headers = &header,
@@ -434,7 +358,7 @@ static int download(struct job *job)
                              .push = print_piece,
                              .idle_ms = CALL_TIMEOUT_MS};
     struct http_answer answer = {0};
-    int rc = http_call(job->client, &call, &answer);
+    int rc = http_call(job->session.client, &call, &answer);
     mem_free(url);
     if (rc < 0) {
         return err_wrap(rc, "download");
@@ -458,28 +382,11 @@ static void detach(struct job *job)
             url_of(job, "/api/searchctrl/%s/detach?sid=%s", job->search_id, job->session_id), NULL,
             NULL);
     }
-    if (job->authorization.bytes > 0) {
-        (void)!call_json(job, "PUT", url_of(job, "/api/logout"), NULL, NULL);
-    }
 }
 
 static int run(struct job *job)
 {
-    /* The load balancer's cookie leads every call to the webserver that runs the search. */
-    struct http_client_options options = {
-        .io = job->io, .tls_insecure = job->insecure, .cookies = true};
-    int rc = http_client_new(&options, &job->client);
-    if (rc < 0) {
-        return cli_fail(job->command, "%s", err_text());
-    }
-    if (strstr(job->server, "://") == NULL) {
-        buf_append_str(&job->base, "http://");
-    }
-    buf_append_str(&job->base, job->server);
-    while (job->base.bytes > 0 && job->base.data[job->base.bytes - 1] == '/') {
-        job->base.bytes--;
-    }
-    rc = log_in(job);
+    int rc = cli_session_open(&job->session);
     bool told = false;
     if (rc == 0) {
         rc = check_query(job);
@@ -497,7 +404,10 @@ static int run(struct job *job)
 
 int cli_search(const struct cli_command *command, int argc, char **argv)
 {
-    struct job job = {.command = command, .io = io_real(), .format = "text"};
+    struct job job = {.command = command,
+                      .io = io_real(),
+                      .session = {.command = command, .io = io_real()},
+                      .format = "text"};
     int status = parse(&job, argc, argv);
     if (status == CLI_OK) {
         status = check(&job);
@@ -505,9 +415,7 @@ int cli_search(const struct cli_command *command, int argc, char **argv)
     if (status == CLI_OK) {
         status = run(&job);
     }
-    http_client_free(&job.client);
-    buf_deinit(&job.base);
-    buf_deinit(&job.authorization);
+    cli_session_close(&job.session);
     mem_free(job.search_id);
     mem_free(job.session_id);
     return status < 0 ? CLI_OK : status;
