@@ -64,6 +64,14 @@ static const struct cli_command commands[] = {
      "A damaged file changes nothing. Accounts come back with their passwords, and everybody\n"
      "logs in again.\n",
      cli_restore},
+    {"datastore", "migrate --from PLACE --to PLACE [options]",
+     "move a datastore that is stopped between its files and etcd",
+     "  --from PLACE         sqlite:DIR (with datastore-users.db and datastore-webstore.db) or\n"
+     "                       etcd://h1:2379,h2:2379,h3:2379\n"
+     "  --to PLACE           the other one; it must hold nothing\n"
+     "  --quiet              no progress bar\n"
+     "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
+     cli_datastore},
     {"check-config", "[FILE]", "say what is wrong with a configuration file",
      "  --loadbalancer       it is a loadbalancer.conf\n"
      "  FILE                 default " CLI_CONFIG_PATH "\n",

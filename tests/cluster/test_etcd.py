@@ -218,3 +218,50 @@ def test_contents_are_on_two_datastores_before_their_change():
         files(0)[0].unlink()
         datastore(c, 0).start()
         wait_until(lambda: files(0), 20, "the contents copied from the other datastore")
+
+
+def test_a_datastore_moves_into_etcd_and_back_and_nobody_notices():
+    """SQLite to etcd and back by `aquifer datastore migrate`: the same objects with the same
+    revisions, writes go on, and no webserver believes that something was lost."""
+    with Etcd(members=1) as etcd, Cluster(webservers=2, indexers=1, balancer=False) as c:
+        session = c.webserver(0).login()
+        made = {make(session, f"moves-{i}", text="x" * 3000): f"moves-{i}" for i in range(150)}
+        gone = make(session, "deleted")
+        session.delete(f"/api/dashboards/{gone}").ok()
+        place = c.datastore.process.dir
+        files = ("datastore-users.db", "datastore-webstore.db")
+
+        def check(what):
+            new = make(session, what)
+            made[new] = what
+            wait_until(lambda: is_synced(session, new), 10, f"a confirmation {what}")
+            there = boards(c.webserver(1).login())
+            assert {id: there.get(id, {}).get("Name") for id in made} == made, what
+            assert gone not in there
+
+        check("at first")
+        assert c.datastore.stop() == 0
+        moved = c.aquifer("datastore", "migrate", "--from", f"sqlite:{place}", "--to", etcd.url)
+        assert moved.returncode == 0, moved.stderr.decode()
+        again = c.aquifer("datastore", "migrate", "--from", f"sqlite:{place}", "--to", etcd.url)
+        assert again.returncode == 1 and b"there already" in again.stderr
+        c.datastore.set(f"Datastore-Backend={etcd.url}")
+        c.datastore.start(ready=False)
+        assert c.datastore.wait_exit() == 1, "its files are nobody's copy yet"
+        assert "aquifer datastore migrate" in c.datastore.log()
+        for name in files:
+            (place / name).rename(place / f"{name}.moved")
+        c.datastore.start()
+        check("over etcd")
+        back = c.aquifer("datastore", "migrate", "--from", etcd.url, "--to", f"sqlite:{place}/back")
+        assert back.returncode == 1 and b"running over this etcd" in back.stderr
+        assert c.datastore.stop() == 0
+        back = c.aquifer("datastore", "migrate", "--from", etcd.url, "--to", f"sqlite:{place}/back")
+        assert back.returncode == 0, back.stderr.decode()
+        for name in files:
+            (place / "back" / name).replace(place / name)
+        c.datastore.set("Datastore-Backend=sqlite")
+        c.datastore.start()
+        check("over files again")
+        for i in range(2):
+            assert "datastore-lost-data" not in c.webserver(i).log()
