@@ -81,6 +81,9 @@ static json_t *well_json(struct storage *storage, size_t index)
     json_object_set_new(well, "disk_bytes", json_u64(stats.disk_bytes));
     json_object_set_new(well, "memtable_bytes", json_u64(stats.memtable_bytes));
     json_object_set_new(well, "segments", json_u64(stats.segments));
+    json_object_set_new(well, "partitions", json_u64(stats.partitions));
+    json_object_set_new(well, "dropped_entries", json_u64(stats.dropped_entries));
+    json_object_set_new(well, "dropped_bytes", json_u64(stats.dropped_bytes));
     json_object_set_new(well, "corrupt_blocks", json_u64(stats.corrupt_blocks));
     json_object_set_new(well, "oldest", json_time(stats.oldest_ns));
     json_object_set_new(well, "newest", json_time(stats.newest_ns));
@@ -205,6 +208,21 @@ static double read_corrupt(void *context)
     return (double)storage_stats(((struct api *)context)->storage).corrupt;
 }
 
+static double read_dropped_entries(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).dropped_entries;
+}
+
+static double read_dropped_bytes(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).dropped_bytes;
+}
+
+static double read_dropped_partitions(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).dropped_partitions;
+}
+
 static double read_stopped(void *context)
 {
     struct buf why = {0};
@@ -221,6 +239,14 @@ void api_publish_metrics(struct api *api)
                         api);
     metric_counter_call("aquifer_storage_corrupt_total",
                         "damaged records, blocks and lines met since start", NULL, read_corrupt,
+                        api);
+    metric_counter_call("aquifer_storage_dropped_entries_total", "entries that retention dropped",
+                        NULL, read_dropped_entries, api);
+    metric_counter_call("aquifer_storage_dropped_bytes_total",
+                        "bytes of segment files that retention dropped", NULL, read_dropped_bytes,
+                        api);
+    metric_counter_call("aquifer_storage_dropped_partitions_total",
+                        "time partitions that retention dropped", NULL, read_dropped_partitions,
                         api);
     metric_gauge_call("aquifer_datalog_bytes", "size of the datalog", NULL, read_log_bytes, api);
     metric_gauge_call("aquifer_storage_stopped", "1 while entries are refused (disk full)", NULL,

@@ -394,7 +394,11 @@ struct storage_stats storage_stats(struct storage *storage)
         .wells = storage->slots.count,
     };
     for (size_t i = 0; i < storage->slots.count; i++) {
-        stats.corrupt += well_stats(storage->slots.items[i].well).corrupt_blocks;
+        struct well_stats well = well_stats(storage->slots.items[i].well);
+        stats.corrupt += well.corrupt_blocks;
+        stats.dropped_entries += well.dropped_entries;
+        stats.dropped_bytes += well.dropped_bytes;
+        stats.dropped_partitions += well.dropped_partitions;
     }
     return stats;
 }

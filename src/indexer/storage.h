@@ -8,6 +8,8 @@
  *
  * A full disk stops ingest, not scans: submit refuses with ERR_NO_SPACE and a text, and accepts
  * again by itself when there is room. Any number of threads.
+ *
+ * Retention runs beside it: what went, what should go and may not, and why, is reported.
  */
 #ifndef INDEXER_STORAGE_H
 #define INDEXER_STORAGE_H
@@ -29,6 +31,7 @@ struct storage_well {
     const char *location;    /* its directory */
     const char *const *tags; /* exact names and globs */
     size_t tags_count;
+    struct well_retention retention; /* zeros: everything is kept */
 };
 
 struct storage_options {
@@ -102,8 +105,11 @@ struct storage_stats {
     uint64_t log_first;
     uint64_t log_end;
     uint64_t log_bytes;
-    uint64_t log_groups; /* syncs */
-    uint64_t corrupt;    /* damaged records, blocks and lines met so far */
+    uint64_t log_groups;      /* syncs */
+    uint64_t corrupt;         /* damaged records, blocks and lines met so far */
+    uint64_t dropped_entries; /* by retention, since it was opened */
+    uint64_t dropped_bytes;   /* of segment files */
+    uint64_t dropped_partitions;
     size_t wells;
 };
 
@@ -122,7 +128,8 @@ MUST_CHECK int storage_each_tag(struct storage *storage,
 /* Seals, flushes and trims now. */
 MUST_CHECK int storage_flush(struct storage *storage);
 
-/* One round of what the threads do: flush what is sealed or holds back the log, trim, merge. */
+/* One round of what the threads do: flush what is sealed or holds back the log, trim, drop what
+ * retention wants gone, merge. */
 MUST_CHECK int storage_work(struct storage *storage);
 
 #endif

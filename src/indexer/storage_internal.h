@@ -22,6 +22,8 @@ struct storage_slot {
     char *location;
     VEC(char *) tags; /* exact names and globs */
     struct well *well;
+    struct well_retention retention;
+    const char *kept; /* why something stays that should go, as told last; NULL: nothing does */
     uint64_t flushed; /* as the file `flushed` said when storage was opened */
 };
 
@@ -103,6 +105,9 @@ MUST_CHECK int storage_flushed_read(struct storage *storage);
 MUST_CHECK int storage_flushed_write(struct storage *storage);
 struct storage_dropped *storage_dropped_well(struct storage *storage, struct span name);
 void storage_dropped_free(struct storage *storage);
+
+/* One round of retention over all wells: 0, or the last fault. By one thread. */
+MUST_CHECK int storage_retain(struct storage *storage);
 
 void storage_source_init(struct storage *storage);
 

@@ -11,6 +11,8 @@
 #include "conf/conf.h"
 #include "indexer/storage_internal.h"
 
+#define GIGABYTE UINT64_C(1000000000)
+
 static bool has_exact(const struct storage_well *well, struct span tag)
 {
     for (size_t i = 0; i < well->tags_count; i++) {
@@ -51,6 +53,16 @@ static struct span without_slashes(const char *path)
     return span;
 }
 
+static int check_retention(const struct storage_well *well)
+{
+    const struct well_retention *retention = &well->retention;
+    if (retention->hot_ns > 0 && retention->required_ns > retention->hot_ns) {
+        return err_set(ERR_INVALID, "well %s: Required-Retention is longer than Hot-Duration",
+                       well->name);
+    }
+    return 0;
+}
+
 int storage_check_wells(const struct storage_well *wells, size_t count)
 {
     bool has_default = false;
@@ -74,6 +86,9 @@ int storage_check_wells(const struct storage_well *wells, size_t count)
             }
         }
         int rc = check_tags(wells, i);
+        if (rc == 0) {
+            rc = check_retention(&wells[i]);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -86,7 +101,8 @@ static void copy_wells(struct storage *storage, const struct storage_options *op
     for (size_t i = 0; i < options->wells_count; i++) {
         const struct storage_well *well = &options->wells[i];
         struct storage_slot slot = {.name = mem_strdup(well->name),
-                                    .location = mem_strdup(well->location)};
+                                    .location = mem_strdup(well->location),
+                                    .retention = well->retention};
         for (size_t j = 0; j < well->tags_count; j++) {
             struct span tag = span_trim(span_of_str(well->tags[j]));
             vec_push(&slot.tags, mem_strndup((const char *)tag.data, tag.bytes));
@@ -425,6 +441,34 @@ void storage_close(struct storage **place)
     storage_free(storage);
 }
 
+/* Nothing is ever deleted without permission; what we cannot do yet is no permission. */
+static const char *forbidden_of_conf(struct conf *conf, const char *section, const char *subsection)
+{
+    if (conf_is_set(conf, section, subsection, "Cold-Location")) {
+        return "Cold-Location is set, and nothing is moved there yet";
+    }
+    if (!conf_bool(conf, section, subsection, "Delete-Cold-Data")) {
+        return "Delete-Cold-Data is not true";
+    }
+    if (conf_bool(conf, section, subsection, "Archive-Deleted-Shards")) {
+        return "Archive-Deleted-Shards is true, and nothing archives yet";
+    }
+    return NULL;
+}
+
+static struct well_retention retention_of_conf(struct conf *conf, const char *section,
+                                               const char *subsection)
+{
+    uint64_t gigabytes = (uint64_t)conf_int(conf, section, subsection, "Max-Hot-Storage-GB");
+    return (struct well_retention){
+        .hot_ns = conf_duration(conf, section, subsection, "Hot-Duration"),
+        .bytes_max = MIN(gigabytes, UINT64_MAX / GIGABYTE) * GIGABYTE,
+        .reserve_percent = (uint32_t)conf_int(conf, section, subsection, "Hot-Storage-Reserve"),
+        .required_ns = conf_duration(conf, section, subsection, "Required-Retention"),
+        .forbidden = forbidden_of_conf(conf, section, subsection),
+    };
+}
+
 static void well_of_conf(struct conf *conf, struct arena *arena, const char *section,
                          const char *subsection, struct storage_well *well)
 {
@@ -438,6 +482,7 @@ static void well_of_conf(struct conf *conf, struct arena *arena, const char *sec
         .location = conf_text(conf, section, subsection, "Location"),
         .tags = tags,
         .tags_count = count,
+        .retention = retention_of_conf(conf, section, subsection),
     };
 }
 

@@ -21,9 +21,9 @@ static const char *const web_tags[] = {"web", "nginx*"};
 static const char *const sys_tags[] = {"syslog", "n*"};
 
 static const struct storage_well wells[] = {
-    {STORAGE_WELL_DEFAULT, "/data/default", NULL, 0},
-    {"web", "/data/web", web_tags, 2},
-    {"sys", "/data/sys", sys_tags, 2},
+    {.name = STORAGE_WELL_DEFAULT, .location = "/data/default"},
+    {.name = "web", .location = "/data/web", .tags = web_tags, .tags_count = 2},
+    {.name = "sys", .location = "/data/sys", .tags = sys_tags, .tags_count = 2},
 };
 
 static struct storage_options options_of(struct io_sim *sim)
@@ -323,7 +323,10 @@ static void impossible_wells_are_refused_by_name(void **state)
     struct storage *storage = NULL;
     const char *const same[] = {"web"};
     struct storage_well two[] = {
-        {STORAGE_WELL_DEFAULT, "/a", NULL, 0}, {"first", "/b", same, 1}, {"second", "/c", same, 1}};
+        {.name = STORAGE_WELL_DEFAULT, .location = "/a"},
+        {.name = "first", .location = "/b", .tags = same, .tags_count = 1},
+        {.name = "second", .location = "/c", .tags = same, .tags_count = 1},
+    };
     options.wells = two;
     assert_int_equal(storage_open(&options, &storage), ERR_INVALID);
     assert_string_equal(err_text(), "tag web is in two wells: first and second");
@@ -335,6 +338,11 @@ static void impossible_wells_are_refused_by_name(void **state)
     two[2].location = "/c";
     assert_int_equal(storage_open(&options, &storage), ERR_INVALID);
     assert_string_equal(err_text(), "there is no well default");
+    two[0].name = STORAGE_WELL_DEFAULT;
+    two[1].retention =
+        (struct well_retention){.hot_ns = TIME_DAY_NS, .required_ns = TIME_DAY_NS + 1};
+    assert_int_equal(storage_open(&options, &storage), ERR_INVALID);
+    assert_string_equal(err_text(), "well first: Required-Retention is longer than Hot-Duration");
     io_sim_deinit(&sim);
 }
 
@@ -478,6 +486,114 @@ static void the_log_is_trimmed_behind_the_flush(void **state)
     io_sim_deinit(&sim);
 }
 
+static void note_report(void *context, const char *text)
+{
+    buf_printf(context, "%s\n", text);
+}
+
+static size_t count_of(const struct buf *text, const char *what)
+{
+    size_t count = 0;
+    for (const char *at = buf_str((struct buf *)text); (at = strstr(at, what)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* What is too old goes from the wells that permit it, is said and counted, and no restart brings
+ * it back out of the log; the others keep theirs and say so once. */
+static void retention_drops_what_is_permitted_and_says_so(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct history history = {0};
+    struct buf reports = {0};
+    io_sim_init(&sim, 1);
+    sim.now_ns = 100 * TIME_DAY_NS;
+    struct storage_well some[ARRAY_COUNT(wells)];
+    memcpy(some, wells, sizeof(wells));
+    some[1].retention = (struct well_retention){.hot_ns = TIME_DAY_NS};
+    some[2].retention = (struct well_retention){.hot_ns = TIME_DAY_NS, .forbidden = "no leave"};
+    struct storage_options options = options_of(&sim);
+    options.wells = some;
+    options.datalog_segment_bytes_max = 1 << 20; /* the log still has everything */
+    options.report = note_report;
+    options.report_context = &reports;
+    struct storage *storage = NULL;
+    uint16_t tags[ARRAY_COUNT(tag_names)];
+    assert_int_equal(storage_open(&options, &storage), 0);
+    assert_int_equal(put_tags(storage, tags), 0);
+    buf_clear(&reports);
+    assert_int_equal(append_some(storage, &history, tags, 60), 0);
+    assert_int_equal(storage_flush(storage), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(storage_work(storage), 0);
+    }
+    assert_int_equal(count_of(&reports, "well web: dropped the entries of 1970-01-01"), 1);
+    assert_int_equal(count_of(&reports, "because of Hot-Duration: 20 entries"), 1);
+    assert_int_equal(count_of(&reports, "well sys: "), 1);
+    assert_int_equal(count_of(&reports, "but stay: no leave"), 1);
+    assert_true(storage_stats(storage).dropped_entries == 20);
+    assert_true(storage_stats(storage).dropped_partitions == 1);
+    assert_true(storage_stats(storage).log_first == 1);
+    for (int i = 0; i < 2; i++) {
+        assert_true(storage_well_stats(storage, 0).entries == 20);
+        assert_true(storage_well_stats(storage, 1).entries == 0);
+        assert_true(storage_well_stats(storage, 2).entries == 20);
+        storage_close(&storage);
+        io_sim_crash(&sim);
+        assert_int_equal(storage_open(&options, &storage), 0);
+    }
+    storage_close(&storage);
+    buf_deinit(&reports);
+    vec_deinit(&history.acked);
+    io_sim_deinit(&sim);
+}
+
+/* How many of 400 rounds of ingest a small disk takes. */
+static int rounds_taken(const char *forbidden, uint64_t *ret_dropped)
+{
+    struct io_sim sim;
+    struct history history = {0};
+    io_sim_init(&sim, 1);
+    sim.now_ns = 100 * TIME_DAY_NS;
+    sim.space_bytes = 50000;
+    struct storage_well some[ARRAY_COUNT(wells)];
+    memcpy(some, wells, sizeof(wells));
+    for (size_t i = 0; i < ARRAY_COUNT(wells); i++) {
+        some[i].retention = (struct well_retention){.reserve_percent = 40, .forbidden = forbidden};
+    }
+    struct storage_options options = options_of(&sim);
+    options.wells = some;
+    options.space_reserve_bytes = 5000;
+    struct storage *storage = NULL;
+    uint16_t tags[ARRAY_COUNT(tag_names)];
+    assert_int_equal(storage_open(&options, &storage), 0);
+    assert_int_equal(put_tags(storage, tags), 0);
+    int taken = 0;
+    for (int i = 0; i < 400; i++) {
+        taken += append_some(storage, &history, tags, 60) == 0 ? 1 : 0;
+        (void)!storage_flush(storage);
+        (void)!storage_work(storage);
+    }
+    *ret_dropped = storage_stats(storage).dropped_entries;
+    storage_close(&storage);
+    vec_deinit(&history.acked);
+    io_sim_deinit(&sim);
+    return taken;
+}
+
+/* Wells that may delete let ingest go on where it would stop for want of space. */
+static void a_reserve_keeps_ingest_going(void **state)
+{
+    (void)state;
+    uint64_t dropped = 0;
+    assert_true(rounds_taken("no leave", &dropped) < 300);
+    assert_true(dropped == 0);
+    assert_int_equal(rounds_taken(NULL, &dropped), 400);
+    assert_true(dropped > 1000);
+}
+
 static int remove_log_file(void *context, const char *name)
 {
     struct io_sim *sim = context;
@@ -592,13 +708,23 @@ static void options_come_from_the_config(void **state)
     struct conf *conf = NULL;
     assert_int_equal(options_from("[Global]\nTag-DB-Path=/x/tags\n[Default-Well]\nLocation=/d\n"
                                   "[Datalog]\nDirectory=/l\n"
-                                  "[Storage-Well \"w\"]\nLocation=/w\nTags=a\nTags=b*\n",
+                                  "[Storage-Well \"w\"]\nLocation=/w\nTags=a\nTags=b*\n"
+                                  "Hot-Duration=7d\nRequired-Retention=2d\n"
+                                  "Max-Hot-Storage-GB=3\nHot-Storage-Reserve=10\n"
+                                  "Delete-Cold-Data=true\n",
                                   &options, &conf, arena),
                      0);
     assert_int_equal(options.wells_count, 2);
     assert_string_equal(options.wells[0].name, STORAGE_WELL_DEFAULT);
     assert_string_equal(options.wells[0].location, "/d");
     assert_string_equal(options.wells[1].tags[1], "b*");
+    assert_string_equal(options.wells[0].retention.forbidden, "Delete-Cold-Data is not true");
+    assert_true(options.wells[0].retention.hot_ns == 0);
+    assert_true(options.wells[1].retention.hot_ns == 7 * TIME_DAY_NS);
+    assert_true(options.wells[1].retention.required_ns == 2 * TIME_DAY_NS);
+    assert_true(options.wells[1].retention.bytes_max == UINT64_C(3000000000));
+    assert_true(options.wells[1].retention.reserve_percent == 10);
+    assert_null(options.wells[1].retention.forbidden);
     assert_string_equal(options.datalog_dir, "/l");
     assert_string_equal(options.tags_path, "/x/tags");
     conf_free(&conf);
@@ -628,6 +754,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_stops_ingest_and_resumes_by_itself),
         cmocka_unit_test(a_log_that_fills_the_disk_is_flushed_away),
         cmocka_unit_test(the_log_is_trimmed_behind_the_flush),
+        cmocka_unit_test(retention_drops_what_is_permitted_and_says_so),
+        cmocka_unit_test(a_reserve_keeps_ingest_going),
         cmocka_unit_test(a_lost_log_or_catalogue_does_no_further_harm),
         cmocka_unit_test(the_query_source_scans_by_tag_and_time),
         cmocka_unit_test(options_come_from_the_config),

@@ -1,5 +1,6 @@
 /*
  * What storage does beside appending: flushing, trimming the log, merging, watching the disk.
+ * Retention: storage_retain.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -212,7 +213,9 @@ static int merge_round(struct storage *storage)
 int storage_work(struct storage *storage)
 {
     int rc = flush_round(storage);
+    int retain_rc = storage_retain(storage);
     int merge_rc = merge_round(storage);
+    rc = rc < 0 ? rc : retain_rc;
     return rc < 0 ? rc : MIN(merge_rc, 0);
 }
 
@@ -271,8 +274,11 @@ static void *merger(void *context)
             pause--;
             continue;
         }
-        int rc = merge_round(storage);
-        if (rc < 0) {
+        if (storage_retain(storage) < 0) {
+            storage_report(storage, "retention failed and will be tried again: %s", err_text());
+            pause = MERGE_PAUSE_ROUNDS;
+        }
+        if (merge_round(storage) < 0) {
             storage_report(storage, "merging failed and will be tried again: %s", err_text());
             pause = MERGE_PAUSE_ROUNDS;
         }

@@ -223,18 +223,19 @@ static const struct conf_key global_keys[] = {
 /* Rows that both kinds of wells have. */
 #define WELL_KEYS                                                                                  \
     LIST("Tags", CONF_TEXT, I, NULL, "tag names or globs: `*` `?` `[a-z]` `{one,two}`"),           \
-        KEY("Cold-Location", CONF_PATH, I | LATER, NULL, "cold directory"),                        \
-        KEY("Hot-Duration", CONF_AGE, I | LATER, NULL, "age limit in the hot directory"),          \
+        KEY("Cold-Location", CONF_PATH, I | LATER, NULL,                                           \
+            "cold directory; nothing is moved there yet, and nothing of the well deleted"),        \
+        KEY("Hot-Duration", CONF_AGE, I, NULL, "age limit in the hot directory"),                  \
         KEY("Cold-Duration", CONF_AGE, I | LATER, NULL,                                            \
             "age limit in the cold directory, from the entry's time"),                             \
-        KEY("Max-Hot-Storage-GB", CONF_INT, I | LATER, NULL, "size limit, hot"),                   \
+        KEY("Max-Hot-Storage-GB", CONF_INT, I, NULL, "size limit, hot"),                           \
         KEY("Max-Cold-Storage-GB", CONF_INT, I | LATER, NULL, "size limit, cold"),                 \
-        KEY_RANGE("Hot-Storage-Reserve", I | LATER, NULL, 0, 100, "per cent to keep free, hot"),   \
+        KEY_RANGE("Hot-Storage-Reserve", I, NULL, 0, 100, "per cent to keep free, hot"),           \
         KEY_RANGE("Cold-Storage-Reserve", I | LATER, NULL, 0, 100, "per cent to keep free, cold"), \
-        KEY("Delete-Cold-Data", CONF_BOOL, I | LATER, "false", "allow deletion out of hot"),       \
+        KEY("Delete-Cold-Data", CONF_BOOL, I, "false", "allow deletion out of hot"),               \
         KEY("Delete-Frozen-Data", CONF_BOOL, I | LATER, "false", "allow deletion out of cold"),    \
-        KEY("Archive-Deleted-Shards", CONF_BOOL, I | LATER, "false", "archive before deleting"),   \
-        KEY("Required-Retention", CONF_AGE, I | LATER, NULL, "never delete younger data"),         \
+        KEY("Archive-Deleted-Shards", CONF_BOOL, I, "false", "archive before deleting"),           \
+        KEY("Required-Retention", CONF_AGE, I, NULL, "never delete younger data"),                 \
         KEY("Ageout-Time-Override", CONF_TIME_OF_DAY, I | LATER, NULL,                             \
             "Ageout-Time of this well"),                                                           \
         KEY("Disable-Compression", CONF_BOOL, I | LATER, "false", ""),                             \

@@ -7,11 +7,12 @@
 #include <pthread.h>
 
 #include "well/memtable.h"
+#include "well/partition.h"
 #include "well/segment.h"
 
 typedef VEC(struct segment *) segments_vec;
 
-/* `lock` guards everything below it; the two others let one thread flush and one merge. */
+/* `lock` guards everything below it; the two others let one thread flush and one merge or drop. */
 struct well {
     struct io *io;
     char *name;
@@ -20,6 +21,7 @@ struct well {
     uint64_t memtable_bytes_max;
     uint64_t segment_bytes_max;
     uint32_t merge_files;
+    int64_t partition_ns;
     void (*report)(void *context, const char *text);
     void *report_context;
 
@@ -29,9 +31,13 @@ struct well {
     pthread_mutex_t lock;
     struct memtable *active;       /* NULL: nothing yet */
     VEC(struct memtable *) sealed; /* oldest first */
-    segments_vec segments;         /* by the flushes they hold */
-    uint64_t next_flush;
+    segments_vec segments;         /* by partition, then by the flushes they hold */
+    segments_vec dropped;          /* off the disk, but somebody may still read them */
+    struct well_mark mark;         /* as on the disk; next flush is mark.flush + 1 */
     uint64_t corrupt_blocks;
+    uint64_t dropped_entries;
+    uint64_t dropped_bytes;
+    uint64_t dropped_partitions;
 };
 
 /* The well at one moment. Holds references. */
@@ -49,11 +55,18 @@ size_t well_snapshot_items(const struct well_snapshot *snapshot, size_t memtable
 /* Counts and reports damage; takes the lock. The text is that of the last fault. */
 void well_note_damage(struct well *well, bool first_time);
 
-char *well_segment_path(const struct well *well, uint64_t first, uint64_t last);
+char *well_segment_path(const struct well *well, const struct segment *segment);
+struct well_file_name well_segment_name(const struct segment *segment);
 
-/* temp -> its name, durably; then opens it. */
-MUST_CHECK int well_publish(struct well *well, const char *temp, uint64_t first, uint64_t last,
-                            struct segment **ret_segment);
+/* Opens a file that has its name. */
+MUST_CHECK int well_open_segment(struct well *well, const struct well_file_name *name,
+                                 struct segment **ret_segment);
+
+/* Puts it where it belongs in the list; under the lock, or while opening. */
+void well_insert_segment(struct well *well, struct segment *segment);
+
+/* Makes the mark, durably; well->mark is left alone. */
+MUST_CHECK int well_write_mark(struct well *well, const struct well_mark *mark);
 
 /* A cursor over some segments of one well, for merging: stops with ERR_CORRUPT at damage. */
 MUST_CHECK int well_cursor_over(struct well *well, struct segment *const *segments, size_t count,

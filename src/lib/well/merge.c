@@ -37,7 +37,8 @@ static size_t run_length(const struct well *well, size_t from, unsigned tier)
     while (from + length < well->segments.count && length < 4 * (size_t)well->merge_files) {
         const struct segment *segment = well->segments.items[from + length];
         bytes += segment->bytes;
-        if (tier_of(well, segment) > tier || is_damaged(segment) ||
+        if (segment->partition != well->segments.items[from]->partition ||
+            tier_of(well, segment) > tier || is_damaged(segment) ||
             bytes > well->segment_bytes_max) {
             break;
         }
@@ -114,8 +115,29 @@ static int write_merged(struct well *well, const segments_vec *run, const char *
     return segment_writer_finish(&writer);
 }
 
-/* The merged segment takes the place of the run. Only merging takes segments off the list, so
- * the run still stands there, side by side. */
+static struct well_file_name name_of(const segments_vec *run)
+{
+    struct well_file_name name = well_segment_name(run->items[0]);
+    name.last = run->items[run->count - 1]->last;
+    return name;
+}
+
+/* temp -> its name, durably; then opens it. */
+static int publish(struct well *well, const char *temp, const segments_vec *run,
+                   struct segment **ret_segment)
+{
+    struct well_file_name name = name_of(run);
+    char *path = well_file_name(well->dir, &name);
+    int rc = io_rename(well->io, temp, path);
+    if (rc == 0) {
+        rc = io_sync_dir(well->io, well->dir);
+    }
+    mem_free(path);
+    return rc < 0 ? rc : well_open_segment(well, &name, ret_segment);
+}
+
+/* The merged segment takes the place of the run. Only who holds `merging` takes segments off the
+ * list, so the run still stands there, side by side. */
 static void replace(struct well *well, const segments_vec *run, struct segment *merged)
 {
     pthread_mutex_lock(&well->lock);
@@ -139,7 +161,7 @@ static int remove_files(struct well *well, const segments_vec *run)
 {
     int rc = 0;
     for (size_t i = 0; i < run->count; i++) {
-        char *path = well_segment_path(well, run->items[i]->first, run->items[i]->last);
+        char *path = well_segment_path(well, run->items[i]);
         int remove_rc = io_remove(well->io, path);
         rc = rc == 0 ? remove_rc : rc;
         mem_free(path);
@@ -154,7 +176,8 @@ static int withdraw(struct well *well, const segments_vec *run, int rc)
 {
     char text[ERR_TEXT_BYTES_MAX];
     strcpy(text, err_text());
-    char *path = well_segment_path(well, run->items[0]->first, run->items[run->count - 1]->last);
+    struct well_file_name name = name_of(run);
+    char *path = well_file_name(well->dir, &name);
     bool there = io_exists(well->io, path);
     if ((there && io_remove(well->io, path) < 0) || io_sync_dir(well->io, well->dir) < 0) {
         well->merging_stopped = true;
@@ -169,8 +192,7 @@ static int merge_run(struct well *well, const segments_vec *run)
     struct segment *merged = NULL;
     int rc = write_merged(well, run, temp);
     if (rc == 0) {
-        rc = well_publish(well, temp, run->items[0]->first, run->items[run->count - 1]->last,
-                          &merged);
+        rc = publish(well, temp, run, &merged);
     } else {
         char text[ERR_TEXT_BYTES_MAX];
         strcpy(text, err_text());

@@ -31,6 +31,7 @@ struct segment {
     uint64_t first; /* flushes it holds */
     uint64_t last;
     uint64_t log_end;
+    int64_t partition; /* the well's business */
     uint64_t entries;
     uint64_t data_bytes;
     int64_t oldest_ns;

@@ -6,13 +6,15 @@
 #include "base/time.h"
 #include "well/internal.h"
 
-#define NAME_DIGITS 12
-#define FLUSH_ZSTD_LEVEL 1
-
-char *well_segment_path(const struct well *well, uint64_t first, uint64_t last)
+struct well_file_name well_segment_name(const struct segment *segment)
 {
-    return mem_printf("%s/%0*" PRIu64 "-%0*" PRIu64 ".seg", well->dir, NAME_DIGITS, first,
-                      NAME_DIGITS, last);
+    return (struct well_file_name){segment->first, segment->last, segment->partition};
+}
+
+char *well_segment_path(const struct well *well, const struct segment *segment)
+{
+    struct well_file_name name = well_segment_name(segment);
+    return well_file_name(well->dir, &name);
 }
 
 static struct well *well_new(const struct well_options *options)
@@ -27,9 +29,10 @@ static struct well *well_new(const struct well_options *options)
     well->segment_bytes_max =
         options->segment_bytes_max > 0 ? options->segment_bytes_max : WELL_SEGMENT_BYTES_DEFAULT;
     well->merge_files = options->merge_files > 0 ? options->merge_files : WELL_MERGE_FILES_DEFAULT;
+    well->partition_ns =
+        options->partition_ns > 0 ? options->partition_ns : WELL_PARTITION_NS_DEFAULT;
     well->report = options->report;
     well->report_context = options->report_context;
-    well->next_flush = 1;
     pthread_mutex_init(&well->lock, NULL);
     pthread_mutex_init(&well->flushing, NULL);
     pthread_mutex_init(&well->merging, NULL);
@@ -50,8 +53,12 @@ void well_close(struct well **place)
     for (size_t i = 0; i < well->segments.count; i++) {
         segment_unref(&well->segments.items[i]);
     }
+    for (size_t i = 0; i < well->dropped.count; i++) {
+        segment_unref(&well->dropped.items[i]);
+    }
     vec_deinit(&well->sealed);
     vec_deinit(&well->segments);
+    vec_deinit(&well->dropped);
     pthread_mutex_destroy(&well->merging);
     pthread_mutex_destroy(&well->flushing);
     pthread_mutex_destroy(&well->lock);
@@ -81,43 +88,47 @@ void well_note_damage(struct well *well, bool first_time)
 }
 
 /* The names found in the directory. */
-struct found {
-    uint64_t first;
-    uint64_t last;
-};
-
 struct listing {
     struct well *well;
-    VEC(struct found) files;
+    VEC(struct well_file_name) files;
+    VEC(struct well_mark) marks;
     VEC(char *) temps;
+    const struct well_mark *mark; /* the last one; NULL: none */
 };
 
 static int take_name(void *context, const char *name)
 {
     struct listing *listing = context;
-    struct span rest = span_of_str(name);
-    if (span_ends_with(rest, SPAN_LIT(".tmp"))) {
+    struct span text = span_of_str(name);
+    struct well_file_name file;
+    struct well_mark mark;
+    if (span_ends_with(text, SPAN_LIT(".tmp"))) {
         vec_push(&listing->temps, mem_printf("%s/%s", listing->well->dir, name));
-        return 0;
-    }
-    struct span first;
-    struct span last;
-    struct found found;
-    if (rest.bytes == 2 * NAME_DIGITS + 5 && span_ends_with(rest, SPAN_LIT(".seg")) &&
-        span_split(&rest, '-', &first) && span_split(&rest, '.', &last) &&
-        span_to_u64(first, &found.first) && span_to_u64(last, &found.last) &&
-        found.first <= found.last) {
-        vec_push(&listing->files, found);
+    } else if (well_file_name_parse(text, &file)) {
+        vec_push(&listing->files, file);
+    } else if (well_mark_name_parse(text, &mark)) {
+        vec_push(&listing->marks, mark);
     }
     return 0;
 }
 
-static bool superseded(const struct listing *listing, const struct found *file)
+static void find_mark(struct listing *listing)
 {
+    for (size_t i = 0; i < listing->marks.count; i++) {
+        if (listing->mark == NULL || listing->marks.items[i].flush >= listing->mark->flush) {
+            listing->mark = &listing->marks.items[i];
+        }
+    }
+}
+
+/* Superseded by another file, or of a flush that was not completed. */
+static bool is_void(const struct listing *listing, const struct well_file_name *file)
+{
+    if (listing->mark != NULL && file->first > listing->mark->flush) {
+        return true;
+    }
     for (size_t i = 0; i < listing->files.count; i++) {
-        const struct found *other = &listing->files.items[i];
-        bool within = other->first <= file->first && file->last <= other->last;
-        if (within && (other->first != file->first || other->last != file->last)) {
+        if (well_file_supersedes(&listing->files.items[i], file)) {
             return true;
         }
     }
@@ -150,26 +161,51 @@ static void restore_names(struct well *well, const struct segment *segment)
     }
 }
 
-static int open_file(struct well *well, const struct found *file)
+int well_open_segment(struct well *well, const struct well_file_name *name,
+                      struct segment **ret_segment)
 {
-    char *path = well_segment_path(well, file->first, file->last);
-    struct segment *segment = NULL;
-    int rc = segment_open(well->io, path, file->first, file->last, &segment);
-    if (rc == 0 && segment->header_damaged) {
-        (void)err_set(ERR_CORRUPT, "%s: the header is damaged", path);
-        well_note_damage(well, true);
-    }
-    if (rc == 0 && segment->footer_damaged) {
-        (void)err_set(ERR_CORRUPT, "%s: the footer is damaged; %zu blocks were found without it",
-                      path, segment->blocks_count);
-        well_note_damage(well, true);
+    char *path = well_file_name(well->dir, name);
+    int rc = segment_open(well->io, path, name->first, name->last, ret_segment);
+    if (rc == 0) {
+        (*ret_segment)->partition = name->partition;
     }
     mem_free(path);
+    return rc;
+}
+
+static bool stands_before(const struct segment *a, const struct segment *b)
+{
+    return a->partition != b->partition ? a->partition < b->partition : a->first < b->first;
+}
+
+void well_insert_segment(struct well *well, struct segment *segment)
+{
+    vec_push(&well->segments, segment);
+    size_t at = well->segments.count - 1;
+    while (at > 0 && stands_before(segment, well->segments.items[at - 1])) {
+        well->segments.items[at] = well->segments.items[at - 1];
+        at--;
+    }
+    well->segments.items[at] = segment;
+}
+
+static int open_file(struct well *well, const struct well_file_name *file)
+{
+    struct segment *segment = NULL;
+    int rc = well_open_segment(well, file, &segment);
     if (rc < 0) {
         return rc;
     }
-    vec_push(&well->segments, segment);
-    well->next_flush = MAX(well->next_flush, file->last + 1);
+    if (segment->header_damaged) {
+        (void)err_set(ERR_CORRUPT, "%s: the header is damaged", segment->file->path);
+        well_note_damage(well, true);
+    }
+    if (segment->footer_damaged) {
+        (void)err_set(ERR_CORRUPT, "%s: the footer is damaged; %zu blocks were found without it",
+                      segment->file->path, segment->blocks_count);
+        well_note_damage(well, true);
+    }
+    well_insert_segment(well, segment);
     restore_names(well, segment);
     return 0;
 }
@@ -179,13 +215,51 @@ static int open_files(struct listing *listing)
     struct well *well = listing->well;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < listing->files.count; i++) {
-        const struct found *file = &listing->files.items[i];
-        if (superseded(listing, file)) {
-            char *path = well_segment_path(well, file->first, file->last);
+        const struct well_file_name *file = &listing->files.items[i];
+        if (is_void(listing, file)) {
+            char *path = well_file_name(well->dir, file);
             rc = io_remove(well->io, path);
             mem_free(path);
         } else {
             rc = open_file(well, file);
+        }
+    }
+    return rc;
+}
+
+int well_write_mark(struct well *well, const struct well_mark *mark)
+{
+    char *path = well_mark_name(well->dir, mark);
+    struct io_file *file = NULL;
+    int rc = io_open(well->io, path, IO_WRITE | IO_CREATE, &file);
+    io_close(&file);
+    mem_free(path);
+    return rc < 0 ? rc : io_sync_dir(well->io, well->dir);
+}
+
+/* A well without a mark is new, or older than marks, or has lost it: all its files count. */
+static int make_mark(struct well *well)
+{
+    for (size_t i = 0; i < well->segments.count; i++) {
+        well->mark.flush = MAX(well->mark.flush, well->segments.items[i]->last);
+        well->mark.log_end = MAX(well->mark.log_end, well->segments.items[i]->log_end);
+    }
+    return well_write_mark(well, &well->mark);
+}
+
+static int settle_mark(struct listing *listing)
+{
+    struct well *well = listing->well;
+    if (listing->mark == NULL) {
+        return make_mark(well);
+    }
+    well->mark = *listing->mark;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < listing->marks.count; i++) {
+        if (&listing->marks.items[i] != listing->mark) {
+            char *path = well_mark_name(well->dir, &listing->marks.items[i]);
+            rc = io_remove(well->io, path);
+            mem_free(path);
         }
     }
     return rc;
@@ -204,10 +278,15 @@ int well_open(const struct well_options *options, struct well **ret_well)
     }
     int temps_rc = remove_temps(&listing);
     rc = rc < 0 ? rc : temps_rc;
+    find_mark(&listing);
     if (rc == 0) {
         rc = open_files(&listing);
     }
+    if (rc == 0) {
+        rc = settle_mark(&listing);
+    }
     vec_deinit(&listing.files);
+    vec_deinit(&listing.marks);
     if (rc < 0) {
         rc = err_wrap(rc, "open well %s", well->name);
         well_close(&well);
@@ -248,11 +327,8 @@ int well_apply(struct well *well, struct buf *takes, uint64_t position)
 
 uint64_t well_flushed(struct well *well)
 {
-    uint64_t flushed = 0;
     pthread_mutex_lock(&well->lock);
-    for (size_t i = 0; i < well->segments.count; i++) {
-        flushed = MAX(flushed, well->segments.items[i]->log_end);
-    }
+    uint64_t flushed = well->mark.log_end;
     pthread_mutex_unlock(&well->lock);
     return flushed;
 }
@@ -281,96 +357,6 @@ uint64_t well_sealed(struct well *well)
     return sealed;
 }
 
-int well_publish(struct well *well, const char *temp, uint64_t first, uint64_t last,
-                 struct segment **ret_segment)
-{
-    char *path = well_segment_path(well, first, last);
-    int rc = io_rename(well->io, temp, path);
-    if (rc == 0) {
-        rc = io_sync_dir(well->io, well->dir);
-    }
-    if (rc == 0) {
-        rc = segment_open(well->io, path, first, last, ret_segment);
-    }
-    mem_free(path);
-    return rc;
-}
-
-static int write_memtable(struct well *well, const struct memtable *memtable, const char *temp,
-                          uint64_t number)
-{
-    struct segment_about about = {number, number, memtable->log_end};
-    struct segment_writer *writer = NULL;
-    int rc = segment_writer_open(well->io, temp, about, well->tags, FLUSH_ZSTD_LEVEL, &writer);
-    if (rc < 0) {
-        return rc;
-    }
-    struct memtable_pick *picks = NULL;
-    size_t count = 0;
-    memtable_pick(memtable, memtable->count, NULL, true, &picks, &count);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct entry entry;
-        entries_entry_at(picks[i].at, &entry);
-        rc = segment_writer_add(writer, &entry);
-    }
-    mem_free(picks);
-    if (rc < 0) {
-        segment_writer_abort(&writer);
-        return rc;
-    }
-    return segment_writer_finish(&writer);
-}
-
-/* The oldest sealed memtable becomes a segment. Only the thread that holds `flushing` takes
- * memtables off the list, so it is still the oldest afterwards. */
-static int flush_one(struct well *well, struct memtable *memtable)
-{
-    char *temp = mem_printf("%s/flush.tmp", well->dir);
-    pthread_mutex_lock(&well->lock);
-    uint64_t number = well->next_flush;
-    pthread_mutex_unlock(&well->lock);
-    struct segment *segment = NULL;
-    int rc = write_memtable(well, memtable, temp, number);
-    if (rc == 0) {
-        rc = well_publish(well, temp, number, number, &segment);
-    } else if (rc == ERR_NO_SPACE) {
-        char text[ERR_TEXT_BYTES_MAX];
-        strcpy(text, err_text());
-        (void)!io_remove(well->io, temp); /* what it took is needed elsewhere */
-        rc = err_set(ERR_NO_SPACE, "%s", text);
-    }
-    mem_free(temp);
-    if (rc < 0) {
-        return err_wrap(rc, "flush well %s", well->name);
-    }
-    pthread_mutex_lock(&well->lock);
-    well->next_flush++;
-    vec_push(&well->segments, segment);
-    well->sealed.count--;
-    memmove(well->sealed.items, well->sealed.items + 1,
-            well->sealed.count * sizeof(*well->sealed.items));
-    pthread_mutex_unlock(&well->lock);
-    memtable_unref(&memtable);
-    return 0;
-}
-
-int well_flush(struct well *well)
-{
-    int rc = 0;
-    pthread_mutex_lock(&well->flushing);
-    while (rc == 0) {
-        pthread_mutex_lock(&well->lock);
-        struct memtable *oldest = well->sealed.count > 0 ? well->sealed.items[0] : NULL;
-        pthread_mutex_unlock(&well->lock);
-        if (oldest == NULL) {
-            break;
-        }
-        rc = flush_one(well, oldest);
-    }
-    pthread_mutex_unlock(&well->flushing);
-    return rc;
-}
-
 static void add_memtable(struct well_stats *stats, const struct memtable *memtable)
 {
     if (memtable != NULL) {
@@ -397,10 +383,15 @@ struct well_stats well_stats(struct well *well)
         stats.disk_bytes += segment->bytes;
         stats.oldest_ns = MIN(stats.oldest_ns, segment->oldest_ns);
         stats.newest_ns = MAX(stats.newest_ns, segment->newest_ns);
+        stats.partitions +=
+            i == 0 || segment->partition != well->segments.items[i - 1]->partition ? 1 : 0;
     }
     stats.segments = well->segments.count;
     stats.sealed = well->sealed.count;
     stats.corrupt_blocks = well->corrupt_blocks;
+    stats.dropped_entries = well->dropped_entries;
+    stats.dropped_bytes = well->dropped_bytes;
+    stats.dropped_partitions = well->dropped_partitions;
     pthread_mutex_unlock(&well->lock);
     if (stats.entries == 0) {
         stats.oldest_ns = stats.newest_ns = TIME_UNSET;

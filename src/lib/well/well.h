@@ -4,12 +4,16 @@
  *
  *     apply ──> memtable ──seal──> sealed ──flush──> segment files ──merge──> fewer of them
  *
- * Names alone say what is valid: NNN-MMM.seg holds the flushes NNN to MMM and replaces every
- * file within that range; it appears by rename (docs/formats/segment.md).
+ * Each segment belongs to one time partition (well/partition.h). Retention drops partitions as a
+ * whole, oldest first, and only what the options permit.
+ *
+ * Names alone say what is valid: a file holds the flushes and the partition of its name and
+ * replaces every file within that range; a flush counts once its mark is there
+ * (docs/formats/segment.md).
  *
  * Threads: apply by one thread at a time; flush and merge each by one at a time, beside it;
- * cursors by any number. A cursor sees the well as it was when it was opened, and neither it
- * nor flush nor merge makes apply wait for a disk.
+ * cursors by any number. A cursor sees the well as it was when it was opened, also what is merged
+ * or dropped meanwhile, and neither it nor flush nor merge makes apply wait for a disk.
  */
 #ifndef WELL_WELL_H
 #define WELL_WELL_H
@@ -27,7 +31,8 @@ struct well_cursor;
 
 enum well_outcome {
     WELL_END = 1,     /* cursor: no more entries */
-    WELL_NOTHING = 2, /* merge: nothing to do */
+    WELL_NOTHING = 2, /* merge, retain: nothing to do */
+    WELL_KEPT = 3,    /* retain: a partition should go, but may not */
 };
 
 struct well_options {
@@ -38,6 +43,7 @@ struct well_options {
     uint64_t memtable_bytes_max; /* sealed at this size; 0: default */
     uint64_t segment_bytes_max;  /* merging makes none larger; 0: default */
     uint32_t merge_files;        /* as many neighbours of a size are merged; 0: default */
+    int64_t partition_ns;        /* 0: default */
     /* Told of damage, by any thread, at most once per damaged block. May be NULL. */
     void (*report)(void *context, const char *text);
     void *report_context;
@@ -49,7 +55,11 @@ struct well_stats {
     uint64_t disk_bytes;     /* of the segment files */
     uint64_t memtable_bytes; /* active and sealed */
     uint64_t segments;
-    uint64_t sealed;         /* memtables that wait for a flush */
+    uint64_t sealed;          /* memtables that wait for a flush */
+    uint64_t partitions;      /* that have segments */
+    uint64_t dropped_entries; /* by retention, since it was opened */
+    uint64_t dropped_bytes;   /* of segment files */
+    uint64_t dropped_partitions;
     uint64_t corrupt_blocks; /* found damaged since it was opened, and skipped */
     int64_t oldest_ns;       /* TIME_UNSET when empty */
     int64_t newest_ns;
@@ -87,6 +97,32 @@ MUST_CHECK int well_flush(struct well *well);
 
 /* Merges one run of neighbouring segments if there is one worth it. */
 MUST_CHECK int well_merge(struct well *well);
+
+/* What may be kept and for how long; zeros: for ever. */
+struct well_retention {
+    int64_t hot_ns;           /* Hot-Duration: a partition whose newest entry is older goes */
+    uint64_t bytes_max;       /* Max-Hot-Storage-GB, of segment files */
+    uint32_t reserve_percent; /* Hot-Storage-Reserve: to keep free on the volume */
+    int64_t required_ns;      /* Required-Retention: nothing younger ever goes */
+    const char *forbidden;    /* why nothing may be deleted; NULL: it may (Delete-Cold-Data) */
+};
+
+/* What was dropped, or should be. */
+struct well_dropped {
+    int64_t oldest_ns;
+    int64_t newest_ns;
+    uint64_t entries;
+    uint64_t bytes; /* of segment files */
+    size_t segments;
+    const char *rule; /* the key that wants it gone; static */
+    const char *kept; /* WELL_KEPT: the reason, of the retention or static; else NULL */
+};
+
+/* Drops the oldest partition if a rule wants it gone: 0. The partition of now, and later ones,
+ * stay. When it returns 0, no crash brings the entries back; while it has not, any of the files
+ * may be there or not. Space that readers still hold counts as free. */
+MUST_CHECK int well_retain(struct well *well, const struct well_retention *retention,
+                           struct well_dropped *ret_dropped);
 
 struct well_stats well_stats(struct well *well);
 

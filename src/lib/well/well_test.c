@@ -466,8 +466,10 @@ static void a_long_run_of_one_tag_is_read_in_order(void **state)
 
 static int keep_name(void *context, const char *name)
 {
-    buf_clear(context);
-    buf_printf(context, "/wells/well/%s", name);
+    if (span_ends_with(span_of_str(name), SPAN_LIT(".seg"))) {
+        buf_clear(context);
+        buf_printf(context, "/wells/well/%s", name);
+    }
     return 0;
 }
 
