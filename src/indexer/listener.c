@@ -221,30 +221,29 @@ static int start_thread(struct seat *seat)
     return failed == 0 ? 0 : err_set_errno(failed, "thread of a connection");
 }
 
+/* Takes the fd. The connection is made before the lock is taken: it asks for metrics, whose own
+ * lock is held while they ask how many connections there are. */
 static void seat_one(struct listener *listener, const struct door *door, int fd)
 {
+    struct seat *seat = MEM_NEW(struct seat);
+    seat->listener = listener;
+    seat->connection =
+        connection_new(&listener->shared, fd, door->tls ? listener->tls : NULL, door->type);
     pthread_mutex_lock(&listener->lock);
-    bool full = listener->connections.count >= LISTENER_CONNECTIONS_MAX;
-    if (!full) {
-        struct seat *seat = MEM_NEW(struct seat);
-        seat->listener = listener;
-        seat->connection =
-            connection_new(&listener->shared, fd, door->tls ? listener->tls : NULL, door->type);
+    int rc = 0;
+    if (listener->connections.count >= LISTENER_CONNECTIONS_MAX) {
+        rc = err_set(ERR_TOO_LARGE, "there are %d connections", LISTENER_CONNECTIONS_MAX);
+    } else {
         vec_push(&listener->connections, seat->connection);
-        if (start_thread(seat) < 0) {
-            listener->connections.count--;
-            connection_free(&seat->connection);
-            mem_free(seat);
-            metric_add(listener->refused, 1);
-            log_warn("ingest-full", "a connection was turned away", "error", err_text(), NULL);
-        }
+        rc = start_thread(seat);
+        listener->connections.count -= rc < 0;
     }
     pthread_mutex_unlock(&listener->lock);
-    if (full) {
-        close(fd);
+    if (rc < 0) {
+        log_fault("ingest-full", "a connection was turned away", rc, NULL);
         metric_add(listener->refused, 1);
-        log_warn("ingest-full", "a connection was turned away: too many", "max",
-                 LOG_INT(LISTENER_CONNECTIONS_MAX), NULL);
+        connection_free(&seat->connection);
+        mem_free(seat);
     }
 }
 
