@@ -339,7 +339,8 @@ static int follow(struct sync *sync, const char *url, struct http_cancel *cancel
                              .push = on_data,
                              .push_context = &reading,
                              .control = true,
-                             .idle_ms = (unsigned)(3 * sync->interval_ms),
+                             .idle_ms = sync->url_count > 1 ? SYNC_FAILOVER_IDLE_MS
+                                                            : (unsigned)(3 * sync->interval_ms),
                              .cancel = cancel};
     int rc = http_call(sync->client, &call, &answer);
     if (rc == 0) {
@@ -359,6 +360,7 @@ static char *feed_url(struct sync *sync)
     char run[UUID_TEXT_BYTES];
     char webserver[UUID_TEXT_BYTES];
     int64_t beat_ms = MAX(MIN(sync->interval_ms / 2, 5000), 100);
+    beat_ms = sync->url_count > 1 ? MIN(beat_ms, SYNC_FAILOVER_BEAT_MS) : beat_ms;
     char *path = mem_printf("/sync/v1/feed?since=%" PRIu64 "&run=%s&webserver=%s&beat_ms=%" PRId64,
                             sync->feed_since, uuid_text(sync->link.run, run),
                             uuid_text(sync->options.webserver, webserver), beat_ms);
