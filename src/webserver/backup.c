@@ -11,6 +11,7 @@
 #include "store/store.h"
 #include "sync/sync.h"
 #include "webserver/auth.h"
+#include "webserver/change.h"
 #include "webserver/secret.h"
 
 #define CHUNK_BYTES ((size_t)64 * 1024)
@@ -206,6 +207,8 @@ static void send_archive(struct http_request *request, struct backup *backup)
         log_info("backup", "a backup was taken", "user", auth_user(request)->name, "host",
                  http_request_peer(request), "objects", LOG_INT((int64_t)counts.objects), "blobs",
                  LOG_INT((int64_t)counts.blobs), NULL);
+        change_note(request, backup->webserver, "take", "backup",
+                    backup->scope.omit_sensitive ? "without sensitive things" : "");
     }
     http_stream_end(&backup->stream);
 }

@@ -67,6 +67,25 @@ static struct object *audit_line(struct http_request *request, struct webserver 
     return line;
 }
 
+void change_note(struct http_request *request, struct webserver *webserver, const char *verb,
+                 const char *kind, const char *name)
+{
+    const struct auth_user *who = auth_user(request);
+    struct object *line = object_new(OBJECT_AUDIT);
+    line->owner = who->principal.uid;
+    object_set_name(line, verb);
+    object_set_body(line,
+                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "Verb", verb, "Kind", kind,
+                              "Object", "", "Name", name, "User", who->name, "Host",
+                              http_request_peer(request), "Webserver", webserver->external_addr));
+    int rc = sync_write(webserver->sync, line, SYNC_BY_KIND);
+    if (rc < 0) {
+        log_fault("audit-lost", "what was done has no audit line", rc, "verb", verb, "user",
+                  who->name, NULL);
+    }
+    object_free(&line);
+}
+
 /* Frees the line. */
 static void audited(struct http_request *request, struct webserver *webserver,
                     const struct object *object, int rc, struct object **line)

@@ -23,6 +23,10 @@ MUST_CHECK int change_save(struct http_request *request, struct webserver *webse
 MUST_CHECK int change_delete(struct http_request *request, struct webserver *webserver,
                              const struct object *object);
 
+/* An audit line for what is no change of a single object: a backup taken or restored. */
+void change_note(struct http_request *request, struct webserver *webserver, const char *verb,
+                 const char *kind, const char *name);
+
 /* Answers with 200 and `answer` (taken; NULL: {}) after a change that went well, else with the
  * refusal that fits the fault `rc`. */
 void change_reply(struct http_request *request, struct webserver *webserver, int rc,

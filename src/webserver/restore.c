@@ -12,6 +12,7 @@
 #include "sync/sync.h"
 #include "webserver/auth.h"
 #include "webserver/backup.h"
+#include "webserver/change.h"
 #include "webserver/request.h"
 
 #define CHUNK_BYTES ((size_t)64 * 1024)
@@ -258,6 +259,9 @@ static void reply(struct restore *restore)
              LOG_INT(json_integer_value(json_object_get(json, "Restored"))), "deleted",
              LOG_INT(json_integer_value(json_object_get(json, "Deleted"))), "failed",
              LOG_INT(json_integer_value(json_object_get(json, "Failed"))), NULL);
+    const char *created = json_string_value(json_object_get(json, "Created"));
+    change_note(restore->request, restore->webserver, "restore", "backup",
+                created == NULL ? "" : created);
     request_tell_revision(restore->request, restore->webserver);
     http_reply_json(restore->request, 200, json);
 }

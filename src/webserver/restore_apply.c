@@ -110,6 +110,7 @@ static void complete(const struct restore *restore, const struct object *stored,
         keep_sensitive(stored, object, "Password");
     }
     if (object->kind == OBJECT_USER) {
+        (void)json_object_del(object->body, OBJECT_PROVISIONAL); /* somebody means it */
         account_end_sessions(object, io_now_ns(restore->webserver->io), NULL);
     }
 }

@@ -228,6 +228,9 @@ def test_what_was_made_since_stays_unless_it_is_to_be_replaced(source):
         assert told.keys() == said.keys()
         assert all(told[path] == said[path] for path in said)
         assert cluster.webserver(0).session().try_login("eve", "x").status == 422
+        lines = admin.get("/api/audit").ok().json()
+        assert (lines[0]["Verb"], lines[0]["Kind"], lines[0]["User"]) == (
+            "restore", "backup", "admin")
 
 
 def test_a_backup_without_secrets_leaves_those_that_are_there(source, fresh):
