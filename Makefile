@@ -3,9 +3,10 @@
 PRESET ?= release
 SECONDS_EACH ?= 30
 MINUTES ?= 60
+SEEDS ?= 1000
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: help build check unit cluster browser interop fuzz soak bench format lint tsan coverage \
+.PHONY: help build check unit cluster browser interop fuzz soak sim bench format lint tsan coverage \
 	ui run clean
 
 help: ## this list
@@ -35,6 +36,12 @@ fuzz: ## every fuzz target, SECONDS_EACH=30 each
 
 soak: ## the cluster scenarios again and again for MINUTES=60
 	python3 tests/suites.py soak --minutes $(MINUTES)
+
+sim: ## the control plane's rules in SEEDS=1000 random lives; SEED=7 repeats one and tells it
+	cmake --preset debug
+	cmake --build build/debug --target sync_sim_test
+	$(if $(SEED),AQUIFER_SEED=$(SEED) AQUIFER_TRACE=1,AQUIFER_SEEDS=$(SEEDS)) \
+		build/debug/test/sync_sim_test
 
 bench: ## every benchmark, the quick way, one JSON line per figure
 	@benches=$$(find bench -maxdepth 1 -type f -executable 2>/dev/null | sort); \

@@ -3,7 +3,8 @@
  * and delete anywhere; links break, pushes and their answers are lost, webservers and the
  * datastore crash and restart, the datastore is restored from old backups or comes back empty.
  * What decides is the core itself; only stores and wires are modelled. At the end everything is
- * healed, and then:
+ * healed; clocks are hours off all the time. While it lives, somebody holds every acknowledged
+ * change durably, and there is no tombstone that nobody asked for. At the end:
  *
  *   no acknowledged change is lost: it is current, or a change made on top of it is, or it is
  *       kept as a conflict copy or as a version, or it was deleted;
@@ -22,10 +23,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "sync/sim_world.h"
 
 #define STEPS 400
-#define SEEDS_DEFAULT 300
+#define SEEDS_DEFAULT 1000
+#define CHECK_EVERY 16 /* steps */
 #define HEAL_STEPS 4000
 
 /* ---- life ---- */
@@ -62,10 +65,17 @@ static void serve_webserver(struct world *world, struct webserver *webserver)
     }
 }
 
+static void make_backup(struct world *world)
+{
+    struct backup *backup = &world->backups[world->backup_count++ % BACKUPS];
+    model_copy(&backup->model, &world->datastore);
+    backup->counter = world->counter;
+}
+
 static void trouble(struct world *world)
 {
-    struct webserver *webserver = &world->webservers[below(&world->chance, WEBSERVERS)];
-    switch (below(&world->chance, 14)) {
+    struct webserver *webserver = &world->webservers[below(&world->chance, world->webserver_count)];
+    switch (below(&world->chance, 15)) {
     case 0:
     case 1:
     case 2:
@@ -78,9 +88,7 @@ static void trouble(struct world *world)
         crash_webserver(world, webserver);
         break;
     case 7:
-        model_copy(&world->backup, &world->datastore);
-        world->backup_counter = world->counter;
-        world->has_backup = true;
+        make_backup(world);
         break;
     case 8:
         restore_datastore(world);
@@ -95,6 +103,9 @@ static void trouble(struct world *world)
     case 10:
         world->up = false;
         break;
+    case 11:
+        webserver->skew_ms = ((int64_t)below(&world->chance, 48) - 24) * HOUR_MS;
+        break;
     default:
         if (!world->up || one_in(&world->chance, 3)) {
             begin_life(world);
@@ -105,7 +116,7 @@ static void trouble(struct world *world)
 
 static void step(struct world *world)
 {
-    struct webserver *webserver = &world->webservers[below(&world->chance, WEBSERVERS)];
+    struct webserver *webserver = &world->webservers[below(&world->chance, world->webserver_count)];
     world->now_ms += (int64_t)below(&world->chance, 300);
     if (one_in(&world->chance, 12)) {
         trouble(world);
@@ -120,7 +131,7 @@ static void step(struct world *world)
 
 static bool is_quiet(const struct world *world)
 {
-    for (size_t i = 0; i < WEBSERVERS; i++) {
+    for (size_t i = 0; i < world->webserver_count; i++) {
         const struct webserver *webserver = &world->webservers[i];
         if (webserver->link.state != SYNC_LINK_LIVE || webserver->link.pushing ||
             webserver->link.dirty || next_change(world, webserver->feed_at) != NULL) {
@@ -136,13 +147,13 @@ static void heal(struct world *world)
     if (!world->up) {
         begin_life(world);
     }
-    for (size_t i = 0; i < WEBSERVERS; i++) {
+    for (size_t i = 0; i < world->webserver_count; i++) {
         world->webservers[i].reachable = true;
     }
     for (size_t i = 0; i < HEAL_STEPS; i++) {
         world->now_ms += 100;
-        serve_webserver(world, &world->webservers[i % WEBSERVERS]);
-        if (i % WEBSERVERS == 0 && is_quiet(world)) {
+        serve_webserver(world, &world->webservers[i % world->webserver_count]);
+        if (i % world->webserver_count == 0 && is_quiet(world)) {
             return;
         }
     }
@@ -219,7 +230,7 @@ static bool is_present(const struct world *world, struct uuid change)
         if (is_version(file, change)) {
             return true;
         }
-        for (size_t n = 0; n < WEBSERVERS; n++) {
+        for (size_t n = 0; n < world->webserver_count; n++) {
             if (is_version(&world->webservers[n].store.files[i], change)) {
                 return true;
             }
@@ -248,6 +259,81 @@ static void check_nothing_lost(struct world *world)
     mem_free(kept);
 }
 
+/* ---- the claims that hold at every moment ---- */
+
+static void note_objects(struct map *there, const struct objects *objects)
+{
+    for (size_t i = 0; i < objects->count; i++) {
+        struct span change = span_of(objects->items[i]->change.bytes, sizeof(struct uuid));
+        if (map_get(there, change) == NULL) {
+            (void)map_put(there, change, there);
+        }
+    }
+}
+
+static void note_model(struct map *there, const struct model *model)
+{
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        const struct file *file = &model->files[i];
+        note_objects(there, &file->objects);
+        note_objects(there, &file->shadows);
+        for (size_t n = 0; n < file->versions.count; n++) {
+            struct span change = span_of(file->versions.items[n].bytes, sizeof(struct uuid));
+            if (map_get(there, change) == NULL) {
+                (void)map_put(there, change, there);
+            }
+        }
+    }
+}
+
+/* Somebody holds, on a disk that a power cut leaves as it is, every acknowledged change or one that
+ * was made on top of it. */
+static void check_held(struct world *world)
+{
+    struct map there = {0};
+    note_model(&there, &world->datastore);
+    for (size_t i = 0; i < world->webserver_count; i++) {
+        note_model(&there, &world->webservers[i].durable);
+    }
+    for (size_t i = world->deeds.count; i-- > 0;) {
+        const struct deed *deed = &world->deeds.items[i];
+        enum object_rule rule = object_kind_info(deed->kind)->rule;
+        bool held = deed->deletes || rule == OBJECT_RULE_LAST_WRITE ||
+                    map_get(&there, span_of(deed->change.bytes, sizeof(struct uuid))) != NULL;
+        if (deed->acknowledged && !held) {
+            complain(world, "held by nobody", deed->change, i);
+        }
+        struct span parent = span_of(deed->parent.bytes, sizeof(struct uuid));
+        if (held && !uuid_is_zero(deed->parent) && map_get(&there, parent) == NULL) {
+            (void)map_put(&there, parent, &there); /* what was made of it is there */
+        }
+    }
+    map_deinit(&there);
+}
+
+static void check_tombstones(struct world *world, const struct model *model, size_t at)
+{
+    for (size_t i = 0; i < OBJECT_FILES; i++) {
+        const struct objects *objects = &model->files[i].objects;
+        for (size_t n = 0; n < objects->count; n++) {
+            const struct object *object = objects->items[n];
+            const struct deed *own = object->deleted ? deed_of(world, object->change) : NULL;
+            if (object->deleted && (own == NULL || !own->deletes)) {
+                complain(world, "deleted by nobody", object->id, at);
+            }
+        }
+    }
+}
+
+static void check_moment(struct world *world)
+{
+    check_held(world);
+    check_tombstones(world, &world->datastore, world->webserver_count);
+    for (size_t i = 0; i < world->webserver_count; i++) {
+        check_tombstones(world, &world->webservers[i].store, i);
+    }
+}
+
 static bool is_past_of(const struct world *world, struct uuid change, const struct deed *deed)
 {
     while (deed != NULL) {
@@ -255,6 +341,20 @@ static bool is_past_of(const struct world *world, struct uuid change, const stru
             return true;
         }
         deed = deed_of(world, deed->parent);
+    }
+    return false;
+}
+
+/* Somebody edited it who did not know of the delete: then the object stays, and after several
+ * restores it may be any of its versions that does. */
+static bool was_contested(const struct world *world, const struct deed *delete)
+{
+    for (size_t i = 0; i < world->deeds.count; i++) {
+        const struct deed *deed = &world->deeds.items[i];
+        if (!deed->deletes && uuid_equal(deed->object, delete->object) &&
+            !is_past_of(world, deed->change, delete) && !is_past_of(world, delete->change, deed)) {
+            return true;
+        }
     }
     return false;
 }
@@ -274,7 +374,7 @@ static void check_deletes(struct world *world)
             for (size_t d = 0; !object->deleted && d < world->deeds.count; d++) {
                 const struct deed *deed = &world->deeds.items[d];
                 if (deed->deletes && deed->acknowledged && uuid_equal(deed->object, object->id) &&
-                    is_past_of(world, object->change, deed)) {
+                    is_past_of(world, object->change, deed) && !was_contested(world, deed)) {
                     complain(world, "deleted, and back", object->id, d);
                 }
             }
@@ -285,18 +385,25 @@ static void check_deletes(struct world *world)
 static void live(struct world *world, uint64_t seed, enum sync_canary canary)
 {
     *world = (struct world){.chance = {seed}, .canary = canary};
+    world->webserver_count = 2 + below(&world->chance, WEBSERVERS_MAX - 1);
     begin_life(world);
-    for (size_t i = 0; i < WEBSERVERS; i++) {
+    for (size_t i = 0; i < world->webserver_count; i++) {
+        world->webservers[i].up_ms = (int64_t)below(&world->chance, 1000) * HOUR_MS;
         sync_link_init(&world->webservers[i].link, 1, 1000);
         world->webservers[i].at = i;
         world->webservers[i].link.canary = canary;
         world->webservers[i].reachable = true;
     }
-    for (size_t i = 0; i < STEPS; i++) {
+    for (size_t i = 0; i < STEPS && world->wrong[0] == 0; i++) {
         step(world);
+        if (i % CHECK_EVERY == 0) {
+            check_moment(world);
+        }
     }
-    heal(world);
-    for (size_t i = 0; world->wrong[0] == 0 && i < WEBSERVERS; i++) {
+    if (world->wrong[0] == 0) {
+        heal(world);
+    }
+    for (size_t i = 0; world->wrong[0] == 0 && i < world->webserver_count; i++) {
         check_converged(world, i);
     }
     check_nothing_lost(world);
@@ -305,13 +412,15 @@ static void live(struct world *world, uint64_t seed, enum sync_canary canary)
 
 static void end(struct world *world)
 {
-    for (size_t i = 0; i < WEBSERVERS; i++) {
+    for (size_t i = 0; i < world->webserver_count; i++) {
         model_free(&world->webservers[i].store);
         model_free(&world->webservers[i].durable);
         answers_free(&world->webservers[i].pushing);
     }
     model_free(&world->datastore);
-    model_free(&world->backup);
+    for (size_t i = 0; i < BACKUPS; i++) {
+        model_free(&world->backups[i].model);
+    }
     vec_deinit(&world->deeds);
 }
 

@@ -12,7 +12,9 @@
 #include "base/vec.h"
 #include "sync/core.h"
 
-#define WEBSERVERS 3
+#define WEBSERVERS_MAX 8
+#define BACKUPS 4
+#define HOUR_MS 3600000
 #define FEED_AT_ONCE 4
 #define PUSH_AT_ONCE 3
 
@@ -272,6 +274,13 @@ struct webserver {
     bool through;
     bool reachable;
     uint64_t generation;
+    int64_t up_ms;   /* its monotonic clock is so far ahead of the others' */
+    int64_t skew_ms; /* its wall clock is so wrong */
+};
+
+struct backup {
+    struct model model;
+    uint64_t counter;
 };
 
 struct world {
@@ -284,11 +293,11 @@ struct world {
     uint64_t counter;
     struct uuid run;
     bool up;
-    struct model backup;
-    uint64_t backup_counter;
-    bool has_backup;
+    struct backup backups[BACKUPS];
+    size_t backup_count; /* made so far; the last BACKUPS are there */
 
-    struct webserver webservers[WEBSERVERS];
+    struct webserver webservers[WEBSERVERS_MAX];
+    size_t webserver_count;
     struct {
         struct deed *items;
         size_t count, capacity;
@@ -326,9 +335,12 @@ static void empty_datastore(struct world *world)
 
 static void restore_datastore(struct world *world)
 {
-    if (world->has_backup) {
-        model_copy(&world->datastore, &world->backup);
-        world->counter = world->backup_counter;
+    if (world->backup_count > 0) {
+        size_t there = MIN(world->backup_count, (size_t)BACKUPS);
+        const struct backup *backup = &world->backups[below(&world->chance, there)];
+        model_copy(&world->datastore, &backup->model);
+        world->counter = backup->counter;
+        trace_event("datastore", 0, "is restored at", world->counter);
     }
 }
 
@@ -512,7 +524,7 @@ static void act(struct world *world, struct webserver *webserver,
 static void post(struct world *world, struct webserver *webserver, struct sync_event event)
 {
     struct sync_actions actions;
-    event.now_ms = world->now_ms;
+    event.now_ms = world->now_ms + webserver->up_ms;
     sync_step(&webserver->link, &event, &actions);
     act(world, webserver, &actions);
 }
@@ -713,6 +725,14 @@ static struct object *pick(struct world *world, struct webserver *webserver, enu
     return object->deleted || object->kind == OBJECT_NOTIFICATION ? NULL : object;
 }
 
+/* What people see as the time of a change; nothing may be decided by it. */
+static void date(const struct world *world, const struct webserver *webserver,
+                 struct object *object)
+{
+    object->updated_ns = (world->now_ms + webserver->skew_ms) * 1000000;
+    object->created_ns = object->created_ns == 0 ? object->updated_ns : object->created_ns;
+}
+
 static struct object *create(struct world *world)
 {
     static const enum object_kind kinds[] = {OBJECT_DASHBOARD, OBJECT_DASHBOARD, OBJECT_HISTORY,
@@ -741,6 +761,7 @@ static void edit(struct world *world, struct webserver *webserver)
         }
     }
     struct uuid parent = stored == NULL ? (struct uuid){0} : stored->change;
+    date(world, webserver, wanted);
     sync_edit(stored, wanted, new_uuid(&world->chance));
     keep(file, wanted);
     make_durable(webserver, OBJECT_FILE_WEB);
@@ -768,6 +789,7 @@ static void edit_account(struct world *world, struct webserver *webserver)
         object_bury(wanted);
     }
     struct uuid parent = stored == NULL ? (struct uuid){0} : stored->change;
+    date(world, webserver, wanted);
     sync_edit(stored, wanted, new_uuid(&world->chance));
     trace("web", webserver->at, "edits through", wanted);
     struct sync_answer answer = serve_push(world, wanted);
