@@ -3,8 +3,10 @@ refused and harms nothing."""
 
 import json
 import os
+import socket
 import stat
 import threading
+import urllib.parse
 
 import pytest
 from client import wait_until
@@ -299,6 +301,31 @@ def test_only_admins_back_up_and_restore(source, fresh):
     assert ann.get("/api/backup").status == 403
     assert upload(ann, data[:1000]).status == 403
     assert fresh.webserver(0).session().get("/api/backup").status == 401
+
+
+def test_a_client_that_leaves_half_way_blocks_nobody(source, fresh):
+    """Neither while it downloads nor while it uploads: the next backup is taken within seconds, and
+    what had been uploaded is gone."""
+    dir = source[0]
+    ok(aquifer(fresh, "restore", str(dir / "plain")))
+    session = fresh.webserver(0).login()
+    address = urllib.parse.urlparse(session.url)
+    data = (dir / "plain").read_bytes()
+    head = f"Host: {address.netloc}\r\nAuthorization: Bearer {session.token}\r\n"
+    for start in (f"GET /api/backup HTTP/1.1\r\n{head}\r\n".encode(),
+                  f"POST /api/backup HTTP/1.1\r\n{head}Content-Length: {len(data)}\r\n\r\n".encode()
+                  + data[:len(data) // 2]):
+        with socket.create_connection((address.hostname, address.port), timeout=15) as client:
+            client.sendall(start)
+            if start.startswith(b"GET"):
+                assert client.recv(10)
+
+        def taken():
+            answer = session.get("/api/backup")
+            assert answer.status in (200, 503), answer.body
+            return answer.status == 200
+        wait_until(taken, 20, "the next backup")
+    assert not list(fresh.webserver(0).process.dir.rglob("restore-*"))
 
 
 def test_a_restore_without_the_datastore_is_refused_whole(source):
