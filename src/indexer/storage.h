@@ -28,9 +28,10 @@ struct storage;
 
 struct storage_well {
     const char *name;        /* of the section; STORAGE_WELL_DEFAULT for [Default-Well] */
-    const char *location;    /* its directory */
+    const char *location;    /* its directory; of a memory well it is not used and may be NULL */
     const char *const *tags; /* exact names and globs */
     size_t tags_count;
+    uint64_t memory_bytes_max;       /* > 0: a memory well */
     struct well_retention retention; /* zeros: everything is kept */
 };
 

@@ -19,8 +19,10 @@
 
 struct storage_slot {
     char *name;
-    char *location;
-    VEC(char *) tags; /* exact names and globs */
+    char *location; /* NULL: a memory well */
+    uint64_t memory_bytes_max;
+    const char *memory_rule; /* why entries left memory, as told last; NULL: none have */
+    VEC(char *) tags;        /* exact names and globs */
     struct well *well;
     struct well_retention retention;
     const char *kept; /* why something stays that should go, as told last; NULL: nothing does */

@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/arena.h"
@@ -11,6 +12,7 @@
 #include "conf/conf.h"
 #include "indexer/storage_internal.h"
 
+#define MEGABYTE UINT64_C(1000000)
 #define GIGABYTE UINT64_C(1000000000)
 
 static bool has_exact(const struct storage_well *well, struct span tag)
@@ -56,6 +58,10 @@ static struct span without_slashes(const char *path)
 static int check_retention(const struct storage_well *well)
 {
     const struct well_retention *retention = &well->retention;
+    if (well->memory_bytes_max > 0 && retention->required_ns > 0) {
+        return err_set(ERR_INVALID, "well %s: Required-Retention cannot be kept in memory",
+                       well->name);
+    }
     if (retention->hot_ns > 0 && retention->required_ns > retention->hot_ns) {
         return err_set(ERR_INVALID, "well %s: Required-Retention is longer than Hot-Duration",
                        well->name);
@@ -68,7 +74,8 @@ int storage_check_wells(const struct storage_well *wells, size_t count)
     bool has_default = false;
     for (size_t i = 0; i < count; i++) {
         has_default = has_default || strcmp(wells[i].name, STORAGE_WELL_DEFAULT) == 0;
-        if (wells[i].location == NULL || wells[i].location[0] == 0) {
+        bool on_disk = wells[i].memory_bytes_max == 0;
+        if (on_disk && (wells[i].location == NULL || wells[i].location[0] == 0)) {
             return err_set(ERR_INVALID, "well %s has no Location", wells[i].name);
         }
         if (strlen(wells[i].name) > DATALOG_WELL_BYTES_MAX) {
@@ -79,7 +86,8 @@ int storage_check_wells(const struct storage_well *wells, size_t count)
             if (strcmp(wells[i].name, wells[j].name) == 0) {
                 return err_set(ERR_INVALID, "two wells have the name %s", wells[i].name);
             }
-            if (span_equal(without_slashes(wells[i].location),
+            if (on_disk && wells[j].memory_bytes_max == 0 &&
+                span_equal(without_slashes(wells[i].location),
                            without_slashes(wells[j].location))) {
                 return err_set(ERR_INVALID, "wells %s and %s have the same Location %s",
                                wells[j].name, wells[i].name, wells[i].location);
@@ -101,8 +109,11 @@ static void copy_wells(struct storage *storage, const struct storage_options *op
     for (size_t i = 0; i < options->wells_count; i++) {
         const struct storage_well *well = &options->wells[i];
         struct storage_slot slot = {.name = mem_strdup(well->name),
-                                    .location = mem_strdup(well->location),
+                                    .memory_bytes_max = well->memory_bytes_max,
                                     .retention = well->retention};
+        if (well->memory_bytes_max == 0) {
+            slot.location = mem_strdup(well->location);
+        }
         for (size_t j = 0; j < well->tags_count; j++) {
             struct span tag = span_trim(span_of_str(well->tags[j]));
             vec_push(&slot.tags, mem_strndup((const char *)tag.data, tag.bytes));
@@ -188,6 +199,7 @@ static int open_wells(struct storage *storage, const struct storage_options *opt
             .dir = slot->location,
             .tags = storage->tags,
             .memtable_bytes_max = options->memtable_bytes_max,
+            .memory_bytes_max = slot->memory_bytes_max,
             .report = storage->report,
             .report_context = storage->report_context,
         };
@@ -469,8 +481,26 @@ static struct well_retention retention_of_conf(struct conf *conf, const char *se
     };
 }
 
-static void well_of_conf(struct conf *conf, struct arena *arena, const char *section,
-                         const char *subsection, struct storage_well *well)
+/* Storage and Max-Memory-MB; 0: on disk. */
+static int memory_of_conf(struct conf *conf, const char *section, const char *subsection,
+                          uint64_t *ret_bytes)
+{
+    const char *storage = conf_text(conf, section, subsection, "Storage");
+    int64_t megabytes = conf_int(conf, section, subsection, "Max-Memory-MB");
+    *ret_bytes = 0;
+    if (strcasecmp(storage, "disk") == 0) {
+        return 0;
+    }
+    if (strcasecmp(storage, "memory") != 0) {
+        return err_set(ERR_INVALID, "%s: Storage is disk or memory, not \"%s\"",
+                       conf_where(conf, section, subsection, "Storage"), storage);
+    }
+    *ret_bytes = (uint64_t)megabytes * MEGABYTE;
+    return 0;
+}
+
+static int well_of_conf(struct conf *conf, struct arena *arena, const char *section,
+                        const char *subsection, struct storage_well *well)
 {
     size_t count = conf_list_count(conf, section, subsection, "Tags");
     const char **tags = arena_alloc_array(arena, MAX(count, (size_t)1), sizeof(*tags));
@@ -484,17 +514,24 @@ static void well_of_conf(struct conf *conf, struct arena *arena, const char *sec
         .tags_count = count,
         .retention = retention_of_conf(conf, section, subsection),
     };
+    return memory_of_conf(conf, section, subsection, &well->memory_bytes_max);
 }
 
 int storage_options_of_conf(struct conf *conf, struct arena *arena, struct storage_options *options)
 {
     size_t named = conf_subsection_count(conf, "Storage-Well");
     struct storage_well *wells = arena_alloc_array(arena, named + 1, sizeof(*wells));
-    well_of_conf(conf, arena, "Default-Well", NULL, &wells[0]);
+    int rc = well_of_conf(conf, arena, "Default-Well", NULL, &wells[0]);
+    if (rc < 0) {
+        return rc;
+    }
     for (size_t i = 0; i < named; i++) {
         const char *name = conf_subsection(conf, "Storage-Well", i);
-        well_of_conf(conf, arena, "Storage-Well", name, &wells[i + 1]);
-        if (wells[i + 1].location[0] == 0) {
+        rc = well_of_conf(conf, arena, "Storage-Well", name, &wells[i + 1]);
+        if (rc < 0) {
+            return rc;
+        }
+        if (wells[i + 1].memory_bytes_max == 0 && wells[i + 1].location[0] == 0) {
             return err_set(ERR_INVALID, "%s: well %s has no Location",
                            conf_where(conf, "Storage-Well", name, "Location"), name);
         }
@@ -507,6 +544,6 @@ int storage_options_of_conf(struct conf *conf, struct arena *arena, struct stora
     options->wells_count = named + 1;
     options->datalog_dir = conf_text(conf, "Datalog", NULL, "Directory");
     options->tags_path = conf_text(conf, CONF_GLOBAL, "Tag-DB-Path");
-    int rc = storage_check_wells(wells, named + 1);
+    rc = storage_check_wells(wells, named + 1);
     return rc < 0 ? err_wrap(rc, "%s", conf_path(conf)) : 0;
 }

@@ -23,6 +23,17 @@ static void say_dropped(struct storage *storage, const struct storage_slot *slot
                    dropped->bytes, dropped->segments);
 }
 
+/* Of a memory well entries go all the time: said once per rule, then a counter. */
+static void say_evicted(struct storage *storage, struct storage_slot *slot,
+                        const struct well_dropped *dropped)
+{
+    if (slot->memory_rule != dropped->rule) {
+        slot->memory_rule = dropped->rule;
+        storage_report(storage, "well %s: its oldest entries leave memory because of %s",
+                       slot->name, dropped->rule);
+    }
+}
+
 /* Said once, until it has another reason or there is none any more. */
 static void say_kept(struct storage *storage, struct storage_slot *slot,
                      const struct well_dropped *dropped)
@@ -55,7 +66,11 @@ static int retain_well(struct storage *storage, struct storage_slot *slot)
         if (rc == WELL_NOTHING) {
             return 0;
         }
-        say_dropped(storage, slot, &dropped);
+        if (slot->memory_bytes_max > 0) {
+            say_evicted(storage, slot, &dropped);
+        } else {
+            say_dropped(storage, slot, &dropped);
+        }
     }
     return 0;
 }

@@ -8,11 +8,9 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "base/vec.h"
-#include "conf/conf.h"
 #include "indexer/storage.h"
 #include "io/sim.h"
 #include "query/source.h"
@@ -550,6 +548,47 @@ static void retention_drops_what_is_permitted_and_says_so(void **state)
     io_sim_deinit(&sim);
 }
 
+/* A memory well acknowledges what is in the log, asks for no directory, holds back no log, stays
+ * within its size, and is given by a restart what the log still has. */
+static void a_memory_well_has_the_newest_and_what_the_log_has(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct history history = {0};
+    io_sim_init(&sim, 1);
+    struct storage_well some[ARRAY_COUNT(wells)];
+    memcpy(some, wells, sizeof(wells));
+    some[1].location = NULL;
+    some[1].memory_bytes_max = 2000000;
+    struct storage_options options = options_of(&sim);
+    options.wells = some;
+    struct storage *storage = NULL;
+    uint16_t tags[ARRAY_COUNT(tag_names)];
+    assert_int_equal(storage_open(&options, &storage), 0);
+    assert_int_equal(put_tags(storage, tags), 0);
+    assert_int_equal(append_some(storage, &history, tags, 60), 0);
+    check_against(storage, &history);
+    io_sim_power_off(&sim);
+    storage_close(&storage);
+    io_sim_crash(&sim);
+    assert_int_equal(storage_open(&options, &storage), 0);
+    check_against(storage, &history); /* all of it was in the log */
+    assert_true(storage_well_stats(storage, 1).disk_bytes == 0);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(append_some(storage, &history, tags, 60), 0);
+        assert_int_equal(storage_work(storage), 0);
+        assert_true(storage_stats(storage).log_bytes < 12000 + 4 * 8000);
+        assert_true(storage_well_stats(storage, 1).memtable_bytes <= 2000000);
+    }
+    assert_true(storage_well_stats(storage, 1).dropped_entries > 0);
+    assert_true(storage_well_stats(storage, 1).entries > 0);
+    assert_true(storage_well_stats(storage, 0).entries == 201 * 20);
+    assert_false(io_exists(&sim.io, "/data/web"));
+    storage_close(&storage);
+    vec_deinit(&history.acked);
+    io_sim_deinit(&sim);
+}
+
 /* How many of 400 rounds of ingest a small disk takes. */
 static int rounds_taken(const char *forbidden, uint64_t *ret_dropped)
 {
@@ -688,59 +727,6 @@ static void the_query_source_scans_by_tag_and_time(void **state)
     io_sim_deinit(&sim);
 }
 
-static int options_from(const char *text, struct storage_options *options, struct conf **ret_conf,
-                        struct arena *arena)
-{
-    struct buf problems = {0};
-    int rc = conf_parse(span_of_str(text), "t.conf", conf_schema_aquifer(), &problems, ret_conf);
-    if (rc == 0) {
-        rc = storage_options_of_conf(*ret_conf, arena, options);
-    }
-    buf_deinit(&problems);
-    return rc;
-}
-
-static void options_come_from_the_config(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_new(1 << 20);
-    struct storage_options options = {0};
-    struct conf *conf = NULL;
-    assert_int_equal(options_from("[Global]\nTag-DB-Path=/x/tags\n[Default-Well]\nLocation=/d\n"
-                                  "[Datalog]\nDirectory=/l\n"
-                                  "[Storage-Well \"w\"]\nLocation=/w\nTags=a\nTags=b*\n"
-                                  "Hot-Duration=7d\nRequired-Retention=2d\n"
-                                  "Max-Hot-Storage-GB=3\nHot-Storage-Reserve=10\n"
-                                  "Delete-Cold-Data=true\n",
-                                  &options, &conf, arena),
-                     0);
-    assert_int_equal(options.wells_count, 2);
-    assert_string_equal(options.wells[0].name, STORAGE_WELL_DEFAULT);
-    assert_string_equal(options.wells[0].location, "/d");
-    assert_string_equal(options.wells[1].tags[1], "b*");
-    assert_string_equal(options.wells[0].retention.forbidden, "Delete-Cold-Data is not true");
-    assert_true(options.wells[0].retention.hot_ns == 0);
-    assert_true(options.wells[1].retention.hot_ns == 7 * TIME_DAY_NS);
-    assert_true(options.wells[1].retention.required_ns == 2 * TIME_DAY_NS);
-    assert_true(options.wells[1].retention.bytes_max == UINT64_C(3000000000));
-    assert_true(options.wells[1].retention.reserve_percent == 10);
-    assert_null(options.wells[1].retention.forbidden);
-    assert_string_equal(options.datalog_dir, "/l");
-    assert_string_equal(options.tags_path, "/x/tags");
-    conf_free(&conf);
-    assert_int_equal(options_from("[Default-Well]\nLocation=/d\n[Storage-Well \"w\"]\nTags=a\n",
-                                  &options, &conf, arena),
-                     ERR_INVALID);
-    conf_free(&conf);
-    assert_int_equal(options_from("[Default-Well]\nLocation=/d\nTags=a\n"
-                                  "[Storage-Well \"w\"]\nLocation=/w\nTags=a\n",
-                                  &options, &conf, arena),
-                     ERR_INVALID);
-    assert_non_null(strstr(err_text(), "default and w"));
-    conf_free(&conf);
-    arena_free(&arena);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -755,10 +741,10 @@ int main(void)
         cmocka_unit_test(a_log_that_fills_the_disk_is_flushed_away),
         cmocka_unit_test(the_log_is_trimmed_behind_the_flush),
         cmocka_unit_test(retention_drops_what_is_permitted_and_says_so),
+        cmocka_unit_test(a_memory_well_has_the_newest_and_what_the_log_has),
         cmocka_unit_test(a_reserve_keeps_ingest_going),
         cmocka_unit_test(a_lost_log_or_catalogue_does_no_further_harm),
         cmocka_unit_test(the_query_source_scans_by_tag_and_time),
-        cmocka_unit_test(options_come_from_the_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

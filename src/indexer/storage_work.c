@@ -41,7 +41,8 @@ void storage_watch_space(struct storage *storage)
     pthread_mutex_unlock(&storage->lock);
     bool low = is_low(storage, storage->datalog_dir, was_low, text);
     for (size_t i = 0; i < storage->slots.count && !low; i++) {
-        low = is_low(storage, storage->slots.items[i].location, was_low, text);
+        const char *dir = storage->slots.items[i].location;
+        low = dir != NULL && is_low(storage, dir, was_low, text);
     }
     pthread_mutex_lock(&storage->lock);
     bool change = low != storage->space_low;

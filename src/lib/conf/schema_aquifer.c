@@ -173,6 +173,10 @@ static const struct conf_key global_keys[] = {
     KEY("Enable-CBAC", CONF_BOOL, W | LATER, "false", "capability based access control"),
     KEY("MFA-Required", CONF_BOOL, W | LATER, "false", "every local user needs a second factor"),
     KEY("MFA-Issuer-Name", CONF_TEXT, W | LATER, "Aquifer", "issuer of one-time passwords"),
+    KEY_RANGE("Versions-Max", W | D, "20", 0, 1000,
+              "earlier versions kept of each object, for history and undo (ours)"),
+    KEY("Versions-Max-Age", CONF_AGE, W | D, NULL,
+        "versions replaced longer ago are dropped with the object's next change (ours)"),
     KEY("Max-Search-History", CONF_INT, W, "100", "history entries kept per user"),
 
     /* Search and storage tuning */
@@ -223,6 +227,11 @@ static const struct conf_key global_keys[] = {
 /* Rows that both kinds of wells have. */
 #define WELL_KEYS                                                                                  \
     LIST("Tags", CONF_TEXT, I, NULL, "tag names or globs: `*` `?` `[a-z]` `{one,two}`"),           \
+        KEY("Storage", CONF_TEXT, I, "disk",                                                       \
+            "`disk`, or `memory`: no Location, bounded by Max-Memory-MB and Hot-Duration, and a "  \
+            "restart leaves it what the datalog still has"),                                       \
+        KEY_RANGE("Max-Memory-MB", I, "256", 1, 1 << 24,                                           \
+                  "size of a well with `Storage=memory`; the oldest entries make room"),           \
         KEY("Cold-Location", CONF_PATH, I | LATER, NULL,                                           \
             "cold directory; nothing is moved there yet, and nothing of the well deleted"),        \
         KEY("Hot-Duration", CONF_AGE, I, NULL, "age limit in the hot directory"),                  \

@@ -29,7 +29,9 @@ struct stream {
     size_t at; /* entries [at, end) of the block are left, in the order of the scan */
     size_t end;
 
-    struct memtable_pick *picks; /* in the order of the scan */
+    const struct memtable *memtable; /* if there is no segment */
+    size_t items;                    /* of it that may be looked at */
+    struct memtable_pick *picks;     /* once loaded; in the order of the scan */
     size_t picks_count;
 };
 
@@ -136,6 +138,9 @@ static struct entry stream_entry(const struct stream *stream, size_t i)
 /* Sets the place from the entry it stands at; false when the stream is over. */
 static bool settle(const struct well_cursor *cursor, struct stream *stream)
 {
+    if (stream->segment == NULL && !stream->loaded) {
+        return true; /* it has its place from the beginning */
+    }
     if (stream->at < stream->end) {
         if (stream->segment != NULL) {
             stream->time_ns = stream->block.entries[stream->at].time_ns;
@@ -202,16 +207,35 @@ static void turn_picks(struct stream *stream)
     }
 }
 
-static void add_memtable(struct well_cursor *cursor, struct well *well,
-                         const struct memtable *memtable, size_t count)
+static void load_memtable(const struct well_cursor *cursor, struct stream *stream)
 {
-    struct stream *stream = MEM_NEW(struct stream);
-    stream->well = well;
+    memtable_pick(stream->memtable, stream->items, &cursor->scan, false, &stream->picks,
+                  &stream->picks_count);
     stream->loaded = true;
-    memtable_pick(memtable, count, &cursor->scan, false, &stream->picks, &stream->picks_count);
     stream->end = stream->picks_count;
     if (cursor->scan.descending) {
         turn_picks(stream);
+    }
+}
+
+/* A sealed memtable is looked into when the scan comes to its times. */
+static void add_memtable(struct well_cursor *cursor, struct well *well,
+                         const struct memtable *memtable, size_t count, bool sealed)
+{
+    const struct well_scan *scan = &cursor->scan;
+    if (sealed && (memtable->newest_ns < scan->start_ns ||
+                   (memtable->oldest_ns >= scan->end_ns && scan->end_ns != INT64_MAX))) {
+        return;
+    }
+    struct stream *stream = MEM_NEW(struct stream);
+    stream->well = well;
+    stream->memtable = memtable;
+    stream->items = count;
+    if (sealed) {
+        stream->time_ns = scan->descending ? memtable->newest_ns : memtable->oldest_ns;
+        stream->tag = scan->descending ? UINT16_MAX : 0;
+    } else {
+        load_memtable(cursor, stream);
     }
     add_stream(cursor, stream);
 }
@@ -272,7 +296,7 @@ int well_cursor_open(struct well *const *wells, size_t count, const struct well_
         }
         for (size_t j = 0; j < snapshot.memtables.count; j++) {
             add_memtable(cursor, wells[i], snapshot.memtables.items[j],
-                         well_snapshot_items(&snapshot, j));
+                         well_snapshot_items(&snapshot, j), j < snapshot.sealed_count);
         }
     }
     make_heap(cursor);
@@ -384,6 +408,11 @@ static void crop(const struct well_cursor *cursor, struct stream *stream)
 static int load_top(struct well_cursor *cursor)
 {
     struct stream *stream = cursor->heap.items[0];
+    if (stream->segment == NULL) {
+        load_memtable(cursor, stream);
+        top_moved(cursor);
+        return 0;
+    }
     size_t index = cursor->scan.descending ? --stream->stop : stream->next++;
     bool first_time = false;
     int rc = segment_read(stream->segment, index, cursor->reader, &cursor->raw, &stream->block,

@@ -225,6 +225,9 @@ static int flush_one(struct well *well, const struct memtable *memtable)
 int well_flush(struct well *well)
 {
     int rc = 0;
+    if (well->memory_bytes_max > 0) {
+        return 0;
+    }
     pthread_mutex_lock(&well->flushing);
     while (rc == 0) {
         pthread_mutex_lock(&well->lock);

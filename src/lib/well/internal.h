@@ -11,6 +11,7 @@
 #include "well/segment.h"
 
 typedef VEC(struct segment *) segments_vec;
+typedef VEC(struct memtable *) memtables_vec;
 
 /* `lock` guards everything below it; the two others let one thread flush and one merge or drop. */
 struct well {
@@ -22,6 +23,7 @@ struct well {
     uint64_t segment_bytes_max;
     uint32_t merge_files;
     int64_t partition_ns;
+    uint64_t memory_bytes_max; /* 0: on disk */
     void (*report)(void *context, const char *text);
     void *report_context;
 
@@ -29,21 +31,23 @@ struct well {
     pthread_mutex_t merging;
     bool merging_stopped; /* under `merging` */
     pthread_mutex_t lock;
-    struct memtable *active;       /* NULL: nothing yet */
-    VEC(struct memtable *) sealed; /* oldest first */
-    segments_vec segments;         /* by partition, then by the flushes they hold */
-    segments_vec dropped;          /* off the disk, but somebody may still read them */
-    struct well_mark mark;         /* as on the disk; next flush is mark.flush + 1 */
+    struct memtable *active; /* NULL: nothing yet */
+    memtables_vec sealed;    /* oldest first */
+    segments_vec segments;   /* by partition, then by the flushes they hold */
+    segments_vec dropped;    /* off the disk, but somebody may still read them */
+    struct well_mark mark;   /* as on the disk; next flush is mark.flush + 1 */
     uint64_t corrupt_blocks;
     uint64_t dropped_entries;
     uint64_t dropped_bytes;
     uint64_t dropped_partitions;
+    struct well_dropped evicted; /* of a memory well, since it was asked for */
 };
 
 /* The well at one moment. Holds references. */
 struct well_snapshot {
     struct well *well;
     VEC(struct memtable *) memtables; /* oldest first */
+    size_t sealed_count;              /* of them that cannot grow any more */
     size_t active_count;              /* items of the last one that may be looked at */
     segments_vec segments;
 };
@@ -51,6 +55,14 @@ struct well_snapshot {
 void well_snapshot_take(struct well *well, struct well_snapshot *snapshot);
 void well_snapshot_drop(struct well_snapshot *snapshot);
 size_t well_snapshot_items(const struct well_snapshot *snapshot, size_t memtable);
+
+void well_seal_locked(struct well *well);
+
+/* Memory wells; under the lock. What goes is moved to `gone`, to be freed without the lock. */
+void well_memory_evict(struct well *well, memtables_vec *gone);
+MUST_CHECK int well_memory_retain(struct well *well, const struct well_retention *retention,
+                                  struct well_dropped *ret_dropped);
+void well_memory_free(memtables_vec *gone);
 
 /* Counts and reports damage; takes the lock. The text is that of the last fault. */
 void well_note_damage(struct well *well, bool first_time);

@@ -210,6 +210,9 @@ static int drop(struct well *well, const segments_vec *run)
 int well_retain(struct well *well, const struct well_retention *retention,
                 struct well_dropped *ret_dropped)
 {
+    if (well->memory_bytes_max > 0) {
+        return well_memory_retain(well, retention, ret_dropped);
+    }
     segments_vec run = {0};
     struct well_dropped dropped;
     pthread_mutex_lock(&well->merging);

@@ -6,6 +6,8 @@
 #include "base/time.h"
 #include "well/internal.h"
 
+#define MEMORY_PARTS 16
+
 struct well_file_name well_segment_name(const struct segment *segment)
 {
     return (struct well_file_name){segment->first, segment->last, segment->partition};
@@ -22,7 +24,7 @@ static struct well *well_new(const struct well_options *options)
     struct well *well = MEM_NEW(struct well);
     well->io = options->io;
     well->name = mem_strdup(options->name);
-    well->dir = mem_strdup(options->dir);
+    well->dir = mem_strdup(options->dir != NULL ? options->dir : "");
     well->tags = options->tags;
     well->memtable_bytes_max =
         options->memtable_bytes_max > 0 ? options->memtable_bytes_max : WELL_MEMTABLE_BYTES_DEFAULT;
@@ -31,6 +33,11 @@ static struct well *well_new(const struct well_options *options)
     well->merge_files = options->merge_files > 0 ? options->merge_files : WELL_MERGE_FILES_DEFAULT;
     well->partition_ns =
         options->partition_ns > 0 ? options->partition_ns : WELL_PARTITION_NS_DEFAULT;
+    well->memory_bytes_max = options->memory_bytes_max;
+    if (well->memory_bytes_max > 0) { /* they go one by one */
+        uint64_t part = well->memory_bytes_max / MEMORY_PARTS;
+        well->memtable_bytes_max = MIN(well->memtable_bytes_max, part);
+    }
     well->report = options->report;
     well->report_context = options->report_context;
     pthread_mutex_init(&well->lock, NULL);
@@ -268,6 +275,10 @@ static int settle_mark(struct listing *listing)
 int well_open(const struct well_options *options, struct well **ret_well)
 {
     struct well *well = well_new(options);
+    if (well->memory_bytes_max > 0) {
+        *ret_well = well;
+        return 0;
+    }
     struct listing listing = {.well = well};
     int rc = io_make_dirs(well->io, well->dir);
     if (rc == 0) { /* names that only the kernel knows must not supersede anything */
@@ -296,7 +307,7 @@ int well_open(const struct well_options *options, struct well **ret_well)
     return 0;
 }
 
-static void seal_locked(struct well *well)
+void well_seal_locked(struct well *well)
 {
     if (well->active != NULL) {
         vec_push(&well->sealed, well->active);
@@ -319,9 +330,14 @@ int well_apply(struct well *well, struct buf *takes, uint64_t position)
     CHECK(position >= well->active->log_end);
     memtable_add(well->active, takes, &entries, position);
     if (well->active->bytes >= well->memtable_bytes_max) {
-        seal_locked(well);
+        well_seal_locked(well);
+    }
+    memtables_vec gone = {0};
+    if (well->memory_bytes_max > 0) {
+        well_memory_evict(well, &gone);
     }
     pthread_mutex_unlock(&well->lock);
+    well_memory_free(&gone);
     return 0;
 }
 
@@ -336,7 +352,9 @@ uint64_t well_flushed(struct well *well)
 uint64_t well_needs_from(struct well *well, uint64_t applied_end)
 {
     pthread_mutex_lock(&well->lock);
-    const struct memtable *oldest = well->sealed.count > 0 ? well->sealed.items[0] : well->active;
+    const struct memtable *oldest = well->memory_bytes_max > 0 ? NULL
+                                    : well->sealed.count > 0   ? well->sealed.items[0]
+                                                               : well->active;
     uint64_t from = oldest != NULL ? MIN(oldest->first_position, applied_end) : applied_end;
     pthread_mutex_unlock(&well->lock);
     return from;
@@ -345,14 +363,16 @@ uint64_t well_needs_from(struct well *well, uint64_t applied_end)
 void well_seal(struct well *well)
 {
     pthread_mutex_lock(&well->lock);
-    seal_locked(well);
+    if (well->memory_bytes_max == 0) { /* nobody flushes those of the others */
+        well_seal_locked(well);
+    }
     pthread_mutex_unlock(&well->lock);
 }
 
 uint64_t well_sealed(struct well *well)
 {
     pthread_mutex_lock(&well->lock);
-    uint64_t sealed = well->sealed.count;
+    uint64_t sealed = well->memory_bytes_max > 0 ? 0 : well->sealed.count;
     pthread_mutex_unlock(&well->lock);
     return sealed;
 }
@@ -387,7 +407,7 @@ struct well_stats well_stats(struct well *well)
             i == 0 || segment->partition != well->segments.items[i - 1]->partition ? 1 : 0;
     }
     stats.segments = well->segments.count;
-    stats.sealed = well->sealed.count;
+    stats.sealed = well->memory_bytes_max > 0 ? 0 : well->sealed.count;
     stats.corrupt_blocks = well->corrupt_blocks;
     stats.dropped_entries = well->dropped_entries;
     stats.dropped_bytes = well->dropped_bytes;
@@ -409,6 +429,7 @@ void well_snapshot_take(struct well *well, struct well_snapshot *snapshot)
     for (size_t i = 0; i < well->sealed.count; i++) {
         vec_push(&snapshot->memtables, memtable_ref(well->sealed.items[i]));
     }
+    snapshot->sealed_count = well->sealed.count;
     if (well->active != NULL) {
         vec_push(&snapshot->memtables, memtable_ref(well->active));
     }

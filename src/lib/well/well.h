@@ -4,6 +4,10 @@
  *
  *     apply ──> memtable ──seal──> sealed ──flush──> segment files ──merge──> fewer of them
  *
+ * A memory well has no directory and makes no segments: its sealed memtables stay, and go whole
+ * when there are more bytes than it may have or they are too old. A restart leaves it what the
+ * datalog still has.
+ *
  * Each segment belongs to one time partition (well/partition.h). Retention drops partitions as a
  * whole, oldest first, and only what the options permit.
  *
@@ -44,6 +48,8 @@ struct well_options {
     uint64_t segment_bytes_max;  /* merging makes none larger; 0: default */
     uint32_t merge_files;        /* as many neighbours of a size are merged; 0: default */
     int64_t partition_ns;        /* 0: default */
+    uint64_t memory_bytes_max;   /* > 0: a memory well of this size; `dir` is not used. One run, and
+                                    what readers hold of dropped memtables, come on top. */
     /* Told of damage, by any thread, at most once per damaged block. May be NULL. */
     void (*report)(void *context, const char *text);
     void *report_context;
@@ -89,7 +95,7 @@ uint64_t well_needs_from(struct well *well, uint64_t applied_end);
 
 /* Seals the memtable if it has anything, whatever its size. */
 void well_seal(struct well *well);
-uint64_t well_sealed(struct well *well); /* memtables that wait for a flush */
+uint64_t well_sealed(struct well *well); /* memtables that wait for a flush; memory wells: 0 */
 
 /* Writes the sealed memtables, oldest first, to segment files. After a fault they are still
  * there and the call may be repeated. */
@@ -114,13 +120,15 @@ struct well_dropped {
     uint64_t entries;
     uint64_t bytes; /* of segment files */
     size_t segments;
-    const char *rule; /* the key that wants it gone; static */
+    const char *rule; /* the key that wants it gone; static. Of a memory well the last one */
     const char *kept; /* WELL_KEPT: the reason, of the retention or static; else NULL */
 };
 
 /* Drops the oldest partition if a rule wants it gone: 0. The partition of now, and later ones,
  * stay. When it returns 0, no crash brings the entries back; while it has not, any of the files
- * may be there or not. Space that readers still hold counts as free. */
+ * may be there or not. Space that readers still hold counts as free.
+ * A memory well drops all memtables that are older than hot_ns, and also says here what gave way
+ * to new entries since the last call; being one is the permission. */
 MUST_CHECK int well_retain(struct well *well, const struct well_retention *retention,
                            struct well_dropped *ret_dropped);
 
