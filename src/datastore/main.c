@@ -148,6 +148,8 @@ static int open_store(struct datastore *datastore)
         .web_path = conf_text(conf, CONF_GLOBAL, "Datastore-Web-Store-Path"),
         .blob_dir = conf_text(conf, CONF_GLOBAL, "Datastore-Resource-Store"),
         .authority = true,
+        .versions_max = (uint32_t)conf_int(conf, CONF_GLOBAL, "Versions-Max"),
+        .versions_age_ns = conf_duration(conf, CONF_GLOBAL, "Versions-Max-Age"),
     };
     int rc = store_open(&options, &datastore->store);
     if (rc < 0) {

@@ -72,6 +72,8 @@ static int open_store(struct webserver *webserver)
             .web_path = conf_text(webserver->conf, CONF_GLOBAL, "Web-Store-Path"),
             .blob_dir = conf_text(webserver->conf, CONF_GLOBAL, "Webserver-Resource-Store"),
             .authority = !webserver->distributed,
+            .versions_max = (uint32_t)conf_int(webserver->conf, CONF_GLOBAL, "Versions-Max"),
+            .versions_age_ns = conf_duration(webserver->conf, CONF_GLOBAL, "Versions-Max-Age"),
         },
         &webserver->store);
 }

@@ -1,5 +1,5 @@
 /*
- * What an object was before: its last versions (STORE_VERSIONS_MAX), the difference between two
+ * What an object was before: its last versions (Versions-Max), the difference between two
  * of them, going back to one, and bringing back what was deleted. For the kinds that users share
  * (dashboards, resources, macros, ...), whoever may read the object may read its versions, whoever
  * may change it may go back. A version is named by its change id.

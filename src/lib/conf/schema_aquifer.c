@@ -173,7 +173,7 @@ static const struct conf_key global_keys[] = {
     KEY("Enable-CBAC", CONF_BOOL, W | LATER, "false", "capability based access control"),
     KEY("MFA-Required", CONF_BOOL, W | LATER, "false", "every local user needs a second factor"),
     KEY("MFA-Issuer-Name", CONF_TEXT, W | LATER, "Aquifer", "issuer of one-time passwords"),
-    KEY_RANGE("Versions-Max", W | D, "20", 0, 1000,
+    KEY_RANGE("Versions-Max", W | D, "20", 1, 1000,
               "earlier versions kept of each object, for history and undo (ours)"),
     KEY("Versions-Max-Age", CONF_AGE, W | D, NULL,
         "versions replaced longer ago are dropped with the object's next change (ours)"),

@@ -276,6 +276,9 @@ int store_open(const struct store_options *options, struct store **ret_store)
     store->io = options->io;
     store->authority = options->authority;
     store->shared = options->shared;
+    store->versions_max =
+        options->versions_max == 0 ? STORE_VERSIONS_DEFAULT : options->versions_max;
+    store->versions_age_ns = options->versions_age_ns;
     CHECK(store->authority || !store->shared);
     store->paths[OBJECT_FILE_USERS] = mem_strdup(options->users_path);
     store->paths[OBJECT_FILE_WEB] = mem_strdup(options->web_path);

@@ -20,7 +20,7 @@
 #include "object/access.h"
 #include "object/object.h"
 
-#define STORE_VERSIONS_MAX 20 /* earlier versions kept per object */
+#define STORE_VERSIONS_DEFAULT 20
 #define STORE_EPOCHS_MAX 4096
 
 struct store;
@@ -33,6 +33,8 @@ struct store_options {
     bool authority; /* this store gives revisions: a datastore, or a webserver without one */
     bool shared;    /* authority, one of several over one truth elsewhere (etcd/): identity and
                        epochs come from there by store_set_lineage, none are made here */
+    uint32_t versions_max;   /* earlier versions kept per object; 0: STORE_VERSIONS_DEFAULT */
+    int64_t versions_age_ns; /* those replaced longer ago go with the next change; 0: no limit */
 };
 
 /* Creates what is missing, with the directories. */
@@ -98,7 +100,7 @@ MUST_CHECK int store_count(struct store *store, enum object_kind kind, uint64_t 
 /* The highest number a kind ever used, tombstones included; 0 for none. For the next uid. */
 MUST_CHECK int store_number_max(struct store *store, enum object_kind kind, uint64_t *ret_number);
 
-/* Earlier versions, newest first; as they were. At most STORE_VERSIONS_MAX. */
+/* Earlier versions, newest first; as they were. At most store_options.versions_max. */
 MUST_CHECK int store_versions(struct store *store, const struct uuid *id, struct object_list *list);
 
 /* Everything after `revision`, in order, tombstones too, at most `limit`. What is dirty here is

@@ -34,6 +34,8 @@ struct store {
     struct io *io;
     bool authority;
     bool shared;
+    uint32_t versions_max;
+    int64_t versions_age_ns;
     char *paths[OBJECT_FILES];
     char *blob_dir;
     int lock_fd;

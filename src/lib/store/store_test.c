@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/time.h"
 #include "store/store.h"
+#include "store/store_sql.h"
 
 struct fixture {
     char dir[64];
@@ -414,11 +416,34 @@ static void a_shadow_stands_beside_and_goes(void **state)
     object_free(&object);
 }
 
+/* A version's age counts from what replaced it: the last edit of an object that was left alone
+ * for years can be undone, what was replaced before that is gone with it. */
+static void versions_that_were_replaced_long_ago_go_with_the_next_change(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t now_ns = io_now_ns(io_real());
+    fixture->store->versions_age_ns = 30 * TIME_DAY_NS;
+    struct object *object = make(OBJECT_DASHBOARD, 7, "");
+    static const int days_ago[] = {1000, 900, 800, 20, 0};
+    for (size_t i = 0; i < ARRAY_COUNT(days_ago); i++) {
+        object->updated_ns = now_ns - days_ago[i] * TIME_DAY_NS;
+        object->change.bytes[1] = (uint8_t)i;
+        put(fixture->store, object);
+    }
+    struct object_list list = {0};
+    assert_int_equal(store_versions(fixture->store, &object->id, &list), 0);
+    assert_int_equal(list.count, 2); /* of 800 days ago, replaced 20 days ago; of 20 days ago */
+    assert_int_equal(list.items[0]->change.bytes[1], 3);
+    assert_int_equal(list.items[1]->change.bytes[1], 2);
+    object_list_deinit(&list);
+    object_free(&object);
+}
+
 static void the_last_versions_are_kept_and_no_more(void **state)
 {
     struct fixture *fixture = *state;
     struct object *object = make(OBJECT_DASHBOARD, 7, "");
-    for (int i = 0; i < STORE_VERSIONS_MAX + 5; i++) {
+    for (int i = 0; i < STORE_VERSIONS_DEFAULT + 5; i++) {
         char name[24];
         snprintf(name, sizeof(name), "v%d", i);
         object_set_name(object, name);
@@ -427,9 +452,9 @@ static void the_last_versions_are_kept_and_no_more(void **state)
     }
     struct object_list list = {0};
     assert_int_equal(store_versions(fixture->store, &object->id, &list), 0);
-    assert_int_equal(list.count, STORE_VERSIONS_MAX);
+    assert_int_equal(list.count, STORE_VERSIONS_DEFAULT);
     assert_string_equal(list.items[0]->name, "v23");
-    assert_string_equal(list.items[STORE_VERSIONS_MAX - 1]->name, "v4");
+    assert_string_equal(list.items[STORE_VERSIONS_DEFAULT - 1]->name, "v4");
     object_list_deinit(&list);
     object_free(&object);
     struct object *token = make(OBJECT_TOKEN, 7, "secret");
@@ -646,6 +671,7 @@ int main(void)
         CLAIM(changes_come_in_order_over_both_files),
         CLAIM(what_is_dirty_keeps_its_place_until_it_is_clean),
         CLAIM(a_shadow_stands_beside_and_goes),
+        CLAIM(versions_that_were_replaced_long_ago_go_with_the_next_change),
         CLAIM(the_last_versions_are_kept_and_no_more),
         CLAIM(change_ids_are_remembered_with_their_revision),
         CLAIM(every_life_of_an_authority_is_an_epoch),

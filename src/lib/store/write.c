@@ -126,17 +126,27 @@ static bool keeps_versions(enum object_kind kind)
     }
 }
 
+/* The newest ?2 stay, and of these what was replaced at ?3 or later: a version's age counts from
+ * its successor, so that the last edit of an old object can be undone. */
+#define TRIM(schema)                                                                               \
+    "DELETE FROM " schema ".versions WHERE id=?1 AND (number NOT IN"                               \
+    " (SELECT number FROM " schema ".versions WHERE id=?1 ORDER BY number DESC LIMIT ?2)"          \
+    " OR (?3 <> '' AND (SELECT substr(json_extract(next.object, '$.updated'), 1, 19)"              \
+    " FROM " schema ".versions AS next WHERE next.id=?1 AND next.number > versions.number"         \
+    " ORDER BY next.number LIMIT 1) < ?3))"
+
 static int trim_versions(struct store *store, enum object_file file, const struct uuid *id)
 {
-    static const char *const text[] = {
-        "DELETE FROM main.versions WHERE id=?1 AND number NOT IN"
-        " (SELECT number FROM main.versions WHERE id=?1 ORDER BY number DESC LIMIT ?2)",
-        "DELETE FROM web.versions WHERE id=?1 AND number NOT IN"
-        " (SELECT number FROM web.versions WHERE id=?1 ORDER BY number DESC LIMIT ?2)",
-    };
+    static const char *const text[] = {TRIM("main"), TRIM("web")};
+    char oldest[TIME_TEXT_BYTES] = "";
+    if (store->versions_age_ns > 0) {
+        (void)time_text(io_now_ns(store->io) - store->versions_age_ns, oldest);
+        oldest[strlen("2026-01-02T03:04:05")] = 0; /* whole seconds sort as text */
+    }
     struct store_statement trim = store_take(store->writer, text[file]);
     store_bind_uuid(&trim, id);
-    store_bind_int(&trim, STORE_VERSIONS_MAX);
+    store_bind_int(&trim, store->versions_max);
+    store_bind_text(&trim, oldest);
     return store_run(&trim);
 }
 
