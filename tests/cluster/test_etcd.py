@@ -1,6 +1,7 @@
 """A datastore without a single point of failure: two datastores over an etcd of three members."""
 
 import os
+import signal
 import threading
 import time
 
@@ -145,6 +146,32 @@ def test_nothing_acknowledged_is_lost_when_datastores_and_members_die_in_turn():
         stored = etcd.get("aquifer/object/", prefix=True)
         assert all(any(f'"{name}"'.encode() in text for text in stored.values())
                    for name in list(load.made.values())[::50])
+
+
+def test_one_that_hangs_is_left_too():
+    """SIGSTOP of the leader of etcd and of each datastore, which keep their connections: writes
+    are confirmed again within 2 s, nothing fails."""
+    with Etcd(members=3) as etcd, \
+            Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
+                    settings=etcd.settings()) as c:
+        probe = c.webserver(0).login()
+        load = Load(c)
+        try:
+            for victim in (etcd.leader(), datastore(c, 0), datastore(c, 1)):
+                victim.child.send_signal(signal.SIGSTOP)
+                try:
+                    taken = seconds_until_written(probe, f"{victim.name} hangs")
+                finally:
+                    victim.child.send_signal(signal.SIGCONT)
+                print(f"{victim.name} hangs: confirmed after {taken:.2f} s")
+                assert taken < WRITES_BACK_S, victim.name
+                wait_until(etcd.is_whole, 30, "three members in step")
+        finally:
+            load.stop()
+        assert not load.faults, load.faults[:5]
+        there = wait_until(lambda: (b := boards(c.webserver(1).login())).keys() >= load.made.keys()
+                           and b, 30, "every dashboard on the other webserver")
+        assert all(there[id]["Name"] == name for id, name in load.made.items())
 
 
 def test_without_a_majority_people_go_on_working():

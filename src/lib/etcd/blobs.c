@@ -1,4 +1,5 @@
-/* Contents: before a change that names them commits, two datastores have them. */
+/* Contents: before a change that names them commits, two datastores have them. Tested by
+ * tests/cluster/test_etcd.py. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* Tested by cache_test.c, over a real etcd. */
 #include "etcd/layout.h"
 
 #include <inttypes.h>

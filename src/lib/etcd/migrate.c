@@ -1,3 +1,4 @@
+/* Tested by tests/cluster/test_etcd.py: a datastore moves into etcd and back. */
 #include "etcd/migrate.h"
 
 #include <inttypes.h>

@@ -1,0 +1,397 @@
+/*
+ * Claims, over a real etcd that the test starts: several datastores are one. What one commits is
+ * on the other, in order; pushes on both at once are all judged in one order; a cache that was
+ * away fetches what it lacks, whether etcd still has the steps or not; one that etcd does not
+ * continue is set aside; check-ins are heard by all. Skipped with a message without etcd.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <inttypes.h>
+#include <pthread.h>
+
+#include "base/time.h"
+#include "etcd/state.h"
+#include "etcd/testing.h"
+#include "sync/message.h"
+
+#define PATIENCE_MS 10000
+
+static struct etcd_testing testing;
+
+struct datastore {
+    struct etcd_follower *follower;
+    struct sync_server *server;
+    char run[UUID_TEXT_BYTES];
+    uint8_t letter;
+    uint8_t changes;
+    bool fatal;
+};
+
+struct world {
+    char dir[64];
+    char *url;
+    struct datastore both[2];
+};
+
+#define WAIT_FOR(condition)                                                                        \
+    do {                                                                                           \
+        int64_t until_ns = io_monotonic_ns(io_real()) + PATIENCE_MS * TIME_MS_NS;                  \
+        while (!(condition) && io_monotonic_ns(io_real()) < until_ns) {                            \
+            (void)poll(NULL, 0, 2);                                                                \
+        }                                                                                          \
+        assert_true(condition);                                                                    \
+    } while (0)
+
+static int begin_suite(void **state)
+{
+    (void)state;
+    if (!etcd_testing_start(&testing)) {
+        exit(0);
+    }
+    return 0;
+}
+
+static int end_suite(void **state)
+{
+    (void)state;
+    etcd_testing_stop(&testing);
+    return 0;
+}
+
+static void on_fatal(void *context)
+{
+    ((struct datastore *)context)->fatal = true;
+}
+
+static json_t *check_in(struct datastore *datastore, uint8_t webserver)
+{
+    struct uuid id = {{webserver}};
+    json_t *answer = NULL;
+    json_t *request =
+        json_pack("{s:i, s:o, s:s, s:i}", "protocol", SYNC_PROTOCOL, "webserver",
+                  sync_uuid_to_json(id), "external_addr", "web:80", "interval_ms", 10000);
+    assert_int_equal(sync_server_check_in(datastore->server, request, &answer), 0);
+    json_decref(request);
+    return answer;
+}
+
+static void start(struct world *world, size_t index)
+{
+    struct datastore *datastore = &world->both[index];
+    char *users = mem_printf("%s/u%zu.db", world->dir, index);
+    char *web = mem_printf("%s/w%zu.db", world->dir, index);
+    char *blobs = mem_printf("%s/b%zu", world->dir, index);
+    struct etcd_follower_options options = {.io = io_real(),
+                                            .url = world->url,
+                                            .users_path = users,
+                                            .web_path = web,
+                                            .blob_dir = blobs,
+                                            .on_fatal = on_fatal,
+                                            .context = datastore};
+    if (etcd_follower_open(&options, &datastore->follower) < 0) {
+        fail_msg("%s", err_text());
+    }
+    struct sync_server_options server = {.io = io_real(),
+                                         .store = etcd_follower_store(datastore->follower),
+                                         .backend = etcd_follower_backend(datastore->follower)};
+    assert_int_equal(sync_server_new(&server, &datastore->server), 0);
+    etcd_follower_attach(datastore->follower, datastore->server);
+    assert_int_equal(etcd_follower_start(datastore->follower, "http://nobody:1"), 0);
+    json_t *answer = check_in(datastore, 1);
+    snprintf(datastore->run, sizeof(datastore->run), "%s", sync_json_text(answer, "run"));
+    json_decref(answer);
+    datastore->letter = (uint8_t)('a' + index);
+    mem_free(users);
+    mem_free(web);
+    mem_free(blobs);
+}
+
+static void stop(struct world *world, size_t index)
+{
+    struct datastore *datastore = &world->both[index];
+    if (datastore->follower != NULL) {
+        etcd_follower_stop(datastore->follower);
+        sync_server_free(&datastore->server);
+        etcd_follower_close(&datastore->follower);
+    }
+}
+
+static int set_up(void **state)
+{
+    struct world *world = MEM_NEW(struct world);
+    snprintf(world->dir, sizeof(world->dir), "/tmp/aquifer-cache-XXXXXX");
+    assert_non_null(mkdtemp(world->dir));
+    world->url = mem_printf("%s%s", testing.members, world->dir);
+    start(world, 0);
+    start(world, 1);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    stop(world, 0);
+    stop(world, 1);
+    char *command = mem_printf("rm -rf %s", world->dir);
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+    mem_free(world->url);
+    mem_free(world);
+    return 0;
+}
+
+/* ---- words ---- */
+
+static struct store *store_of(struct world *world, size_t index)
+{
+    return etcd_follower_store(world->both[index].follower);
+}
+
+/* A dashboard's push; `id` names it. Returns the revision. */
+static uint64_t push(struct datastore *datastore, uint8_t id, uint64_t base)
+{
+    struct object *object = object_new(OBJECT_DASHBOARD);
+    object->id.bytes[0] = id;
+    object->id.bytes[1] = 1;
+    object->number = id;
+    object->base_revision = base;
+    object->change.bytes[0] = ++datastore->changes;
+    object->change.bytes[1] = datastore->letter;
+    object_set_name(object, "d");
+    json_t *request = json_pack("{s:i, s:s, s:[o]}", "protocol", SYNC_PROTOCOL, "run",
+                                datastore->run, "objects", object_to_json(object));
+    json_t *answer = NULL;
+    if (sync_server_push(datastore->server, request, &answer) < 0) {
+        fail_msg("%s", err_text());
+    }
+    const json_t *one = json_array_get(json_object_get(answer, "answers"), 0);
+    uint64_t revision = sync_json_number(one, "revision");
+    json_decref(request);
+    json_decref(answer);
+    object_free(&object);
+    return revision;
+}
+
+static uint64_t count_of(struct world *world, size_t index, enum object_kind kind)
+{
+    uint64_t count = 0;
+    assert_int_equal(store_count(store_of(world, index), kind, &count), 0);
+    return count;
+}
+
+/* Reads the feed from its beginning: every change in order, none twice. Returns how many. */
+static size_t read_feed(struct datastore *datastore)
+{
+    struct sync_feed_options options = {.objects = true};
+    struct sync_feed *feed = NULL;
+    struct buf lines = {0};
+    size_t count = 0;
+    uint64_t before = 0;
+    assert_int_equal(sync_feed_open(datastore->server, &options, &feed), 0);
+    while (strstr(buf_str(&lines), "\"through\"") == NULL) {
+        assert_int_equal(sync_feed_next(feed, 1000, &lines), 0);
+    }
+    char *rest = NULL;
+    for (char *line = strtok_r((char *)lines.data, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        json_t *json = json_loads(line, 0, NULL);
+        const json_t *object = json_object_get(json, "object");
+        if (object != NULL) {
+            uint64_t revision = sync_json_number(object, "revision");
+            assert_true(revision > before);
+            before = revision;
+            count++;
+        }
+        json_decref(json);
+    }
+    sync_feed_close(&feed);
+    buf_deinit(&lines);
+    return count;
+}
+
+static void compact(struct world *world)
+{
+    struct etcd *etcd = NULL;
+    struct etcd_head head;
+    struct etcd_lineage lineage = {0};
+    uint64_t now = 0;
+    json_t *answer = NULL;
+    assert_int_equal(etcd_new(io_real(), world->url, &etcd), 0);
+    assert_int_equal(etcd_read(etcd, 5000, &head, &lineage, &now), 0);
+    json_t *request = json_pack("{s:o}", "revision", etcd_number(now));
+    assert_int_equal(etcd_call(etcd, "/v3/kv/compaction", request, 5000, &answer), 0);
+    json_decref(request);
+    json_decref(answer);
+    etcd_lineage_deinit(&lineage);
+    etcd_free(&etcd);
+}
+
+/* ---- the claims ---- */
+
+static void what_one_commits_is_on_the_other_and_can_be_edited_there(void **state)
+{
+    struct world *world = *state;
+    uint64_t first = push(&world->both[0], 7, 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) >= first);
+    assert_true(push(&world->both[1], 7, first) > first);
+    WAIT_FOR(sync_server_revision(world->both[0].server) ==
+             sync_server_revision(world->both[1].server));
+    assert_int_equal(count_of(world, 0, OBJECT_DASHBOARD), 1);
+    assert_int_equal(count_of(world, 1, OBJECT_DASHBOARD), 1);
+}
+
+/* Without waiting for the watch: the second is judged anew on what the first made. */
+static void of_two_edits_on_two_datastores_one_becomes_a_copy(void **state)
+{
+    struct world *world = *state;
+    for (uint8_t id = 1; id <= 20; id++) {
+        uint64_t first = push(&world->both[0], id, 0);
+        WAIT_FOR(sync_server_revision(world->both[1].server) >= first);
+        (void)push(&world->both[0], id, first);
+        (void)push(&world->both[1], id, first);
+    }
+    WAIT_FOR(sync_server_revision(world->both[0].server) ==
+             sync_server_revision(world->both[1].server));
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(count_of(world, i, OBJECT_DASHBOARD), 40);
+        assert_int_equal(count_of(world, i, OBJECT_NOTIFICATION), 20);
+    }
+}
+
+struct pusher {
+    struct datastore *datastore;
+    uint8_t first, count;
+};
+
+static void *push_some(void *context)
+{
+    struct pusher *pusher = context;
+    for (uint8_t i = 0; i < pusher->count; i++) {
+        assert_true(push(pusher->datastore, (uint8_t)(pusher->first + i), 0) > 0);
+    }
+    return NULL;
+}
+
+static void pushes_on_both_at_once_are_all_taken_in_one_order(void **state)
+{
+    struct world *world = *state;
+    struct pusher pushers[2] = {{&world->both[0], 1, 60}, {&world->both[1], 101, 60}};
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, push_some, &pushers[i]), 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    WAIT_FOR(sync_server_revision(world->both[0].server) == 120);
+    WAIT_FOR(sync_server_revision(world->both[1].server) == 120);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(count_of(world, i, OBJECT_DASHBOARD), 120);
+        assert_int_equal(read_feed(&world->both[i]), 120);
+    }
+    struct etcd_follower_stats stats;
+    etcd_follower_stats(world->both[0].follower, &stats);
+    assert_true(stats.commits > 0 && stats.applied > 0);
+}
+
+/* The second time etcd has forgotten the steps between. */
+static void a_cache_that_was_away_fetches_what_it_lacks(void **state)
+{
+    struct world *world = *state;
+    uint64_t last = push(&world->both[0], 1, 0);
+    for (uint8_t round = 0; round < 2; round++) {
+        stop(world, 1);
+        for (uint8_t id = 2; id <= 12; id++) {
+            last = push(&world->both[0], (uint8_t)(id + 20 * round), 0);
+        }
+        if (round == 1) {
+            compact(world);
+        }
+        start(world, 1);
+        assert_int_equal(sync_server_revision(world->both[1].server), last);
+        assert_int_equal(count_of(world, 1, OBJECT_DASHBOARD), 12 + 11 * round);
+    }
+    assert_int_equal(push(&world->both[1], 200, 0), last + 1);
+}
+
+static void a_cache_that_etcd_does_not_continue_is_set_aside(void **state)
+{
+    struct world *world = *state;
+    uint64_t last = push(&world->both[0], 1, 0);
+    last = push(&world->both[0], 2, 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) == last);
+    stop(world, 0);
+    stop(world, 1);
+    char *url = world->url;
+    world->url = mem_printf("%s-new", url); /* as if etcd had been emptied */
+    start(world, 0);
+    assert_int_equal(sync_server_revision(world->both[0].server), 0);
+    assert_int_equal(count_of(world, 0, OBJECT_DASHBOARD), 0);
+    char *command = mem_printf("ls %s/u0.db.aside-* >/dev/null", world->dir);
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+    mem_free(url);
+}
+
+static void a_running_datastore_sees_etcd_go_back(void **state)
+{
+    struct world *world = *state;
+    (void)push(&world->both[0], 1, 0);
+    struct etcd *etcd = NULL;
+    assert_int_equal(etcd_new(io_real(), world->url, &etcd), 0);
+    struct etcd_head older = etcd_head_new(io_real(), 0);
+    assert_int_equal(
+        etcd_txn(etcd, NULL, json_pack("[o]", etcd_put_head(etcd, &older)), NULL, 5000, NULL), 0);
+    etcd_free(&etcd);
+    WAIT_FOR(world->both[0].fatal);
+}
+
+static uint64_t up_at(struct datastore *datastore)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(datastore->server, &stats);
+    return stats.webservers_up;
+}
+
+static void a_check_in_at_one_is_heard_by_the_other(void **state)
+{
+    struct world *world = *state;
+    json_decref(check_in(&world->both[0], 77));
+    WAIT_FOR(up_at(&world->both[1]) == 2);
+}
+
+/* As after a watch that was cut off for so long that etcd forgot the steps: it reads everything
+ * that changed, here while the watch brings the same. */
+static void reading_anew_while_changes_come_misses_and_repeats_nothing(void **state)
+{
+    struct world *world = *state;
+    struct pusher pusher = {&world->both[0], 1, 60};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, push_some, &pusher), 0);
+    while (sync_server_revision(world->both[1].server) < 60) {
+        assert_int_equal(etcd_cache_resync(world->both[1].follower), 0);
+    }
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(read_feed(&world->both[1]), 60);
+    assert_int_equal(count_of(world, 1, OBJECT_DASHBOARD), 60);
+}
+
+int main(void)
+{
+#define CLAIM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CLAIM(what_one_commits_is_on_the_other_and_can_be_edited_there),
+        CLAIM(of_two_edits_on_two_datastores_one_becomes_a_copy),
+        CLAIM(pushes_on_both_at_once_are_all_taken_in_one_order),
+        CLAIM(a_cache_that_was_away_fetches_what_it_lacks),
+        CLAIM(a_cache_that_etcd_does_not_continue_is_set_aside),
+        CLAIM(a_running_datastore_sees_etcd_go_back),
+        CLAIM(a_check_in_at_one_is_heard_by_the_other),
+        CLAIM(reading_anew_while_changes_come_misses_and_repeats_nothing),
+    };
+    return cmocka_run_group_tests(tests, begin_suite, end_suite);
+}
