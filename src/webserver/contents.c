@@ -1,5 +1,7 @@
 #include "webserver/contents.h"
 
+#include <sodium.h>
+
 #include "base/mem.h"
 #include "base/text.h"
 #include "service/log.h"
@@ -104,9 +106,14 @@ static int open_blob(struct webserver *webserver, const struct object_blob *blob
     return rc;
 }
 
-static int copy_out(struct http_stream *stream, struct io_file *file, uint64_t bytes)
+/* The end is held back until the hash is known to be right: damaged contents end early. */
+static int copy_out(struct http_stream *stream, struct io_file *file, uint64_t bytes,
+                    const uint8_t sha256[32])
 {
     uint8_t *chunk = mem_alloc(CHUNK_BYTES);
+    uint8_t found[32];
+    crypto_hash_sha256_state hash;
+    (void)crypto_hash_sha256_init(&hash);
     int rc = 0;
     for (uint64_t offset = 0; offset < bytes && rc == 0;) {
         size_t got = 0;
@@ -116,9 +123,16 @@ static int copy_out(struct http_stream *stream, struct io_file *file, uint64_t b
                          (unsigned long long)offset, (unsigned long long)bytes);
         }
         if (rc == 0) {
-            rc = http_stream_write(stream, span_of(chunk, got));
+            (void)crypto_hash_sha256_update(&hash, chunk, got);
             offset += got;
         }
+        if (rc == 0 && offset == bytes) {
+            (void)crypto_hash_sha256_final(&hash, found);
+            rc = memcmp(found, sha256, sizeof(found)) == 0
+                     ? 0
+                     : err_set(ERR_CORRUPT, "the contents are damaged on this webserver");
+        }
+        rc = rc < 0 ? rc : http_stream_write(stream, span_of(chunk, got));
     }
     mem_free(chunk);
     return rc;
@@ -140,10 +154,14 @@ void contents_send(struct http_request *request, struct webserver *webserver,
         return;
     }
     if (http_reply_stream(request, 200, content_type, &stream) == 0) {
-        rc = copy_out(stream, file, bytes);
+        rc = copy_out(stream, file, bytes, object->blob.sha256);
         if (rc < 0) {
             log_fault("download-cut", "a download ended early", rc, "object", object->name, NULL);
             http_stream_abort(&stream);
+        }
+        if (rc == ERR_CORRUPT && sync_blob_damaged(webserver->sync, &object->blob) == 0) {
+            log_warn("download-cut", "the contents on the disk are whole", "object", object->name,
+                     NULL);
         }
         http_stream_end(&stream);
     }

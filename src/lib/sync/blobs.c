@@ -9,6 +9,8 @@
 #include "sync/driver.h"
 
 #define BLOBS_AT_ONCE 64
+#define VERIFIED_BYTES_MAX                                                                         \
+    (8u << 20) /* hashed before they are given away; larger ones as they go */
 #define BLOB_IDLE_MS 30000
 
 static char *blob_url(struct sync *sync, const uint8_t sha256[32])
@@ -118,9 +120,43 @@ static int download(struct sync *sync, const struct object_blob *blob, int64_t t
     return store_blob_commit(&writer, blob->sha256, &got);
 }
 
+/* Is it here, and what it should be? Damaged contents are moved aside, and told once by that. */
+static bool is_whole(struct sync *sync, const struct object_blob *blob)
+{
+    struct io_file *file = NULL;
+    uint64_t bytes = 0;
+    if (!store_blob_has(sync->store, blob->sha256) ||
+        store_blob_open(sync->store, blob->sha256, &file, &bytes) < 0) {
+        return false;
+    }
+    io_close(&file);
+    if (bytes == blob->bytes && bytes > VERIFIED_BYTES_MAX) {
+        return true;
+    }
+    int rc = store_blob_verify(sync->store, blob->sha256);
+    if (rc == ERR_CORRUPT) {
+        sync_tell(sync, SYNC_ERROR, "blob-damaged",
+                  "%s; the contents are fetched again from the datastore", err_text());
+    }
+    return rc == 0;
+}
+
+int sync_blob_damaged(struct sync *sync, const struct object_blob *blob)
+{
+    int rc = store_blob_verify(sync->store, blob->sha256);
+    if (rc == ERR_CORRUPT) {
+        sync_tell(sync, SYNC_ERROR, "blob-damaged",
+                  "%s; the contents are fetched again from the datastore", err_text());
+        (void)pthread_mutex_lock(&sync->lock);
+        sync_want_blobs(sync);
+        (void)pthread_mutex_unlock(&sync->lock);
+    }
+    return rc;
+}
+
 int sync_blob_fetch(struct sync *sync, const struct object_blob *blob, int64_t timeout_ms)
 {
-    if (!blob->present || store_blob_has(sync->store, blob->sha256)) {
+    if (!blob->present || is_whole(sync, blob)) {
         return 0;
     }
     (void)pthread_mutex_lock(&sync->lock);
@@ -185,12 +221,24 @@ static int upload_missing(struct sync *sync, uint64_t generation)
     }
 }
 
+static void tell_corrupt(struct sync *sync, const struct object *object)
+{
+    char id[UUID_TEXT_BYTES];
+    sync_tell(sync, SYNC_ERROR, "blob-corrupt",
+              "%s %s \"%.128s\": %s. The datastore's copy is damaged: put the file of a webserver "
+              "that has it (resources/webserver) in its place (resources/datastore)",
+              object_kind_name(object->kind), uuid_text(object->id, id), object->name, err_text());
+}
+
 static int download_missing(struct sync *sync)
 {
     struct object_list list = {0};
     int rc = store_blobs_missing(sync->store, BLOBS_AT_ONCE, &list);
     for (size_t i = 0; rc == 0 && i < list.count; i++) {
         int one = download(sync, &list.items[i]->blob, 0);
+        if (one == ERR_CORRUPT) {
+            tell_corrupt(sync, list.items[i]);
+        }
         rc = one == ERR_NOT_FOUND || one == ERR_CORRUPT ? 0 : one;
     }
     object_list_deinit(&list);

@@ -455,10 +455,17 @@ static int submit(struct sync_server *server, struct sync_pushed *push)
 int sync_check_protocol(const json_t *request)
 {
     uint64_t protocol = sync_json_number(request, "protocol");
-    /* One version back is accepted; there is none before the first. */
-    if (protocol != SYNC_PROTOCOL) {
-        return err_set(ERR_UNSUPPORTED, "protocol: %" PRIu64 ", this datastore speaks %d", protocol,
-                       SYNC_PROTOCOL);
+    if (protocol < SYNC_PROTOCOL_OLDEST) {
+        return err_set(ERR_UNSUPPORTED,
+                       "protocol: %" PRIu64
+                       ", this datastore speaks %d to %d: upgrade this webserver",
+                       protocol, SYNC_PROTOCOL_OLDEST, SYNC_PROTOCOL);
+    }
+    if (protocol > SYNC_PROTOCOL) {
+        return err_set(ERR_UNSUPPORTED,
+                       "protocol: %" PRIu64 ", this datastore speaks %d to %d: upgrade datastores "
+                       "before webservers",
+                       protocol, SYNC_PROTOCOL_OLDEST, SYNC_PROTOCOL);
     }
     return 0;
 }

@@ -18,6 +18,9 @@
 #include "store/store.h"
 
 #define SYNC_PROTOCOL 1
+/* One version back is accepted; there is none before the first. Each version that was ever released
+ * has an exchange in tests/golden. */
+#define SYNC_PROTOCOL_OLDEST (SYNC_PROTOCOL > 1 ? SYNC_PROTOCOL - 1 : 1)
 #define SYNC_PORT_DEFAULT 9405
 #define SYNC_DATASTORES_MAX 16
 #define SYNC_WEBSERVERS_MAX 256
@@ -100,9 +103,14 @@ MUST_CHECK int sync_wait_revision(struct sync *sync, uint64_t revision, int64_t 
 
 /* ---- blobs ---- */
 
-/* 0 once the blob is in the local store, fetched from the datastore if need be. */
+/* 0 once the blob is in the local store, fetched from the datastore if need be: because it is not
+ * here, or damaged. */
 MUST_CHECK int sync_blob_fetch(struct sync *sync, const struct object_blob *blob,
                                int64_t timeout_ms);
+
+/* Contents that were given away did not have their hash: looks again, ERR_CORRUPT when it is so,
+ * and has them fetched anew. */
+int sync_blob_damaged(struct sync *sync, const struct object_blob *blob);
 
 /* ---- state ---- */
 
