@@ -72,6 +72,14 @@ static const struct cli_command commands[] = {
      "  --quiet              no progress bar\n"
      "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
      cli_datastore},
+    {"datalog", "ls|cat|verify [options] DIR", "look at the files of a datalog",
+     "  ls                   its files and the positions in them\n"
+     "  cat                  its records, one line each\n"
+     "  verify               every checksum, every record's form; the status is 1 if one is wrong\n"
+     "  --from P, --to P     cat: positions from P, up to P\n"
+     "  --entries            cat: the entries too\n"
+     "DIR may be that of a running indexer. Nothing is changed in it.\n",
+     cli_datalog},
     {"check-config", "[FILE]", "say what is wrong with a configuration file",
      "  --loadbalancer       it is a loadbalancer.conf\n"
      "  FILE                 default " CLI_CONFIG_PATH "\n",
