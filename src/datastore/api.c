@@ -210,10 +210,11 @@ static int find_blob(struct api *api, struct http_request *request, const uint8_
         return 0;
     }
     int rc = etcd_follower_fetch_blob(api->follower, sha256);
-    if (rc == 0 && strcmp(http_request_method(request), "HEAD") == 0) {
-        rc = etcd_follower_spread_blob(api->follower, sha256); /* a change will name it */
+    if (strcmp(http_request_method(request), "HEAD") != 0) {
+        return rc == ERR_NOT_FOUND ? 0 : rc;
     }
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    /* A change will name it. What cannot be fetched is put here. */
+    return rc < 0 ? 0 : etcd_follower_spread_blob(api->follower, sha256);
 }
 
 static void get_blob(struct http_request *request, void *context)

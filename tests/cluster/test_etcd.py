@@ -241,6 +241,14 @@ def test_contents_are_on_two_datastores_before_their_change():
         assert files(0) and files(1), "it is on one datastore only"
         wait_until(lambda: other.get(f"/api/resources/{guid}/raw").body == content, 20,
                    "the contents on the other webserver")
+        datastore(c, 1).kill()
+        began = time.monotonic()
+        content += b"more"
+        session.put_file(f"/api/resources/{guid}/raw", content).ok()
+        wait_until(named, 10, "contents with one datastore left")
+        print(f"contents confirmed {time.monotonic() - began:.2f} s after the other datastore died")
+        datastore(c, 1).start()
+        wait_until(lambda: files(1), 20, "the contents on the one that was away")
         datastore(c, 0).stop()
         files(0)[0].unlink()
         datastore(c, 0).start()

@@ -5,11 +5,13 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "etcd/state.h"
 
 #define BLOB_IDLE_MS 20000
 #define BLOB_RETRY_MS 1000
 #define BLOBS_AT_ONCE 64
+#define PEER_DOWN_NS (ETCD_LEASE_S * TIME_S_NS) /* by then its lease says so */
 
 static char *blob_url(const struct etcd_peer *peer, const uint8_t sha256[32])
 {
@@ -20,12 +22,33 @@ static char *blob_url(const struct etcd_peer *peer, const uint8_t sha256[32])
     return buf_take(&url);
 }
 
+/* Under the lock. One that died is listed until its lease runs out, but holds nobody up. */
+static bool is_up(const struct etcd_peer *peer)
+{
+    return etcd_now_ns() >= peer->down_ns;
+}
+
+static void note_down(struct etcd_follower *follower, struct uuid run)
+{
+    (void)pthread_mutex_lock(&follower->lock);
+    for (size_t i = 0; i < follower->peer_count; i++) {
+        if (uuid_equal(follower->peers[i].run, run)) {
+            follower->peers[i].down_ns = etcd_now_ns() + PEER_DOWN_NS;
+        }
+    }
+    (void)pthread_mutex_unlock(&follower->lock);
+}
+
 static size_t peers_now(struct etcd_follower *follower, struct etcd_peer peers[ETCD_PEERS_MAX],
                         uint64_t *ret_generation)
 {
     (void)pthread_mutex_lock(&follower->lock);
-    size_t count = follower->peer_count;
-    memcpy(peers, follower->peers, count * sizeof(*peers));
+    size_t count = 0;
+    for (size_t i = 0; i < follower->peer_count; i++) {
+        if (is_up(&follower->peers[i])) {
+            peers[count++] = follower->peers[i];
+        }
+    }
     *ret_generation = follower->peer_generation;
     (void)pthread_mutex_unlock(&follower->lock);
     return count;
@@ -112,10 +135,13 @@ bool etcd_blob_is_safe(void *context, const uint8_t sha256[32])
 {
     struct etcd_follower *follower = context;
     (void)pthread_mutex_lock(&follower->lock);
-    bool safe =
-        follower->peer_count == 0 || map_get(&follower->safe_blobs, span_of(sha256, 32)) != NULL;
+    bool safe = map_get(&follower->safe_blobs, span_of(sha256, 32)) != NULL;
+    bool alone = true;
+    for (size_t i = 0; i < follower->peer_count; i++) {
+        alone = alone && !is_up(&follower->peers[i]);
+    }
     (void)pthread_mutex_unlock(&follower->lock);
-    return safe;
+    return safe || alone;
 }
 
 int etcd_follower_spread_blob(struct etcd_follower *follower, const uint8_t sha256[32])
@@ -133,8 +159,11 @@ int etcd_follower_spread_blob(struct etcd_follower *follower, const uint8_t sha2
             note_safe(follower, sha256, generation);
             return 0;
         }
+        if (rc == ERR_UNAVAILABLE) {
+            note_down(follower, peers[i].run);
+        }
     }
-    return rc;
+    return etcd_blob_is_safe(follower, sha256) ? 0 : rc;
 }
 
 /* ---- from another datastore ---- */
@@ -188,6 +217,9 @@ int etcd_follower_fetch_blob(struct etcd_follower *follower, const uint8_t sha25
         if (rc == 0) {
             note_safe(follower, sha256, generation);
             return 0;
+        }
+        if (rc == ERR_UNAVAILABLE) {
+            note_down(follower, peers[i].run);
         }
     }
     return rc;

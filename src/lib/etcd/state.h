@@ -15,6 +15,7 @@
 struct etcd_peer {
     struct uuid run;
     char address[256];
+    int64_t down_ns; /* it could not be reached: not counted until then; monotonic */
 };
 
 struct etcd_follower {

@@ -107,7 +107,9 @@ static int follow(struct sync_presence *presence, const char *url)
                              .push = on_data,
                              .push_context = presence,
                              .control = true,
-                             .idle_ms = (unsigned)(3 * presence->interval_ms),
+                             .idle_ms = presence->url_count > 1
+                                            ? SYNC_FAILOVER_IDLE_MS
+                                            : (unsigned)(3 * presence->interval_ms),
                              .cancel = presence->cancel};
     buf_clear(&presence->line);
     presence->heard = false;
@@ -173,6 +175,7 @@ static int start(struct sync_presence *presence)
                                          .tls_insecure = !options->tls_verify,
                                          .connect_timeout_ms = 2000};
     int64_t beat_ms = MAX(MIN(presence->interval_ms / 2, 5000), 100);
+    beat_ms = options->datastore_count > 1 ? MIN(beat_ms, SYNC_FAILOVER_BEAT_MS) : beat_ms;
     for (size_t i = 0; i < MIN(options->datastore_count, (size_t)SYNC_DATASTORES_MAX); i++) {
         char *base = sync_url_of(options->datastores[i], options->tls);
         presence->urls[presence->url_count++] =
