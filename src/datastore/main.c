@@ -82,6 +82,8 @@ static int open_follower(struct datastore *datastore)
         .users_path = conf_text(conf, CONF_GLOBAL, "Datastore-User-DB-Path"),
         .web_path = conf_text(conf, CONF_GLOBAL, "Datastore-Web-Store-Path"),
         .blob_dir = conf_text(conf, CONF_GLOBAL, "Datastore-Resource-Store"),
+        .versions_max = (uint32_t)conf_int(conf, CONF_GLOBAL, "Versions-Max"),
+        .versions_age_ns = conf_duration(conf, CONF_GLOBAL, "Versions-Max-Age"),
         .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
         .tls_verify = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Skip-TLS-Verify"),
         .on_event = sync_eventlog,

@@ -44,6 +44,8 @@ static int open_store(struct etcd_follower *follower)
                                     .users_path = follower->users_path,
                                     .web_path = follower->web_path,
                                     .blob_dir = follower->blob_dir,
+                                    .versions_max = follower->options.versions_max,
+                                    .versions_age_ns = follower->options.versions_age_ns,
                                     .authority = true,
                                     .shared = true};
     return store_open(&options, &follower->store);

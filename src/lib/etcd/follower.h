@@ -25,7 +25,9 @@ struct etcd_follower_options {
     struct io *io;
     const char *url; /* etcd_new */
     const char *users_path, *web_path, *blob_dir;
-    const char *control_secret; /* to talk to them */
+    uint32_t versions_max; /* as store_options */
+    int64_t versions_age_ns;
+    const char *control_secret; /* to talk to other datastores */
     bool tls_verify;
     void (*on_event)(void *context, enum sync_level level, const char *event, const char *text);
     /* Once, from a thread: etcd went back in time; this process must end and begin anew. */
