@@ -1,5 +1,5 @@
-"""What is wrong on the way between webservers and datastore, or on their disks: refused or survived,
-with a message that names the object and the remedy, and the rest goes on."""
+"""What is wrong on the way between webservers and datastore, or on their disks: refused or
+survived, with a message that names the object and the remedy, and the rest goes on."""
 
 import hashlib
 import os
@@ -38,8 +38,8 @@ def test_wrong_replayed_and_altered_messages_are_refused_with_the_reason(cluster
     foreign = Control(address(cluster), "another secret")
     status, body = foreign.call("GET", "/sync/v1/webservers")
     assert status == 401 and b"wrong-mac" in body
-    assert Control(address(cluster), secret(cluster)).send("GET", "/sync/v1/webservers", b"", {})[0] \
-        == 401
+    unsigned = Control(address(cluster), secret(cluster))
+    assert unsigned.send("GET", "/sync/v1/webservers", b"", {})[0] == 401
     peer = Peer(address(cluster), secret(cluster))
     peer.check_in()
     board = new_object("dashboard", name="pushed once", number=4711)
@@ -60,8 +60,8 @@ def test_wrong_replayed_and_altered_messages_are_refused_with_the_reason(cluster
 
 
 def test_a_kind_that_nobody_knows_is_refused_and_the_rest_of_the_push_goes_on(cluster):
-    """Each answer is about its object: the unknown kind and the field that makes no sense are named,
-    their neighbours are accepted."""
+    """Each answer is about its object: the unknown kind and the field that makes no sense are
+    named, their neighbours are accepted."""
     peer = Peer(address(cluster), secret(cluster))
     peer.check_in()
     good = [new_object("dashboard", name=f"neighbour {i}", number=5000 + i) for i in range(2)]
@@ -95,7 +95,8 @@ def test_a_damaged_file_is_named_with_the_remedy_and_the_remedy_works(name, dama
     with Cluster(webservers=2, indexers=1, balancer=False) as c:
         session = c.webserver(0).login()
         ids = [new_board(session, i) for i in range(40)]
-        wait_until(lambda: len(c.webserver(1).login().get("/api/dashboards").ok().json()) == 40, 20)
+        other = c.webserver(1).login()
+        wait_until(lambda: len(other.get("/api/dashboards").ok().json()) == 40, 20)
         node = c.nodes[name]
         assert node.stop() == 0
         path = node.process.dir / ("webstore.db" if "web" in name else "datastore-webstore.db")
@@ -113,7 +114,7 @@ def test_a_damaged_file_is_named_with_the_remedy_and_the_remedy_works(name, dama
         node.start()
         for i in range(2):
             again = c.webserver(i).login()
-            wait_until(lambda s=again: len(s.get("/api/dashboards").json()) == 40, 30, "all of them")
+            wait_until(lambda s=again: len(s.get("/api/dashboards").json()) == 40, 30, "all")
         goes_on(c)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records what a webserver and a datastore of this version say to each other.
 
-    AQUIFER_BUILD=build/release tests/golden/record_datastore.py > tests/golden/datastore-protocol-1.jsonl
+    tests/golden/record_datastore.py > tests/golden/datastore-protocol-1.jsonl
 
 Done once for each protocol version, at its release; the file stays for ever and is replayed by
 tests/cluster/test_golden.py. One line for each exchange: path, body, status and answer of what was
