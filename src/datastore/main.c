@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ struct datastore {
     pthread_mutex_t lock;
     pthread_cond_t stopped;
     bool stopping;
-    bool fatal; /* it must begin anew */
+    atomic_bool fatal; /* it must begin anew */
 };
 
 static bool is_etcd(const struct conf *conf)

@@ -351,7 +351,10 @@ int etcd_cache_resync(struct etcd_follower *follower)
     if (rc == ETCD_ABSENT) {
         return err_set(ERR_CORRUPT, "etcd: everything is gone from it");
     }
-    rc = rc < 0 ? rc : etcd_walk(follower->etcd, follower->applied_mod, now, keep, &list);
+    (void)pthread_mutex_lock(&follower->lock);
+    uint64_t after = follower->applied_mod;
+    (void)pthread_mutex_unlock(&follower->lock);
+    rc = rc < 0 ? rc : etcd_walk(follower->etcd, after, now, keep, &list);
     if (rc == 0 && list.count > 1) {
         qsort(list.items, list.count, sizeof(*list.items), by_revision);
     }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/time.h"
 #include "etcd/state.h"
@@ -27,7 +28,7 @@ struct datastore {
     char run[UUID_TEXT_BYTES];
     uint8_t letter;
     uint8_t changes;
-    bool fatal;
+    atomic_bool fatal;
 };
 
 struct world {

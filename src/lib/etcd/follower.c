@@ -131,7 +131,8 @@ static int commit(void *context, const struct sync_proposal *proposal)
 static void note_fatal(struct etcd_follower *follower, const char *why)
 {
     (void)pthread_mutex_lock(&follower->lock);
-    bool first = !follower->stopping;
+    bool first = !follower->stopping && !follower->fatal;
+    follower->fatal = true;
     (void)pthread_mutex_unlock(&follower->lock);
     sync_server_set_away(follower->server, why);
     if (first) {

@@ -33,6 +33,7 @@ struct etcd_follower {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stopping;
+    bool fatal;                /* etcd went back; it has been said */
     struct etcd_head head;     /* what the store is a copy of */
     uint64_t epochs_mod;       /* etcd's revision of the epochs in the store */
     uint64_t applied_mod;      /* etcd's revision up to which everything is in the store */
