@@ -74,6 +74,19 @@ static void on_fatal(void *context)
     service_stop(datastore->service);
 }
 
+/* /readyz follows what etcd does. */
+static void on_follower_event(void *context, enum sync_level level, const char *event,
+                              const char *text)
+{
+    struct datastore *datastore = context;
+    sync_eventlog(NULL, level, event, text);
+    if (strcmp(event, "etcd-away") == 0) {
+        service_require(datastore->service, "etcd", text);
+    } else if (strcmp(event, "etcd-back") == 0) {
+        service_require(datastore->service, "etcd", NULL);
+    }
+}
+
 static int open_follower(struct datastore *datastore)
 {
     const struct conf *conf = datastore->conf;
@@ -87,7 +100,7 @@ static int open_follower(struct datastore *datastore)
         .versions_age_ns = conf_duration(conf, CONF_GLOBAL, "Versions-Max-Age"),
         .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
         .tls_verify = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Skip-TLS-Verify"),
-        .on_event = sync_eventlog,
+        .on_event = on_follower_event,
         .on_fatal = on_fatal,
         .context = datastore,
     };
@@ -232,6 +245,54 @@ static double read_conflicts(void *context)
     return (double)stats.verdicts[SYNC_COPIED];
 }
 
+static struct etcd_follower_stats follower_stats(void *context)
+{
+    struct etcd_follower_stats stats;
+    etcd_follower_stats(((struct datastore *)context)->follower, &stats);
+    return stats;
+}
+
+static double read_etcd_away(void *context)
+{
+    return follower_stats(context).away ? 1 : 0;
+}
+
+static double read_peers(void *context)
+{
+    return (double)follower_stats(context).peers;
+}
+
+static double read_etcd_behind(void *context)
+{
+    return (double)follower_stats(context).behind;
+}
+
+static double read_etcd_applied(void *context)
+{
+    return (double)follower_stats(context).applied;
+}
+
+static double read_etcd_watches(void *context)
+{
+    return (double)follower_stats(context).watches;
+}
+
+static void publish_etcd_metrics(struct datastore *datastore)
+{
+    metric_gauge_call("aquifer_datastore_etcd_away", "1 while etcd does not answer", NULL,
+                      read_etcd_away, datastore);
+    metric_gauge_call("aquifer_datastore_peers", "other datastores that are up", NULL, read_peers,
+                      datastore);
+    metric_counter_call("aquifer_datastore_etcd_behind_total",
+                        "commits judged anew because another datastore was faster", NULL,
+                        read_etcd_behind, datastore);
+    metric_counter_call("aquifer_datastore_etcd_applied_total",
+                        "changes taken over from other datastores", NULL, read_etcd_applied,
+                        datastore);
+    metric_counter_call("aquifer_datastore_etcd_watches_total", "watches of etcd begun", NULL,
+                        read_etcd_watches, datastore);
+}
+
 static void publish_metrics(struct datastore *datastore)
 {
     metric_gauge_call("aquifer_datastore_revision", "last revision given", NULL, read_revision,
@@ -300,6 +361,9 @@ static int start(struct datastore *datastore)
     rc = rc < 0 ? rc : start_keeper(datastore);
     if (rc == 0) {
         publish_metrics(datastore);
+    }
+    if (rc == 0 && datastore->follower != NULL) {
+        publish_etcd_metrics(datastore);
     }
     return rc;
 }

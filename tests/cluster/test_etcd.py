@@ -188,12 +188,18 @@ def test_without_a_majority_people_go_on_working():
         assert session.get(f"/api/dashboards/{first}").ok().json()["Name"] == "with etcd"
         assert session.get(f"/api/dashboards/{second}").ok().json()["Synced"] is False
         wait_until(lambda: "etcd does not answer" in datastore(c, 0).log(), 15, "a log line")
+        ready = datastore(c, 0).session().get("/readyz")
+        assert ready.status == 503 and b"etcd" in ready.body
         answer = session.post("/api/users", {"User": "late", "Pass": "changeme", "Name": "L",
                                              "Email": "l@example.com", "Admin": False})
         assert answer.status == 503, answer
         for member in etcd.members[:2]:
             member.start()
         wait_until(lambda: is_synced(session, second), 20, "the confirmation")
+        wait_until(lambda: datastore(c, 0).session().get("/readyz").status == 200, 10, "readyz")
+        metrics = datastore(c, 0).session().get("/metrics").body
+        assert b"aquifer_datastore_peers 1" in metrics
+        assert b"aquifer_datastore_etcd_away 0" in metrics
 
 
 def test_an_emptied_etcd_is_filled_by_the_webservers():

@@ -1,5 +1,7 @@
-/* Contents: before a change that names them commits, two datastores have them. Tested by
- * tests/cluster/test_etcd.py. */
+/* Contents: before a change that names them commits, two datastores have them. With two
+ * datastores this is shown by tests/cluster/test_etcd.py. */
+#include "etcd/follower.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 

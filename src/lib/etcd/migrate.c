@@ -1,4 +1,3 @@
-/* Tested by tests/cluster/test_etcd.py: a datastore moves into etcd and back. */
 #include "etcd/migrate.h"
 
 #include <inttypes.h>
