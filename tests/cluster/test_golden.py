@@ -35,7 +35,7 @@ def told_by_feed(peer):
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)
 def test_a_recorded_webserver_is_understood(recording):
     """Check-ins and pushes as they were sent, on an empty datastore: the same outcomes and
-    revisions, no member missing from any answer; the feed brings each object as it was brought then."""
+    revisions, no member missing from any answer; the feed brings each object as it came then."""
     lines = [json.loads(line) for line in recording.read_text().splitlines()]
     posts = [line for line in lines if "path" in line]
     order = sorted(posts, key=lambda post: post["answer"].get("revision", 0))

@@ -244,5 +244,7 @@ MUST_CHECK int store_blob_verify(struct store *store, const uint8_t sha256[32]);
 /* Moves the write-ahead logs into the files, so that a plain copy of them is whole. Cheap when
  * there is nothing to do. */
 MUST_CHECK int store_checkpoint(struct store *store);
+/* The same, once a minute or in a pause: writers wait for a checkpoint and its syncs. */
+MUST_CHECK int store_checkpoint_in_pause(struct store *store);
 
 #endif

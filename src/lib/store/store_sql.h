@@ -14,7 +14,9 @@
 #define STORE_FORMAT 1
 #define STORE_READERS_KEPT 8
 #define STORE_CURSOR_AHEAD_MAX 1024
-#define STORE_LOG_PAGES 4096                    /* a log is moved into its file when it is longer */
+#define STORE_LOG_PAGES 4096 /* a log is moved into its file when it is longer */
+#define STORE_PAUSE_NS TIME_S_NS
+#define STORE_CHECKPOINT_NS TIME_MINUTE_NS
 #define STORE_CHANGE_KEEP_NS (30 * TIME_DAY_NS) /* how long change ids are remembered */
 
 /* The same statement for either file. */
@@ -59,6 +61,8 @@ struct store {
     uint64_t cursor_saved[OBJECT_FILES];
     uint64_t cursor_saved_before[OBJECT_FILES];
     bool touched[OBJECT_FILES]; /* in this transaction */
+    int64_t commit_ns;          /* the last one; monotonic */
+    int64_t checkpoint_ns;
 
     pthread_mutex_t state_lock;
     struct store_connection *readers; /* free ones */

@@ -617,6 +617,47 @@ static void a_plain_copy_after_a_checkpoint_is_whole(void **state)
     mem_free(copy.blobs);
 }
 
+/* Everything up to a cursor has been applied: one that is too low is heard again, one that is too
+ * high would be a gap. */
+static void a_cursor_after_a_crash_is_behind_and_never_ahead(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen(fixture, false);
+    struct object *object = make(OBJECT_DASHBOARD, 7, "arrived");
+    object->revision = 7;
+    assert_int_equal(store_begin(fixture->store, STORE_LAZY), 0);
+    assert_int_equal(store_put(fixture->store, object), 0);
+    assert_int_equal(store_set_cursor(fixture->store, OBJECT_FILE_USERS, 7), 0);
+    assert_int_equal(store_set_cursor(fixture->store, OBJECT_FILE_WEB, 7), 0);
+    assert_int_equal(store_commit(fixture->store), 0);
+    object_free(&object);
+    assert_int_equal(store_revision(fixture->store), 7);
+    assert_int_equal(store_begin(fixture->store, STORE_LAZY), 0);
+    assert_int_equal(store_set_cursor(fixture->store, OBJECT_FILE_WEB, 9), 0);
+    store_abort(fixture->store);
+    assert_int_equal(store_cursor(fixture->store, OBJECT_FILE_WEB), 7);
+
+    char *command = mem_printf("cd %s && for end in '' -wal; do cp %s$end u.db$end && "
+                               "cp %s$end w.db$end || exit 1; done",
+                               fixture->dir, fixture->users, fixture->web);
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+    struct fixture crashed = {.users = mem_printf("%s/u.db", fixture->dir),
+                              .web = mem_printf("%s/w.db", fixture->dir),
+                              .blobs = mem_printf("%s/b", fixture->dir)};
+    assert_int_equal(open_as(&crashed, false), 0);
+    assert_int_equal(store_cursor(crashed.store, OBJECT_FILE_WEB), 7);
+    assert_in_range(store_cursor(crashed.store, OBJECT_FILE_USERS), 0, 7);
+    store_close(&crashed.store);
+    mem_free(crashed.users);
+    mem_free(crashed.web);
+    mem_free(crashed.blobs);
+
+    reopen(fixture, false);
+    assert_int_equal(store_cursor(fixture->store, OBJECT_FILE_USERS), 7);
+    assert_int_equal(store_revision(fixture->store), 7);
+}
+
 /* ---- snapshots ---- */
 
 static int count_one(void *context, const struct object *object)
@@ -682,6 +723,7 @@ int main(void)
         CLAIM(a_file_that_is_no_database_is_refused),
         CLAIM(one_path_for_both_files_is_refused),
         CLAIM(a_plain_copy_after_a_checkpoint_is_whole),
+        CLAIM(a_cursor_after_a_crash_is_behind_and_never_ahead),
         CLAIM(a_snapshot_is_one_moment_of_both_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,7 @@ int store_commit(struct store *store)
         roll_back(store);
     }
     store->unsaved = true;
+    store->commit_ns = io_monotonic_ns(store->io);
     set_writing(store, false);
     (void)pthread_mutex_unlock(&store->write_lock);
     return rc;
@@ -97,6 +98,7 @@ int store_checkpoint(struct store *store)
 {
     CHECK(!store_in_transaction(store));
     (void)pthread_mutex_lock(&store->write_lock);
+    store->checkpoint_ns = io_monotonic_ns(store->io);
     int rc = store_save_cursors(store);
     if (rc == 0 && store->unsaved) {
         int log = 0;
@@ -108,6 +110,16 @@ int store_checkpoint(struct store *store)
     }
     (void)pthread_mutex_unlock(&store->write_lock);
     return rc;
+}
+
+int store_checkpoint_in_pause(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->write_lock);
+    int64_t now_ns = io_monotonic_ns(store->io);
+    bool busy = now_ns - store->commit_ns < STORE_PAUSE_NS;
+    bool recent = now_ns - store->checkpoint_ns < STORE_CHECKPOINT_NS;
+    (void)pthread_mutex_unlock(&store->write_lock);
+    return busy && recent ? 0 : store_checkpoint(store);
 }
 
 /* ---- objects ---- */

@@ -288,7 +288,7 @@ static void do_check(struct sync *sync)
     struct checked checked = {0};
     (void)pthread_mutex_unlock(&sync->lock);
     int rc = check_in(sync, false, &checked);
-    if (rc == 0 && store_checkpoint(sync->store) < 0) {
+    if (rc == 0 && store_checkpoint_in_pause(sync->store) < 0) {
         sync_tell(sync, SYNC_WARN, "store-checkpoint", "%s; tried again later", err_text());
     }
     (void)pthread_mutex_lock(&sync->lock);
