@@ -133,10 +133,10 @@ def python():
     return "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 
 
-def pytest(name, folder):
+def pytest(name, folder, *more):
     return run_junit(name, [python(), "-m", "pytest", "-q", "-x" if os.environ.get("FAIL_FAST")
                             else "--tb=short", "-p", "no:cacheprovider", "--junitxml=REPORT",
-                            folder])
+                            *more, folder])
 
 
 # The suites.
@@ -187,7 +187,8 @@ def run_unit(options):
 
 def run_cluster(options):
     build_debug("programs")
-    return pytest("cluster", "tests/cluster")
+    # They wait more than they compute: two files at a time.
+    return pytest("cluster", "tests/cluster", "-n", "2", "--dist", "loadfile")
 
 
 def run_browser(options):
