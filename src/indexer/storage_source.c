@@ -49,6 +49,8 @@ static int source_open(struct query_source *source, const struct query_scan *sca
         .tags = scan->tags != NULL ? scan->tags : &none,
         .tags_count = scan->tags != NULL ? scan->tag_count : 0,
         .descending = !scan->ascending,
+        .words = scan->words,
+        .words_count = scan->words != NULL ? scan->word_count : 0,
     };
     struct source_cursor *cursor = MEM_NEW(struct source_cursor);
     cursor->cursor.methods = &source_methods;

@@ -87,7 +87,7 @@ static int append_some(struct storage *storage, struct history *history, const u
 static void check_against(struct storage *storage, const struct history *history)
 {
     bool *seen = mem_alloc_array(history->acked.count + 1, sizeof(bool));
-    struct well_scan scan = {TIME_UNSET, TIME_MAX_NS, NULL, 0, true};
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .descending = true};
     struct well_cursor *cursor;
     struct well_block block;
     assert_int_equal(storage_scan(storage, &scan, &cursor), 0);
@@ -432,7 +432,7 @@ static void a_log_that_fills_the_disk_is_flushed_away(void **state)
     struct storage_options options = options_of(&sim);
     options.memtable_bytes_max = 1 << 20;
     options.datalog_kept_bytes_max = 1 << 20;
-    options.space_reserve_bytes = 10000;
+    options.space_reserve_bytes = 15000; /* a flush of what the log holds fits */
     sim.space_bytes = 200000;
     struct storage *storage = NULL;
     uint16_t tags[ARRAY_COUNT(tag_names)];
@@ -698,7 +698,11 @@ static void the_query_source_scans_by_tag_and_time(void **state)
                                         "gravwell=65535 ");
     buf_deinit(&text);
     for (int ascending = 0; ascending < 2; ascending++) {
-        struct query_scan scan = {&tags[2], 2, 100, 700, ascending != 0};
+        struct query_scan scan = {.tags = &tags[2],
+                                  .tag_count = 2,
+                                  .start_ns = 100,
+                                  .end_ns = 700,
+                                  .ascending = ascending != 0};
         struct query_cursor *cursor;
         struct query_source_block block;
         assert_int_equal(query_source_open(source, &scan, &cursor), 0);

@@ -261,6 +261,11 @@ void query_patterns_free(struct query_patterns **patterns)
     *patterns = NULL;
 }
 
+struct span query_patterns_word(const struct query_patterns *patterns, size_t index)
+{
+    return patterns->kind == QUERY_PATTERN_WORD ? patterns->list[index].text : SPAN_NONE;
+}
+
 size_t query_patterns_count(const struct query_patterns *patterns)
 {
     return patterns->count;

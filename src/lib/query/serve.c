@@ -6,10 +6,12 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "query/module.h"
 #include "query/pipeline.h"
 #include "query/query.h"
 
 #define PROGRESS_INTERVAL_NS (200 * TIME_MS_NS)
+#define WORDS_MAX 16
 #define FRAMES_BYTES_MAX QUERY_BATCH_BYTES_MAX /* collected before they are handed over */
 
 struct query_serve {
@@ -87,6 +89,23 @@ static const char *tag_name(const void *context, uint16_t tag)
     return name == NULL ? "" : name;
 }
 
+/* What the first stages ask of every entry, as far as they look at each one for itself: later
+ * stages may depend on how many come. */
+static size_t required_words(const struct query_serve *serve, struct span words[WORDS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < serve->stages; i++) {
+        const struct query_stage *stage = &serve->query->stages[i];
+        if (stage->module == NULL || stage->module->required == NULL) {
+            break;
+        }
+        if (stage->tag_count == 0) { /* else others pass it by */
+            count += stage->module->required(stage->plan, words + count, WORDS_MAX - count);
+        }
+    }
+    return count;
+}
+
 static int prepare(struct query_serve *serve, const struct query_request *request, int64_t now_ns)
 {
     struct query_options options = {
@@ -111,7 +130,10 @@ static int prepare(struct query_serve *serve, const struct query_request *reques
     if (rc < 0) {
         return rc;
     }
+    struct span words[WORDS_MAX];
     struct query_scan scan = {
+        .words = words,
+        .word_count = required_words(serve, words),
         .tags = serve->tags.items,
         .tag_count = serve->tags.count,
         .start_ns = request->start_ns,

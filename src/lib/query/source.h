@@ -29,6 +29,12 @@ struct query_scan {
     int64_t start_ns; /* half open: [start_ns, end_ns) */
     int64_t end_ns;
     bool ascending; /* false: newest first */
+
+    /* A hint: entries whose data has not all of these words, each with no letter or digit beside
+     * it, whatever the case of ASCII letters, are not wanted and may be left out. Borrowed until
+     * query_source_open() returns. May be NULL. */
+    const struct span *words;
+    size_t word_count;
 };
 
 /* Entries in the order of the scan: no entry of a block is older (newest first) than one of a

@@ -25,7 +25,8 @@ struct block_header {
     struct {
         uint32_t stored;
         uint32_t raw;
-    } parts[3]; /* columns, data, enumerated values */
+    } parts[3];      /* columns, data, enumerated values */
+    uint32_t filter; /* bytes of the token filter, behind the parts; 0: none */
 };
 
 /* Collects entries and writes them as one block. */
@@ -64,8 +65,13 @@ struct block_reader; /* the zstd context */
 
 struct block_reader *block_reader_new(void);
 void block_reader_free(struct block_reader **reader);
+
+#define BLOCK_SKIPPED 1
+
+/* BLOCK_SKIPPED: the checksum is right, but no entry can have all of `tokens` (filter_hashes();
+ * empty: whatever it has), so the block was not unpacked. */
 MUST_CHECK int block_read(struct block_reader *reader, struct span bytes, uint64_t offset,
-                          struct block *block);
+                          struct span tokens, struct block *block);
 void block_deinit(struct block *block);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "well/filter.h"
 #include "well/internal.h"
 
 /* A run of at least so many entries of one block is handed out where it lies; shorter ones, of
@@ -45,6 +46,8 @@ struct well_cursor {
     struct block_reader *reader;
     struct buf raw;
     uint64_t skipped;
+    struct buf tokens;    /* that every entry wanted must have */
+    uint64_t passed_over; /* blocks without them */
     uint32_t streams;
 
     VEC(struct entry) batch;
@@ -272,6 +275,10 @@ static struct well_cursor *cursor_new(const struct well_scan *scan)
     struct well_cursor *cursor = MEM_NEW(struct well_cursor);
     cursor->scan = *scan;
     cursor->reader = block_reader_new();
+    for (size_t i = 0; i < scan->words_count; i++) {
+        filter_hashes(&cursor->tokens, scan->words[i]);
+    }
+    cursor->scan.words = NULL;
     take_tags(cursor);
     return cursor;
 }
@@ -337,9 +344,15 @@ void well_cursor_close(struct well_cursor **place)
     buf_deinit(&cursor->batch_data);
     buf_deinit(&cursor->batch_enumerated);
     buf_deinit(&cursor->raw);
+    buf_deinit(&cursor->tokens);
     block_reader_free(&cursor->reader);
     mem_free(cursor->tags);
     mem_free(cursor);
+}
+
+uint64_t well_cursor_passed_over(const struct well_cursor *cursor)
+{
+    return cursor->passed_over;
 }
 
 uint64_t well_cursor_skipped(const struct well_cursor *cursor)
@@ -415,8 +428,8 @@ static int load_top(struct well_cursor *cursor)
     }
     size_t index = cursor->scan.descending ? --stream->stop : stream->next++;
     bool first_time = false;
-    int rc = segment_read(stream->segment, index, cursor->reader, &cursor->raw, &stream->block,
-                          &first_time);
+    int rc = segment_read(stream->segment, index, cursor->reader, buf_span(&cursor->tokens),
+                          &cursor->raw, &stream->block, &first_time);
     stream->at = stream->end = 0;
     if (rc == ERR_CORRUPT) {
         well_note_damage(stream->well, first_time);
@@ -426,6 +439,8 @@ static int load_top(struct well_cursor *cursor)
         cursor->skipped++;
     } else if (rc < 0) {
         return rc;
+    } else if (rc == BLOCK_SKIPPED) {
+        cursor->passed_over++;
     } else {
         crop(cursor, stream);
         stream->loaded = true;

@@ -66,7 +66,8 @@ static void ingest(struct world *world, int64_t time_ns)
 /* What a scan finds is [first, count) without gaps, each once; returns `first`. */
 static uint64_t first_found(struct world *world, bool descending)
 {
-    struct well_scan scan = {TIME_UNSET, TIME_MAX_NS, NULL, 0, descending};
+    struct well_scan scan = {
+        .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .descending = descending};
     struct well_cursor *cursor;
     struct well_block block;
     bool *seen = mem_alloc_array(world->count + 1, sizeof(bool));
@@ -159,7 +160,7 @@ static void a_cursor_keeps_what_is_dropped(void **state)
         ingest(&world, i);
     }
     uint64_t there = well_stats(world.well).entries;
-    struct well_scan scan = {TIME_UNSET, TIME_MAX_NS, NULL, 0, true};
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .descending = true};
     struct well_cursor *cursor;
     struct well_block block;
     assert_int_equal(well_cursor_open(&world.well, 1, &scan, &cursor), 0);

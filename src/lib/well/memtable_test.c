@@ -72,11 +72,11 @@ static void a_scan_picks_by_time_and_tag(void **state)
     struct memtable_pick *picks;
     size_t count;
     add(memtable, times, ARRAY_COUNT(times), 1);
-    struct well_scan scan = {0, 30, tags, 2, false};
+    struct well_scan scan = {.start_ns = 0, .end_ns = 30, .tags = tags, .tags_count = 2};
     memtable_pick(memtable, memtable->count, &scan, false, &picks, &count);
     assert_int_equal(count, 2); /* 0 of tag 0, 20 of tag 2; 10 has tag 1, 30 is outside */
     mem_free(picks);
-    scan = (struct well_scan){INT64_MIN, INT64_MAX, NULL, 0, false};
+    scan = (struct well_scan){.start_ns = INT64_MIN, .end_ns = INT64_MAX};
     memtable_pick(memtable, memtable->count, &scan, false, &picks, &count);
     assert_int_equal(count, 7);
     mem_free(picks);

@@ -69,7 +69,8 @@ static void choose(struct well *well, segments_vec *run)
 static int copy_tag(struct well *well, const segments_vec *run, uint16_t tag,
                     struct segment_writer *writer)
 {
-    struct well_scan scan = {TIME_UNSET, TIME_MAX_NS, &tag, 1, false};
+    struct well_scan scan = {
+        .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .tags = &tag, .tags_count = 1};
     struct well_cursor *cursor;
     struct well_block block;
     int rc = well_cursor_over(well, run->items, run->count, &scan, &cursor);

@@ -128,7 +128,7 @@ static int retain(struct world *world, const struct well_retention *retention)
 
 static void check(struct world *world)
 {
-    struct well_scan scan = {TIME_UNSET, TIME_MAX_NS, NULL, 0, true};
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .descending = true};
     struct well_cursor *cursor;
     struct well_block block;
     bool *seen = mem_alloc_array(world->log.count + 1, sizeof(bool));
@@ -262,7 +262,7 @@ static void a_reader_keeps_what_is_dropped_and_its_space_is_counted(void **state
     world_init(&world, 1);
     assert_int_equal(open_well(&world), 0);
     fill(&world);
-    struct well_scan scan = {TIME_UNSET, TIME_MAX_NS, NULL, 0, false};
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
     struct well_cursor *cursor;
     struct well_block block;
     assert_int_equal(well_cursor_open(&world.well, 1, &scan, &cursor), 0);

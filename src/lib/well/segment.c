@@ -484,7 +484,7 @@ void segment_find_tag(const struct segment *segment, uint16_t tag, size_t *ret_f
 }
 
 int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
-                 struct buf *raw, struct block *block, bool *ret_first_time)
+                 struct span tokens, struct buf *raw, struct block *block, bool *ret_first_time)
 {
     struct segment_block *about = &segment->blocks[index];
     if (about->bytes > segment->bytes || about->offset > segment->bytes - about->bytes) {
@@ -493,7 +493,7 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
     }
     int rc = read_exactly(segment->file, about->offset, about->bytes, raw);
     if (rc == 0) {
-        rc = block_read(reader, buf_span(raw), about->offset, block);
+        rc = block_read(reader, buf_span(raw), about->offset, tokens, block);
     }
     if (rc == ERR_CORRUPT) {
         *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);

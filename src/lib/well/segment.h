@@ -54,9 +54,10 @@ void segment_find_tag(const struct segment *segment, uint16_t tag, size_t *ret_f
                       size_t *ret_to);
 
 /* Reads and decodes a block; `raw` is scratch. ERR_CORRUPT names file and offset; *ret_first_time
- * says whether nobody had found it damaged before. */
+ * says whether nobody had found it damaged before. BLOCK_SKIPPED as block_read(). */
 MUST_CHECK int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
-                            struct buf *raw, struct block *block, bool *ret_first_time);
+                            struct span tokens, struct buf *raw, struct block *block,
+                            bool *ret_first_time);
 
 struct segment_writer;
 

@@ -39,13 +39,14 @@ static uint64_t count_entries(struct segment *segment, uint64_t *ret_damaged)
     uint64_t entries = 0;
     for (size_t i = 0; i < segment->blocks_count; i++) {
         bool first_time = false;
-        int rc = segment_read(segment, i, reader, &raw, &block, &first_time);
+        int rc = segment_read(segment, i, reader, SPAN_NONE, &raw, &block, &first_time);
         assert_true(rc == 0 || rc == ERR_CORRUPT);
         entries += rc == 0 ? block.count : 0;
         *ret_damaged += rc < 0;
         assert_true(rc == 0 || first_time);
         if (rc < 0) { /* reported once */
-            assert_int_equal(segment_read(segment, i, reader, &raw, &block, &first_time), rc);
+            assert_int_equal(segment_read(segment, i, reader, SPAN_NONE, &raw, &block, &first_time),
+                             rc);
         }
     }
     block_deinit(&block);

@@ -143,6 +143,11 @@ struct well_scan {
     const uint16_t *tags; /* NULL: all */
     size_t tags_count;
     bool descending; /* newest first */
+
+    /* Entries without all of these words, with no letter or digit beside them, whatever the case
+     * of ASCII letters, may be left out. May be NULL. */
+    const struct span *words;
+    size_t words_count;
 };
 
 /* Over a snapshot of several wells. Entries come by time; those of one time by tag, then in the
@@ -159,7 +164,8 @@ struct well_block {
 
 /* Damaged blocks are skipped, counted and reported. WELL_END when there are no more entries. */
 MUST_CHECK int well_cursor_next(struct well_cursor *cursor, struct well_block *ret_block);
-uint64_t well_cursor_skipped(const struct well_cursor *cursor); /* damaged blocks so far */
+uint64_t well_cursor_passed_over(const struct well_cursor *cursor); /* blocks without the words */
+uint64_t well_cursor_skipped(const struct well_cursor *cursor);     /* damaged blocks so far */
 void well_cursor_close(struct well_cursor **cursor);
 
 #endif

@@ -235,7 +235,7 @@ static void check_scan(struct world *world, const struct well_scan *scan)
 
 static void check_everything(struct world *world)
 {
-    struct well_scan scan = {INT64_MIN, TIME_MAX_NS, NULL, 0, false};
+    struct well_scan scan = {.start_ns = INT64_MIN, .end_ns = TIME_MAX_NS};
     check_scan(world, &scan);
     scan.descending = true;
     check_scan(world, &scan);
@@ -415,7 +415,7 @@ static void a_cursor_sees_its_snapshot(void **state)
             assert_int_equal(well_flush(world.well), 0);
         }
     }
-    struct well_scan scan = {INT64_MIN, TIME_MAX_NS, NULL, 0, true};
+    struct well_scan scan = {.start_ns = INT64_MIN, .end_ns = TIME_MAX_NS, .descending = true};
     struct well_cursor *cursor;
     struct well_block block;
     assert_int_equal(well_cursor_open(&world.well, 1, &scan, &cursor), 0);
@@ -456,7 +456,7 @@ static void a_long_run_of_one_tag_is_read_in_order(void **state)
     well_seal(world.well);
     assert_int_equal(well_flush(world.well), 0);
     check_everything(&world);
-    struct well_scan scan = {-3000, 4321, NULL, 0, false};
+    struct well_scan scan = {.start_ns = -3000, .end_ns = 4321};
     check_scan(&world, &scan);
     scan.descending = true;
     check_scan(&world, &scan);
@@ -501,7 +501,7 @@ static void a_flipped_bit_costs_at_most_its_block(void **state)
         flips++;
         assert_int_equal(open_well(&world), 0);
         assert_true(well_flushed(world.well) == world.position + 1); /* nothing comes twice */
-        struct well_scan scan = {INT64_MIN, TIME_MAX_NS, NULL, 0, false};
+        struct well_scan scan = {.start_ns = INT64_MIN, .end_ns = TIME_MAX_NS};
         struct well_cursor *cursor;
         struct well_block block;
         size_t seen = 0;
@@ -580,7 +580,8 @@ static void *scan_forever(void *context)
 {
     struct world *world = context;
     for (int i = 0; i < 40; i++) {
-        struct well_scan scan = {INT64_MIN, TIME_MAX_NS, NULL, 0, i % 2 == 0};
+        struct well_scan scan = {
+            .start_ns = INT64_MIN, .end_ns = TIME_MAX_NS, .descending = i % 2 == 0};
         struct well_cursor *cursor;
         struct well_block block;
         CHECK(well_cursor_open(&world->well, 1, &scan, &cursor) == 0);

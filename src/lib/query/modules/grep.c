@@ -46,4 +46,5 @@ const struct query_module query_module_grep = {
     .start = match_start,
     .stop = match_stop,
     .run = match_run,
+    .required = match_required,
 };

@@ -122,3 +122,20 @@ int match_run(const void *pointer, void *state_pointer, struct query_block *bloc
     block->count = kept;
     return 0;
 }
+
+size_t match_required(const void *pointer, struct span *ret_words, size_t words_max)
+{
+    const struct match_plan *plan = pointer;
+    size_t patterns = query_patterns_count(plan->patterns);
+    size_t count = 0;
+    if (plan->invert || plan->value.bytes > 0 || (patterns > 1 && !plan->all)) {
+        return 0;
+    }
+    for (size_t i = 0; i < patterns && count < words_max; i++) {
+        struct span word = query_patterns_word(plan->patterns, i);
+        if (word.bytes > 0) {
+            ret_words[count++] = word;
+        }
+    }
+    return count;
+}

@@ -43,4 +43,5 @@ const struct query_module query_module_words = {
     .start = match_start,
     .stop = match_stop,
     .run = match_run,
+    .required = match_required,
 };
