@@ -84,6 +84,7 @@ class Cluster:
             processes.wait_ready(process, process.url, alive=alive)
             if process is self.layout.balancer:
                 processes.wait_ready(process, self.layout.balancer_url, alive=alive)
+                processes.wait_spread(process, len(self.layout.webservers), alive=alive)
 
     def write_cluster_json(self):
         text = json.dumps(self.layout.cluster_json(self.pids), indent=2) + "\n"

@@ -192,6 +192,29 @@ def wait_ready(process, url, within_s=READY_WITHIN_S, alive=lambda: True):
         time.sleep(0.05)
 
 
+def webservers_up(balancer):
+    """How many webservers the load balancer gives users to."""
+    try:
+        with urllib.request.urlopen(balancer.url + "/metrics", timeout=5) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("aquifer_loadbalancer_webservers_up "):
+                    return int(float(line.split()[1]))
+    except OSError:
+        pass
+    return 0
+
+
+def wait_spread(balancer, count, within_s=READY_WITHIN_S, alive=lambda: True):
+    """Until users are spread over all `count` webservers."""
+    deadline = time.monotonic() + within_s
+    while webservers_up(balancer) < count:
+        if not alive() or time.monotonic() > deadline:
+            raise Failure(f"{balancer.name} has {webservers_up(balancer)} of {count} webservers in "
+                          f"service. Its last log lines, of {balancer.log}:\n"
+                          f"{last_lines(balancer.log)}")
+        time.sleep(0.05)
+
+
 def end_all(pids, within_s=STOP_WITHIN_S):
     """SIGTERM to each of {name: (pid, tick)}, SIGKILL to those it does not help with; returns the
     names of these."""

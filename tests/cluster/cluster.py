@@ -147,6 +147,7 @@ class Cluster:
             node.wait_ready()
         if "loadbalancer-0" in self.nodes:
             processes.wait_ready(self.layout.balancer, self.layout.balancer_url, READY_WITHIN_S)
+            processes.wait_spread(self.layout.balancer, len(self.layout.webservers))
 
     def stop(self):
         """One kind after the other, in reverse order; returns what each exited with."""
