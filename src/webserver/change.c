@@ -129,6 +129,9 @@ void change_reply(struct http_request *request, struct webserver *webserver, int
         http_reply_fault(request, rc);
         return;
     }
+    if (rc == SYNC_UNCONFIRMED) {
+        http_reply_header(request, REQUEST_SYNCED_HEADER, "false");
+    }
     request_tell_revision(request, webserver);
     http_reply_json(request, 200, answer == NULL ? json_object() : answer);
 }

@@ -18,6 +18,10 @@
 #define REQUEST_REVISION_COOKIE "aquifer-revision"
 #define REQUEST_REVISION_WAIT_MS 1000
 
+/* "false" with an answer to a write that is durable here and not yet confirmed by the datastore:
+ * the revision does not cover it. */
+#define REQUEST_SYNCED_HEADER "Aquifer-Synced"
+
 /* Waits until this webserver reflects what the client has seen elsewhere, a second at most. */
 void request_await_revision(struct http_request *request, const struct webserver *webserver);
 
