@@ -350,6 +350,7 @@ static void who_waits_for_the_revision_of_a_write_reads_it(void **state)
         struct object *object = dashboard("read your writes");
         assert_int_equal(sync_write(world->nodes[0].sync, object, SYNC_BY_KIND), 0);
         assert_int_not_equal(object->revision, 0);
+        assert_true(sync_revision_told(world->nodes[0].sync) >= object->revision);
         assert_int_equal(sync_wait_revision(world->nodes[1].sync, object->revision, PATIENCE_MS),
                          0);
         assert_true(has_name(&world->nodes[1], object->id, "read your writes"));

@@ -31,7 +31,7 @@ void request_await_revision(struct http_request *request, const struct webserver
 
 void request_tell_revision(struct http_request *request, const struct webserver *webserver)
 {
-    uint64_t revision = sync_revision(webserver->sync);
+    uint64_t revision = sync_revision_told(webserver->sync);
     struct arena *arena = http_request_arena(request);
     http_reply_header(request, REQUEST_REVISION_HEADER, arena_printf(arena, "%" PRIu64, revision));
     if (revision != wanted_revision(request)) {

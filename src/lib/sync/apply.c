@@ -115,13 +115,13 @@ static int move_places(struct sync *sync, const struct sync_arrived *arrived)
     return rc;
 }
 
-static void confirm_all(struct sync *sync, const struct stored *stored)
+static void confirm_all(struct sync *sync, uint64_t generation, const struct stored *stored)
 {
     for (size_t i = 0; i < stored->count; i++) {
         struct sync_reply confirmed = {.change = stored->items[i]->change,
                                        .verdict = SYNC_ACCEPTED,
                                        .revision = stored->items[i]->revision};
-        sync_confirm(sync, &confirmed);
+        sync_confirm(sync, generation, &confirmed);
     }
 }
 
@@ -140,7 +140,7 @@ int sync_apply_all(struct sync *sync, uint64_t generation, const struct sync_arr
     rc = end(sync, rc);
     wake(sync, rc == 0 ? stored.count : 0, blobs);
     if (rc == 0) {
-        confirm_all(sync, &stored);
+        confirm_all(sync, generation, &stored);
     }
     report_all(sync, &stored, rc == 0);
     return rc;
@@ -208,7 +208,7 @@ int sync_settle_all(struct sync *sync, uint64_t generation, struct object *const
     rc = end(sync, rc);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (replies[i].verdict != SYNC_NEEDS_BLOB) {
-            sync_confirm(sync, &replies[i]);
+            sync_confirm(sync, generation, &replies[i]);
         }
     }
     wake(sync, 0, false);

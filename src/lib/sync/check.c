@@ -236,6 +236,7 @@ static int adopt(struct sync *sync, const struct checked *checked,
     rc = rc < 0 ? rc : notify_lost(sync, checked, actions, rescued);
     (void)pthread_mutex_lock(&sync->lock);
     sync->generation++;
+    sync->confirmed = 0;
     sync->status.resyncs += rescued > 0 ? 1 : 0;
     map_clear(&sync->blobs_sent);
     sync_want_blobs(sync);

@@ -65,6 +65,7 @@ struct sync {
     uint64_t feed_since;
     struct uuid epochs_told; /* the run that knows our past */
     uint64_t generation;
+    uint64_t confirmed; /* the highest revision that a write of ours got in this generation */
     struct sync_status status;
     struct sync_waiter *waiters;
     struct sync_webserver webservers[SYNC_WEBSERVERS_MAX];
@@ -121,6 +122,8 @@ uint64_t sync_generation(struct sync *sync);
 
 /* Reports changes to the room and wakes who waits for them. */
 void sync_report(struct sync *sync, const struct object *object);
-void sync_confirm(struct sync *sync, const struct sync_reply *reply);
+void sync_confirm(struct sync *sync, uint64_t generation, const struct sync_reply *reply);
+/* A write of this webserver is revision `revision` of the datastore of that generation. */
+void sync_note_revision(struct sync *sync, uint64_t generation, uint64_t revision);
 
 #endif

@@ -164,9 +164,24 @@ void sync_report(struct sync *sync, const struct object *object)
     }
 }
 
-void sync_confirm(struct sync *sync, const struct sync_reply *reply)
+static void note_revision(struct sync *sync, uint64_t generation, uint64_t revision)
+{
+    if (sync->generation == generation) {
+        sync->confirmed = MAX(sync->confirmed, revision);
+    }
+}
+
+void sync_note_revision(struct sync *sync, uint64_t generation, uint64_t revision)
 {
     (void)pthread_mutex_lock(&sync->lock);
+    note_revision(sync, generation, revision);
+    (void)pthread_mutex_unlock(&sync->lock);
+}
+
+void sync_confirm(struct sync *sync, uint64_t generation, const struct sync_reply *reply)
+{
+    (void)pthread_mutex_lock(&sync->lock);
+    note_revision(sync, generation, reply->revision);
     for (struct sync_waiter *waiter = sync->waiters; waiter != NULL; waiter = waiter->next) {
         if (!waiter->done && uuid_equal(waiter->change, reply->change)) {
             waiter->done = true;
@@ -316,6 +331,14 @@ void sync_stop(struct sync **sync)
 uint64_t sync_revision(struct sync *sync)
 {
     return store_revision(sync->store);
+}
+
+uint64_t sync_revision_told(struct sync *sync)
+{
+    (void)pthread_mutex_lock(&sync->lock);
+    uint64_t confirmed = sync->confirmed;
+    (void)pthread_mutex_unlock(&sync->lock);
+    return MAX(confirmed, store_revision(sync->store));
 }
 
 int sync_wait_revision(struct sync *sync, uint64_t revision, int64_t timeout_ms)

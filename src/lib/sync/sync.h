@@ -97,6 +97,9 @@ MUST_CHECK int sync_restore(struct sync *sync, struct object *const *objects, si
 /* ---- reading your writes ---- */
 
 uint64_t sync_revision(struct sync *sync); /* what the local store reflects */
+/* What a writer here may hear: at least the revision of every write of this webserver that was
+ * confirmed, though the feed may not have brought that far yet. Whoever has reached it has them. */
+uint64_t sync_revision_told(struct sync *sync);
 
 /* 0 as soon as the local store reflects `revision`; ERR_TIMEOUT. */
 MUST_CHECK int sync_wait_revision(struct sync *sync, uint64_t revision, int64_t timeout_ms);

@@ -271,6 +271,7 @@ static int apply_reply(struct sync *sync, uint64_t generation, struct object *ne
         confirmed->stamp_count = next->stamp_count;
     }
     int rc = sync_apply_own(sync, generation, confirmed);
+    sync_note_revision(sync, generation, reply->revision);
     object_free(&confirmed);
     return rc == ERR_CANCELLED ? 0 : rc; /* another datastore: its feed brings it */
 }
