@@ -28,7 +28,9 @@ struct look {
 static const char *type_text(enum datalog_type type)
 {
     static const char *const texts[] = {
-        [DATALOG_UPDATE] = "update", [DATALOG_META] = "meta", [DATALOG_DELETE] = "delete"};
+        [DATALOG_UPDATE] = "update", [DATALOG_META] = "meta",     [DATALOG_DELETE] = "delete",
+        [DATALOG_POINTS] = "points", [DATALOG_SERIES] = "series",
+    };
     return texts[type]; /* the record's reader lets no other pass */
 }
 

@@ -29,7 +29,14 @@
 struct datalog;
 struct datalog_reader;
 
-enum datalog_type { DATALOG_UPDATE = 1, DATALOG_META = 2, DATALOG_DELETE = 3 };
+enum datalog_type {
+    DATALOG_UPDATE = 1, /* a run of entries */
+    DATALOG_META = 2,   /* attributes of series */
+    DATALOG_DELETE = 3, /* a selector and a range of time */
+    DATALOG_POINTS = 4, /* a run of points, by series numbers of this node */
+    DATALOG_SERIES = 5, /* what those numbers mean, before the first points that use them */
+};
+#define DATALOG_TYPE_MAX DATALOG_SERIES
 
 enum datalog_outcome {
     DATALOG_END = 1,     /* read: no durable record there yet; wait: time is over */

@@ -79,7 +79,7 @@ static bool plausible(const uint8_t *at)
     uint64_t group = wire_load_u64(at + 16);
     return bytes >= DATALOG_HEADER_BYTES && bytes <= DATALOG_RECORD_BYTES_MAX &&
            well_bytes <= DATALOG_WELL_BYTES_MAX && bytes - DATALOG_HEADER_BYTES >= well_bytes &&
-           at[64] >= DATALOG_UPDATE && at[64] <= DATALOG_DELETE && at[65] == 0 && group != 0 &&
+           at[64] >= DATALOG_UPDATE && at[64] <= DATALOG_TYPE_MAX && at[65] == 0 && group != 0 &&
            group <= position;
 }
 
