@@ -1,0 +1,69 @@
+/*
+ * A selector: which series are meant. `class{label=value,label~regex}`, as Warp 10 writes it:
+ *
+ *     selector  = class "{" [ condition *( "," condition ) ] "}"
+ *     class     = "~" regex | [ "=" ] text
+ *     condition = name "=" text | name "~" regex       ("=" is looked for first)
+ *
+ * Each part is percent-decoded by itself, so that { } , = ~ % may stand in it encoded. White
+ * space around a condition is dropped, empty conditions too. A regex must match the whole text
+ * (PCRE2, UTF-8, bounded). A condition is about the label of that name or, when the series has
+ * none, about its attribute of that name; a series with neither does not match, but for
+ * `name=`, which matches just these (and an empty value). Of two conditions on one name the
+ * later one counts, as there.
+ *
+ * A selector is immutable and read by any number of threads.
+ */
+#ifndef SERIES_SELECTOR_H
+#define SERIES_SELECTOR_H
+
+#include "series/key.h"
+
+#define SERIES_SELECTOR_BYTES_MAX 65536
+#define SERIES_CONDITIONS_MAX 256
+
+struct series_selector;
+
+enum series_selector_flags {
+    /* The series with exactly these labels: a series with a further label does not match.
+     * Attributes are not looked at. For `=` conditions only. */
+    SERIES_SELECTOR_EXACT = 1,
+    /* Attributes are not looked at: for deletes, which must mean the same on every node. */
+    SERIES_SELECTOR_LABELS_ONLY = 2,
+};
+
+/* Copies what it needs. ERR_INVALID: its text says what is wrong, *ret_offset (may be NULL) the
+ * byte where, the length of the text when its end is what is wrong. */
+MUST_CHECK int series_selector_parse(struct span text, unsigned flags,
+                                     struct series_selector **ret_selector, size_t *ret_offset);
+void series_selector_free(struct series_selector **selector);
+
+/* The canonical text; parsing it gives the same selector. */
+void series_selector_print(struct buf *buf, const struct series_selector *selector);
+unsigned series_selector_flags(const struct series_selector *selector);
+
+/* The selector of just this series: parse with SERIES_SELECTOR_EXACT. */
+void series_selector_print_exact(struct buf *buf, struct span checked_key);
+
+/* The parts, for the catalogue and for translators. Borrow from the selector. */
+struct series_part {
+    struct span name; /* empty for the class */
+    struct span text; /* decoded: the value, or the regex */
+    bool regex;
+    void *code; /* compiled */
+};
+const struct series_part *series_selector_class(const struct series_selector *selector);
+const struct series_part *series_selector_conditions(const struct series_selector *selector,
+                                                     size_t *ret_count);
+
+/* Whether the text is what the part wants. A regex that reaches its bounds matches nothing. */
+bool series_part_matches(const struct series_part *part, struct span text);
+
+/* The whole selector against one series. `attribute` gives an attribute's value, false for none;
+ * it may be NULL. The plain definition of what series_catalogue_select() answers. */
+bool series_selector_matches(const struct series_selector *selector, struct span checked_key,
+                             bool (*attribute)(void *context, struct span name,
+                                               struct span *ret_value),
+                             void *context);
+
+#endif
