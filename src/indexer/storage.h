@@ -1,7 +1,10 @@
 /*
- * The indexer's storage: the datalog, the tag catalogue and the wells as one thing.
+ * The indexer's storage: the datalog, the catalogues and the wells as one thing.
  *
  *     submit ──encode──> datalog (one sync per group) ──> well's memtable ──> done(): acked
+ *
+ * It holds entries, which all are kept, and points, of which each time of a series has one: the
+ * last write. Deletes cover what is older than they, whenever it comes.
  *
  * What done(0) confirmed is durable and found by every scan opened afterwards. Opening replays
  * what the wells had not flushed. Two threads of its own flush and merge; closing flushes.
@@ -15,9 +18,13 @@
 #define INDEXER_STORAGE_H
 
 #include "base/uuid.h"
+#include "datalog/log.h"
 #include "io/io.h"
+#include "series/catalogue.h"
+#include "series/element.h"
 #include "series/entry.h"
 #include "series/tags.h"
+#include "well/points.h"
 #include "well/well.h"
 
 struct conf;
@@ -40,6 +47,7 @@ struct storage_options {
     struct uuid node; /* Indexer-UUID */
     const char *datalog_dir;
     const char *tags_path;
+    const char *series_dir; /* catalogue and origins; NULL: "series" beside the tags' file */
     const struct storage_well *wells; /* the default well must be one of them */
     size_t wells_count;
 
@@ -83,6 +91,70 @@ MUST_CHECK int storage_submit(struct storage *storage, const struct entry *entri
 /* The same, waiting until it is durable. */
 MUST_CHECK int storage_append(struct storage *storage, const struct entry *entries, size_t count);
 
+/*
+ * The same for what other nodes wrote first: one record of theirs. It keeps its origin, its
+ * position there and its time, and it becomes one record here too, whatever wells it goes to.
+ */
+struct storage_received {
+    struct datalog_origin origin;
+    uint64_t origin_position;
+    uint64_t time; /* hybrid */
+};
+MUST_CHECK int storage_submit_received(struct storage *storage, const struct entry *entries,
+                                       size_t count, const struct storage_received *received,
+                                       storage_done done, void *context);
+
+/*
+ * Points. The life of a call is that of storage_submit(). Of two elements of one time of one
+ * series the one with the later stamp stands, of one submission the later one. `received` is
+ * NULL for what is written here first; stamps in the elements are not looked at.
+ */
+struct storage_points {
+    uint32_t series;                /* its number here; SERIES_NONE: by its key */
+    struct span key;                /* of series_key_make(); with SERIES_NONE only */
+    const struct element *elements; /* the faster the nearer to ascending */
+    size_t count;
+};
+MUST_CHECK int storage_submit_points(struct storage *storage, const struct storage_points *points,
+                                     size_t count, const struct storage_received *received,
+                                     storage_done done, void *context);
+MUST_CHECK int storage_append_points(struct storage *storage, const struct storage_points *points,
+                                     size_t count);
+
+/* Attributes: series_metas_begin(), series_metas_put() make the payload, which is copied. */
+MUST_CHECK int storage_submit_meta(struct storage *storage, struct span metas,
+                                   const struct storage_received *received, storage_done done,
+                                   void *context);
+MUST_CHECK int storage_append_meta(struct storage *storage, struct span metas);
+
+/*
+ * Deletes what is older than the delete itself: points of the series that the selector means,
+ * and entries of the tags, which are series without labels; with SERIES_DELETE_WHOLE the series
+ * too. Times are [start_ns, end_ns], both included. It holds for ever, also for what comes later
+ * with an older stamp; what is covered is not found any more when done(0) is called, and merging
+ * removes it from the disk within about a day.
+ */
+MUST_CHECK int storage_submit_delete(struct storage *storage, const struct series_delete *deletion,
+                                     const struct storage_received *received, storage_done done,
+                                     void *context);
+
+struct storage_deleted {
+    uint64_t series; /* living ones that the selector means */
+    uint64_t tags;
+};
+/* Waits; *ret_deleted (may be NULL) is of the moment before. */
+MUST_CHECK int storage_delete(struct storage *storage, const struct series_delete *deletion,
+                              struct storage_deleted *ret_deleted);
+
+/* Finding series: series_catalogue_select(), then _key(), _attributes(), _touched(). What writes
+ * goes through storage. */
+struct series_catalogue *storage_catalogue(struct storage *storage);
+const struct series_origins *storage_origins(struct storage *storage);
+
+/* Points of these series over a snapshot of all wells: see well/points.h. */
+MUST_CHECK int storage_fetch(struct storage *storage, const struct well_fetch *fetch,
+                             struct well_points_cursor **ret_cursor);
+
 /* series_tags_put() and a well for it. */
 MUST_CHECK int storage_tag(struct storage *storage, struct span name, uint16_t *ret_tag);
 MUST_CHECK int storage_tags_put(struct storage *storage, const struct span *names, size_t count,
@@ -103,6 +175,11 @@ struct storage_stats {
     uint64_t entries_accepted; /* since it was opened */
     uint64_t bytes_accepted;   /* of their data */
     uint64_t entries_replayed; /* from the datalog when it was opened */
+    uint64_t points_accepted;
+    uint64_t points_replayed;
+    uint64_t deletes_accepted;
+    uint64_t series;     /* that have a name in the catalogue */
+    uint64_t tombstones; /* deletes that are still to be looked at */
     uint64_t log_first;
     uint64_t log_end;
     uint64_t log_bytes;
