@@ -116,6 +116,7 @@ void entries_entry_at(const uint8_t *at, struct entry *ret_entry)
     memcpy(ret_entry->source, at + 10, ENTRY_SOURCE_BYTES);
     ret_entry->data = span_of(at + ENTRY_HEADER_BYTES, data_bytes);
     ret_entry->enumerated = span_of(at + ENTRY_HEADER_BYTES + data_bytes, wire_load_u32(at + 30));
+    ret_entry->stamp = (struct stamp){0};
 }
 
 const uint8_t *entries_place(const struct entry *entry)

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "series/stamp.h"
 
 #define ENTRY_DATA_BYTES_MAX (UINT32_C(128) << 20)
 #define ENTRY_SOURCE_BYTES 16
@@ -17,6 +18,7 @@ struct entry {
     uint8_t source[ENTRY_SOURCE_BYTES]; /* network order; IPv4 as ::ffff:a.b.c.d */
     struct span data;
     struct span enumerated; /* an EV block (series/evs.h), or empty */
+    struct stamp stamp;     /* zeros: stored before there were stamps, or not stored yet */
 };
 
 /* Text form of a source: dotted quad for mapped IPv4, RFC 5952 for the rest. */

@@ -407,6 +407,7 @@ int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, 
     for (size_t i = 0; i < block->count; i++) {
         block->entries[i].tag = header.tag;
         block->entries[i].enumerated = SPAN_NONE;
+        block->entries[i].stamp = (struct stamp){0};
     }
     return get_entries(&header, block);
 }
