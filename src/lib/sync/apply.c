@@ -71,25 +71,31 @@ static int apply_one(struct sync *sync, const struct object *incoming, struct st
                      bool *ret_blobs)
 {
     struct object *local = NULL;
+    struct object *shadow = NULL;
     int rc = store_get_any(sync->store, &incoming->id, &local);
+    if (rc == 0 && local->dirty) {
+        rc = store_get_shadow(sync->store, &incoming->id, &shadow);
+    }
     if (rc < 0) {
+        object_free(&local);
         return rc;
     }
     if (local != NULL && local->kind != incoming->kind) {
+        object_free(&shadow);
         object_free(&local);
         return 0; /* the datastore cannot have sent this; it stays as it is */
     }
-    enum sync_arrival arrival = sync_receive(local, incoming);
+    enum sync_arrival arrival = sync_receive(local, shadow, incoming);
     rc = 0;
     if (arrival == SYNC_ARRIVAL_APPLY) {
-        bool shadowed = local != NULL && local->dirty;
         rc = store_put(sync->store, incoming);
-        rc = rc < 0 || !shadowed ? rc : store_put_shadow(sync->store, &incoming->id, NULL);
+        rc = rc < 0 || shadow == NULL ? rc : store_put_shadow(sync->store, &incoming->id, NULL);
         keep(stored, incoming);
         *ret_blobs = *ret_blobs || incoming->blob.present;
     } else if (arrival == SYNC_ARRIVAL_SHADOW) {
         rc = store_put_shadow(sync->store, &incoming->id, incoming);
     }
+    object_free(&shadow);
     object_free(&local);
     return rc;
 }

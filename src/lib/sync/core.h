@@ -49,7 +49,9 @@ enum sync_arrival {
     SYNC_ARRIVAL_SHADOW, /* keep it beside the local one, which is not pushed yet */
     SYNC_ARRIVAL_SKIP,   /* known */
 };
-enum sync_arrival sync_receive(const struct object *local, const struct object *incoming);
+/* `shadow`: what is kept beside a dirty `local`; NULL: nothing. */
+enum sync_arrival sync_receive(const struct object *local, const struct object *shadow,
+                               const struct object *incoming);
 
 enum sync_verdict {
     SYNC_ACCEPTED,   /* it is the current version */

@@ -175,7 +175,7 @@ static void many_edits_while_away_stay_within_their_bounds(void **state)
 
 static enum sync_arrival arrive(struct object *local, struct object *incoming)
 {
-    enum sync_arrival arrival = sync_receive(local, incoming);
+    enum sync_arrival arrival = sync_receive(local, NULL, incoming);
     object_free(&local);
     object_free(&incoming);
     return arrival;
@@ -192,6 +192,24 @@ static void arrivals_never_overwrite_what_is_not_pushed(void **state)
     assert_int_equal(arrive(edited(kind, 3, 4), version(kind, 2, 5)), SYNC_ARRIVAL_SHADOW);
     assert_int_equal(arrive(edited(kind, 3, 4), version(kind, 1, 4)), SYNC_ARRIVAL_SKIP);
     assert_int_equal(arrive(edited(kind, 3, 4), version(kind, 3, 5)), SYNC_ARRIVAL_APPLY);
+}
+
+/* The answer that says what a push became may come after the feed has told of what was made of it
+ * since. */
+static void a_late_answer_does_not_displace_what_the_feed_brought(void **state)
+{
+    (void)state;
+    struct object *local = edited(OBJECT_DASHBOARD, 3, 4);
+    struct object *shadow = version(OBJECT_DASHBOARD, 5, 12);
+    struct object *late = version(OBJECT_DASHBOARD, 3, 9);
+    struct object *newer = version(OBJECT_DASHBOARD, 6, 13);
+    assert_int_equal(sync_receive(local, shadow, late), SYNC_ARRIVAL_SKIP);
+    assert_int_equal(sync_receive(local, shadow, shadow), SYNC_ARRIVAL_SKIP);
+    assert_int_equal(sync_receive(local, shadow, newer), SYNC_ARRIVAL_SHADOW);
+    object_free(&newer);
+    object_free(&late);
+    object_free(&shadow);
+    object_free(&local);
 }
 
 /* ---- answers ---- */
@@ -398,6 +416,29 @@ static void a_default_account_yields_to_the_one_that_people_had(void **state)
                      SYNC_SUPERSEDED);
 }
 
+/* The current version reached the datastore first from a webserver that knew less of it. */
+static void the_current_version_learns_its_past_from_whoever_knows_it(void **state)
+{
+    (void)state;
+    enum object_kind kind = OBJECT_PREFERENCE;
+    struct object *current = version(kind, 9, 25);
+    struct object *pushed = rescued(kind, 9, stamp_of(5, 20));
+    pushed->past[pushed->past_count++] = uuid_of(8);
+    struct sync_case the_case = {
+        .current = current, .pushed = pushed, .tree = &tree, .last = uuid_of(3)};
+    assert_int_equal(sync_judge(&the_case), SYNC_ACCEPTED);
+    struct object *taught = sync_accepted(&the_case, 26);
+    struct object *older = rescued(kind, 8, stamp_of(5, 3));
+    assert_int_equal(judge(object_clone(taught), older), SYNC_DUPLICATE);
+    assert_int_equal(judge(object_clone(taught), rescued(kind, 7, stamp_of(5, 2))),
+                     SYNC_SUPERSEDED);
+    the_case.current = taught;
+    assert_int_equal(sync_judge(&the_case), SYNC_DUPLICATE); /* nothing new any more */
+    object_free(&taught);
+    object_free(&pushed);
+    object_free(&current);
+}
+
 static void an_accepted_rescue_remembers_where_it_came_from(void **state)
 {
     (void)state;
@@ -578,6 +619,7 @@ int main(void)
         cmocka_unit_test(edits_keep_the_base_and_remember_what_they_replace),
         cmocka_unit_test(many_edits_while_away_stay_within_their_bounds),
         cmocka_unit_test(arrivals_never_overwrite_what_is_not_pushed),
+        cmocka_unit_test(a_late_answer_does_not_displace_what_the_feed_brought),
         cmocka_unit_test(an_accepted_push_is_clean),
         cmocka_unit_test(what_arrived_meanwhile_is_not_forgotten),
         cmocka_unit_test(an_edit_made_during_the_push_stays_dirty_on_the_new_base),
@@ -589,6 +631,7 @@ int main(void)
         cmocka_unit_test(an_id_never_changes_its_kind),
         cmocka_unit_test(a_rescue_brings_back_what_was_lost_and_nothing_older),
         cmocka_unit_test(a_default_account_yields_to_the_one_that_people_had),
+        cmocka_unit_test(the_current_version_learns_its_past_from_whoever_knows_it),
         cmocka_unit_test(an_accepted_rescue_remembers_where_it_came_from),
         cmocka_unit_test(a_copy_is_the_same_however_often_it_is_made),
         cmocka_unit_test(a_link_checks_in_follows_and_pushes),

@@ -82,6 +82,13 @@ struct known_change {
     uint64_t revision;
 };
 
+#define VERSIONS_MAX 20 /* Versions-Max */
+
+struct old_version {
+    struct uuid object;
+    struct uuid change;
+};
+
 /* One file. */
 struct file {
     struct objects objects;
@@ -91,9 +98,9 @@ struct file {
         size_t count, capacity;
     } changes;
     struct {
-        struct uuid *items;
+        struct old_version *items;
         size_t count, capacity;
-    } versions; /* changes that are kept although they lost */
+    } versions; /* what was replaced, oldest first */
     struct {
         struct store_epoch *items;
         size_t count, capacity;
@@ -196,8 +203,35 @@ static void model_free(struct model *model)
     }
 }
 
+/* As store_put_version does. */
+static void keep_version(struct file *file, const struct object *object)
+{
+    size_t of_it = 0;
+    size_t oldest = 0;
+    for (size_t i = file->versions.count; i-- > 0;) {
+        const struct old_version *version = &file->versions.items[i];
+        if (uuid_equal(version->object, object->id)) {
+            if (uuid_equal(version->change, object->change)) {
+                return;
+            }
+            of_it++;
+            oldest = i;
+        }
+    }
+    if (of_it == VERSIONS_MAX) {
+        memmove(&file->versions.items[oldest], &file->versions.items[oldest + 1],
+                (--file->versions.count - oldest) * sizeof(file->versions.items[0]));
+    }
+    vec_push(&file->versions, (struct old_version){object->id, object->change});
+}
+
+/* As store_put does. */
 static void keep(struct file *file, const struct object *object)
 {
+    const struct object *old = find(&file->objects, object->id);
+    if (old != NULL && !old->deleted && !uuid_equal(old->change, object->change)) {
+        keep_version(file, old);
+    }
     put(&file->objects, object);
     if (!object->dirty) {
         vec_push(&file->changes, (struct known_change){object->change, object->revision});

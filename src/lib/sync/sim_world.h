@@ -69,6 +69,7 @@ struct world {
     bool up;
     struct backup backups[BACKUPS];
     size_t backup_count; /* made so far; the last BACKUPS are there */
+    size_t losses;       /* the datastore was emptied or restored so often */
 
     struct webserver webservers[WEBSERVERS_MAX];
     size_t webserver_count;
@@ -105,6 +106,7 @@ static void empty_datastore(struct world *world)
     model_free(&world->datastore);
     world->datastore = (struct model){0};
     world->counter = 0;
+    world->losses++;
 }
 
 static void restore_datastore(struct world *world)
@@ -114,6 +116,7 @@ static void restore_datastore(struct world *world)
         const struct backup *backup = &world->backups[below(&world->chance, there)];
         model_copy(&world->datastore, &backup->model);
         world->counter = backup->counter;
+        world->losses++;
         trace_event("datastore", 0, "is restored at", world->counter);
     }
 }
@@ -152,10 +155,6 @@ static struct sync_answer serve_push(struct world *world, const struct object *p
     switch (answer.verdict) {
     case SYNC_ACCEPTED:
         stored = sync_accepted(&the_case, ++world->counter);
-        if (current != NULL && pushed->rescue &&
-            object_kind_info(pushed->kind)->rule == OBJECT_RULE_REFUSE) {
-            vec_push(&file->versions, current->change); /* as store_put does */
-        }
         answer.revision = stored->revision;
         answer.object = pushed->rescue ? object_clone(stored) : NULL;
         break;
@@ -182,7 +181,7 @@ static struct sync_answer serve_push(struct world *world, const struct object *p
         }
         answer.object = object_clone(stored != NULL ? stored : current);
         if (pushed->rescue && !pushed->deleted) {
-            vec_push(&file->versions, pushed->change);
+            keep_version(file, pushed);
         }
         break;
     case SYNC_REFUSED:
@@ -240,9 +239,6 @@ static void adopt_file(struct world *world, struct webserver *webserver, enum ob
             struct sync_case both = {
                 .current = shadow, .pushed = object, .tree = &tree, .last = ours->place.epoch};
             sync_fork(&both, &stays, &copy);
-            if (!uuid_equal(stays->change, object->change) && copy == NULL) {
-                vec_push(&ours->versions, object->change);
-            }
             object_free(&object);
             object = stays;
             drop(&ours->shadows, object->id);
@@ -250,7 +246,9 @@ static void adopt_file(struct world *world, struct webserver *webserver, enum ob
         (void)sync_rescue(object, &tree, ours->place.epoch, action->common);
         trace("web", webserver->at, "keeps", object);
         trace("web", webserver->at, "keeps a copy", copy);
-        put(&ours->objects, object);
+        if (object->dirty) {
+            keep(ours, object);
+        }
         if (copy != NULL && find(&ours->objects, copy->id) == NULL) {
             put(&ours->objects, copy);
         }
@@ -332,7 +330,8 @@ static void check_in(struct world *world, struct webserver *webserver)
 static void apply(struct webserver *webserver, const struct object *incoming)
 {
     struct file *file = &webserver->store.files[file_of(incoming->kind)];
-    switch (sync_receive(find(&file->objects, incoming->id), incoming)) {
+    switch (sync_receive(find(&file->objects, incoming->id), find(&file->shadows, incoming->id),
+                         incoming)) {
     case SYNC_ARRIVAL_APPLY:
         trace("web", webserver->at, "applies", incoming);
         keep(file, incoming);
@@ -449,10 +448,6 @@ static void settle(struct webserver *webserver, const struct object *pushed,
     } else {
         drop(&file->shadows, pushed->id);
     }
-    bool account = object_kind_info(pushed->kind)->rule == OBJECT_RULE_REFUSE;
-    if (account && pushed->rescue && answer->object != NULL) {
-        vec_push(&file->versions, pushed->change); /* as store_put does with what it replaces */
-    }
     if (answer->copy != NULL) {
         apply(webserver, answer->copy);
     }
@@ -545,6 +540,16 @@ static void edit(struct world *world, struct webserver *webserver)
     post(world, webserver, (struct sync_event){.type = SYNC_EVENT_DIRTY});
 }
 
+static bool knows(const struct object *object, struct uuid change)
+{
+    for (size_t i = 0; i < object->past_count; i++) {
+        if (uuid_equal(object->past[i], change)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Write-through: acknowledged when the datastore accepts it. */
 static void edit_account(struct world *world, struct webserver *webserver)
 {
@@ -563,10 +568,17 @@ static void edit_account(struct world *world, struct webserver *webserver)
         object_bury(wanted);
     }
     struct uuid parent = stored == NULL ? (struct uuid){0} : stored->change;
+    const struct object *theirs =
+        find(&world->datastore.files[OBJECT_FILE_USERS].objects, wanted->id);
+    struct uuid replaced = theirs == NULL ? (struct uuid){0} : theirs->change;
+    bool unseen = theirs != NULL && !theirs->deleted;
     date(world, webserver, wanted);
     sync_edit(stored, wanted, new_uuid(&world->chance));
     trace("web", webserver->at, "edits through", wanted);
     struct sync_answer answer = serve_push(world, wanted);
+    if (answer.verdict == SYNC_ACCEPTED && unseen && !knows(wanted, replaced)) {
+        snprintf(world->wrong, sizeof(world->wrong), "an account was replaced unseen");
+    }
     bool heard = !one_in(&world->chance, 8);
     if (answer.verdict == SYNC_ACCEPTED && heard) {
         struct sync_case alone = {.pushed = wanted};

@@ -168,13 +168,17 @@ void sync_edit(const struct object *stored, struct object *wanted, struct uuid c
     }
 }
 
-enum sync_arrival sync_receive(const struct object *local, const struct object *incoming)
+enum sync_arrival sync_receive(const struct object *local, const struct object *shadow,
+                               const struct object *incoming)
 {
     if (local == NULL) {
         return SYNC_ARRIVAL_APPLY;
     }
     if (!local->dirty) {
         return incoming->revision > local->revision ? SYNC_ARRIVAL_APPLY : SYNC_ARRIVAL_SKIP;
+    }
+    if (shadow != NULL && shadow->revision >= incoming->revision) {
+        return SYNC_ARRIVAL_SKIP; /* an answer that was slower than the feed */
     }
     if (uuid_equal(incoming->change, local->change)) {
         return SYNC_ARRIVAL_APPLY; /* the confirmation of our own push was faster by the feed */
@@ -410,6 +414,23 @@ static enum sync_verdict judge_rescue(const struct sync_case *the_case)
     return is_on_top_of(the_case, contents) ? SYNC_ACCEPTED : resolve(the_case);
 }
 
+/* The current version comes back from a webserver that knows more of its past: where it was born
+ * before, or what it had replaced. Without that, something older could take its place. */
+static bool brings_news(const struct sync_case *the_case)
+{
+    const struct object *current = the_case->current;
+    const struct object *pushed = the_case->pushed;
+    if (!pushed->rescue || pushed->edited || !uuid_equal(current->change, pushed->change)) {
+        return false;
+    }
+    struct object_stamp own = sync_tree_stamp(the_case->tree, the_case->last, current->revision);
+    bool news = !in_past_of(the_case, pushed->rescue_stamp, own);
+    for (size_t i = 0; !news && i < pushed->past_count; i++) {
+        news = !past_has(current, pushed->past[i]);
+    }
+    return news;
+}
+
 enum sync_verdict sync_judge(const struct sync_case *the_case)
 {
     const struct object *current = the_case->current;
@@ -426,7 +447,7 @@ enum sync_verdict sync_judge(const struct sync_case *the_case)
     bool forgets = the_case->canary == SYNC_CANARY_FORGETS_CHANGES;
     bool own = uuid_equal(current->change, pushed->change) || past_has(current, pushed->change);
     if (own && !forgets) {
-        return SYNC_DUPLICATE;
+        return brings_news(the_case) ? SYNC_ACCEPTED : SYNC_DUPLICATE;
     }
     if (the_case->canary == SYNC_CANARY_LAST_WRITE_WINS) {
         return SYNC_ACCEPTED;
