@@ -44,6 +44,7 @@ sim: ## the control plane's rules in SEEDS=1000 random lives; SEED=7 repeats one
 		build/debug/test/sync_sim_test
 
 bench: ## every benchmark, the quick way, one JSON line per figure
+	packaging/install-packages build run bench
 	@benches=$$(find bench -maxdepth 1 -type f -executable 2>/dev/null | sort); \
 	[ -n "$$benches" ] || echo "bench/ holds no benchmark yet"; \
 	for bench in $$benches; do $$bench --quick || exit 1; done

@@ -25,10 +25,14 @@ sys.path.insert(0, str(ROOT / "tests/cluster"))
 ETCD_READY_WITHIN_S = 30
 
 
-def arguments(text):
+def parser_of(text):
     parser = argparse.ArgumentParser(description=text.strip().split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="less than a minute")
-    return parser.parse_args()
+    return parser
+
+
+def arguments(text):
+    return parser_of(text).parse_args()
 
 
 def require_build():
