@@ -154,7 +154,8 @@ class Postgres(Server):
             shutil.chown(self.dir, "postgres", "postgres")
             self.dir.parent.chmod(0o755)
         subprocess.run([os.path.join(os.path.dirname(self.find()), "initdb"), "-D",
-                        self.dir / "data", "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C"],
+                        self.dir / "data", "-U", "bench", "-A", "trust", "-E", "UTF8",
+                        "--locale=C"],
                        check=True, stdout=subprocess.DEVNULL, cwd=self.dir, **self.as_user())
 
     def launch(self):
@@ -193,7 +194,8 @@ class VictoriaMetrics(Http):
     name = property(lambda self: "VictoriaMetrics " + self.version())
 
     def version(self):
-        said = subprocess.run([self.find(), "-version"], capture_output=True, text=True, check=False)
+        said = subprocess.run([self.find(), "-version"], capture_output=True, text=True,
+                              check=False)
         words = [word for word in (said.stdout + said.stderr).replace("-", " ").split()
                  if word.lstrip("v")[:1].isdigit() and "." in word]
         return words[-1] if words else "1.79"
