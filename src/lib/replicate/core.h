@@ -1,0 +1,144 @@
+/*
+ * What nodes decide that follow each other's datalogs. Pure: no clock, no disk, no socket; driven
+ * by links and by the simulator (sim_test.c). docs/protocols/replication.md.
+ *
+ * The rules, from which the rest follows:
+ *
+ * - A record keeps its origin, its origin position and its time on every hop, and stands in every
+ *   log behind all records of its origin that it was written after. A node takes a record only
+ *   when it holds everything of that origin before it. So a place per origin says exactly what a
+ *   node holds; what comes twice, or comes round, is known and dropped.
+ * - A log may lack a stretch of an origin: it was trimmed, or arrived as a snapshot. The record
+ *   behind it says so by `previous`, and who lacks the stretch gets a snapshot, never a silent gap.
+ * - A snapshot is what the sender holds, with its places. The receiver takes of it what is newer
+ *   than its own place of the origin, all at once with the places. Meanwhile what other links
+ *   bring of the same origins waits, or it would be there twice.
+ * - A node whose log begins, or comes back without its end (an older copy, a new disk), is a new
+ *   incarnation: positions are never used twice. Since nobody can know that a copy is not an older
+ *   one, each start of a node that others follow begins an incarnation with its first write.
+ */
+#ifndef REPLICATE_CORE_H
+#define REPLICATE_CORE_H
+
+#include "replicate/places.h"
+
+/* Deliberate faults, to show that the simulator finds them. */
+enum replicate_canary {
+    REPLICATE_CANARY_NONE,
+    REPLICATE_CANARY_TAKE_GAPS,      /* takes a record though something before it is missing */
+    REPLICATE_CANARY_TAKE_TWICE,     /* does not know what it holds */
+    REPLICATE_CANARY_SKIP_THE_GAP,   /* the sender goes on behind what was trimmed */
+    REPLICATE_CANARY_MIX_SNAPSHOT,   /* takes records beside a snapshot that brings them too */
+    REPLICATE_CANARY_WHOLE_SNAPSHOT, /* takes of a snapshot what it has already */
+    REPLICATE_CANARY_SAME_LIFE,      /* an older copy goes on as the same incarnation */
+    REPLICATE_CANARY_COUNT,
+};
+
+/* What decides about a record, of its header and of the link that brought it. */
+struct replicate_head {
+    struct replicate_place place;
+    uint64_t previous; /* position of the origin's record before it in the sender's log */
+};
+
+/* ---- the receiver ---- */
+
+enum replicate_verdict {
+    REPLICATE_APPLY = 0,
+    REPLICATE_KNOWN, /* held already: drop and acknowledge */
+    REPLICATE_GAP,   /* something before it is missing: ask the sender for a snapshot */
+    REPLICATE_LATER, /* a snapshot under way brings it: ask again when that is over */
+};
+
+struct replicate_receiver {
+    struct replicate_places have;
+    struct replicate_places coming; /* places of the snapshot under way */
+    struct replicate_places before; /* what was held when it began */
+    bool snapshot;                  /* one is under way */
+    enum replicate_canary canary;
+};
+
+void replicate_receiver_deinit(struct replicate_receiver *receiver);
+
+/* APPLY has moved the place. */
+enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
+                                         const struct replicate_head *head);
+
+/* The sender believes that all it sent has arrived, so that we hold this: KNOWN, GAP or LATER. */
+enum replicate_verdict replicate_receive_places(const struct replicate_receiver *receiver,
+                                                const struct replicate_places *sent);
+
+/* One at a time: false when another is under way. */
+bool replicate_snapshot_begin(struct replicate_receiver *receiver,
+                              const struct replicate_places *coming);
+
+/* Whether an element of the snapshot, of that origin and time, is to be taken. It may be asked as
+ * they come: what is held beside them does not change until the end. */
+bool replicate_snapshot_wants(const struct replicate_receiver *receiver,
+                              struct datalog_origin origin, uint64_t time);
+
+/* All of it is durable: the places move. */
+void replicate_snapshot_end(struct replicate_receiver *receiver);
+void replicate_snapshot_drop(struct replicate_receiver *receiver); /* the link is gone */
+
+/* ---- the sender ---- */
+
+enum replicate_offer {
+    REPLICATE_SEND = 0,
+    REPLICATE_SKIP,     /* they hold it, or wrote it */
+    REPLICATE_SNAPSHOT, /* they lack what our log does not have any more */
+};
+
+/* One per link, from its hello to its end. */
+struct replicate_sender {
+    struct replicate_places theirs; /* what they hold once all that was sent has arrived */
+    struct replicate_places passed; /* where our log stands, at the record offered last */
+    struct datalog_origin them;     /* what they write now needs no way back to them */
+    enum replicate_canary canary;
+};
+
+/* `log` are the places at the record that will be offered first. */
+void replicate_sender_begin(struct replicate_sender *sender, struct datalog_origin them,
+                            const struct replicate_places *theirs,
+                            const struct replicate_places *log);
+void replicate_sender_deinit(struct replicate_sender *sender);
+
+/* SNAPSHOT when they lack something before the place where the log is read from: begin earlier in
+ * the log if it reaches back, else send a snapshot. */
+enum replicate_offer replicate_sender_may_read(const struct replicate_sender *sender);
+
+/* The next record of our log. SEND has filled ret_head. After SNAPSHOT it is offered again once
+ * the snapshot was sent. */
+enum replicate_offer replicate_sender_offer(struct replicate_sender *sender,
+                                            struct replicate_place place,
+                                            struct replicate_head *ret_head);
+
+/* A record of our log that says that a snapshot arrived here, with its places. */
+enum replicate_offer replicate_sender_offer_places(struct replicate_sender *sender,
+                                                   const struct replicate_places *places);
+
+/* They told anew what they hold, or were sent a snapshot with these places. */
+void replicate_sender_learn(struct replicate_sender *sender, const struct replicate_places *theirs);
+
+/* ---- writes ---- */
+
+/* Whether of two writes of one thing the first one stands. */
+bool replicate_stands(uint64_t time, struct datalog_origin origin, uint64_t other_time,
+                      struct datalog_origin other_origin);
+
+/* ---- going round dead members ---- */
+
+#define REPLICATE_NODES_MAX 256
+
+/* What each node said about itself when it was last met. */
+struct replicate_member {
+    bool alive;              /* as seen from here */
+    const uint16_t *targets; /* whom it forwards to */
+    size_t targets_count;
+};
+
+/* Whom node `self` has to forward to: its targets, and for each that is dead those behind it.
+ * Returns their number; ret_targets has REPLICATE_NODES_MAX places. */
+size_t replicate_targets(const struct replicate_member *members, size_t count, size_t self,
+                         uint16_t *ret_targets);
+
+#endif

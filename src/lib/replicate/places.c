@@ -1,0 +1,133 @@
+#include "replicate/places.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/err.h"
+
+void replicate_places_deinit(struct replicate_places *places)
+{
+    vec_deinit(&places->all);
+}
+
+void replicate_places_copy(struct replicate_places *to, const struct replicate_places *from)
+{
+    vec_clear(&to->all);
+    for (size_t i = 0; i < from->all.count; i++) {
+        vec_push(&to->all, from->all.items[i]);
+    }
+}
+
+int replicate_origin_compare(struct datalog_origin a, struct datalog_origin b)
+{
+    int nodes = memcmp(a.node.bytes, b.node.bytes, sizeof(a.node.bytes));
+    if (nodes != 0) {
+        return nodes;
+    }
+    return (a.incarnation > b.incarnation) - (a.incarnation < b.incarnation);
+}
+
+/* Where it stands, or where it would. */
+static size_t find(const struct replicate_places *places, struct datalog_origin origin)
+{
+    size_t low = 0;
+    size_t high = places->all.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (replicate_origin_compare(places->all.items[middle].origin, origin) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool stands_at(const struct replicate_places *places, size_t at,
+                      struct datalog_origin origin)
+{
+    return at < places->all.count &&
+           replicate_origin_compare(places->all.items[at].origin, origin) == 0;
+}
+
+struct replicate_place replicate_places_of(const struct replicate_places *places,
+                                           struct datalog_origin origin)
+{
+    size_t at = find(places, origin);
+    return stands_at(places, at, origin) ? places->all.items[at]
+                                         : (struct replicate_place){.origin = origin};
+}
+
+void replicate_places_raise(struct replicate_places *places, struct replicate_place place)
+{
+    size_t at = find(places, place.origin);
+    if (!stands_at(places, at, place.origin)) {
+        vec_push(&places->all, place);
+        memmove(places->all.items + at + 1, places->all.items + at,
+                (places->all.count - 1 - at) * sizeof(place));
+        places->all.items[at] = place;
+    } else if (places->all.items[at].position < place.position) {
+        places->all.items[at] = place;
+    }
+}
+
+void replicate_places_raise_all(struct replicate_places *places,
+                                const struct replicate_places *others)
+{
+    for (size_t i = 0; i < others->all.count; i++) {
+        replicate_places_raise(places, others->all.items[i]);
+    }
+}
+
+bool replicate_places_cover(const struct replicate_places *places,
+                            const struct replicate_places *others)
+{
+    for (size_t i = 0; i < others->all.count; i++) {
+        struct replicate_place other = others->all.items[i];
+        if (replicate_places_of(places, other.origin).position < other.position) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void replicate_places_write(struct buf *buf, const struct replicate_places *places)
+{
+    wire_put_u32(buf, (uint32_t)places->all.count);
+    for (size_t i = 0; i < places->all.count; i++) {
+        const struct replicate_place *place = &places->all.items[i];
+        buf_append(buf, span_of(place->origin.node.bytes, sizeof(place->origin.node.bytes)));
+        wire_put_u64(buf, place->origin.incarnation);
+        wire_put_u64(buf, place->position);
+        wire_put_u64(buf, place->time);
+    }
+}
+
+int replicate_places_read(struct wire_reader *reader, struct replicate_places *places)
+{
+    vec_clear(&places->all);
+    uint32_t count = wire_get_u32(reader);
+    if (reader->failed) {
+        return err_set(ERR_PROTOCOL, "the places have no beginning");
+    }
+    if (count > REPLICATE_ORIGINS_MAX) {
+        return err_set(ERR_PROTOCOL, "%" PRIu32 " origins, %d at most", count,
+                       REPLICATE_ORIGINS_MAX);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct replicate_place place = {0};
+        struct span node = wire_get_raw(reader, sizeof(place.origin.node.bytes));
+        place.origin.incarnation = wire_get_u64(reader);
+        place.position = wire_get_u64(reader);
+        place.time = wire_get_u64(reader);
+        if (reader->failed) {
+            return err_set(ERR_PROTOCOL, "the places end in the middle of number %" PRIu32, i);
+        }
+        memcpy(place.origin.node.bytes, node.data, node.bytes);
+        if (i > 0 && replicate_origin_compare(places->all.items[i - 1].origin, place.origin) >= 0) {
+            return err_set(ERR_PROTOCOL, "the places are out of order at number %" PRIu32, i);
+        }
+        vec_push(&places->all, place);
+    }
+    return 0;
+}

@@ -1,0 +1,100 @@
+/* Places say what a node holds, and go over the wire unchanged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "replicate/places.h"
+
+static struct replicate_place place(uint8_t node, uint64_t incarnation, uint64_t position)
+{
+    struct replicate_place place = {.position = position, .time = position * 10};
+    place.origin.node.bytes[0] = node;
+    place.origin.incarnation = incarnation;
+    return place;
+}
+
+static void a_place_only_moves_forward(void **state)
+{
+    (void)state;
+    struct replicate_places places = {0};
+    replicate_places_raise(&places, place(2, 1, 5));
+    replicate_places_raise(&places, place(1, 9, 7));
+    replicate_places_raise(&places, place(2, 1, 4));
+    assert_int_equal(replicate_places_of(&places, place(2, 1, 0).origin).position, 5);
+    assert_int_equal(replicate_places_of(&places, place(2, 1, 0).origin).time, 50);
+    assert_int_equal(replicate_places_of(&places, place(2, 2, 0).origin).position, 0);
+    assert_int_equal(places.all.count, 2);
+    assert_int_equal(places.all.items[0].origin.node.bytes[0], 1);
+    replicate_places_deinit(&places);
+}
+
+static void who_lacks_one_record_of_one_origin_does_not_cover(void **state)
+{
+    (void)state;
+    struct replicate_places a = {0};
+    struct replicate_places b = {0};
+    replicate_places_raise(&a, place(1, 1, 5));
+    replicate_places_raise(&a, place(2, 1, 5));
+    replicate_places_raise(&b, place(1, 1, 5));
+    assert_true(replicate_places_cover(&a, &b));
+    assert_false(replicate_places_cover(&b, &a));
+    replicate_places_raise(&b, place(2, 1, 4));
+    assert_false(replicate_places_cover(&b, &a));
+    replicate_places_raise_all(&b, &a);
+    assert_true(replicate_places_cover(&b, &a));
+    replicate_places_deinit(&a);
+    replicate_places_deinit(&b);
+}
+
+static void the_wire_carries_them_unchanged(void **state)
+{
+    (void)state;
+    struct replicate_places places = {0};
+    struct replicate_places read = {0};
+    struct buf buf = {0};
+    for (uint64_t i = 1; i <= 100; i++) {
+        replicate_places_raise(&places, place((uint8_t)(i * 37), i, i));
+    }
+    replicate_places_write(&buf, &places);
+    struct wire_reader reader = wire_reader_of(buf_span(&buf));
+    assert_int_equal(replicate_places_read(&reader, &read), 0);
+    assert_int_equal(wire_finish(&reader), 0);
+    assert_true(replicate_places_cover(&places, &read) && replicate_places_cover(&read, &places));
+    for (size_t bytes = 0; bytes < buf.bytes; bytes++) {
+        reader = wire_reader_of(span_of(buf.data, bytes));
+        assert_int_equal(replicate_places_read(&reader, &read), ERR_PROTOCOL);
+    }
+    replicate_places_deinit(&places);
+    replicate_places_deinit(&read);
+    buf_deinit(&buf);
+}
+
+static void what_is_out_of_order_is_refused(void **state)
+{
+    (void)state;
+    struct replicate_places places = {0};
+    struct buf buf = {0};
+    replicate_places_raise(&places, place(1, 1, 1));
+    replicate_places_raise(&places, place(2, 1, 1));
+    replicate_places_write(&buf, &places);
+    buf.data[4] = 3;
+    struct wire_reader reader = wire_reader_of(buf_span(&buf));
+    assert_int_equal(replicate_places_read(&reader, &places), ERR_PROTOCOL);
+    assert_non_null(strstr(err_text(), "out of order at number 1"));
+    replicate_places_deinit(&places);
+    buf_deinit(&buf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_place_only_moves_forward),
+        cmocka_unit_test(who_lacks_one_record_of_one_origin_does_not_cover),
+        cmocka_unit_test(the_wire_carries_them_unchanged),
+        cmocka_unit_test(what_is_out_of_order_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,441 @@
+/*
+ * The simulator: two to ten nodes that follow each other in a chain, a ring, a star, a mesh or any
+ * other way, in one thread, under one seed. Writers everywhere put points, overwrite them, add
+ * entries, set attributes and delete by selector and range; links break and lose what was under
+ * way, nodes crash, are replaced by empty ones, come back from older copies, drop what is old, trim
+ * logs that nobody has followed yet, and have clocks hours off. At the end everything is healed,
+ * except that one node may stay dead and is gone around. Then
+ *
+ *   each node holds all that any living node before it holds,
+ *   and exactly what those records make of it in whatever order: no element twice, nothing deleted
+ *       back, the last write of each timestamp, the last value of each attribute;
+ *   no record is gone that another node held when a node lost its disk;
+ *   nothing circulates: it comes to rest, and no record is sent to who wrote it.
+ *
+ * A core with a deliberate fault must be caught. AQUIFER_SEED=n repeats one life, AQUIFER_SEEDS=n
+ * runs that many.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "replicate/sim_world.h"
+
+#define STEPS 600
+#define SEEDS_DEFAULT 500
+#define HEAL_ROUNDS 4000
+
+/* ---- life ---- */
+
+static void connect_nodes(struct world *world)
+{
+    size_t n = world->count;
+    uint64_t shape = below(&world->chance, 5);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < n; k++) {
+            bool chain = k == i + 1;
+            bool ring = k == (i + 1) % n;
+            bool star = i == 0 || k == 0;
+            bool any = ring || one_in(&world->chance, 3);
+            bool edge = shape == 0   ? chain
+                        : shape == 1 ? ring
+                        : shape == 2 ? star
+                                     : shape == 3 || any;
+            world->edges[i][k] = edge && i != k;
+            world->links[i][k].from = i;
+            world->links[i][k].to = k;
+        }
+    }
+}
+
+/* Whom a node forwards to now: the core goes round who is dead. */
+static void find_targets(const struct world *world, size_t self, bool *ret_targets)
+{
+    uint16_t targets[NODES_MAX][NODES_MAX];
+    struct replicate_member members[NODES_MAX];
+    for (size_t i = 0; i < world->count; i++) {
+        members[i] = (struct replicate_member){.alive = world->nodes[i].up, .targets = targets[i]};
+        for (size_t k = 0; k < world->count; k++) {
+            if (world->edges[i][k]) {
+                targets[i][members[i].targets_count++] = (uint16_t)k;
+            }
+        }
+    }
+    uint16_t found[REPLICATE_NODES_MAX];
+    size_t count = replicate_targets(members, world->count, self, found);
+    memset(ret_targets, 0, NODES_MAX * sizeof(bool));
+    for (size_t i = 0; i < count; i++) {
+        ret_targets[found[i]] = true;
+    }
+}
+
+static void write_something(struct world *world, size_t at)
+{
+    struct chance *chance = &world->chance;
+    struct record record = {.series = (unsigned)below(chance, SERIES),
+                            .time = (unsigned)below(chance, TIMES),
+                            .key = (unsigned)below(chance, KEYS),
+                            .value = (uint32_t)below(chance, 1000000)};
+    switch (below(chance, 10)) {
+    case 0:
+        record.kind = DELETE;
+        record.every = one_in(chance, 3);
+        record.end = record.time + (unsigned)below(chance, 4);
+        break;
+    case 1:
+        record.kind = META;
+        break;
+    case 2:
+    case 3:
+    case 4:
+        record.kind = ENTRY;
+        break;
+    default:
+        record.kind = POINT;
+        break;
+    }
+    write_record(world, at, record);
+}
+
+static void trouble(struct world *world)
+{
+    struct chance *chance = &world->chance;
+    size_t at = below(chance, world->count);
+    struct node *node = &world->nodes[at];
+    struct link *link = &world->links[at][below(chance, world->count)];
+    switch (below(chance, 18)) {
+    case 0:
+    case 1:
+        node->up = !node->up;
+        cut_all(world, at);
+        if (node->up) {
+            restart_node(world, at);
+        }
+        break;
+    case 2:
+        restart_node(world, at);
+        break;
+    case 3:
+        if (one_in(chance, 3)) {
+            cut_all(world, at);
+            empty_node(world, at);
+        }
+        break;
+    case 4:
+        back_up_node(world, at);
+        break;
+    case 5:
+        restore_node(world);
+        break;
+    case 6:
+    case 7: {
+        size_t kept = node->log.records.count - node->log.first;
+        trim_log(world, at, node->log.first + below(chance, kept + 1));
+        break;
+    }
+    case 8:
+        retain(world, at);
+        break;
+    case 10:
+    case 11:
+        spoil(world, link);
+        break;
+    case 9:
+        node->skew = ((int64_t)below(chance, 48) - 24) * HOUR;
+        break;
+    default:
+        link->cut = !link->cut;
+        cut_link(world, link);
+        break;
+    }
+}
+
+static void serve_link(struct world *world, struct link *link, bool wanted)
+{
+    bool possible =
+        wanted && !link->cut && world->nodes[link->from].up && world->nodes[link->to].up;
+    if (!possible) {
+        cut_link(world, link);
+    } else if (!link->up) {
+        connect_link(world, link);
+    } else {
+        if (link->way.count < WINDOW) {
+            send_next(world, link);
+        }
+        if (world->calm || one_in(&world->chance, 2)) {
+            receive_next(world, link);
+        }
+    }
+}
+
+static void serve_node(struct world *world, size_t at)
+{
+    bool targets[NODES_MAX];
+    find_targets(world, at, targets);
+    for (size_t i = 0; i < world->count; i++) {
+        if (world->calm || one_in(&world->chance, 2)) {
+            serve_link(world, &world->links[at][i], targets[i]);
+        }
+    }
+}
+
+static void step(struct world *world)
+{
+    size_t at = below(&world->chance, world->count);
+    world->now += (int64_t)below(&world->chance, 1000);
+    if (one_in(&world->chance, 25)) {
+        trouble(world);
+    } else if (one_in(&world->chance, 4) && world->nodes[at].up) {
+        write_something(world, at);
+    } else {
+        serve_node(world, at);
+    }
+}
+
+static bool is_at_rest(struct world *world)
+{
+    for (size_t i = 0; i < world->count; i++) {
+        bool targets[NODES_MAX];
+        find_targets(world, i, targets);
+        for (size_t k = 0; k < world->count; k++) {
+            const struct link *link = &world->links[i][k];
+            bool possible = targets[k] && world->nodes[i].up && world->nodes[k].up;
+            if (possible && (!link->up || link->snapshot || !link->told || link->way.count > 0 ||
+                             link->at < world->nodes[i].log.records.count)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void heal(struct world *world)
+{
+    world->calm = true;
+    size_t dead = one_in(&world->chance, 3) ? below(&world->chance, world->count) : NODES_MAX;
+    for (size_t i = 0; i < world->count; i++) {
+        if (i == dead) {
+            world->nodes[i].up = false;
+            cut_all(world, i);
+        } else if (!world->nodes[i].up) {
+            restart_node(world, i);
+        }
+        for (size_t k = 0; k < world->count; k++) {
+            world->links[i][k].cut = world->links[i][k].told = false;
+        }
+    }
+    for (size_t i = 0; i < HEAL_ROUNDS; i++) {
+        for (size_t at = 0; at < world->count; at++) {
+            serve_node(world, at);
+        }
+        if (is_at_rest(world)) {
+            return;
+        }
+    }
+    complain(world, "it does not come to rest", world->count, 0);
+}
+
+/* ---- the claims ---- */
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void check_cells(struct world *world, size_t at, const struct data *want)
+{
+    const struct data *have = &world->nodes[at].data;
+    for (unsigned series = 0; series < SERIES; series++) {
+        for (unsigned key = 0; key < KEYS; key++) {
+            const struct cell *a = &have->attributes[series][key];
+            const struct cell *b = &want->attributes[series][key];
+            if (a->set != b->set || (a->set && a->value != b->value)) {
+                complain(world, "another attribute", at, series);
+            }
+        }
+        for (unsigned time = have->whole; time < TIMES; time++) {
+            const struct cell *a = &have->points[series][time];
+            const struct cell *b = &want->points[series][time];
+            if (a->set && !b->set) {
+                complain(world, "a point that was deleted", at, time);
+            } else if (a->set != b->set || (a->set && a->value != b->value)) {
+                complain(world, "a point is missing or another", at, time);
+            }
+        }
+    }
+}
+
+static void check_entries(struct world *world, size_t at, struct data *want)
+{
+    struct data *have = &world->nodes[at].data;
+    if (have->entries.count > 0) {
+        qsort(have->entries.items, have->entries.count, sizeof(uint32_t), compare_numbers);
+    }
+    size_t next = 0; /* `want` is in order already */
+    for (size_t i = 0; i < have->entries.count; i++) {
+        uint32_t number = have->entries.items[i];
+        if (world->records.items[number].time < have->whole) {
+            continue;
+        }
+        if (i > 0 && have->entries.items[i - 1] == number) {
+            complain(world, "an entry twice", at, number);
+        }
+        while (next < want->entries.count && want->entries.items[next] < number) {
+            complain(world, "an entry is missing", at, want->entries.items[next++]);
+        }
+        if (next == want->entries.count || want->entries.items[next] != number) {
+            complain(world, "an entry that should not be there", at, number);
+        } else {
+            next++;
+        }
+    }
+    if (next < want->entries.count) {
+        complain(world, "an entry is missing", at, want->entries.items[next]);
+    }
+}
+
+/* What the node's places promise is what it has. */
+static void check_contents(struct world *world, size_t at)
+{
+    struct data want = {.cut = world->nodes[at].data.whole};
+    for (size_t i = 0; i < world->records.count; i++) {
+        const struct replicate_place *place = &world->records.items[i].place;
+        uint64_t have =
+            replicate_places_of(&world->nodes[at].receiver.have, place->origin).position;
+        if (world->records.items[i].kind != SNAPSHOT && place->position <= have) {
+            data_apply(world, &want, (uint32_t)i);
+        }
+    }
+    check_cells(world, at, &want);
+    check_entries(world, at, &want);
+    data_free(&want);
+}
+
+static void check_flow(struct world *world, size_t at)
+{
+    bool targets[NODES_MAX];
+    find_targets(world, at, targets);
+    for (size_t i = 0; i < world->count; i++) {
+        if (targets[i] && world->nodes[i].up &&
+            !replicate_places_cover(&world->nodes[i].receiver.have,
+                                    &world->nodes[at].receiver.have)) {
+            complain(world, "does not hold what it should have got", i, at);
+        }
+    }
+}
+
+static void check_nothing_lost(struct world *world)
+{
+    for (size_t r = 0; r < world->records.count; r++) {
+        const struct record *record = &world->records.items[r];
+        bool held = record->lost || record->kind == SNAPSHOT;
+        for (size_t i = 0; i < world->count && !held; i++) {
+            held = replicate_places_of(&world->nodes[i].receiver.have, record->place.origin)
+                       .position >= record->place.position;
+        }
+        if (!held) {
+            complain(world, "a record is lost", world->count, r);
+        }
+    }
+}
+
+static void live(struct world *world, uint64_t seed, enum replicate_canary canary)
+{
+    *world = (struct world){.chance = {seed}, .canary = canary, .now = 24 * HOUR};
+    world->count = 2 + below(&world->chance, NODES_MAX - 1);
+    connect_nodes(world);
+    for (size_t i = 0; i < world->count; i++) {
+        world->nodes[i].up = true;
+        world->nodes[i].memory = one_in(&world->chance, 5);
+        world->nodes[i].receiver.canary = canary;
+        world->nodes[i].skew = ((int64_t)below(&world->chance, 8) - 4) * HOUR;
+        begin_incarnation(world, i);
+    }
+    for (size_t i = 0; i < STEPS; i++) {
+        step(world);
+    }
+    heal(world);
+    for (size_t i = 0; i < world->count; i++) {
+        check_contents(world, i);
+        if (world->nodes[i].up) {
+            check_flow(world, i);
+        }
+    }
+    check_nothing_lost(world);
+}
+
+static void end(struct world *world)
+{
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        for (size_t k = 0; k < NODES_MAX; k++) {
+            cut_link(world, &world->links[i][k]);
+            vec_deinit(&world->links[i][k].way);
+            replicate_sender_deinit(&world->links[i][k].sender);
+        }
+        node_free(&world->nodes[i]);
+    }
+    for (size_t i = 0; i < world->records.count; i++) {
+        replicate_places_deinit(&world->records.items[i].places);
+    }
+    vec_deinit(&world->records);
+    node_free(&world->backup.state);
+}
+
+/* ---- tests ---- */
+
+static uint64_t number_of(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+static void nodes_end_up_with_the_same_whatever_happens(void **state)
+{
+    (void)state;
+    struct world *world = mem_alloc(sizeof(*world));
+    uint64_t only = number_of("AQUIFER_SEED", 0);
+    uint64_t seeds = number_of("AQUIFER_SEEDS", SEEDS_DEFAULT);
+    uint64_t wrong = 0;
+    for (uint64_t seed = only == 0 ? 1 : only; seed <= (only == 0 ? seeds : only); seed++) {
+        live(world, seed, REPLICATE_CANARY_NONE);
+        if (world->wrong[0] != 0) {
+            print_error("AQUIFER_SEED=%" PRIu64 ": %s\n", seed, world->wrong);
+            wrong++;
+        }
+        end(world);
+    }
+    mem_free(world);
+    assert_int_equal(wrong, 0);
+}
+
+static void a_core_with_a_fault_is_caught(void **state)
+{
+    (void)state;
+    struct world *world = mem_alloc(sizeof(*world));
+    for (enum replicate_canary canary = REPLICATE_CANARY_NONE + 1; canary < REPLICATE_CANARY_COUNT;
+         canary++) {
+        bool caught = false;
+        for (uint64_t seed = 1; seed <= SEEDS_DEFAULT && !caught; seed++) {
+            live(world, seed, canary);
+            caught = world->wrong[0] != 0;
+            end(world);
+        }
+        if (!caught) {
+            fail_msg("fault %d was not caught", (int)canary);
+        }
+    }
+    mem_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nodes_end_up_with_the_same_whatever_happens),
+        cmocka_unit_test(a_core_with_a_fault_is_caught),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,661 @@
+/*
+ * The world of sim_test.c, and of nothing else: nodes with modelled logs and wells, and links that
+ * lose what is under way. What decides is the core itself.
+ */
+#ifndef REPLICATE_SIM_WORLD_H
+#define REPLICATE_SIM_WORLD_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replicate/core.h"
+
+#define NODES_MAX 10
+#define SERIES 6
+#define TIMES 12
+#define KEYS 2
+#define WINDOW 6 /* messages under way on a link */
+#define HOUR 3600000
+
+/* ---- chance ---- */
+
+struct chance {
+    uint64_t state;
+};
+
+static uint64_t below(struct chance *chance, uint64_t bound)
+{
+    uint64_t z = (chance->state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ (z >> 31)) % bound;
+}
+
+static bool one_in(struct chance *chance, uint64_t n)
+{
+    return below(chance, n) == 0;
+}
+
+/* ---- records ---- */
+
+enum kind { POINT, ENTRY, META, DELETE, SNAPSHOT };
+
+/* The only copy of what was written; logs hold indices. */
+struct record {
+    struct replicate_place place;
+    enum kind kind;
+    unsigned series; /* DELETE: the lowest bit of the series it selects, or all: `every` */
+    bool every;
+    unsigned time; /* DELETE: from here … */
+    unsigned end;  /* … to here */
+    unsigned key;
+    uint32_t value;
+    bool lost;                      /* the only node that had it lost its disk */
+    struct replicate_places places; /* SNAPSHOT */
+};
+
+/* ---- what wells hold ---- */
+
+struct cell {
+    bool set;
+    uint32_t value;
+    struct datalog_origin origin;
+    uint64_t stamp;
+};
+
+struct data {
+    struct cell points[SERIES][TIMES];
+    struct cell attributes[SERIES][KEYS];
+    VEC(uint32_t) entries; /* records */
+    VEC(uint32_t) deletes; /* records */
+    unsigned cut;          /* retention: older times are gone */
+    unsigned whole;        /* from here on nothing is missing: a snapshot is as old as its source */
+};
+
+struct world;
+
+struct message {
+    enum { RECORD, SNAPSHOT_BEGIN, SNAPSHOT_END, PLACES } type;
+    uint32_t record;
+    struct replicate_head head;
+    struct replicate_places places;
+    struct data data;
+};
+
+struct link {
+    size_t from;
+    size_t to;
+    bool cut;
+    bool up;
+    struct replicate_sender sender;
+    size_t at; /* place in the sender's log of what is offered next */
+    VEC(struct message) way;
+    bool snapshot;    /* the sender owes one */
+    bool told;        /* the sender told what it believes since it sent a record */
+    bool snapshot_on; /* the receiver takes this link's snapshot */
+};
+
+struct log {
+    VEC(uint32_t) records;
+    size_t first;                  /* trimmed before it */
+    struct replicate_places start; /* places at `first` */
+};
+
+struct node {
+    bool up;
+    bool memory; /* a restart leaves nothing */
+    struct datalog_origin self;
+    uint64_t written; /* own positions of this incarnation */
+    uint64_t clock;
+    int64_t skew;
+    struct log log;
+    struct replicate_receiver receiver;
+    struct data data;
+};
+
+struct copy {
+    bool there;
+    size_t node;
+    struct node state;
+};
+
+struct world {
+    struct chance chance;
+    enum replicate_canary canary;
+    int64_t now;
+    bool calm;
+    uint64_t incarnations;
+    struct node nodes[NODES_MAX];
+    size_t count;
+    bool edges[NODES_MAX][NODES_MAX]; /* configured targets */
+    struct link links[NODES_MAX][NODES_MAX];
+    VEC(struct record) records;
+    struct copy backup;
+    char wrong[256];
+};
+
+static void complain(struct world *world, const char *what, size_t node, uint64_t number)
+{
+    if (world->wrong[0] == 0) {
+        snprintf(world->wrong, sizeof(world->wrong), "%s: node %zu, %" PRIu64, what, node, number);
+    }
+}
+
+static bool tracing(void)
+{
+    return getenv("AQUIFER_TRACE") != NULL;
+}
+
+static void trace(const char *what, size_t node, uint64_t a, uint64_t b)
+{
+    if (tracing()) {
+        printf("%zu %s %" PRIu64 " %" PRIu64 "\n", node, what, a, b);
+    }
+}
+
+/* ---- data ---- */
+
+static void data_copy(struct data *to, const struct data *from)
+{
+    memcpy(to->points, from->points, sizeof(to->points));
+    memcpy(to->attributes, from->attributes, sizeof(to->attributes));
+    to->cut = from->cut;
+    to->whole = from->whole;
+    vec_clear(&to->entries);
+    vec_clear(&to->deletes);
+    for (size_t i = 0; i < from->entries.count; i++) {
+        vec_push(&to->entries, from->entries.items[i]);
+    }
+    for (size_t i = 0; i < from->deletes.count; i++) {
+        vec_push(&to->deletes, from->deletes.items[i]);
+    }
+}
+
+static void data_free(struct data *data)
+{
+    vec_deinit(&data->entries);
+    vec_deinit(&data->deletes);
+    *data = (struct data){0};
+}
+
+static bool selects(const struct record *delete, unsigned series, unsigned time)
+{
+    return (delete->every || (series & 1) == (delete->series & 1)) && time >= delete->time &&
+           time <= delete->end;
+}
+
+/* A delete covers what was written before it, wherever and whenever that arrives. */
+static bool covers(const struct record *delete, unsigned series, unsigned time, uint64_t stamp,
+                   struct datalog_origin origin)
+{
+    return selects(delete, series, time) &&
+           replicate_stands(delete->place.time, delete->place.origin, stamp, origin);
+}
+
+static bool is_deleted(const struct world *world, const struct data *data, unsigned series,
+                       unsigned time, uint64_t stamp, struct datalog_origin origin)
+{
+    for (size_t i = 0; i < data->deletes.count; i++) {
+        if (covers(&world->records.items[data->deletes.items[i]], series, time, stamp, origin)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_cell(struct cell *cell, const struct cell *value)
+{
+    if (!cell->set || replicate_stands(value->stamp, value->origin, cell->stamp, cell->origin)) {
+        *cell = *value;
+    }
+}
+
+static void put_point(const struct world *world, struct data *data, unsigned series, unsigned time,
+                      const struct cell *value)
+{
+    if (value->set && time >= data->cut &&
+        !is_deleted(world, data, series, time, value->stamp, value->origin)) {
+        put_cell(&data->points[series][time], value);
+    }
+}
+
+static void put_entry(const struct world *world, struct data *data, uint32_t number)
+{
+    const struct record *record = &world->records.items[number];
+    if (record->time >= data->cut && !is_deleted(world, data, record->series, record->time,
+                                                 record->place.time, record->place.origin)) {
+        vec_push(&data->entries, number);
+    }
+}
+
+static void put_delete(const struct world *world, struct data *data, uint32_t number)
+{
+    const struct record *delete = &world->records.items[number];
+    for (size_t i = 0; i < data->deletes.count; i++) {
+        if (data->deletes.items[i] == number) {
+            return;
+        }
+    }
+    vec_push(&data->deletes, number);
+    for (unsigned series = 0; series < SERIES; series++) {
+        for (unsigned time = 0; time < TIMES; time++) {
+            struct cell *cell = &data->points[series][time];
+            if (cell->set && covers(delete, series, time, cell->stamp, cell->origin)) {
+                cell->set = false;
+            }
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < data->entries.count; i++) {
+        const struct record *entry = &world->records.items[data->entries.items[i]];
+        if (!covers(delete, entry->series, entry->time, entry->place.time, entry->place.origin)) {
+            data->entries.items[kept++] = data->entries.items[i];
+        }
+    }
+    data->entries.count = kept;
+}
+
+static void data_apply(const struct world *world, struct data *data, uint32_t number)
+{
+    const struct record *record = &world->records.items[number];
+    struct cell value = {true, record->value, record->place.origin, record->place.time};
+    switch (record->kind) {
+    case POINT:
+        put_point(world, data, record->series, record->time, &value);
+        break;
+    case ENTRY:
+        put_entry(world, data, number);
+        break;
+    case META:
+        put_cell(&data->attributes[record->series][record->key], &value);
+        break;
+    case DELETE:
+        put_delete(world, data, number);
+        break;
+    case SNAPSHOT:
+        break;
+    }
+}
+
+/* Of a snapshot what this node does not hold yet. */
+static void data_merge(const struct world *world, struct node *node, const struct data *from)
+{
+    const struct replicate_receiver *receiver = &node->receiver;
+    node->data.whole = MAX(node->data.whole, from->whole);
+    for (size_t i = 0; i < from->deletes.count; i++) {
+        put_delete(world, &node->data, from->deletes.items[i]);
+    }
+    for (unsigned series = 0; series < SERIES; series++) {
+        for (unsigned key = 0; key < KEYS; key++) {
+            if (from->attributes[series][key].set) {
+                put_cell(&node->data.attributes[series][key], &from->attributes[series][key]);
+            }
+        }
+        for (unsigned time = 0; time < TIMES; time++) {
+            const struct cell *cell = &from->points[series][time];
+            if (cell->set && replicate_snapshot_wants(receiver, cell->origin, cell->stamp)) {
+                put_point(world, &node->data, series, time, cell);
+            }
+        }
+    }
+    for (size_t i = 0; i < from->entries.count; i++) {
+        const struct record *entry = &world->records.items[from->entries.items[i]];
+        if (replicate_snapshot_wants(receiver, entry->place.origin, entry->place.time)) {
+            put_entry(world, &node->data, from->entries.items[i]);
+        }
+    }
+}
+
+/* ---- nodes ---- */
+
+static void append(struct node *node, uint32_t number, const struct replicate_place *place)
+{
+    vec_push(&node->log.records, number);
+    node->clock = MAX(node->clock, place->time);
+}
+
+static void begin_incarnation(struct world *world, size_t at)
+{
+    struct node *node = &world->nodes[at];
+    if (world->canary == REPLICATE_CANARY_SAME_LIFE && node->self.incarnation != 0) {
+        node->written = replicate_places_of(&node->receiver.have, node->self).position;
+        return;
+    }
+    node->self.node.bytes[0] = (uint8_t)(at + 1);
+    node->self.incarnation = ++world->incarnations;
+    node->written = 0;
+    trace("begins incarnation", at, node->self.incarnation, 0);
+}
+
+static void write_record(struct world *world, size_t at, struct record record)
+{
+    struct node *node = &world->nodes[at];
+    uint64_t wall = (uint64_t)(world->now + node->skew);
+    node->clock = MAX(wall, node->clock + 1);
+    record.place = (struct replicate_place){node->self, ++node->written, node->clock};
+    vec_push(&world->records, record);
+    uint32_t number = (uint32_t)(world->records.count - 1);
+    append(node, number, &record.place);
+    replicate_places_raise(&node->receiver.have, record.place);
+    data_apply(world, &node->data, number);
+    trace("writes", at, number, record.kind);
+}
+
+static void cut_link(struct world *world, struct link *link)
+{
+    if (link->snapshot_on) {
+        replicate_snapshot_drop(&world->nodes[link->to].receiver);
+    }
+    for (size_t i = 0; i < link->way.count; i++) {
+        replicate_places_deinit(&link->way.items[i].places);
+        data_free(&link->way.items[i].data);
+    }
+    vec_clear(&link->way);
+    link->up = link->snapshot = link->snapshot_on = link->told = false;
+}
+
+static void cut_all(struct world *world, size_t at)
+{
+    for (size_t i = 0; i < world->count; i++) {
+        cut_link(world, &world->links[at][i]);
+        cut_link(world, &world->links[i][at]);
+    }
+}
+
+static void node_free(struct node *node)
+{
+    vec_deinit(&node->log.records);
+    replicate_places_deinit(&node->log.start);
+    replicate_receiver_deinit(&node->receiver);
+    data_free(&node->data);
+}
+
+static void node_copy(struct node *to, const struct node *from)
+{
+    to->self = from->self;
+    to->clock = from->clock;
+    to->written = from->written;
+    vec_clear(&to->log.records);
+    for (size_t i = 0; i < from->log.records.count; i++) {
+        vec_push(&to->log.records, from->log.records.items[i]);
+    }
+    to->log.first = from->log.first;
+    replicate_places_copy(&to->log.start, &from->log.start);
+    replicate_places_copy(&to->receiver.have, &from->receiver.have);
+    data_copy(&to->data, &from->data);
+}
+
+/* What only this node held beyond `left` is gone for good. */
+static void note_lost(struct world *world, size_t at, const struct replicate_places *left)
+{
+    for (size_t r = 0; r < world->records.count; r++) {
+        struct record *record = &world->records.items[r];
+        struct datalog_origin origin = record->place.origin;
+        bool held = replicate_places_of(left, origin).position >= record->place.position ||
+                    record->kind == SNAPSHOT;
+        for (size_t i = 0; i < world->count && !held; i++) {
+            held =
+                i != at && replicate_places_of(&world->nodes[i].receiver.have, origin).position >=
+                               record->place.position;
+        }
+        record->lost = record->lost || !held;
+    }
+}
+
+static void empty_node(struct world *world, size_t at)
+{
+    struct replicate_places none = {0};
+    note_lost(world, at, &none);
+    struct node *node = &world->nodes[at];
+    struct node fresh = {.up = true, .memory = node->memory, .skew = node->skew};
+    fresh.self = node->self;
+    fresh.receiver.canary = world->canary;
+    node_free(node);
+    *node = fresh;
+    begin_incarnation(world, at);
+    trace("is empty", at, 0, 0);
+}
+
+static void restart_node(struct world *world, size_t at)
+{
+    cut_all(world, at);
+    if (world->nodes[at].memory) {
+        empty_node(world, at);
+    } else {
+        begin_incarnation(world, at);
+    }
+    world->nodes[at].up = true;
+}
+
+static void restore_node(struct world *world)
+{
+    size_t at = world->backup.node;
+    if (world->backup.there && !world->nodes[at].memory) {
+        cut_all(world, at);
+        note_lost(world, at, &world->backup.state.receiver.have);
+        node_copy(&world->nodes[at], &world->backup.state);
+        begin_incarnation(world, at);
+        trace("is restored", at, 0, 0);
+    }
+}
+
+static void back_up_node(struct world *world, size_t at)
+{
+    node_copy(&world->backup.state, &world->nodes[at]);
+    world->backup.node = at;
+    world->backup.there = true;
+}
+
+static void trim_log(struct world *world, size_t at, size_t first)
+{
+    struct log *log = &world->nodes[at].log;
+    for (; log->first < first; log->first++) {
+        const struct record *record = &world->records.items[log->records.items[log->first]];
+        if (record->kind == SNAPSHOT) {
+            replicate_places_raise_all(&log->start, &record->places);
+        } else {
+            replicate_places_raise(&log->start, record->place);
+        }
+    }
+    for (size_t i = 0; i < world->count; i++) {
+        if (world->links[at][i].at < first) {
+            cut_link(world, &world->links[at][i]);
+        }
+    }
+    trace("trims to", at, first, 0);
+}
+
+/* Older times go, as retention has it on each node by itself. */
+static void retain(struct world *world, size_t at)
+{
+    struct data *data = &world->nodes[at].data;
+    data->cut = MIN(data->cut + 1, (unsigned)TIMES / 3);
+    data->whole = MAX(data->whole, data->cut);
+    for (unsigned series = 0; series < SERIES; series++) {
+        for (unsigned time = 0; time < data->cut; time++) {
+            data->points[series][time].set = false;
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < data->entries.count; i++) {
+        if (world->records.items[data->entries.items[i]].time >= data->cut) {
+            data->entries.items[kept++] = data->entries.items[i];
+        }
+    }
+    data->entries.count = kept;
+}
+
+/* ---- links ---- */
+
+static void connect_link(struct world *world, struct link *link)
+{
+    struct node *from = &world->nodes[link->from];
+    struct node *to = &world->nodes[link->to];
+    cut_link(world, link);
+    link->up = true;
+    link->at = from->log.first;
+    link->sender.canary = world->canary;
+    replicate_sender_begin(&link->sender, to->self, &to->receiver.have, &from->log.start);
+    link->snapshot = replicate_sender_may_read(&link->sender) == REPLICATE_SNAPSHOT;
+}
+
+static void send_snapshot(struct world *world, struct link *link)
+{
+    const struct node *from = &world->nodes[link->from];
+    struct message begin = {.type = SNAPSHOT_BEGIN};
+    struct message end = {.type = SNAPSHOT_END};
+    replicate_places_copy(&begin.places, &from->receiver.have);
+    data_copy(&end.data, &from->data);
+    vec_push(&link->way, begin);
+    vec_push(&link->way, end);
+    replicate_sender_learn(&link->sender, &from->receiver.have);
+    link->snapshot = link->told = false;
+    trace("sends a snapshot to", link->from, link->to, 0);
+}
+
+static void tell_places(struct link *link)
+{
+    if (!link->told) {
+        struct message message = {.type = PLACES};
+        replicate_places_copy(&message.places, &link->sender.theirs);
+        vec_push(&link->way, message);
+        link->told = true;
+    }
+}
+
+static void send_next(struct world *world, struct link *link)
+{
+    const struct node *from = &world->nodes[link->from];
+    if (link->snapshot) {
+        send_snapshot(world, link);
+        return;
+    }
+    if (link->at == from->log.records.count) {
+        tell_places(link);
+        return;
+    }
+    uint32_t number = from->log.records.items[link->at];
+    const struct record *record = &world->records.items[number];
+    struct message message = {.type = RECORD, .record = number};
+    enum replicate_offer offer =
+        record->kind == SNAPSHOT
+            ? replicate_sender_offer_places(&link->sender, &record->places)
+            : replicate_sender_offer(&link->sender, record->place, &message.head);
+    if (offer == REPLICATE_SNAPSHOT) {
+        link->snapshot = true;
+        return;
+    }
+    link->at++;
+    if (offer == REPLICATE_SEND) {
+        if (replicate_origin_compare(record->place.origin, world->nodes[link->to].self) == 0) {
+            complain(world, "goes back to its origin", link->from, number);
+        }
+        vec_push(&link->way, message);
+        link->told = false;
+    }
+}
+
+static void take_record(struct world *world, struct link *link, const struct message *message)
+{
+    struct node *to = &world->nodes[link->to];
+    append(to, message->record, &message->head.place);
+    data_apply(world, &to->data, message->record);
+    trace("takes", link->to, message->record, link->from);
+}
+
+static void take_snapshot(struct world *world, struct link *link, const struct message *message)
+{
+    struct node *to = &world->nodes[link->to];
+    struct record record = {.kind = SNAPSHOT};
+    replicate_places_copy(&record.places, &to->receiver.coming);
+    for (size_t i = 0; i < record.places.all.count; i++) {
+        to->clock = MAX(to->clock, record.places.all.items[i].time);
+    }
+    data_merge(world, to, &message->data);
+    replicate_snapshot_end(&to->receiver);
+    vec_push(&world->records, record);
+    vec_push(&to->log.records, (uint32_t)(world->records.count - 1));
+    link->snapshot_on = false;
+    trace("takes a snapshot from", link->to, link->from, 0);
+}
+
+/* APPLY, too, when a message of another type was taken. */
+static enum replicate_verdict receive_one(struct world *world, struct link *link,
+                                          const struct message *message)
+{
+    struct node *to = &world->nodes[link->to];
+    enum replicate_verdict verdict = REPLICATE_APPLY;
+    if (link->snapshot_on != (message->type == SNAPSHOT_END)) {
+        return REPLICATE_GAP; /* something between is missing */
+    }
+    switch (message->type) {
+    case RECORD:
+        verdict = replicate_receive(&to->receiver, &message->head);
+        if (verdict == REPLICATE_APPLY) {
+            take_record(world, link, message);
+        }
+        return verdict;
+    case PLACES:
+        return replicate_receive_places(&to->receiver, &message->places);
+    case SNAPSHOT_BEGIN:
+        link->snapshot_on = replicate_snapshot_begin(&to->receiver, &message->places);
+        return link->snapshot_on ? REPLICATE_APPLY : REPLICATE_LATER;
+    case SNAPSHOT_END:
+        take_snapshot(world, link, message);
+        return REPLICATE_APPLY;
+    }
+    return verdict;
+}
+
+static void forget_message(struct link *link, size_t at)
+{
+    replicate_places_deinit(&link->way.items[at].places);
+    data_free(&link->way.items[at].data);
+    memmove(link->way.items + at, link->way.items + at + 1,
+            (link->way.count - 1 - at) * sizeof(*link->way.items));
+    link->way.count--;
+}
+
+/* Wires that lose, repeat and exchange messages. */
+static void spoil(struct world *world, struct link *link)
+{
+    size_t count = link->way.count;
+    if (count < 2) {
+        return;
+    }
+    size_t at = below(&world->chance, count - 1);
+    struct message *items = link->way.items;
+    switch (below(&world->chance, 3)) {
+    case 0:
+        forget_message(link, at);
+        break;
+    case 1:
+        if (items[at].type == RECORD) {
+            vec_push(&link->way, items[at]);
+        }
+        break;
+    default: {
+        struct message kept = items[at];
+        items[at] = items[at + 1];
+        items[at + 1] = kept;
+        break;
+    }
+    }
+}
+
+static void receive_next(struct world *world, struct link *link)
+{
+    if (link->way.count == 0) {
+        return;
+    }
+    enum replicate_verdict verdict = receive_one(world, link, &link->way.items[0]);
+    if (verdict == REPLICATE_GAP) {
+        cut_link(world, link);
+    } else if (verdict != REPLICATE_LATER) {
+        forget_message(link, 0);
+    }
+}
+
+#endif
