@@ -37,6 +37,7 @@ set(house_pkg_sqlite sqlite3)
 set(house_pkg_zstd libzstd)
 set(house_pkg_vectorscan libhs)
 set(house_pkg_snappy snappy)
+set(house_pkg_pcre2 libpcre2-8)
 set(house_pkg_cmocka cmocka)
 
 function(house_link target visibility)

@@ -59,7 +59,7 @@ bool series_meta_attribute(struct series_meta *meta, struct series_attribute *re
 /* DELETE: elements of the series that the selector means, from start to end, both included. */
 enum series_delete_flags {
     SERIES_DELETE_WHOLE = 1, /* the series too: it is found again only when written again */
-    SERIES_DELETE_EXACT = 2, /* the selector is SERIES_SELECTOR_EXACT */
+    SERIES_DELETE_EXACT = 2, /* the selector is SERIES_SELECTOR_EXACT, else ..._LABELS_ONLY */
 };
 
 struct series_delete {
@@ -72,5 +72,9 @@ struct series_delete {
 void series_delete_encode(struct buf *buf, const struct series_delete *deletion);
 /* Checks the selector too. */
 MUST_CHECK int series_delete_decode(struct span payload, struct series_delete *ret_deletion);
+
+/* For series_selector_parse(): attributes are never looked at, since they differ between nodes
+ * and times; who is asked to delete by an attribute names each series with EXACT. */
+unsigned series_delete_selector_flags(const struct series_delete *deletion);
 
 #endif

@@ -6,11 +6,11 @@
  *     condition = name "=" text | name "~" regex       ("=" is looked for first)
  *
  * Each part is percent-decoded by itself, so that { } , = ~ % may stand in it encoded. White
- * space around a condition is dropped, empty conditions too. A regex must match the whole text
- * (PCRE2, UTF-8, bounded). A condition is about the label of that name or, when the series has
- * none, about its attribute of that name; a series with neither does not match, but for
- * `name=`, which matches just these (and an empty value). Of two conditions on one name the
- * later one counts, as there.
+ * space around a condition is dropped, empty conditions too. A class is decoded before its first
+ * character is looked at, so a class that begins with ~ is written "=%7E...". A regex must match
+ * the whole text (PCRE2, UTF-8, bounded). A condition is about the label of that name or, when
+ * the series has none, about its attribute of that name; a series with neither does not match,
+ * but for `name=`, which matches just these. Of two conditions on one name the later one counts.
  *
  * A selector is immutable and read by any number of threads.
  */
@@ -19,14 +19,14 @@
 
 #include "series/key.h"
 
-#define SERIES_SELECTOR_BYTES_MAX 65536
-#define SERIES_CONDITIONS_MAX 256
+#define SERIES_SELECTOR_BYTES_MAX (4 * SERIES_KEY_BYTES_MAX) /* any key, encoded */
+#define SERIES_CONDITIONS_MAX SERIES_LABELS_MAX
 
 struct series_selector;
 
 enum series_selector_flags {
-    /* The series with exactly these labels: a series with a further label does not match.
-     * Attributes are not looked at. For `=` conditions only. */
+    /* The series with exactly these labels (`name=` is a label with an empty value): one with a
+     * further label does not match. No regexes; attributes are not looked at. */
     SERIES_SELECTOR_EXACT = 1,
     /* Attributes are not looked at: for deletes, which must mean the same on every node. */
     SERIES_SELECTOR_LABELS_ONLY = 2,
@@ -56,14 +56,21 @@ const struct series_part *series_selector_class(const struct series_selector *se
 const struct series_part *series_selector_conditions(const struct series_selector *selector,
                                                      size_t *ret_count);
 
-/* Whether the text is what the part wants. A regex that reaches its bounds matches nothing. */
-bool series_part_matches(const struct series_part *part, struct span text);
+/* Matches texts against parts, one thread. */
+struct series_matcher {
+    void *data;
+    void *context;
+    bool exceeded; /* a regex reached its bounds on some text, and did not match it therefore */
+};
+void series_matcher_init(struct series_matcher *matcher);
+void series_matcher_deinit(struct series_matcher *matcher);
+bool series_part_matches(const struct series_part *part, struct series_matcher *matcher,
+                         struct span text);
 
 /* The whole selector against one series. `attribute` gives an attribute's value, false for none;
  * it may be NULL. The plain definition of what series_catalogue_select() answers. */
-bool series_selector_matches(const struct series_selector *selector, struct span checked_key,
-                             bool (*attribute)(void *context, struct span name,
-                                               struct span *ret_value),
-                             void *context);
+bool series_selector_matches(
+    const struct series_selector *selector, struct series_matcher *matcher, struct span checked_key,
+    bool (*attribute)(void *context, struct span name, struct span *ret_value), void *context);
 
 #endif
