@@ -2,26 +2,27 @@
  * datastores this is shown by tests/cluster/test_etcd.py. */
 #include "etcd/follower.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/mem.h"
-#include "base/text.h"
 #include "base/time.h"
 #include "etcd/state.h"
+#include "sync/transfer.h"
 
-#define BLOB_IDLE_MS 20000
 #define BLOB_RETRY_MS 1000
 #define BLOBS_AT_ONCE 64
 #define PEER_DOWN_NS (ETCD_LEASE_S * TIME_S_NS) /* by then its lease says so */
 
-static char *blob_url(const struct etcd_peer *peer, const uint8_t sha256[32])
+static struct sync_transfer transfer_of(struct etcd_follower *follower,
+                                        const struct etcd_peer *peer, const uint8_t sha256[32],
+                                        char **ret_url)
 {
-    struct buf url = {0};
-    buf_printf(&url, "%s/sync/v1/blobs/", peer->address);
-    text_hex(&url, span_of(sha256, 32));
-    buf_append_str(&url, "?from=datastore"); /* it answers from its own files only */
-    return buf_take(&url);
+    char *path = sync_blob_path(sha256);
+    /* It answers from its own files only. */
+    *ret_url = mem_printf("%s%s?from=datastore", peer->address, path);
+    mem_free(path);
+    return (struct sync_transfer){.client = follower->peer_client,
+                                  .store = follower->store,
+                                  .url = *ret_url,
+                                  .cancel = follower->cancel};
 }
 
 /* Under the lock. One that died is listed until its lease runs out, but holds nobody up. */
@@ -56,69 +57,18 @@ static size_t peers_now(struct etcd_follower *follower, struct etcd_peer peers[E
     return count;
 }
 
-static int call_status(struct etcd_follower *follower, const struct http_call *call,
-                       int *ret_status)
-{
-    struct http_answer answer = {0};
-    int rc = http_call(follower->peer_client, call, &answer);
-    if (rc < 0) {
-        return rc;
-    }
-    *ret_status = answer.status;
-    if (answer.status / 100 != 2 && answer.status != 404) {
-        rc = err_set(ERR_UNAVAILABLE, "%s", http_answer_error(&answer));
-    }
-    http_answer_deinit(&answer);
-    return rc;
-}
-
 /* ---- to another datastore ---- */
-
-struct upload {
-    struct io_file *file;
-    uint64_t at;
-};
-
-static int pull(void *context, void *data, size_t bytes, size_t *ret_got)
-{
-    struct upload *upload = context;
-    int rc = io_read_at(upload->file, upload->at, data, bytes, ret_got);
-    upload->at += rc == 0 ? *ret_got : 0;
-    return rc;
-}
 
 static int send_to(struct etcd_follower *follower, const struct etcd_peer *peer,
                    const uint8_t sha256[32])
 {
-    char *url = blob_url(peer, sha256);
-    struct http_call head = {.method = "HEAD",
-                             .url = url,
-                             .control = true,
-                             .timeout_ms = BLOB_IDLE_MS,
-                             .cancel = follower->cancel};
-    struct upload upload = {0};
-    uint64_t bytes;
-    int status = 0;
-    int rc = call_status(follower, &head, &status);
-    if (rc == 0 && status == 404) {
-        rc = store_blob_open(follower->store, sha256, &upload.file, &bytes);
-        struct http_call put = {.method = "PUT",
-                                .url = url,
-                                .control = true,
-                                .pull = pull,
-                                .pull_context = &upload,
-                                .content_type = "application/octet-stream",
-                                .idle_ms = BLOB_IDLE_MS,
-                                .cancel = follower->cancel};
-        rc = rc < 0 ? rc : call_status(follower, &put, &status);
-        if (rc == 0 && status == 404) {
-            rc = err_set(ERR_UNAVAILABLE, "it did not take it");
-        }
-        io_close(&upload.file);
-        (void)pthread_mutex_lock(&follower->lock);
-        follower->stats.blobs_sent += rc == 0 ? 1 : 0;
-        (void)pthread_mutex_unlock(&follower->lock);
-    }
+    char *url;
+    struct sync_transfer transfer = transfer_of(follower, peer, sha256, &url);
+    bool sent = false;
+    int rc = sync_blob_send(&transfer, sha256, &sent);
+    (void)pthread_mutex_lock(&follower->lock);
+    follower->stats.blobs_sent += sent ? 1 : 0;
+    (void)pthread_mutex_unlock(&follower->lock);
     rc = rc < 0 ? err_wrap(rc, "blob to %s", url) : 0;
     mem_free(url);
     return rc;
@@ -170,33 +120,12 @@ int etcd_follower_spread_blob(struct etcd_follower *follower, const uint8_t sha2
 
 /* ---- from another datastore ---- */
 
-static int take(void *context, struct span data)
-{
-    return store_blob_write(context, data);
-}
-
 static int fetch_from(struct etcd_follower *follower, const struct etcd_peer *peer,
                       const uint8_t sha256[32])
 {
-    char *url = blob_url(peer, sha256);
-    struct store_blob_writer *writer = NULL;
-    struct object_blob got;
-    int status = 0;
-    int rc = store_blob_begin(follower->store, OBJECT_BLOB_BYTES_MAX, &writer);
-    struct http_call call = {.url = url,
-                             .control = true,
-                             .push = take,
-                             .push_context = writer,
-                             .idle_ms = BLOB_IDLE_MS,
-                             .cancel = follower->cancel};
-    rc = rc < 0 ? rc : call_status(follower, &call, &status);
-    if (rc == 0 && status == 404) {
-        rc = err_set(ERR_NOT_FOUND, "it does not have it");
-    }
-    if (rc == 0) {
-        rc = store_blob_commit(&writer, sha256, &got);
-    }
-    store_blob_abort(&writer);
+    char *url;
+    struct sync_transfer transfer = transfer_of(follower, peer, sha256, &url);
+    int rc = sync_blob_get(&transfer, sha256, OBJECT_BLOB_BYTES_MAX);
     (void)pthread_mutex_lock(&follower->lock);
     follower->stats.blobs_fetched += rc == 0 ? 1 : 0;
     (void)pthread_mutex_unlock(&follower->lock);

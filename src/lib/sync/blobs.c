@@ -5,119 +5,45 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "sync/driver.h"
+#include "sync/transfer.h"
 
 #define BLOBS_AT_ONCE 64
 #define VERIFIED_BYTES_MAX                                                                         \
     (8u << 20) /* hashed before they are given away; larger ones as they go */
-#define BLOB_IDLE_MS 30000
 
-static char *blob_url(struct sync *sync, const uint8_t sha256[32])
+/* A transfer with the present datastore; transfer->url is the caller's. */
+static struct sync_transfer transfer_of(struct sync *sync, const uint8_t sha256[32],
+                                        int64_t timeout_ms, char **ret_url)
 {
-    struct buf path = {0};
-    buf_append_str(&path, "/sync/v1/blobs/");
-    text_hex(&path, span_of(sha256, 32));
+    char *path = sync_blob_path(sha256);
     (void)pthread_mutex_lock(&sync->lock);
-    char *url = sync_url(sync, buf_str(&path));
+    *ret_url = sync_url(sync, path);
     (void)pthread_mutex_unlock(&sync->lock);
-    buf_deinit(&path);
-    return url;
+    mem_free(path);
+    return (struct sync_transfer){.client = sync->client,
+                                  .store = sync->store,
+                                  .url = *ret_url,
+                                  .cancel = sync->cancel,
+                                  .timeout_ms = (unsigned)timeout_ms};
 }
 
-/* ---- up ---- */
-
-struct upload {
-    struct io_file *file;
-    uint64_t at;
-};
-
-static int pull(void *context, void *data, size_t bytes, size_t *ret_got)
+static int upload(struct sync *sync, const uint8_t sha256[32], bool *ret_sent)
 {
-    struct upload *upload = context;
-    int rc = io_read_at(upload->file, upload->at, data, bytes, ret_got);
-    upload->at += rc == 0 ? *ret_got : 0;
-    return rc;
-}
-
-static int call_for_status(struct sync *sync, const struct http_call *call, int *ret_status)
-{
-    struct http_answer answer = {0};
-    int rc = http_call(sync->client, call, &answer);
-    if (rc < 0) {
-        return rc;
-    }
-    *ret_status = answer.status;
-    if (answer.status / 100 != 2 && answer.status != 404) {
-        rc = err_set(ERR_UNAVAILABLE, "blob: %s", http_answer_error(&answer));
-    }
-    http_answer_deinit(&answer);
-    return rc;
-}
-
-static int upload(struct sync *sync, const uint8_t sha256[32])
-{
-    char *url = blob_url(sync, sha256);
-    struct http_call head = {.method = "HEAD",
-                             .url = url,
-                             .control = true,
-                             .timeout_ms = BLOB_IDLE_MS,
-                             .cancel = sync->cancel};
-    struct upload upload = {0};
-    uint64_t bytes;
-    int status = 0;
-    int rc = call_for_status(sync, &head, &status);
-    if (rc == 0 && status == 404) {
-        rc = store_blob_open(sync->store, sha256, &upload.file, &bytes);
-        struct http_call put = {.method = "PUT",
-                                .url = url,
-                                .control = true,
-                                .pull = pull,
-                                .pull_context = &upload,
-                                .content_type = "application/octet-stream",
-                                .idle_ms = BLOB_IDLE_MS,
-                                .cancel = sync->cancel};
-        rc = rc < 0 ? rc : call_for_status(sync, &put, &status);
-        if (rc == 0 && status == 404) {
-            rc = err_set(ERR_UNAVAILABLE, "blob: the datastore did not take it");
-        }
-        io_close(&upload.file);
-    }
+    char *url;
+    struct sync_transfer transfer = transfer_of(sync, sha256, 0, &url);
+    int rc = sync_blob_send(&transfer, sha256, ret_sent);
     mem_free(url);
     return rc;
-}
-
-/* ---- down ---- */
-
-static int take(void *context, struct span data)
-{
-    return store_blob_write(context, data);
 }
 
 static int download(struct sync *sync, const struct object_blob *blob, int64_t timeout_ms)
 {
-    char *url = blob_url(sync, blob->sha256);
-    struct store_blob_writer *writer = NULL;
-    struct object_blob got;
-    int rc = store_blob_begin(sync->store, blob->bytes, &writer);
-    struct http_call call = {.url = url,
-                             .control = true,
-                             .push = take,
-                             .push_context = writer,
-                             .timeout_ms = (unsigned)timeout_ms,
-                             .idle_ms = BLOB_IDLE_MS,
-                             .cancel = sync->cancel};
-    int status = 0;
-    rc = rc < 0 ? rc : call_for_status(sync, &call, &status);
-    if (rc == 0 && status == 404) {
-        rc = err_set(ERR_NOT_FOUND, "blob: the datastore does not have it");
-    }
+    char *url;
+    struct sync_transfer transfer = transfer_of(sync, blob->sha256, timeout_ms, &url);
+    int rc = sync_blob_get(&transfer, blob->sha256, blob->bytes);
     mem_free(url);
-    if (rc < 0) {
-        store_blob_abort(&writer);
-        return rc;
-    }
-    return store_blob_commit(&writer, blob->sha256, &got);
+    return rc;
 }
 
 /* Is it here, and what it should be? Damaged contents are moved aside, and told once by that. */
@@ -203,7 +129,8 @@ static int upload_missing(struct sync *sync, uint64_t generation)
                 is_sent(sync, object->blob.sha256)) {
                 continue;
             }
-            rc = upload(sync, object->blob.sha256);
+            bool sent;
+            rc = upload(sync, object->blob.sha256, &sent);
             if (rc == 0) {
                 note_sent(sync, object->blob.sha256, generation);
             } else if (rc == ERR_NOT_FOUND) {
