@@ -106,14 +106,19 @@ static int read_all(struct datalog *log, uint64_t first, uint64_t bytes, struct 
     return rc;
 }
 
-static int cut(struct datalog *log, uint64_t first, uint64_t end, uint64_t bytes)
+/* What stays is written again before it is synced: after a sync that failed the kernel shows what
+ * never reached the disk and takes it for clean, so that another sync alone would do nothing. */
+static int cut(struct datalog *log, uint64_t first, struct span whole, uint64_t bytes)
 {
     char *path = datalog_file_path(log, first);
     int rc = io_open(log->io, path, IO_WRITE, &log->file);
     mem_free(path);
-    if (rc == 0 && end < bytes) {
-        rc = io_truncate(log->file, end);
-        log->stats.damage.torn_bytes += bytes - end;
+    if (rc == 0) {
+        rc = io_write_at(log->file, 0, whole);
+    }
+    if (rc == 0 && whole.bytes < bytes) {
+        rc = io_truncate(log->file, whole.bytes);
+        log->stats.damage.torn_bytes += bytes - whole.bytes;
     }
     return rc < 0 ? rc : io_sync(log->file);
 }
@@ -138,11 +143,10 @@ static int recover_newest(struct datalog *log)
     if (header_rc != ERR_UNSUPPORTED) {
         walk(log, buf_span(&content), newest->first, &end);
     }
+    rc = header_rc == ERR_UNSUPPORTED
+             ? header_rc
+             : cut(log, newest->first, span_first(buf_span(&content), end), newest->bytes);
     buf_deinit(&content);
-    if (header_rc == ERR_UNSUPPORTED) {
-        return header_rc;
-    }
-    rc = cut(log, newest->first, end, newest->bytes);
     if (rc < 0) {
         return rc;
     }
