@@ -169,12 +169,14 @@ static int recover(struct series_tags *tags)
     if (rc == 0) {
         tags->end = take_lines(tags, buf_span(&content));
         tags->damage.torn_bytes = bytes - tags->end;
+        /* A line that is only in the kernel's memory must not be relied on, and after a sync that
+         * failed the kernel may take it for clean: written again and synced in any case. */
+        rc = io_write_at(tags->file, 0, span_first(buf_span(&content), (size_t)tags->end));
     }
     buf_deinit(&content);
     if (rc == 0 && tags->end < bytes) {
         rc = io_truncate(tags->file, tags->end);
     }
-    /* Synced in any case: a line that is only in the kernel's memory must not be relied on. */
     return rc < 0 ? rc : io_sync(tags->file);
 }
 
