@@ -439,6 +439,33 @@ static void the_current_version_learns_its_past_from_whoever_knows_it(void **sta
     object_free(&current);
 }
 
+static void a_rescue_that_would_teach_is_not_displaced_by_its_own_version(void **state)
+{
+    (void)state;
+    struct object *local = rescued(OBJECT_DASHBOARD, 9, stamp_of(5, 20));
+    struct object *incoming = version(OBJECT_DASHBOARD, 9, 25);
+    assert_int_equal(sync_receive(local, NULL, incoming), SYNC_ARRIVAL_SHADOW);
+    incoming->stamps[incoming->stamp_count++] = stamp_of(5, 20);
+    assert_int_equal(sync_receive(local, NULL, incoming), SYNC_ARRIVAL_APPLY);
+    local->past[local->past_count++] = uuid_of(8);
+    assert_int_equal(sync_receive(local, NULL, incoming), SYNC_ARRIVAL_SHADOW);
+    object_free(&incoming);
+    object_free(&local);
+}
+
+/* An edit had displaced a delete that did not know it; another delete did, and both are one since
+ * then. */
+static void a_delete_joined_by_one_that_knew_the_edit_covers_it(void **state)
+{
+    (void)state;
+    struct object *edit = version(OBJECT_DASHBOARD, 9, 25);
+    struct object *delete = buried(rescued(OBJECT_DASHBOARD, 8, stamp_of(5, 20)));
+    edit->past[edit->past_count++] = uuid_of(8);
+    assert_int_equal(judge(object_clone(edit), object_clone(delete)), SYNC_DUPLICATE);
+    delete->past[delete->past_count++] = uuid_of(9);
+    assert_int_equal(judge(edit, delete), SYNC_ACCEPTED);
+}
+
 static void an_accepted_rescue_remembers_where_it_came_from(void **state)
 {
     (void)state;
@@ -632,6 +659,8 @@ int main(void)
         cmocka_unit_test(a_rescue_brings_back_what_was_lost_and_nothing_older),
         cmocka_unit_test(a_default_account_yields_to_the_one_that_people_had),
         cmocka_unit_test(the_current_version_learns_its_past_from_whoever_knows_it),
+        cmocka_unit_test(a_rescue_that_would_teach_is_not_displaced_by_its_own_version),
+        cmocka_unit_test(a_delete_joined_by_one_that_knew_the_edit_covers_it),
         cmocka_unit_test(an_accepted_rescue_remembers_where_it_came_from),
         cmocka_unit_test(a_copy_is_the_same_however_often_it_is_made),
         cmocka_unit_test(a_link_checks_in_follows_and_pushes),

@@ -168,6 +168,33 @@ void sync_edit(const struct object *stored, struct object *wanted, struct uuid c
     }
 }
 
+/* It has replaced something that `other`, the same version, does not know of. */
+static bool teaches(const struct object *object, const struct object *other)
+{
+    for (size_t i = 0; i < object->past_count; i++) {
+        if (!past_has(other, object->past[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same version arrives, but not from here: the datastore is still to hear where it was before,
+ * and what it had replaced. */
+static bool is_still_needed(const struct object *local, const struct object *incoming)
+{
+    if (!local->rescue || local->edited) {
+        return false;
+    }
+    for (size_t i = 0; i < incoming->stamp_count; i++) {
+        if (uuid_equal(incoming->stamps[i].epoch, local->rescue_stamp.epoch) &&
+            incoming->stamps[i].revision == local->rescue_stamp.revision) {
+            return teaches(local, incoming);
+        }
+    }
+    return true;
+}
+
 enum sync_arrival sync_receive(const struct object *local, const struct object *shadow,
                                const struct object *incoming)
 {
@@ -180,7 +207,7 @@ enum sync_arrival sync_receive(const struct object *local, const struct object *
     if (shadow != NULL && shadow->revision >= incoming->revision) {
         return SYNC_ARRIVAL_SKIP; /* an answer that was slower than the feed */
     }
-    if (uuid_equal(incoming->change, local->change)) {
+    if (uuid_equal(incoming->change, local->change) && !is_still_needed(local, incoming)) {
         return SYNC_ARRIVAL_APPLY; /* the confirmation of our own push was faster by the feed */
     }
     return incoming->revision > local->revision ? SYNC_ARRIVAL_SHADOW : SYNC_ARRIVAL_SKIP;
@@ -424,11 +451,15 @@ static bool brings_news(const struct sync_case *the_case)
         return false;
     }
     struct object_stamp own = sync_tree_stamp(the_case->tree, the_case->last, current->revision);
-    bool news = !in_past_of(the_case, pushed->rescue_stamp, own);
-    for (size_t i = 0; !news && i < pushed->past_count; i++) {
-        news = !past_has(current, pushed->past[i]);
-    }
-    return news;
+    return !in_past_of(the_case, pushed->rescue_stamp, own) || teaches(pushed, current);
+}
+
+/* The current version had displaced a delete that did not know it. Since then that delete was
+ * joined by one that did: nothing of the object is left that nobody deleted. */
+static bool covers(const struct sync_case *the_case)
+{
+    return the_case->pushed->deleted && !the_case->current->deleted &&
+           past_has(the_case->pushed, the_case->current->change);
 }
 
 enum sync_verdict sync_judge(const struct sync_case *the_case)
@@ -447,7 +478,8 @@ enum sync_verdict sync_judge(const struct sync_case *the_case)
     bool forgets = the_case->canary == SYNC_CANARY_FORGETS_CHANGES;
     bool own = uuid_equal(current->change, pushed->change) || past_has(current, pushed->change);
     if (own && !forgets) {
-        return brings_news(the_case) ? SYNC_ACCEPTED : SYNC_DUPLICATE;
+        bool news = brings_news(the_case) || covers(the_case);
+        return news ? SYNC_ACCEPTED : SYNC_DUPLICATE;
     }
     if (the_case->canary == SYNC_CANARY_LAST_WRITE_WINS) {
         return SYNC_ACCEPTED;
