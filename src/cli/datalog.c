@@ -57,6 +57,46 @@ static int print_file(void *context, const struct datalog_seen_file *seen)
     return 0;
 }
 
+/* "3.2s" of nanoseconds, "17h" of more. */
+static void print_lag(const struct datalog_cursor_stats *stats)
+{
+    double s = (double)stats->lag_ns / 1e9;
+    printf(" lag: %" PRIu64 " records, %" PRIu64 " bytes, ", stats->lag_records, stats->lag_bytes);
+    if (s < 600) {
+        printf("%.3f s", s);
+    } else {
+        printf("%.1f h", s / 3600);
+    }
+}
+
+static int print_cursor(void *context, const struct datalog_seen_cursor *seen)
+{
+    struct look *look = context;
+    const struct datalog_cursor_stats *stats = &seen->stats;
+    if (seen->damaged) {
+        printf("cursor %s DAMAGED: it will start at the oldest record\n", stats->name);
+        look->faults++;
+        return 0;
+    }
+    printf("cursor %s %s next=%" PRIu64, stats->name, stats->detached ? "DETACHED" : "attached",
+           stats->next);
+    print_lag(stats);
+    if (stats->next < stats->first) {
+        printf(", missing: %" PRIu64 " to %" PRIu64, stats->next, stats->first - 1);
+    }
+    putchar('\n');
+    return 0;
+}
+
+static int print_origin(void *context, const struct datalog_origin_position *position, bool own)
+{
+    char node[UUID_TEXT_BYTES];
+    (void)context;
+    printf("origin %s/%" PRIu64 " position=%" PRIu64 "%s\n", uuid_text(position->origin.node, node),
+           position->origin.incarnation, position->position, own ? " own" : "");
+    return 0;
+}
+
 static void print_entry(const struct entry *entry, struct span tag)
 {
     struct buf line = {0};
@@ -150,7 +190,12 @@ static int verify_record(void *context, const struct datalog_seen_record *seen)
 
 static int tell_damage(void *context, uint64_t file, uint64_t offset, uint64_t bytes)
 {
-    (void)context;
+    struct look *look = context;
+    if (file == 0) {
+        printf("cursors: %" PRIu64 " damaged lines\n", bytes);
+        look->faults++;
+        return 0;
+    }
     printf("%020" PRIu64 ".log: bytes %" PRIu64 " to %" PRIu64 " are damaged\n", file, offset,
            offset + bytes - 1);
     return 0;
@@ -166,6 +211,8 @@ static int run(const struct cli_command *command, const char *verb, struct look 
         visitor.record = verify ? verify_record : NULL;
         visitor.damage = verify ? tell_damage : NULL;
         visitor.file = print_file;
+        visitor.cursor = print_cursor;
+        visitor.origin = verify ? NULL : print_origin;
     }
     int rc = datalog_inspect(io_real(), look->dir, &visitor);
     if (rc < 0) {

@@ -73,7 +73,7 @@ static const struct cli_command commands[] = {
      "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
      cli_datastore},
     {"datalog", "ls|cat|verify [options] DIR", "look at the files of a datalog",
-     "  ls                   its files and the positions in them\n"
+     "  ls                   its files, cursors and origins, and the positions of each\n"
      "  cat                  its records, one line each\n"
      "  verify               every checksum, every record's form; the status is 1 if one is wrong\n"
      "  --from P, --to P     cat: positions from P, up to P\n"

@@ -63,7 +63,8 @@ static int on_file(void *context, const struct datalog_seen_file *seen)
 static struct sums inspect(struct io_sim *sim)
 {
     struct sums sums = {0};
-    struct datalog_visitor visitor = {on_record, on_damage, on_file, &sums};
+    struct datalog_visitor visitor = {
+        .record = on_record, .damage = on_damage, .file = on_file, .context = &sums};
     assert_int_equal(datalog_inspect(&sim->io, "/log", &visitor), 0);
     return sums;
 }
@@ -148,7 +149,8 @@ static void every_flipped_bit_is_found(void **state)
             break;
         }
         assert_true(sums.damages > 0);
-        assert_true(at < 64 ? sums.bad_headers == 1 : sums.missing == 1 && sums.damaged > 0);
+        assert_true(at < DATALOG_ORIGINS_AT ? sums.bad_headers == 1
+                                            : sums.missing == 1 && sums.damaged > 0);
         assert_true(sums.records == RECORDS - sums.missing);
     }
 }

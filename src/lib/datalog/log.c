@@ -7,6 +7,24 @@
 #include "base/mem.h"
 #include "datalog/internal.h"
 
+bool datalog_same_origin(struct datalog_origin a, struct datalog_origin b)
+{
+    return a.incarnation == b.incarnation && uuid_equal(a.node, b.node);
+}
+
+void datalog_report(struct datalog *log, const char *format, ...)
+{
+    if (log->report != NULL) {
+        struct buf text = {0};
+        va_list args;
+        va_start(args, format);
+        buf_vprintf(&text, format, args);
+        va_end(args);
+        log->report(log->report_context, buf_str(&text));
+        buf_deinit(&text);
+    }
+}
+
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
     return value > 0 ? value : fallback;
@@ -21,7 +39,12 @@ static struct datalog *log_new(const struct datalog_options *options)
     log->segment_bytes_max = or_default(options->segment_bytes_max, DATALOG_SEGMENT_BYTES_DEFAULT);
     log->pending_bytes_max = or_default(options->pending_bytes_max, DATALOG_PENDING_BYTES_DEFAULT);
     log->group_bytes_max = or_default(options->group_bytes_max, DATALOG_GROUP_BYTES_DEFAULT);
+    log->held_bytes_max = or_default(options->held_bytes_max, DATALOG_HELD_BYTES_DEFAULT);
+    log->ahead_ns_max = or_default(options->ahead_ns_max, DATALOG_AHEAD_NS_DEFAULT);
+    log->report = options->report;
+    log->report_context = options->report_context;
     log->last_pending = &log->first_pending;
+    pthread_mutex_init(&log->cursors_changing, NULL);
     pthread_mutex_init(&log->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -38,238 +61,25 @@ static void log_free(struct datalog *log)
     io_close(&log->file);
     buf_deinit(&log->group);
     vec_deinit(&log->files);
+    vec_deinit(&log->advances);
+    datalog_origins_deinit(&log->origins);
+    datalog_cursors_free(log);
     pthread_cond_destroy(&log->advanced);
     pthread_cond_destroy(&log->room);
     pthread_cond_destroy(&log->handed_over);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->cursors_changing);
     mem_free(log->dir);
     mem_free(log);
 }
 
-/* The file is not to be written again; the next group begins another. A full disk alone is no
- * reason: what was written of the group is cut off, and the file goes on when there is room. */
-static void give_up_file(struct datalog *log, int rc)
-{
-    if (rc != ERR_NO_SPACE || io_truncate(log->file, log->offset) < 0) {
-        io_close(&log->file);
-    }
-}
-
-static int write_group(struct datalog *log)
-{
-    int rc = io_write_at(log->file, log->offset, buf_span(&log->group));
-    if (rc < 0) {
-        char text[ERR_TEXT_BYTES_MAX];
-        strcpy(text, err_text());
-        give_up_file(log, rc);
-        return err_set((enum err)rc, "datalog: %s", text);
-    }
-    rc = io_sync(log->file);
-    if (rc < 0) {
-        io_close(&log->file);
-        return err_wrap(rc, "datalog");
-    }
-    return 0;
-}
-
-/* The records that stand in the group buffer, and what they were made of. */
-struct part {
-    struct datalog_submission *behind; /* the first one that is not in it */
-    uint64_t end;                      /* position after its last record */
-    uint64_t origin_position;
-    uint64_t time;
-};
-
-static void publish(struct datalog *log, const struct part *part)
+static int rotate(struct datalog *log, const struct datalog_origin_position *positions,
+                  size_t count)
 {
     pthread_mutex_lock(&log->lock);
-    log->stats.records += part->end - log->end;
-    log->stats.groups++;
-    log->end = part->end;
-    log->files.items[log->files.count - 1].bytes = log->offset;
-    pthread_cond_broadcast(&log->advanced);
-    pthread_mutex_unlock(&log->lock);
-}
-
-/* Calls done() for the submissions from `first` up to `behind`; they may be gone afterwards. */
-static uint64_t complete(struct datalog_submission *first, struct datalog_submission *behind,
-                         int rc)
-{
-    char text[ERR_TEXT_BYTES_MAX];
-    strcpy(text, err_text());
-    uint64_t bytes = 0;
-    while (first != behind) {
-        struct datalog_submission *next = first->next;
-        bytes += datalog_record_bytes(first->well, first->payload);
-        if (rc < 0) {
-            (void)err_set((enum err)rc, "%s", text);
-        }
-        first->done(first, rc);
-        first = next;
+    for (size_t i = 0; i < count; i++) {
+        vec_push(&log->advances, positions[i]);
     }
-    return bytes;
-}
-
-static void give_room(struct datalog *log, uint64_t bytes, uint64_t refused)
-{
-    pthread_mutex_lock(&log->lock);
-    log->pending_bytes -= bytes;
-    log->stats.refused += refused;
-    pthread_cond_broadcast(&log->room);
-    pthread_mutex_unlock(&log->lock);
-}
-
-static void add_record(struct datalog *log, struct part *part,
-                       struct datalog_submission *submission)
-{
-    struct datalog_record record = {
-        .position = part->end,
-        .type = submission->type,
-        .well = submission->well,
-        .payload = submission->payload,
-    };
-    if (submission->received != NULL) {
-        record.origin = submission->received->origin;
-        record.origin_position = submission->received->origin_position;
-        record.time = submission->received->time;
-    } else {
-        uint64_t now = (uint64_t)MAX(io_now_ns(log->io), 0);
-        record.origin = log->origin;
-        record.origin_position = ++part->origin_position;
-        record.time = MAX(now, part->time + 1);
-    }
-    part->time = MAX(part->time, record.time);
-    datalog_record_write(&log->group, &record, log->end, log->file_first);
-    submission->position = record.position;
-    submission->time = record.time;
-    part->end++;
-}
-
-/* Puts as many of the submissions as belong together into the group buffer. */
-static void collect(struct datalog *log, struct datalog_submission *first,
-                    struct datalog_submission *behind, struct part *part)
-{
-    *part = (struct part){first, log->end, log->origin_position, log->time};
-    buf_clear(&log->group);
-    while (part->behind != behind) {
-        struct datalog_submission *next = part->behind;
-        size_t bytes = datalog_record_bytes(next->well, next->payload);
-        uint64_t after = log->offset + log->group.bytes + bytes;
-        bool first_of_file = log->offset == DATALOG_FILE_HEADER_BYTES && log->group.bytes == 0;
-        if (after > log->segment_bytes_max && !first_of_file) {
-            break;
-        }
-        if (log->group.bytes > 0 && log->group.bytes + bytes > log->group_bytes_max) {
-            break;
-        }
-        add_record(log, part, next);
-        part->behind = next->next;
-    }
-}
-
-/* Makes the next part of the submissions durable and completes them; *ret_rest is what is left. */
-static int do_part(struct datalog *log, struct datalog_submission *first,
-                   struct datalog_submission *behind, struct datalog_submission **ret_rest)
-{
-    if (log->file == NULL) {
-        int rc = datalog_begin_file(log);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    struct part part;
-    collect(log, first, behind, &part);
-    if (part.behind == first) { /* no room in this file */
-        int rc = datalog_begin_file(log);
-        if (rc < 0) {
-            return rc;
-        }
-        collect(log, first, behind, &part);
-    }
-    int rc = write_group(log);
-    if (rc < 0) {
-        return rc;
-    }
-    log->offset += log->group.bytes;
-    if (log->group.capacity > 4 * log->group_bytes_max) {
-        buf_deinit(&log->group); /* a giant came by */
-    }
-    log->origin_position = part.origin_position;
-    log->time = part.time;
-    publish(log, &part);
-    *ret_rest = part.behind;
-    give_room(log, complete(first, part.behind, 0), 0);
-    return 0;
-}
-
-static uint64_t count_submissions(const struct datalog_submission *first)
-{
-    uint64_t count = 0;
-    for (; first != NULL; first = first->next) {
-        count++;
-    }
-    return count;
-}
-
-static void do_submissions(struct datalog *log, struct datalog_submission *first)
-{
-    while (first != NULL) {
-        struct datalog_submission *rest;
-        int rc = do_part(log, first, NULL, &rest);
-        if (rc < 0) {
-            uint64_t refused = count_submissions(first);
-            give_room(log, complete(first, NULL, rc), refused);
-            return;
-        }
-        first = rest;
-    }
-}
-
-static void rotate(struct datalog *log, uint64_t wanted)
-{
-    int rc = 0;
-    if (log->file == NULL || log->offset > DATALOG_FILE_HEADER_BYTES) {
-        rc = datalog_begin_file(log);
-    }
-    pthread_mutex_lock(&log->lock);
-    log->rotations_done = wanted;
-    log->rotation_rc = rc;
-    strcpy(log->rotation_text, rc < 0 ? err_text() : "");
-    pthread_cond_broadcast(&log->advanced);
-    pthread_mutex_unlock(&log->lock);
-}
-
-static void *writer(void *context)
-{
-    struct datalog *log = context;
-    pthread_mutex_lock(&log->lock);
-    for (;;) {
-        while (log->first_pending == NULL && !log->closing &&
-               log->rotations_wanted == log->rotations_done) {
-            pthread_cond_wait(&log->handed_over, &log->lock);
-        }
-        struct datalog_submission *first = log->first_pending;
-        uint64_t wanted = log->rotations_wanted;
-        bool rotates = wanted != log->rotations_done;
-        if (first == NULL && !rotates) {
-            break;
-        }
-        log->first_pending = NULL;
-        log->last_pending = &log->first_pending;
-        pthread_mutex_unlock(&log->lock);
-        do_submissions(log, first);
-        if (rotates) {
-            rotate(log, wanted);
-        }
-        pthread_mutex_lock(&log->lock);
-    }
-    pthread_mutex_unlock(&log->lock);
-    return NULL;
-}
-
-int datalog_rotate(struct datalog *log)
-{
-    pthread_mutex_lock(&log->lock);
     uint64_t wanted = ++log->rotations_wanted;
     pthread_cond_signal(&log->handed_over);
     while (log->rotations_done < wanted) {
@@ -281,6 +91,17 @@ int datalog_rotate(struct datalog *log)
     return rc;
 }
 
+int datalog_rotate(struct datalog *log)
+{
+    return rotate(log, NULL, 0);
+}
+
+int datalog_origins_advance(struct datalog *log, const struct datalog_origin_position *positions,
+                            size_t count)
+{
+    return count > 0 ? rotate(log, positions, count) : 0;
+}
+
 int datalog_open(const struct datalog_options *options, struct datalog **ret_log)
 {
     struct datalog *log = log_new(options);
@@ -289,7 +110,7 @@ int datalog_open(const struct datalog_options *options, struct datalog **ret_log
         log_free(log);
         return err_wrap(rc, "open the datalog");
     }
-    CHECK(pthread_create(&log->thread, NULL, writer, log) == 0);
+    CHECK(pthread_create(&log->thread, NULL, datalog_writer, log) == 0);
     log->thread_runs = true;
     *ret_log = log;
     return 0;
@@ -308,12 +129,34 @@ void datalog_close(struct datalog **log_place)
     if (log->thread_runs) {
         pthread_join(log->thread, NULL);
     }
+    if (datalog_cursors_save(log) < 0) {
+        datalog_report(log, "closing: %s; cursors are where they were saved last", err_text());
+    }
     log_free(log);
     *log_place = NULL;
 }
 
-static int check_submissions(const struct datalog_submission *first, uint64_t *ret_bytes,
-                             struct datalog_submission *const **ret_last)
+/* A received record: its time would become ours. */
+static int check_received(const struct datalog *log, const struct datalog_record *received)
+{
+    uint64_t now = (uint64_t)MAX(io_now_ns(log->io), 0);
+    if (received->origin_position == 0) {
+        return err_set(ERR_INVALID, "datalog: a received record without an origin position");
+    }
+    if (received->time > now && received->time - now > log->ahead_ns_max) {
+        char node[UUID_TEXT_BYTES];
+        return err_set(ERR_INVALID,
+                       "datalog: a record of %s is %" PRIu64
+                       " s ahead of this node's clock, %" PRIu64
+                       " s are allowed: one of the two clocks is wrong",
+                       uuid_text(received->origin.node, node), (received->time - now) / 1000000000,
+                       log->ahead_ns_max / 1000000000);
+    }
+    return 0;
+}
+
+static int check_submissions(const struct datalog *log, const struct datalog_submission *first,
+                             uint64_t *ret_bytes, struct datalog_submission *const **ret_last)
 {
     uint64_t bytes = 0;
     struct datalog_submission *const *last = NULL;
@@ -322,6 +165,10 @@ static int check_submissions(const struct datalog_submission *first, uint64_t *r
             first->well.bytes > DATALOG_WELL_BYTES_MAX) {
             return err_set(ERR_TOO_LARGE, "datalog: a record of %zu bytes, at most %u are allowed",
                            first->payload.bytes, DATALOG_PAYLOAD_BYTES_MAX);
+        }
+        int rc = first->received != NULL ? check_received(log, first->received) : 0;
+        if (rc < 0) {
+            return rc;
         }
         bytes += datalog_record_bytes(first->well, first->payload);
         last = &first->next;
@@ -335,7 +182,7 @@ int datalog_submit(struct datalog *log, struct datalog_submission *first)
 {
     uint64_t bytes = 0;
     struct datalog_submission *const *last = NULL;
-    int rc = check_submissions(first, &bytes, &last);
+    int rc = check_submissions(log, first, &bytes, &last);
     if (rc < 0 || first == NULL) {
         return rc;
     }
@@ -410,12 +257,39 @@ struct datalog_stats datalog_stats(struct datalog *log)
     stats.first = log->files.items[0].first;
     stats.end = log->end;
     stats.segments = log->files.count;
-    stats.bytes = 0;
+    stats.cursors = log->cursors.count;
+    for (size_t i = 0; i < log->cursors.count; i++) {
+        stats.detached += log->cursors.items[i]->detached ? 1 : 0;
+    }
     for (size_t i = 0; i < log->files.count; i++) {
         stats.bytes += log->files.items[i].bytes;
     }
     pthread_mutex_unlock(&log->lock);
     return stats;
+}
+
+uint64_t datalog_origin_position(struct datalog *log, struct datalog_origin origin)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t position = datalog_same_origin(origin, log->origin)
+                            ? log->origin_position
+                            : datalog_origins_durable(&log->origins, origin);
+    pthread_mutex_unlock(&log->lock);
+    return position;
+}
+
+static void add_position(void *context, const struct datalog_origin_position *position)
+{
+    buf_append(context, span_of(position, sizeof(*position)));
+}
+
+size_t datalog_origin_positions(struct datalog *log, struct buf *buf)
+{
+    size_t before = buf->bytes;
+    pthread_mutex_lock(&log->lock);
+    datalog_origins_each(&log->origins, false, add_position, buf);
+    pthread_mutex_unlock(&log->lock);
+    return (buf->bytes - before) / sizeof(struct datalog_origin_position);
 }
 
 uint64_t datalog_first(struct datalog *log)
@@ -434,7 +308,7 @@ uint64_t datalog_end(struct datalog *log)
     return end;
 }
 
-int datalog_wait(struct datalog *log, uint64_t position, int64_t timeout_ms)
+struct timespec datalog_deadline(int64_t timeout_ms)
 {
     struct timespec deadline;
     clock_gettime(CLOCK_MONOTONIC, &deadline);
@@ -444,13 +318,18 @@ int datalog_wait(struct datalog *log, uint64_t position, int64_t timeout_ms)
         deadline.tv_sec++;
         deadline.tv_nsec -= 1000000000;
     }
+    return deadline;
+}
+
+int datalog_wait(struct datalog *log, uint64_t position, int64_t timeout_ms)
+{
+    struct timespec deadline = datalog_deadline(timeout_ms);
     int rc = 0;
     pthread_mutex_lock(&log->lock);
     while (rc == 0 && log->end <= position) {
-        if (pthread_cond_timedwait(&log->advanced, &log->lock, &deadline) == ETIMEDOUT) {
-            rc = log->end <= position ? DATALOG_END : 0;
-        }
+        rc = pthread_cond_timedwait(&log->advanced, &log->lock, &deadline);
     }
+    rc = log->end <= position ? DATALOG_END : 0;
     pthread_mutex_unlock(&log->lock);
     return rc;
 }
@@ -481,7 +360,7 @@ static void put_oldest(struct datalog *log, struct datalog_file file)
     pthread_mutex_unlock(&log->lock);
 }
 
-int datalog_trim(struct datalog *log, uint64_t position)
+static int remove_files(struct datalog *log, uint64_t position)
 {
     struct datalog_file oldest;
     while (take_oldest(log, position, &oldest)) {
@@ -493,8 +372,22 @@ int datalog_trim(struct datalog *log, uint64_t position)
         }
         if (rc < 0) {
             put_oldest(log, oldest);
-            return err_wrap(rc, "trim the datalog");
+            return rc;
         }
     }
     return 0;
+}
+
+int datalog_trim(struct datalog *log, uint64_t position)
+{
+    pthread_mutex_lock(&log->cursors_changing);
+    int save_rc = datalog_cursors_hold(log, position, &position);
+    char text[ERR_TEXT_BYTES_MAX];
+    strcpy(text, save_rc < 0 ? err_text() : "");
+    int rc = remove_files(log, position); /* a full disk needs it more than anything */
+    pthread_mutex_unlock(&log->cursors_changing);
+    if (rc == 0 && save_rc < 0) {
+        rc = err_set((enum err)save_rc, "%s", text);
+    }
+    return rc < 0 ? err_wrap(rc, "trim the datalog") : 0;
 }

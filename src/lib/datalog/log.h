@@ -25,6 +25,9 @@
 #define DATALOG_SEGMENT_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define DATALOG_PENDING_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define DATALOG_GROUP_BYTES_DEFAULT (UINT64_C(8) << 20)
+#define DATALOG_HELD_BYTES_DEFAULT UINT64_C(10000000000)
+#define DATALOG_AHEAD_NS_DEFAULT (UINT64_C(3600) * 1000000000)
+#define DATALOG_ORIGINS_MAX 65535
 
 struct datalog;
 struct datalog_reader;
@@ -41,12 +44,20 @@ enum datalog_type {
 enum datalog_outcome {
     DATALOG_END = 1,     /* read: no durable record there yet; wait: time is over */
     DATALOG_TRIMMED = 2, /* read: the records there are gone; the reader stands at the first one */
+    DATALOG_KNOWN = 3,   /* done() of a received record: it was here before; nothing is written */
+    DATALOG_AHEAD = 4,   /* done() of a received record: what must come before it is missing */
 };
 
 /* Who wrote a record first: a node and the life of its log. */
 struct datalog_origin {
     struct uuid node;
     uint64_t incarnation;
+};
+
+/* How far the records of an origin are here. */
+struct datalog_origin_position {
+    struct datalog_origin origin;
+    uint64_t position; /* highest origin position; 0: none */
 };
 
 struct datalog_record {
@@ -67,12 +78,19 @@ struct datalog_options {
     uint64_t pending_bytes_max; /* 0: default. Submitters wait while more is handed over. */
     uint64_t group_bytes_max;   /* 0: default */
     uint64_t position_min;      /* a log that ends below it goes on there, as a new incarnation */
+    uint64_t held_bytes_max;    /* 0: default. A cursor that holds back more is detached. */
+    uint64_t ahead_ns_max;      /* 0: default. Received records from a later time are refused. */
+
+    /* Damage, and cursors that are detached: one line each, by any thread. May be NULL. */
+    void (*report)(void *context, const char *text);
+    void *report_context;
 };
 
 /* What recovery found and what reading has found since. */
 struct datalog_damage {
     uint64_t torn_bytes;      /* cut off the end when it was opened */
     uint64_t corrupt_records; /* places where reading failed its checksum */
+    uint64_t cursor_lines;    /* of the file `cursors` */
 };
 
 struct datalog_stats {
@@ -83,6 +101,9 @@ struct datalog_stats {
     uint64_t records; /* appended since it was opened */
     uint64_t groups;  /* syncs since it was opened */
     uint64_t refused; /* submissions that failed */
+    uint64_t known;   /* received records that were here before */
+    uint64_t cursors;
+    uint64_t detached; /* of them */
     struct datalog_damage damage;
 };
 
@@ -96,6 +117,13 @@ void datalog_close(struct datalog **log);
  * called: with 0, the position and time set, and the record durable; or with a fault, whose
  * text err_text() holds during the call. done() runs on the writer thread and must be quick;
  * it may free the submission, and may submit nothing.
+ *
+ * A received record is written once: its origin's highest position decides, which is durable
+ * with the record, survives trimming, and is the log's own for its own origin. So redelivery is
+ * DATALOG_KNOWN, whatever way it comes. `after` is the promise that nothing was left out:
+ * what follows a record that was refused (a full disk) is DATALOG_AHEAD until that one is here.
+ * A record of our own origin that we have not written is ERR_CONFLICT: this node was restored
+ * from an older copy and needs another incarnation.
  */
 struct datalog_submission {
     enum datalog_type type;
@@ -104,15 +132,19 @@ struct datalog_submission {
     /* NULL: a record of this node. Else one from elsewhere, whose origin, origin position and
      * time are kept. */
     const struct datalog_record *received;
+    uint64_t after; /* received: origin position that must be here before; 0: any */
     void (*done)(struct datalog_submission *submission, int rc);
 
     uint64_t position;
     uint64_t time;
     struct datalog_submission *next;
+    int outcome; /* the log's own */
 };
 
 /* Hands over `count` submissions that stand one after another in the log, linked by `next`.
- * Waits while pending_bytes_max is reached. ERR_TOO_LARGE: nothing was handed over. */
+ * Waits while pending_bytes_max is reached. Nothing was handed over after ERR_TOO_LARGE, and
+ * after ERR_INVALID: a received time lies more than ahead_ns_max ahead of this node's clock,
+ * and would drag the log's with it. */
 MUST_CHECK int datalog_submit(struct datalog *log, struct datalog_submission *first);
 
 /* The same for one record, waiting until it is durable. */
@@ -121,6 +153,18 @@ MUST_CHECK int datalog_append(struct datalog *log, enum datalog_type type, struc
 
 struct datalog_origin datalog_origin(struct datalog *log);
 struct datalog_stats datalog_stats(struct datalog *log);
+
+/* The highest durable position of an origin, also of the own one; 0: it was never seen. */
+uint64_t datalog_origin_position(struct datalog *log, struct datalog_origin origin);
+
+/* All of them but the own, in no order: `buf` gets struct datalog_origin_position's. */
+size_t datalog_origin_positions(struct datalog *log, struct buf *buf);
+
+/* A snapshot was taken in that holds these records: raises what is lower. Durable on return. */
+MUST_CHECK int datalog_origins_advance(struct datalog *log,
+                                       const struct datalog_origin_position *positions,
+                                       size_t count);
+
 uint64_t datalog_first(struct datalog *log);
 uint64_t datalog_end(struct datalog *log);
 
@@ -131,7 +175,9 @@ MUST_CHECK int datalog_wait(struct datalog *log, uint64_t position, int64_t time
  * for a disk that is nearly full. Waits for it. */
 MUST_CHECK int datalog_rotate(struct datalog *log);
 
-/* Removes the segment files that hold only records before `position`, oldest first. */
+/* Removes the segment files that hold only records before `position`, oldest first: as far as
+ * every attached cursor has acknowledged durably, for which it makes cursors durable, and
+ * detaches those that hold back more than held_bytes_max. Call it about once a second. */
 MUST_CHECK int datalog_trim(struct datalog *log, uint64_t position);
 
 /*
@@ -143,6 +189,7 @@ MUST_CHECK int datalog_trim(struct datalog *log, uint64_t position);
 MUST_CHECK int datalog_reader_open(struct datalog *log, uint64_t position,
                                    struct datalog_reader **ret_reader);
 MUST_CHECK int datalog_read(struct datalog_reader *reader, struct datalog_record *ret_record);
+uint64_t datalog_reader_position(const struct datalog_reader *reader); /* of the next record */
 void datalog_reader_close(struct datalog_reader **reader);
 
 #endif

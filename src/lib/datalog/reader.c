@@ -13,9 +13,11 @@ struct datalog_reader {
     uint64_t position; /* of the record to give next */
     struct io_file *file;
     uint64_t first;       /* of the open file */
+    uint64_t begin;       /* where its records begin */
     uint64_t limit;       /* positions of the open file lie below this */
     uint64_t bytes;       /* of the open file that may be read now */
     uint64_t offset;      /* of the next record in it */
+    uint64_t given;       /* of the record given last */
     struct buf window;    /* a piece of the file */
     uint64_t window_from; /* its offset */
 };
@@ -39,6 +41,18 @@ void datalog_reader_close(struct datalog_reader **reader)
     }
 }
 
+uint64_t datalog_reader_position(const struct datalog_reader *reader)
+{
+    return reader->position;
+}
+
+void datalog_reader_place(const struct datalog_reader *reader, uint64_t *ret_file,
+                          uint64_t *ret_offset)
+{
+    *ret_file = reader->first;
+    *ret_offset = reader->given;
+}
+
 /* Which file the position lies in, and how far it may be read. */
 static int locate(struct datalog_reader *reader, uint64_t *ret_first)
 {
@@ -57,6 +71,7 @@ static int locate(struct datalog_reader *reader, uint64_t *ret_first)
         }
         bool newest = i + 1 == log->files.count;
         *ret_first = log->files.items[i].first;
+        reader->begin = log->files.items[i].begin;
         reader->limit = newest ? log->end : log->files.items[i + 1].first;
         reader->bytes = log->files.items[i].bytes;
     }
@@ -74,7 +89,7 @@ static int open_file(struct datalog_reader *reader, uint64_t first)
     int rc = io_open(reader->log->io, path, IO_READ, &reader->file);
     mem_free(path);
     reader->first = first;
-    reader->offset = DATALOG_FILE_HEADER_BYTES;
+    reader->offset = reader->begin;
     buf_clear(&reader->window);
     reader->window_from = 0;
     return rc;
@@ -205,6 +220,7 @@ int datalog_read(struct datalog_reader *reader, struct datalog_record *ret_recor
         if (ret_record->position > reader->position) {
             return report_gap(reader, ret_record->position);
         }
+        reader->given = reader->offset;
         reader->offset += bytes;
         if (ret_record->position == reader->position) {
             reader->position++;

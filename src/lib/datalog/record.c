@@ -7,12 +7,33 @@
 
 static const char file_magic[8] = {'A', 'Q', 'F', 'D', 'L', 'O', 'G', '1'};
 
+void datalog_origin_row_write(struct buf *rows, const struct datalog_origin_position *row)
+{
+    buf_append(rows, span_of(row->origin.node.bytes, 16));
+    wire_put_u64(rows, row->origin.incarnation);
+    wire_put_u64(rows, row->position);
+}
+
+bool datalog_origin_row_read(struct span rows, size_t index,
+                             struct datalog_origin_position *ret_row)
+{
+    struct span row = span_from(rows, index * DATALOG_ORIGIN_BYTES);
+    if (row.bytes < DATALOG_ORIGIN_BYTES) {
+        return false;
+    }
+    memcpy(ret_row->origin.node.bytes, row.data, 16);
+    ret_row->origin.incarnation = wire_load_u64(row.data + 16);
+    ret_row->position = wire_load_u64(row.data + 24);
+    return true;
+}
+
 void datalog_file_header_write(struct buf *buf, const struct datalog_file_header *header)
 {
     size_t begin = buf->bytes;
+    CHECK(header->origins.bytes <= (size_t)DATALOG_ORIGINS_MAX * DATALOG_ORIGIN_BYTES);
     buf_append(buf, span_of(file_magic, sizeof(file_magic)));
     wire_put_u32(buf, 0);
-    wire_put_u32(buf, 1);
+    wire_put_u32(buf, 2);
     wire_put_u64(buf, header->first);
     wire_put_u64(buf, header->origin_position);
     wire_put_u64(buf, header->time);
@@ -20,26 +41,62 @@ void datalog_file_header_write(struct buf *buf, const struct datalog_file_header
     wire_put_u64(buf, header->origin.incarnation);
     struct span summed = span_from(buf_span(buf), begin + 12);
     wire_store_u32(buf->data + begin + 8, (uint32_t)hash64_seeded(summed, header->first));
+    wire_put_u32(buf, 0);
+    wire_put_u32(buf, (uint32_t)(header->origins.bytes / DATALOG_ORIGIN_BYTES));
+    buf_append(buf, header->origins);
+    summed = span_from(buf_span(buf), begin + DATALOG_FILE_HEADER_BYTES + 4);
+    wire_store_u32(buf->data + begin + DATALOG_FILE_HEADER_BYTES,
+                   (uint32_t)hash64_seeded(summed, header->first));
+}
+
+size_t datalog_file_header_bytes(struct span bytes)
+{
+    if (bytes.bytes < DATALOG_ORIGINS_AT || wire_load_u32(bytes.data + 12) < 2) {
+        return DATALOG_FILE_HEADER_BYTES;
+    }
+    uint32_t count = wire_load_u32(bytes.data + DATALOG_FILE_HEADER_BYTES + 4);
+    return DATALOG_ORIGINS_AT + (size_t)MIN(count, DATALOG_ORIGINS_MAX) * DATALOG_ORIGIN_BYTES;
+}
+
+/* Version 2: how many other origins there are, and each one's highest position. */
+static bool read_origins(struct span bytes, uint64_t first, struct datalog_file_header *header)
+{
+    size_t end = datalog_file_header_bytes(bytes);
+    if (end < DATALOG_ORIGINS_AT || end > bytes.bytes) {
+        return false;
+    }
+    struct span summed = span_from(span_first(bytes, end), DATALOG_FILE_HEADER_BYTES + 4);
+    header->origins = span_from(span_first(bytes, end), DATALOG_ORIGINS_AT);
+    header->bytes = end;
+    return wire_load_u32(bytes.data + DATALOG_FILE_HEADER_BYTES) ==
+           (uint32_t)hash64_seeded(summed, first);
 }
 
 int datalog_file_header_read(struct span bytes, uint64_t first,
                              struct datalog_file_header *ret_header)
 {
-    bytes = span_first(bytes, DATALOG_FILE_HEADER_BYTES);
-    if (bytes.bytes < DATALOG_FILE_HEADER_BYTES ||
-        memcmp(bytes.data, file_magic, sizeof(file_magic)) != 0 ||
-        wire_load_u32(bytes.data + 8) != (uint32_t)hash64_seeded(span_from(bytes, 12), first)) {
+    struct span head = span_first(bytes, DATALOG_FILE_HEADER_BYTES);
+    if (head.bytes < DATALOG_FILE_HEADER_BYTES ||
+        memcmp(head.data, file_magic, sizeof(file_magic)) != 0 ||
+        wire_load_u32(head.data + 8) != (uint32_t)hash64_seeded(span_from(head, 12), first)) {
         return err_set(ERR_CORRUPT, "the file header is damaged");
     }
-    uint32_t version = wire_load_u32(bytes.data + 12);
-    if (version != 1) {
+    uint32_t version = wire_load_u32(head.data + 12);
+    if (version < 1 || version > 2) {
         return err_set(ERR_UNSUPPORTED, "datalog version %" PRIu32 " is not known", version);
     }
-    ret_header->first = wire_load_u64(bytes.data + 16);
-    ret_header->origin_position = wire_load_u64(bytes.data + 24);
-    ret_header->time = wire_load_u64(bytes.data + 32);
-    memcpy(ret_header->origin.node.bytes, bytes.data + 40, 16);
-    ret_header->origin.incarnation = wire_load_u64(bytes.data + 56);
+    struct datalog_file_header header = {
+        .first = wire_load_u64(head.data + 16),
+        .origin_position = wire_load_u64(head.data + 24),
+        .time = wire_load_u64(head.data + 32),
+        .origin.incarnation = wire_load_u64(head.data + 56),
+        .bytes = DATALOG_FILE_HEADER_BYTES,
+    };
+    memcpy(header.origin.node.bytes, head.data + 40, 16);
+    if (version == 2 && !read_origins(bytes, first, &header)) {
+        return err_set(ERR_CORRUPT, "the file header's table of origins is damaged");
+    }
+    *ret_header = header;
     return 0;
 }
 

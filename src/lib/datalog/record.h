@@ -6,7 +6,11 @@
 
 #include "datalog/log.h"
 
-#define DATALOG_FILE_HEADER_BYTES 64
+#define DATALOG_FILE_HEADER_BYTES 64 /* of version 1, and what all versions begin with */
+#define DATALOG_ORIGINS_AT 72
+#define DATALOG_ORIGIN_BYTES 32 /* of a row of the table of origins */
+#define DATALOG_FILE_HEADER_BYTES_MAX                                                              \
+    (DATALOG_ORIGINS_AT + (size_t)DATALOG_ORIGINS_MAX * DATALOG_ORIGIN_BYTES)
 #define DATALOG_RECORD_BYTES_MAX                                                                   \
     (DATALOG_HEADER_BYTES + DATALOG_WELL_BYTES_MAX + DATALOG_PAYLOAD_BYTES_MAX)
 
@@ -20,13 +24,24 @@ struct datalog_file_header {
     uint64_t origin_position; /* last one given before by the own origin */
     uint64_t time;            /* last one given before */
     struct datalog_origin origin;
+    struct span origins; /* rows: how far the records of others were here. Borrowed. */
+    size_t bytes;        /* of the header as read: the first record begins here */
 };
 
 void datalog_file_header_write(struct buf *buf, const struct datalog_file_header *header);
 
-/* `bytes` are the first of the file named by `first`; ERR_CORRUPT. */
+/* How long the header is that begins like this: 72 bytes are enough to tell. Unchecked. */
+size_t datalog_file_header_bytes(struct span bytes);
+
+/* `bytes` are the first of the file named by `first`; ERR_CORRUPT, ERR_UNSUPPORTED. */
 MUST_CHECK int datalog_file_header_read(struct span bytes, uint64_t first,
                                         struct datalog_file_header *ret_header);
+
+void datalog_origin_row_write(struct buf *rows, const struct datalog_origin_position *row);
+
+/* Row `index` of a table; false behind its end. */
+bool datalog_origin_row_read(struct span rows, size_t index,
+                             struct datalog_origin_position *ret_row);
 
 size_t datalog_record_bytes(struct span well, struct span payload);
 

@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
+#include "base/wire.h"
 #include "datalog/record.h"
 
 static const struct datalog_record sample = {
@@ -100,25 +102,82 @@ static void a_record_is_found_behind_damage(void **state)
     buf_deinit(&bytes);
 }
 
+static struct buf make_header(size_t origins)
+{
+    struct buf rows = {0};
+    struct buf bytes = {0};
+    for (size_t i = 0; i < origins; i++) {
+        struct datalog_origin_position row = {{{{(uint8_t)i, 7}}, i * 3}, 1000 + i};
+        datalog_origin_row_write(&rows, &row);
+    }
+    struct datalog_file_header header = {60, 12, 34, {{{9}}, 8}, buf_span(&rows), 0};
+    datalog_file_header_write(&bytes, &header);
+    buf_deinit(&rows);
+    return bytes;
+}
+
+/* With and without a table of origins: whole or not at all. */
 static void a_file_header_is_read_or_refused(void **state)
 {
     (void)state;
-    struct datalog_file_header header = {60, 12, 34, {{{9}}, 8}};
+    for (size_t origins = 0; origins < 4; origins++) {
+        struct buf bytes = make_header(origins);
+        struct datalog_file_header read;
+        struct datalog_origin_position row;
+        buf_append_str(&bytes, "records");
+        size_t length = bytes.bytes - 7;
+        assert_int_equal(length, DATALOG_ORIGINS_AT + origins * DATALOG_ORIGIN_BYTES);
+        assert_int_equal(datalog_file_header_bytes(buf_span(&bytes)), length);
+        assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), 0);
+        assert_true(read.first == 60 && read.origin_position == 12 && read.time == 34);
+        assert_true(read.origin.incarnation == 8 && read.origin.node.bytes[0] == 9);
+        assert_true(read.bytes == length);
+        for (size_t i = 0; i < origins; i++) {
+            assert_true(datalog_origin_row_read(read.origins, i, &row));
+            assert_true(row.position == 1000 + i && row.origin.incarnation == i * 3);
+            assert_true(row.origin.node.bytes[0] == i && row.origin.node.bytes[1] == 7);
+        }
+        assert_false(datalog_origin_row_read(read.origins, origins, &row));
+        assert_int_equal(datalog_file_header_read(buf_span(&bytes), 61, &read), ERR_CORRUPT);
+        for (size_t bit = 0; bit < length * 8; bit++) {
+            bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_CORRUPT);
+            bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        for (size_t cut = 0; cut < length; cut++) {
+            uint8_t *copy = mem_dup(bytes.data, cut);
+            assert_int_equal(datalog_file_header_read(span_of(copy, cut), 60, &read), ERR_CORRUPT);
+            mem_free(copy);
+        }
+        buf_deinit(&bytes);
+    }
+}
+
+/* Golden bytes: a header of version 1, which was written before there were tables of origins. */
+static void a_header_of_version_1_is_read(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {
+        'A', 'Q', 'F', 'D', 'L', 'O', 'G', '1', 193, 29, 73, 121, 1, 0, 0, 0, 60, 0, 0, 0, 0, 0,
+        0,   0,   12,  0,   0,   0,   0,   0,   0,   0,  34, 0,   0, 0, 0, 0, 0,  0, 9, 0, 0, 0,
+        0,   0,   0,   0,   0,   0,   0,   0,   0,   0,  0,  0,   8, 0, 0, 0, 0,  0, 0, 0};
     struct datalog_file_header read;
-    struct buf bytes = {0};
-    datalog_file_header_write(&bytes, &header);
-    assert_int_equal(bytes.bytes, DATALOG_FILE_HEADER_BYTES);
-    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), 0);
+    assert_int_equal(datalog_file_header_read(span_of(bytes, sizeof(bytes)), 60, &read), 0);
     assert_true(read.first == 60 && read.origin_position == 12 && read.time == 34);
     assert_true(read.origin.incarnation == 8 && read.origin.node.bytes[0] == 9);
-    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 61, &read), ERR_CORRUPT);
-    for (size_t bit = 0; bit < bytes.bytes * 8; bit++) {
-        bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_CORRUPT);
-        bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-    }
-    bytes.bytes--;
-    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_CORRUPT);
+    assert_true(read.bytes == DATALOG_FILE_HEADER_BYTES && read.origins.bytes == 0);
+}
+
+/* One of a later version says so: nothing is taken for damage and cut. */
+static void a_header_of_a_later_version_is_unsupported(void **state)
+{
+    (void)state;
+    struct buf bytes = make_header(1);
+    struct datalog_file_header read;
+    wire_store_u32(bytes.data + 12, 3);
+    struct span summed = span_from(span_first(buf_span(&bytes), DATALOG_FILE_HEADER_BYTES), 12);
+    wire_store_u32(bytes.data + 8, (uint32_t)hash64_seeded(summed, 60));
+    assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_UNSUPPORTED);
     buf_deinit(&bytes);
 }
 
@@ -130,6 +189,8 @@ int main(void)
         cmocka_unit_test(a_damaged_record_is_not_read),
         cmocka_unit_test(a_record_is_found_behind_damage),
         cmocka_unit_test(a_file_header_is_read_or_refused),
+        cmocka_unit_test(a_header_of_version_1_is_read),
+        cmocka_unit_test(a_header_of_a_later_version_is_unsupported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

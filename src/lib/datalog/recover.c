@@ -25,7 +25,7 @@ static int take_name(void *context, const char *name)
     if (rest.bytes == NAME_DIGITS + 4 && span_ends_with(rest, SPAN_LIT(".log")) &&
         span_split(&rest, '.', &digits) && digits.data[0] >= '0' && digits.data[0] <= '9' &&
         span_to_u64(digits, &first) && first > 0) {
-        struct datalog_file file = {first, 0};
+        struct datalog_file file = {.first = first};
         vec_push(&log->files, file);
     }
     return 0;
@@ -39,71 +39,114 @@ static int remove_temp(struct datalog *log)
     return rc;
 }
 
-static int file_sizes(struct datalog *log)
+#define HEADER_BYTES_USUAL 4096
+
+static int read_header_bytes(struct io_file *file, uint64_t file_bytes, struct buf *bytes)
 {
-    for (size_t i = 0; i < log->files.count; i++) {
-        char *path = datalog_file_path(log, log->files.items[i].first);
-        struct io_file *file;
-        int rc = io_open(log->io, path, IO_READ, &file);
-        mem_free(path);
-        if (rc < 0) {
-            return rc;
-        }
-        rc = io_size(file, &log->files.items[i].bytes);
-        io_close(&file);
-        if (rc < 0) {
-            return rc;
-        }
+    size_t want = (size_t)MIN(file_bytes, (uint64_t)HEADER_BYTES_USUAL);
+    int rc = 0;
+    for (int round = 0; rc == 0 && round < 2 && want > bytes->bytes; round++) {
+        buf_clear(bytes);
+        rc = io_read_at(file, 0, buf_reserve(bytes, want), want, &bytes->bytes);
+        want = datalog_file_header_bytes(buf_span(bytes));
     }
-    return 0;
+    return rc;
 }
 
-static bool same_origin(struct datalog_origin a, struct datalog_origin b)
+/* Takes size and header of a file; `*bytes` gets what `*ret_header` borrows from. A damaged header
+ * is reported and leaves incarnation 0. */
+static int read_header(struct datalog *log, struct datalog_file *entry, struct buf *bytes,
+                       struct datalog_file_header *ret_header)
 {
-    return a.incarnation == b.incarnation && uuid_equal(a.node, b.node);
+    char *path = datalog_file_path(log, entry->first);
+    struct io_file *file = NULL;
+    buf_clear(bytes);
+    int rc = io_open(log->io, path, IO_READ, &file);
+    if (rc == 0) {
+        rc = io_size(file, &entry->bytes);
+    }
+    if (rc == 0) {
+        rc = read_header_bytes(file, entry->bytes, bytes);
+    }
+    io_close(&file);
+    if (rc == 0) {
+        *ret_header = (struct datalog_file_header){.bytes = DATALOG_FILE_HEADER_BYTES};
+        rc = datalog_file_header_read(buf_span(bytes), entry->first, ret_header);
+        entry->begin = ret_header->bytes;
+    }
+    if (rc == ERR_CORRUPT) {
+        log->stats.damage.corrupt_records++;
+        datalog_report(log, "%s: %s", path, err_text());
+        rc = 0;
+    }
+    mem_free(path);
+    return rc;
+}
+
+static void take_header(struct datalog *log, const struct datalog_file_header *header)
+{
+    struct datalog_origin_position row;
+    log->origin = header->origin;
+    log->origin_position = header->origin_position;
+    log->time = header->time;
+    for (size_t i = 0; datalog_origin_row_read(header->origins, i, &row); i++) {
+        (void)!datalog_origins_stage(&log->origins, row);
+    }
+}
+
+/* All headers; what the newest good one says is taken. *ret_known is its index, 0 if none is. */
+static int read_headers(struct datalog *log, size_t *ret_known, bool *ret_newest_good)
+{
+    struct buf bytes = {0};
+    struct datalog_file_header header;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < log->files.count; i++) {
+        rc = read_header(log, &log->files.items[i], &bytes, &header);
+        *ret_newest_good = rc == 0 && header.origin.incarnation != 0;
+        if (*ret_newest_good) {
+            take_header(log, &header);
+            *ret_known = i;
+        }
+    }
+    buf_deinit(&bytes);
+    return rc;
 }
 
 static void learn(struct datalog *log, const struct datalog_record *record)
 {
     log->end = record->position + 1;
     log->time = MAX(log->time, record->time);
-    if (log->origin.incarnation == 0 && uuid_equal(record->origin.node, log->node)) {
-        log->origin = record->origin; /* the header was damaged: the record knows */
-    }
-    if (same_origin(record->origin, log->origin)) {
+    if (datalog_same_origin(record->origin, log->origin)) {
         log->origin_position = MAX(log->origin_position, record->origin_position);
+    } else {
+        struct datalog_origin_position position = {record->origin, record->origin_position};
+        (void)!datalog_origins_stage(&log->origins, position);
     }
 }
 
-/* Walks the newest file's records; *ret_end is where the last whole one ends. */
-static void walk(struct datalog *log, struct span bytes, uint64_t first, size_t *ret_end)
+/* Walks a file's records below position `limit`; *ret_end is where the last whole one ends. */
+static void walk(struct datalog *log, struct span bytes, const struct datalog_file *file,
+                 uint64_t limit, size_t *ret_end)
 {
-    size_t at = DATALOG_FILE_HEADER_BYTES;
+    size_t at = (size_t)file->begin;
+    log->end = file->first;
     *ret_end = MIN(at, bytes.bytes);
     for (;;) {
         struct datalog_record record;
         uint64_t group;
         size_t length;
-        int rc = datalog_record_read(span_from(bytes, at), first, &record, &group, &length);
-        if (rc == 0 && record.position >= log->end) {
+        int rc = datalog_record_read(span_from(bytes, at), file->first, &record, &group, &length);
+        if (rc == 0 && record.position >= log->end && record.position < limit) {
             log->stats.damage.corrupt_records += record.position > log->end ? 1 : 0;
             learn(log, &record);
             at += length;
             *ret_end = at;
             continue;
         }
-        if (!datalog_record_find(bytes, at + 1, first, log->end, UINT64_MAX, &at)) {
+        if (!datalog_record_find(bytes, at + 1, file->first, log->end, limit, &at)) {
             return;
         }
     }
-}
-
-static int read_all(struct datalog *log, uint64_t first, uint64_t bytes, struct buf *content)
-{
-    char *path = datalog_file_path(log, first);
-    int rc = io_read_file(log->io, path, (size_t)bytes, content);
-    mem_free(path);
-    return rc;
 }
 
 /* What stays is written again before it is synced: after a sync that failed the kernel shows what
@@ -123,45 +166,47 @@ static int cut(struct datalog *log, uint64_t first, struct span whole, uint64_t 
     return rc < 0 ? rc : io_sync(log->file);
 }
 
-/* The newest file: what it holds, without its torn tail, becomes the end of the log. */
-static int recover_newest(struct datalog *log)
+/* The newest file without its torn tail becomes the end of the log. */
+static int recover_newest(struct datalog *log, struct datalog_file *file, struct span whole)
 {
-    struct datalog_file *newest = &log->files.items[log->files.count - 1];
-    struct buf content = {0};
-    struct datalog_file_header header = {0};
-    int rc = read_all(log, newest->first, newest->bytes, &content);
-    if (rc < 0) {
-        buf_deinit(&content);
-        return rc;
-    }
-    int header_rc = datalog_file_header_read(buf_span(&content), newest->first, &header);
-    size_t end = 0;
-    log->end = newest->first;
-    log->origin = header.origin;
-    log->origin_position = header.origin_position;
-    log->time = header.time;
-    if (header_rc != ERR_UNSUPPORTED) {
-        walk(log, buf_span(&content), newest->first, &end);
-    }
-    rc = header_rc == ERR_UNSUPPORTED
-             ? header_rc
-             : cut(log, newest->first, span_first(buf_span(&content), end), newest->bytes);
-    buf_deinit(&content);
-    if (rc < 0) {
-        return rc;
-    }
-    newest->bytes = end;
-    log->file_first = newest->first;
-    log->offset = end;
-    if (header_rc < 0) {
-        log->stats.damage.corrupt_records++;
-        io_close(&log->file); /* appending goes on in a new file, which has a good header */
-    }
-    return 0;
+    int rc = cut(log, file->first, whole, file->bytes);
+    file->bytes = whole.bytes;
+    log->file_first = file->first;
+    log->file_begin = file->begin;
+    log->offset = whole.bytes;
+    return rc;
 }
 
+/* The records from the file on whose header is known: what they say is behind it. */
+static int read_records(struct datalog *log, size_t known)
+{
+    struct buf content = {0};
+    int rc = 0;
+    for (size_t i = known; rc == 0 && i < log->files.count; i++) {
+        struct datalog_file *file = &log->files.items[i];
+        bool newest = i + 1 == log->files.count;
+        char *path = datalog_file_path(log, file->first);
+        buf_clear(&content);
+        rc = io_read_file(log->io, path, (size_t)file->bytes, &content);
+        mem_free(path);
+        if (rc < 0) {
+            break;
+        }
+        size_t end;
+        walk(log, buf_span(&content), file, newest ? UINT64_MAX : file[1].first, &end);
+        rc = newest ? recover_newest(log, file, span_first(buf_span(&content), end)) : 0;
+    }
+    buf_deinit(&content);
+    return rc;
+}
+
+/* The old one, if there was any, becomes one of those that are not ours. */
 static void mint_origin(struct datalog *log)
 {
+    struct datalog_origin_position before = {log->origin, log->origin_position};
+    if (before.position > 0) {
+        (void)!datalog_origins_stage(&log->origins, before);
+    }
     log->origin.node = log->node;
     do {
         io_random(log->io, &log->origin.incarnation, sizeof(log->origin.incarnation));
@@ -169,7 +214,7 @@ static void mint_origin(struct datalog *log)
     log->origin_position = 0;
 }
 
-int datalog_recover(struct datalog *log, uint64_t position_min)
+static int list_files(struct datalog *log)
 {
     int rc = io_make_dirs(log->io, log->dir);
     if (rc == 0) {
@@ -178,34 +223,69 @@ int datalog_recover(struct datalog *log, uint64_t position_min)
     if (rc == 0) {
         rc = io_list(log->io, log->dir, take_name, log);
     }
-    if (rc == 0) {
-        rc = io_sync_dir(log->io, log->dir); /* a name only the kernel knows is not relied upon */
-    }
-    if (rc == 0) {
-        rc = file_sizes(log);
-    }
+    /* A name that only the kernel knows is not relied upon. */
+    return rc == 0 ? io_sync_dir(log->io, log->dir) : rc;
+}
+
+int datalog_recover(struct datalog *log, uint64_t position_min)
+{
+    size_t known = 0;
+    bool newest_good = false;
     log->end = 1;
-    if (rc == 0 && log->files.count > 0) {
-        rc = recover_newest(log);
+    int rc = list_files(log);
+    if (rc == 0) {
+        rc = datalog_cursors_load(log);
+    }
+    if (rc == 0) {
+        rc = read_headers(log, &known, &newest_good);
+    }
+    if (rc == 0) {
+        rc = read_records(log, known);
     }
     if (rc < 0) {
         return rc;
     }
-    bool behind = log->end < position_min;
-    if (log->origin.incarnation == 0 || behind || !uuid_equal(log->origin.node, log->node)) {
+    for (size_t i = 0; i < log->cursors.count; i++) { /* nor below what was acknowledged */
+        position_min = MAX(position_min, log->cursors.items[i]->next);
+    }
+    /* Without its header nothing says for sure how far the own origin had counted. */
+    bool lost = !newest_good || log->end < position_min;
+    if (lost || !uuid_equal(log->origin.node, log->node)) {
         io_close(&log->file);
         mint_origin(log);
         log->end = MAX(log->end, position_min);
     }
-    return log->file == NULL ? datalog_begin_file(log) : 0;
+    datalog_origins_commit(&log->origins);
+    rc = log->file == NULL ? datalog_begin_file(log) : 0;
+    if (rc == 0) {
+        datalog_cursors_settle(log);
+    }
+    return rc;
+}
+
+static void add_row(void *context, const struct datalog_origin_position *position)
+{
+    datalog_origin_row_write(context, position);
 }
 
 static int write_temp(struct datalog *log, const char *path, struct io_file **ret_file)
 {
-    struct datalog_file_header header = {log->end, log->origin_position, log->time, log->origin};
+    struct buf rows = {0};
     struct buf bytes = {0};
     struct io_file *file;
+    pthread_mutex_lock(&log->lock);
+    datalog_origins_each(&log->origins, true, add_row, &rows);
+    pthread_mutex_unlock(&log->lock);
+    struct datalog_file_header header = {
+        .first = log->end,
+        .origin_position = log->origin_position,
+        .time = log->time,
+        .origin = log->origin,
+        .origins = buf_span(&rows),
+    };
     datalog_file_header_write(&bytes, &header);
+    buf_deinit(&rows);
+    log->file_begin = bytes.bytes;
     int rc = io_open(log->io, path, IO_WRITE | IO_CREATE | IO_TRUNCATE, &file);
     if (rc < 0) {
         buf_deinit(&bytes);
@@ -226,7 +306,7 @@ static int write_temp(struct datalog *log, const char *path, struct io_file **re
 
 static void note_file(struct datalog *log)
 {
-    struct datalog_file file = {log->end, DATALOG_FILE_HEADER_BYTES};
+    struct datalog_file file = {log->end, log->file_begin, log->file_begin};
     pthread_mutex_lock(&log->lock);
     if (log->files.count > 0 && log->files.items[log->files.count - 1].first == log->end) {
         log->files.items[log->files.count - 1] = file; /* it held nothing that was confirmed */
@@ -258,6 +338,6 @@ int datalog_begin_file(struct datalog *log)
     note_file(log);
     log->file = file;
     log->file_first = log->end;
-    log->offset = DATALOG_FILE_HEADER_BYTES;
+    log->offset = log->file_begin;
     return 0;
 }
