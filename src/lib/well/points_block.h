@@ -33,6 +33,8 @@ struct points_block_header {
     uint32_t numbers_bytes; /* stored: values */
     uint32_t text_bytes;    /* stored */
     uint32_t text_raw_bytes;
+    uint32_t shared; /* sequences that runs share */
+    uint32_t stamps; /* different ones */
 };
 
 /* Collects elements and writes them as one block. */
