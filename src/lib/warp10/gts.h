@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "series/element.h"
 #include "series/key.h"
+#include "series/records.h"
 #include "warp10/params.h"
 
 #define GTS_LINE_BYTES_MAX (32u << 20) /* the default of gts_options.line_bytes_max */

@@ -71,8 +71,6 @@ void output_deleted(struct buf *buf, const struct output_series *series, bool sh
  */
 void output_value_text(struct buf *buf, const struct element *element); /* T, 21.5, 'caf%C3%A9' */
 void output_value_json(struct buf *buf, const struct element *element);
-void output_f64_text(struct buf *buf, double value);
-void output_f64_json(struct buf *buf, double value);
 
 /* A whole line of the input format, "ts/lat:lon/elev class{labels} value\n", with all labels:
  * what another node reads to have this element. */

@@ -1,0 +1,248 @@
+/* Tested by output_test.c. */
+#include "warp10/decimal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXACT_DIGITS 1e15 /* fewer digits than that: rounding finds the right ones */
+#define EXACT_POWER_MAX 22
+#define PLAIN_CHARS_MAX 15
+#define SCALE_MAX 127
+#define TEXT_BYTES                                                                                 \
+    64 /* of any double: -1.2345678901234567E-308, or plain within PLAIN_CHARS_MAX                 \
+        */
+
+static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+static void strip_zeros(struct decimal *decimal)
+{
+    while (decimal->digits != 0 && decimal->digits % 10 == 0) {
+        decimal->digits /= 10;
+        decimal->exponent++;
+    }
+}
+
+/* Digits and exponent of "d.dddde-dd". */
+static void read_scientific(const char *text, struct decimal *decimal)
+{
+    int after = 0;
+    bool point = false;
+    decimal->digits = 0;
+    for (; *text != 'e'; text++) {
+        if (*text == '.') {
+            point = true;
+            continue;
+        }
+        decimal->digits = decimal->digits * 10 + (uint64_t)(*text - '0');
+        after += point;
+    }
+    decimal->exponent = atoi(text + 1) - after;
+}
+
+static void search(double value, struct decimal *decimal)
+{
+    char text[TEXT_BYTES];
+    for (int digits = 14; digits <= 16; digits++) {
+        (void)snprintf(text, sizeof(text), "%.*e", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
+    }
+    read_scientific(text, decimal);
+}
+
+struct decimal decimal_of(double value)
+{
+    struct decimal decimal = {.negative = signbit(value) != 0};
+    value = fabs(value);
+    for (int power = 0; power <= EXACT_POWER_MAX; power++) {
+        double shifted = value * powers_of_ten[power];
+        if (shifted >= EXACT_DIGITS) {
+            break;
+        }
+        double whole = nearbyint(shifted);
+        if (whole / powers_of_ten[power] == value) {
+            decimal.digits = (uint64_t)whole;
+            decimal.exponent = -power;
+            strip_zeros(&decimal);
+            return decimal;
+        }
+    }
+    search(value, &decimal);
+    strip_zeros(&decimal);
+    return decimal;
+}
+
+static int count_digits(uint64_t value)
+{
+    int count = 1;
+    for (; value >= 10; value /= 10) {
+        count++;
+    }
+    return count;
+}
+
+/* The shortest plain text, such as ".5" or "100.", must be one that is kept as a decimal. */
+bool decimal_is_plain(const struct decimal *decimal)
+{
+    int digits = count_digits(decimal->digits);
+    int whole = digits + decimal->exponent;
+    int chars = decimal->exponent >= 0 ? whole + 1 : (whole > 0 ? digits : -decimal->exponent) + 1;
+    return decimal->digits < DECIMAL_DIGITS_MAX && decimal->exponent >= -SCALE_MAX &&
+           chars + decimal->negative <= PLAIN_CHARS_MAX;
+}
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+uint8_t *decimal_put_u64(uint8_t *at, uint64_t value)
+{
+    uint8_t text[20];
+    size_t begin = sizeof(text);
+    while (value >= 100) {
+        begin -= 2;
+        memcpy(text + begin, pairs + 2 * (value % 100), 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        begin -= 2;
+        memcpy(text + begin, pairs + 2 * value, 2);
+    } else {
+        text[--begin] = (uint8_t)('0' + value);
+    }
+    memcpy(at, text + begin, sizeof(text) - begin);
+    return at + sizeof(text) - begin;
+}
+
+uint8_t *decimal_put_i64(uint8_t *at, int64_t value)
+{
+    if (value < 0) {
+        *at++ = '-';
+    }
+    return decimal_put_u64(at, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+static uint8_t *put_zeros(uint8_t *at, int count)
+{
+    for (int i = 0; i < count; i++) {
+        *at++ = '0';
+    }
+    return at;
+}
+
+/* digits * 10^exponent without an exponent; `fraction`: at least ".0". */
+static uint8_t *put_plain(uint8_t *at, const struct decimal *decimal, bool fraction)
+{
+    uint8_t digits[20];
+    int count = (int)(decimal_put_u64(digits, decimal->digits) - digits);
+    int whole = count + decimal->exponent;
+    if (whole <= 0) {
+        *at++ = '0';
+        *at++ = '.';
+        at = put_zeros(at, -whole);
+        memcpy(at, digits, (size_t)count);
+        return at + count;
+    }
+    int before = MIN(whole, count);
+    memcpy(at, digits, (size_t)before);
+    at = put_zeros(at + before, whole - before);
+    if (count > before) {
+        *at++ = '.';
+        memcpy(at, digits + before, (size_t)(count - before));
+        return at + (count - before);
+    }
+    if (fraction) {
+        *at++ = '.';
+        *at++ = '0';
+    }
+    return at;
+}
+
+/* d.ddd and `mark` with the exponent. */
+static uint8_t *put_scientific(uint8_t *at, const struct decimal *decimal, bool java_double)
+{
+    uint8_t digits[20];
+    int count = (int)(decimal_put_u64(digits, decimal->digits) - digits);
+    int exponent = count - 1 + decimal->exponent;
+    *at++ = digits[0];
+    if (count > 1 || java_double) {
+        *at++ = '.';
+        memcpy(at, digits + 1, (size_t)(count - 1));
+        at += count - 1;
+        at = put_zeros(at, count == 1);
+    }
+    *at++ = 'E';
+    if (!java_double && exponent > 0) {
+        *at++ = '+';
+    }
+    return decimal_put_i64(at, exponent);
+}
+
+static bool put_special(struct buf *buf, double value)
+{
+    if (isnan(value)) {
+        buf_append_str(buf, "NaN");
+    } else if (isinf(value)) {
+        buf_append_str(buf, value < 0 ? "-Infinity" : "Infinity");
+    } else if (value == 0 && signbit(value) != 0) {
+        buf_append_str(buf, "-0.0");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* As Java prints a double. */
+static uint8_t *put_double(uint8_t *at, const struct decimal *decimal, double value)
+{
+    bool plain = fabs(value) >= 1e-3 && fabs(value) < 1e7;
+    return plain ? put_plain(at, decimal, true) : put_scientific(at, decimal, true);
+}
+
+void decimal_print_text(struct buf *buf, double value)
+{
+    if (put_special(buf, value)) {
+        return;
+    }
+    uint8_t *begin = buf_reserve(buf, TEXT_BYTES);
+    uint8_t *at = begin;
+    struct decimal decimal = decimal_of(value);
+    if (decimal.negative) {
+        *at++ = '-';
+    }
+    if (decimal.digits == 0 || decimal_is_plain(&decimal)) {
+        at = put_plain(at, &decimal, true);
+    } else {
+        at = put_double(at, &decimal, value);
+    }
+    buf->bytes += (size_t)(at - begin);
+}
+
+void decimal_print_json(struct buf *buf, double value)
+{
+    if (put_special(buf, value)) {
+        return;
+    }
+    uint8_t *begin = buf_reserve(buf, TEXT_BYTES);
+    uint8_t *at = begin;
+    struct decimal decimal = decimal_of(value);
+    if (decimal.negative) {
+        *at++ = '-';
+    }
+    int adjusted = count_digits(decimal.digits) - 1 + decimal.exponent;
+    if (decimal.digits == 0) {
+        *at++ = '0';
+    } else if (!decimal_is_plain(&decimal)) {
+        at = put_double(at, &decimal, value);
+    } else if (decimal.exponent <= 0 && adjusted >= -6) {
+        at = put_plain(at, &decimal, false);
+    } else {
+        at = put_scientific(at, &decimal, false);
+    }
+    buf->bytes += (size_t)(at - begin);
+}

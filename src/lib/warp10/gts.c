@@ -1,0 +1,178 @@
+/*
+ * From chunks to lines. A line ends with LF, CR or CR LF.
+ */
+#include "warp10/gts.h"
+
+#include "base/err.h"
+#include "warp10/gts_internal.h"
+
+static size_t or_default(size_t value, size_t otherwise)
+{
+    return value == 0 ? otherwise : value;
+}
+
+struct gts_reader *gts_reader_new(const struct gts_options *options)
+{
+    struct gts_reader *reader = MEM_NEW(struct gts_reader);
+    struct gts_options *o = &reader->options;
+    *o = *options;
+    o->unit = o->unit == 0 ? WARP10_US : o->unit;
+    o->line_bytes_max = or_default(o->line_bytes_max, GTS_LINE_BYTES_MAX);
+    o->value_bytes_max = or_default(o->value_bytes_max, GTS_VALUE_BYTES_MAX);
+    o->labels_bytes_max = or_default(o->labels_bytes_max, GTS_LABELS_BYTES_MAX);
+    o->attributes_bytes_max = or_default(o->attributes_bytes_max, GTS_ATTRIBUTES_BYTES_MAX);
+    o->class_bytes_max = or_default(o->class_bytes_max, GTS_CLASS_BYTES_MAX);
+    gts_memory_init(&reader->memory);
+
+    struct series_label *labels = mem_alloc_array(o->label_count + 1, sizeof(*labels));
+    for (size_t i = 0; i < o->label_count; i++) {
+        const struct series_label *label = &options->labels[i];
+        labels[i].name = span_of(mem_dup(label->name.data, label->name.bytes), label->name.bytes);
+        labels[i].value =
+            span_of(mem_dup(label->value.data, label->value.bytes), label->value.bytes);
+    }
+    o->labels = labels;
+    return reader;
+}
+
+void gts_reader_free(struct gts_reader **reader)
+{
+    struct gts_reader *r = *reader;
+    if (r == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < r->options.label_count; i++) {
+        mem_free((void *)(uintptr_t)r->options.labels[i].name.data);
+        mem_free((void *)(uintptr_t)r->options.labels[i].value.data);
+    }
+    mem_free((void *)(uintptr_t)r->options.labels);
+    gts_memory_deinit(&r->memory);
+    buf_deinit(&r->carry);
+    buf_deinit(&r->scratch);
+    buf_deinit(&r->values);
+    buf_deinit(&r->key);
+    vec_deinit(&r->labels);
+    vec_deinit(&r->attributes);
+    mem_free(r);
+    *reader = NULL;
+}
+
+static const uint8_t *next_lf(struct span text)
+{
+    const uint8_t *lf = text.bytes == 0 ? NULL : memchr(text.data, '\n', text.bytes);
+    return lf == NULL ? text.data + text.bytes : lf;
+}
+
+void gts_reader_feed(struct gts_reader *reader, struct span chunk)
+{
+    CHECK(reader->rest.bytes == 0 && !reader->finished);
+    if (reader->skip_lf && chunk.bytes > 0) {
+        chunk = span_from(chunk, chunk.data[0] == '\n');
+        reader->skip_lf = false;
+    }
+    reader->rest = chunk;
+    reader->lf = next_lf(chunk);
+}
+
+void gts_reader_finish(struct gts_reader *reader)
+{
+    reader->finished = true;
+}
+
+/* Takes the line that ends at `stop` (with LF or CR) off the chunk. */
+static struct span cut(struct gts_reader *reader, const uint8_t *stop)
+{
+    const uint8_t *end = reader->rest.data + reader->rest.bytes;
+    struct span line = span_of(reader->rest.data, (size_t)(stop - reader->rest.data));
+    const uint8_t *next = stop + 1;
+    if (*stop == '\r') {
+        reader->skip_lf = next == end;
+        next += next < end && *next == '\n';
+    }
+    reader->rest = span_of(next, (size_t)(end - next));
+    if (next > reader->lf) {
+        reader->lf = next_lf(reader->rest);
+    }
+    return line;
+}
+
+/* GTS_MORE: the chunk is used up; what was the beginning of a line is in `carry`. */
+static int take_line(struct gts_reader *reader, struct span *ret_line)
+{
+    if (reader->carried) {
+        buf_clear(&reader->carry);
+        reader->carried = false;
+    }
+    const uint8_t *begin = reader->rest.data;
+    const uint8_t *end = begin + reader->rest.bytes;
+    const uint8_t *cr =
+        begin == reader->lf ? NULL : memchr(begin, '\r', (size_t)(reader->lf - begin));
+    const uint8_t *stop = cr != NULL ? cr : reader->lf;
+    if (stop != end) {
+        *ret_line = cut(reader, stop);
+        if (reader->carry.bytes == 0) {
+            return 0;
+        }
+        buf_append(&reader->carry, *ret_line);
+        *ret_line = buf_span(&reader->carry);
+        reader->carried = true;
+        return 0;
+    }
+    if (reader->carry.bytes + reader->rest.bytes <= reader->options.line_bytes_max + 1) {
+        buf_append(&reader->carry, reader->rest);
+    } else {
+        reader->carry.bytes = reader->options.line_bytes_max + 1; /* it is refused as it is */
+    }
+    reader->rest = SPAN_NONE;
+    reader->lf = NULL;
+    if (!reader->finished) {
+        return GTS_MORE;
+    }
+    if (reader->carry.bytes == 0) {
+        return GTS_END;
+    }
+    *ret_line = buf_span(&reader->carry);
+    reader->carried = true;
+    return 0;
+}
+
+static int too_long(struct gts_reader *reader)
+{
+    reader->error = (struct gts_error){reader->line, 1, 400};
+    return err_set(ERR_INVALID, "Parse error at index 0 (Line of more than %zu bytes.), line %llu",
+                   reader->options.line_bytes_max, (unsigned long long)reader->line);
+}
+
+int gts_reader_next(struct gts_reader *reader, struct gts_reading *ret_reading)
+{
+    for (;;) {
+        struct span line;
+        int rc = take_line(reader, &line);
+        if (rc != 0) {
+            return rc;
+        }
+        reader->line++;
+        if (line.bytes > reader->options.line_bytes_max) {
+            return too_long(reader);
+        }
+        reader->present = gts_strip(line);
+        if (reader->present.bytes == 0 || reader->present.data[0] == '#') {
+            continue;
+        }
+        reader->stripped = (size_t)(reader->present.data - line.data);
+        rc = gts_line_parse(reader, ret_reading);
+        if (rc != GTS_LINE_SKIPPED) {
+            return rc;
+        }
+    }
+}
+
+struct gts_error gts_reader_error(const struct gts_reader *reader)
+{
+    return reader->error;
+}
+
+uint64_t gts_reader_lines(const struct gts_reader *reader)
+{
+    return reader->line;
+}
