@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     buf_append(&raw, span_of(data, bytes));
     struct block_reader *reader = block_reader_new();
     struct block block = {0};
-    int rc = block_read(reader, buf_span(&raw), 64, SPAN_NONE, &block);
+    int rc = block_read(reader, buf_span(&raw), 64, &block);
     CHECK(rc == 0 || rc == ERR_CORRUPT);
     for (size_t i = 0; rc == 0 && i < block.count; i++) {
         (void)hash64(block.entries[i].data);

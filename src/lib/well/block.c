@@ -5,7 +5,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/wire.h"
-#include "well/filter.h"
 
 #define BLOCK_MAGIC 0x31425141u /* "AQB1" */
 #define BLOCK_RAW_BYTES_MAX (UINT32_C(192) << 20)
@@ -19,7 +18,6 @@ struct block_writer {
     VEC(uint32_t) enumerated_lengths;
     struct buf sources; /* 16 bytes per entry */
     struct buf parts[PARTS];
-    struct filter_writer filter;
     uint16_t tag;
 };
 
@@ -51,7 +49,6 @@ void block_writer_free(struct block_writer **place)
     for (int i = 0; i < PARTS; i++) {
         buf_deinit(&writer->parts[i]);
     }
-    filter_deinit(&writer->filter);
     mem_free(writer);
 }
 
@@ -66,7 +63,6 @@ void block_writer_add(struct block_writer *writer, const struct entry *entry)
     vec_push(&writer->enumerated_lengths, (uint32_t)entry->enumerated.bytes);
     buf_append(&writer->sources, span_of(entry->source, ENTRY_SOURCE_BYTES));
     buf_append(&writer->parts[DATA], entry->data);
-    filter_add(&writer->filter, entry->data);
     buf_append(&writer->parts[ENUMERATED], entry->enumerated);
 }
 
@@ -207,7 +203,6 @@ void block_writer_finish(struct block_writer *writer, uint64_t offset, struct bu
             header.packed = (uint8_t)(header.packed | (1u << i));
         }
     }
-    header.filter = filter_finish(&writer->filter, buf);
     header.bytes = (uint32_t)(buf->bytes - begin);
     store_header(buf->data + begin, &header);
     struct span summed = span_from(buf_span(buf), begin + 12);
@@ -376,19 +371,10 @@ static int get_entries(const struct block_header *header, struct block *block)
     return 0;
 }
 
-static struct span filter_of(struct span bytes, const struct block_header *header)
-{
-    return span_from(span_first(bytes, header->bytes), header->bytes - header->filter);
-}
-
-int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, struct span tokens,
-               struct block *block)
+int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, struct block *block)
 {
     struct block_header header;
     int rc = block_check(bytes, offset, &header);
-    if (rc == 0 && !filter_may_have(filter_of(bytes, &header), tokens)) {
-        return BLOCK_SKIPPED;
-    }
     struct span rest = span_from(bytes, BLOCK_HEADER_BYTES);
     struct buf *raw[PARTS] = {&block->columns, &block->data, &block->enumerated};
     for (int i = 0; rc == 0 && i < PARTS; i++) {

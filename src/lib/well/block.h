@@ -26,7 +26,7 @@ struct block_header {
         uint32_t stored;
         uint32_t raw;
     } parts[3];      /* columns, data, enumerated values */
-    uint32_t filter; /* bytes of the token filter, behind the parts; 0: none */
+    uint32_t filter; /* bytes behind the parts, in old files: not looked at */
 };
 
 /* Collects entries and writes them as one block. */
@@ -66,12 +66,8 @@ struct block_reader; /* the zstd context */
 struct block_reader *block_reader_new(void);
 void block_reader_free(struct block_reader **reader);
 
-#define BLOCK_SKIPPED 1
-
-/* BLOCK_SKIPPED: the checksum is right, but no entry can have all of `tokens` (filter_hashes();
- * empty: whatever it has), so the block was not unpacked. */
 MUST_CHECK int block_read(struct block_reader *reader, struct span bytes, uint64_t offset,
-                          struct span tokens, struct block *block);
+                          struct block *block);
 void block_deinit(struct block *block);
 
 #endif

@@ -67,7 +67,7 @@ static void a_block_is_read_as_it_was_written(void **state)
         assert_int_equal(header.bytes, bytes.bytes);
         assert_int_equal(header.entries, counts[i]);
         buf_append_str(&bytes, "what follows");
-        assert_int_equal(block_read(reader, buf_span(&bytes), 4711, SPAN_NONE, &block), 0);
+        assert_int_equal(block_read(reader, buf_span(&bytes), 4711, &block), 0);
         check_block(&block, counts[i]);
         buf_deinit(&bytes);
     }
@@ -86,16 +86,15 @@ static void a_damaged_block_is_refused(void **state)
     make_block(&bytes, 60, 64, &header);
     for (size_t bit = 0; bit < bytes.bytes * 8; bit++) {
         bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_equal(block_read(reader, buf_span(&bytes), 64, SPAN_NONE, &block), ERR_CORRUPT);
+        assert_int_equal(block_read(reader, buf_span(&bytes), 64, &block), ERR_CORRUPT);
         bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
     for (size_t cut = 0; cut < bytes.bytes; cut++) {
         uint8_t *copy = mem_dup(bytes.data, cut);
-        assert_int_equal(block_read(reader, span_of(copy, cut), 64, SPAN_NONE, &block),
-                         ERR_CORRUPT);
+        assert_int_equal(block_read(reader, span_of(copy, cut), 64, &block), ERR_CORRUPT);
         mem_free(copy);
     }
-    assert_int_equal(block_read(reader, buf_span(&bytes), 65, SPAN_NONE, &block), ERR_CORRUPT);
+    assert_int_equal(block_read(reader, buf_span(&bytes), 65, &block), ERR_CORRUPT);
     buf_deinit(&bytes);
     block_deinit(&block);
     block_reader_free(&reader);
@@ -116,7 +115,7 @@ static void a_wrong_form_under_a_right_checksum_does_no_harm(void **state)
         uint8_t *copy = mem_dup(bytes.data, bytes.bytes);
         copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
         wire_store_u32(copy + 8, (uint32_t)hash64_seeded(span_of(copy + 12, bytes.bytes - 12), 64));
-        int rc = block_read(reader, span_of(copy, bytes.bytes), 64, SPAN_NONE, &block);
+        int rc = block_read(reader, span_of(copy, bytes.bytes), 64, &block);
         assert_true(rc == 0 || rc == ERR_CORRUPT);
         for (size_t i = 0; rc == 0 && i < block.count; i++) {
             (void)hash64(block.entries[i].data);

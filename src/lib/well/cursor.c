@@ -26,6 +26,8 @@ struct stream {
     struct segment *segment; /* NULL: a memtable */
     size_t next;             /* blocks [next, stop) are to come, from the other end if descending */
     size_t stop;
+    const struct filter_group *filters; /* of the block looked at last */
+    struct filter_blocks may_have;      /* the words; of the blocks of the group */
     struct block block;
     size_t at; /* entries [at, end) of the block are left, in the order of the scan */
     size_t end;
@@ -104,8 +106,28 @@ static void stream_free(struct stream *stream)
     }
 }
 
+/* Whether entries of the block can have the words. Filters that are damaged say nothing. */
+static bool may_have_words(struct well_cursor *cursor, struct stream *stream, size_t index)
+{
+    struct filter_group *group = segment_filters(stream->segment, index);
+    if (group == NULL) {
+        return true;
+    }
+    if (group != stream->filters) {
+        bool first_time = false;
+        stream->filters = group;
+        if (segment_find(stream->segment, group, buf_span(&cursor->tokens), &stream->may_have,
+                         &first_time) < 0) {
+            well_note_damage(stream->well, first_time);
+        }
+    }
+    bool may = filter_blocks_has(&stream->may_have, index - group->first);
+    cursor->passed_over += may ? 0 : 1;
+    return may;
+}
+
 /* Places the stream at its next unloaded block that can have entries of the scan. */
-static bool next_block(const struct well_cursor *cursor, struct stream *stream)
+static bool next_block(struct well_cursor *cursor, struct stream *stream)
 {
     const struct well_scan *scan = &cursor->scan;
     stream->loaded = false;
@@ -114,7 +136,7 @@ static bool next_block(const struct well_cursor *cursor, struct stream *stream)
         const struct segment_block *block = &stream->segment->blocks[i];
         bool overlaps = block->last_ns >= scan->start_ns &&
                         (block->first_ns < scan->end_ns || scan->end_ns == INT64_MAX);
-        if (overlaps) {
+        if (overlaps && (cursor->tokens.bytes == 0 || may_have_words(cursor, stream, i))) {
             stream->time_ns = scan->descending ? block->last_ns : block->first_ns;
             stream->tag = block->tag;
             return true;
@@ -139,7 +161,7 @@ static struct entry stream_entry(const struct stream *stream, size_t i)
 }
 
 /* Sets the place from the entry it stands at; false when the stream is over. */
-static bool settle(const struct well_cursor *cursor, struct stream *stream)
+static bool settle(struct well_cursor *cursor, struct stream *stream)
 {
     if (stream->segment == NULL && !stream->loaded) {
         return true; /* it has its place from the beginning */
@@ -428,8 +450,8 @@ static int load_top(struct well_cursor *cursor)
     }
     size_t index = cursor->scan.descending ? --stream->stop : stream->next++;
     bool first_time = false;
-    int rc = segment_read(stream->segment, index, cursor->reader, buf_span(&cursor->tokens),
-                          &cursor->raw, &stream->block, &first_time);
+    int rc = segment_read(stream->segment, index, cursor->reader, &cursor->raw, &stream->block,
+                          &first_time);
     stream->at = stream->end = 0;
     if (rc == ERR_CORRUPT) {
         well_note_damage(stream->well, first_time);
@@ -439,8 +461,6 @@ static int load_top(struct well_cursor *cursor)
         cursor->skipped++;
     } else if (rc < 0) {
         return rc;
-    } else if (rc == BLOCK_SKIPPED) {
-        cursor->passed_over++;
     } else {
         crop(cursor, stream);
         stream->loaded = true;

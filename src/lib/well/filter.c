@@ -1,106 +1,87 @@
 #include "well/filter.h"
 
+#include <endian.h>
+#include <inttypes.h>
+
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/wire.h"
 
 #define TOKEN_BYTES_MIN 3
 #define TOKEN_BYTES_MAX 64
-#define TABLE_PLACES ((size_t)2 * FILTER_TOKENS_MAX)
-#define PROBES 4
+#define TABLE_PLACES_MIN ((size_t)4096)
+#define BITS_PER_TOKEN 12
+#define PROBES 8 /* 0.3 % of the blocks that do not have a word seem to */
+#define ROWS_MIN 64
+#define ROWS_MAX (FILTER_TOKENS_MAX * BITS_PER_TOKEN)
+#define PIECE_DATA (FILTER_PIECE_BYTES - 4)
 
-static const uint8_t folded[256] = {
-    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6',
-    ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd',
-    ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k',
-    ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q', ['R'] = 'r',
-    ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y',
-    ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f',
-    ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm',
-    ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't',
-    ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z',
+/* ---- tokens ---- */
+
+/* 1 for letters and digits. */
+static const uint8_t in_token[256] = {
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
+    ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1,
+    ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
+    ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1,
+    ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
+    ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1,
+    ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
 };
 
-/* The hash of the next token of `*rest`, never 0; false at the end. */
+#define SMALL UINT64_C(0x2020202020202020)
+
+static uint64_t mix(uint64_t value)
+{
+    value *= UINT64_C(0x9E3779B97F4A7C15);
+    return value ^ value >> 32;
+}
+
+/* The 1 to 8 bytes from `at` on, of which `readable` may be touched. */
+static uint64_t load(const uint8_t *at, size_t bytes, size_t readable)
+{
+    uint64_t word = 0;
+    if (readable >= 8) {
+        memcpy(&word, at, 8);
+    } else {
+        memcpy(&word, at, bytes);
+    }
+    return le64toh(word) & UINT64_MAX >> (64 - 8 * bytes);
+}
+
+/* Letters are made small by a bit that digits have anyhow. Never 0. */
+static uint64_t hash_of(const uint8_t *token, size_t bytes, const uint8_t *end)
+{
+    uint64_t hash = bytes;
+    for (; bytes > 8; token += 8, bytes -= 8) {
+        hash = mix(hash ^ (load(token, 8, 8) | SMALL));
+    }
+    uint64_t last = load(token, bytes, (size_t)(end - token)) | SMALL >> (64 - 8 * bytes);
+    return mix(mix(hash ^ last)) | 1;
+}
+
+/* The hash of the next token of `*rest`; false at the end. */
 static bool next_token(struct span *rest, uint64_t *ret_hash)
 {
-    size_t at = 0;
-    while (at < rest->bytes) {
-        uint8_t token[TOKEN_BYTES_MAX];
-        size_t bytes = 0;
-        while (at < rest->bytes && folded[rest->data[at]] == 0) {
+    const uint8_t *at = rest->data;
+    const uint8_t *end = at + rest->bytes;
+    while (at < end) {
+        while (at < end && in_token[*at] == 0) {
             at++;
         }
-        for (; at < rest->bytes && folded[rest->data[at]] != 0; at++, bytes++) {
-            if (bytes < TOKEN_BYTES_MAX) {
-                token[bytes] = folded[rest->data[at]];
-            }
+        const uint8_t *token = at;
+        while (at < end && in_token[*at] != 0) {
+            at++;
         }
+        size_t bytes = (size_t)(at - token);
         if (bytes >= TOKEN_BYTES_MIN && bytes <= TOKEN_BYTES_MAX) {
-            *ret_hash = hash64_seeded(span_of(token, bytes), 0) | 1;
-            *rest = span_from(*rest, at);
+            *ret_hash = hash_of(token, bytes, end);
+            *rest = span_of(at, (size_t)(end - at));
             return true;
         }
     }
     return false;
-}
-
-static void add_hash(struct filter_writer *writer, uint64_t hash)
-{
-    size_t place = (size_t)(hash >> 20) % TABLE_PLACES;
-    while (writer->table[place] != 0 && writer->table[place] != hash) {
-        place = (place + 1) % TABLE_PLACES;
-    }
-    if (writer->table[place] == 0) {
-        writer->table[place] = hash;
-        writer->count++;
-    }
-}
-
-void filter_add(struct filter_writer *writer, struct span text)
-{
-    uint64_t hash;
-    if (writer->table == NULL) {
-        writer->table = mem_alloc_array(TABLE_PLACES, sizeof(*writer->table));
-    }
-    while (!writer->overflow && next_token(&text, &hash)) {
-        add_hash(writer, hash);
-        writer->overflow = writer->count >= FILTER_TOKENS_MAX;
-    }
-}
-
-/* The bit of the filter's `bits` that probe number `probe` looks at. */
-static uint64_t bit_of(uint64_t hash, unsigned probe, uint64_t bits)
-{
-    uint64_t step = (hash >> 33) | 1;
-    return (uint32_t)(hash + probe * step) * bits >> 32;
-}
-
-uint32_t filter_finish(struct filter_writer *writer, struct buf *buf)
-{
-    uint32_t bytes = writer->overflow ? 0 : (uint32_t)(writer->count + 7) / 8 * 8;
-    uint8_t *filter = bytes > 0 ? buf_reserve(buf, bytes) : NULL;
-    if (bytes > 0) {
-        memset(filter, 0, bytes);
-        buf->bytes += bytes;
-    }
-    for (size_t i = 0; writer->count > 0 && i < TABLE_PLACES; i++) {
-        uint64_t hash = writer->table[i];
-        for (unsigned probe = 0; bytes > 0 && hash != 0 && probe < PROBES; probe++) {
-            uint64_t bit = bit_of(hash, probe, (uint64_t)bytes * 8);
-            filter[bit / 8] = (uint8_t)(filter[bit / 8] | 1u << bit % 8);
-        }
-        writer->table[i] = 0;
-    }
-    writer->count = 0;
-    writer->overflow = false;
-    return bytes;
-}
-
-void filter_deinit(struct filter_writer *writer)
-{
-    mem_free(writer->table);
-    *writer = (struct filter_writer){0};
 }
 
 void filter_hashes(struct buf *buf, struct span word)
@@ -111,17 +92,215 @@ void filter_hashes(struct buf *buf, struct span word)
     }
 }
 
-bool filter_may_have(struct span filter, struct span hashes)
+/* ---- collecting ---- */
+
+static void put(uint64_t *table, size_t places, uint64_t hash, size_t *count)
 {
-    uint64_t bits = (uint64_t)filter.bytes * 8;
-    for (; bits > 0 && hashes.bytes >= 8; hashes = span_from(hashes, 8)) {
-        uint64_t hash = wire_load_u64(hashes.data);
-        for (unsigned probe = 0; probe < PROBES; probe++) {
-            uint64_t bit = bit_of(hash, probe, bits);
-            if ((filter.data[bit / 8] >> bit % 8 & 1) == 0) {
-                return false;
+    size_t place = (size_t)(hash >> 32) & (places - 1);
+    while (table[place] != 0 && table[place] != hash) {
+        place = (place + 1) & (places - 1);
+    }
+    if (table[place] == 0) {
+        table[place] = hash;
+        ++*count;
+    }
+}
+
+static void grow(struct filter_writer *writer)
+{
+    size_t places = MAX(writer->places * 2, TABLE_PLACES_MIN);
+    uint64_t *table = mem_alloc_array(places, sizeof(*table));
+    size_t count = 0;
+    for (size_t i = 0; i < writer->places; i++) {
+        if (writer->table[i] != 0) {
+            put(table, places, writer->table[i], &count);
+        }
+    }
+    mem_free(writer->table);
+    writer->table = table;
+    writer->places = places;
+}
+
+void filter_add(struct filter_writer *writer, struct span text)
+{
+    uint64_t hash;
+    while (!writer->overflow && next_token(&text, &hash)) {
+        if (writer->count * 2 >= writer->places) {
+            grow(writer);
+        }
+        put(writer->table, writer->places, hash, &writer->count);
+        writer->overflow = writer->count > FILTER_TOKENS_MAX;
+    }
+}
+
+/* A block with too many tokens leaves the one hash 0 instead. */
+void filter_end_block(struct filter_writer *writer)
+{
+    if (writer->overflow) {
+        vec_push(&writer->hashes, 0);
+    }
+    for (size_t i = 0; i < writer->places && writer->count > 0; i++) {
+        if (writer->table[i] != 0 && !writer->overflow) {
+            vec_push(&writer->hashes, writer->table[i]);
+        }
+        writer->table[i] = 0;
+    }
+    vec_push(&writer->ends, (uint32_t)writer->hashes.count);
+    writer->count = 0;
+    writer->overflow = false;
+}
+
+bool filter_is_full(const struct filter_writer *writer)
+{
+    return writer->ends.count >= FILTER_BLOCKS_MAX ||
+           writer->hashes.count > FILTER_GROUP_TOKENS_MAX;
+}
+
+void filter_deinit(struct filter_writer *writer)
+{
+    mem_free(writer->table);
+    vec_deinit(&writer->hashes);
+    vec_deinit(&writer->ends);
+    *writer = (struct filter_writer){0};
+}
+
+/* ---- rows ---- */
+
+static uint32_t row_of(uint64_t hash, unsigned probe, uint32_t rows)
+{
+    uint64_t step = (hash >> 33) | 1;
+    return (uint32_t)((uint64_t)(uint32_t)((hash >> 1) + probe * step) * rows >> 32);
+}
+
+/* Enough for the block with the most tokens, unless that is an exception among the others. */
+static uint32_t choose_rows(const struct filter_writer *writer)
+{
+    uint32_t most = 0;
+    uint32_t begin = 0;
+    for (size_t i = 0; i < writer->ends.count; i++) {
+        most = MAX(most, writer->ends.items[i] - begin);
+        begin = writer->ends.items[i];
+    }
+    uint32_t mean = begin / (uint32_t)writer->ends.count;
+    return MAX(MIN(most, 2 * mean + 1) * BITS_PER_TOKEN, (uint32_t)ROWS_MIN);
+}
+
+static void set_bit(uint8_t *rows, uint64_t bit)
+{
+    rows[bit / 8] = (uint8_t)(rows[bit / 8] | 1u << bit % 8);
+}
+
+static void fill_rows(const struct filter_writer *writer, uint32_t rows, uint8_t *bits)
+{
+    uint64_t blocks = writer->ends.count;
+    uint32_t at = 0;
+    for (uint64_t block = 0; block < blocks; block++) {
+        for (; at < writer->ends.items[block]; at++) {
+            uint64_t hash = writer->hashes.items[at];
+            for (uint32_t row = 0; hash == 0 && row < rows; row++) {
+                set_bit(bits, row * blocks + block);
+            }
+            for (unsigned probe = 0; hash != 0 && probe < PROBES; probe++) {
+                set_bit(bits, row_of(hash, probe, rows) * blocks + block);
             }
         }
     }
-    return true;
+}
+
+static uint64_t raw_bytes(const struct filter_group *group)
+{
+    return ((uint64_t)group->blocks * group->rows + 7) / 8;
+}
+
+uint64_t filter_group_bytes(const struct filter_group *group)
+{
+    if (group->blocks == 0 || group->blocks > FILTER_BLOCKS_MAX || group->rows == 0 ||
+        group->rows > ROWS_MAX) {
+        return 0;
+    }
+    return (raw_bytes(group) + PIECE_DATA - 1) / PIECE_DATA * FILTER_PIECE_BYTES;
+}
+
+void filter_end_group(struct filter_writer *writer, uint64_t offset, struct buf *buf,
+                      struct filter_group *ret_group)
+{
+    CHECK(writer->ends.count > 0);
+    struct filter_group group = {
+        .offset = offset,
+        .blocks = (uint32_t)writer->ends.count,
+        .rows = choose_rows(writer),
+    };
+    uint64_t bytes = filter_group_bytes(&group);
+    uint8_t *bits = mem_alloc(bytes);
+    fill_rows(writer, group.rows, bits);
+    for (uint64_t at = 0; at < bytes; at += FILTER_PIECE_BYTES) {
+        struct span piece = span_of(bits + at / FILTER_PIECE_BYTES * PIECE_DATA, PIECE_DATA);
+        buf_append(buf, piece);
+        wire_put_u32(buf, (uint32_t)hash64_seeded(piece, offset + at));
+    }
+    mem_free(bits);
+    vec_clear(&writer->hashes);
+    vec_clear(&writer->ends);
+    *ret_group = group;
+}
+
+/* ---- reading ---- */
+
+/* The pieces, one or two, in which a row stands. */
+static int read_row(const struct filter_group *group, uint64_t bit, filter_read read, void *context,
+                    uint8_t row[FILTER_BLOCKS_MAX / 8 + 8])
+{
+    uint64_t from = bit / 8;
+    uint64_t to = (bit + group->blocks + 7) / 8;
+    while (from < to) {
+        uint8_t piece[FILTER_PIECE_BYTES];
+        uint64_t offset = group->offset + from / PIECE_DATA * FILTER_PIECE_BYTES;
+        int rc = read(context, offset, piece, sizeof(piece));
+        if (rc < 0) {
+            return rc;
+        }
+        struct span data = span_of(piece, PIECE_DATA);
+        if (wire_load_u32(piece + PIECE_DATA) != (uint32_t)hash64_seeded(data, offset)) {
+            return err_set(ERR_CORRUPT, "a filter at %" PRIu64 " fails its checksum", offset);
+        }
+        size_t at = (size_t)(from % PIECE_DATA);
+        size_t bytes = (size_t)MIN(to - from, (uint64_t)(PIECE_DATA - at));
+        memcpy(row, piece + at, bytes);
+        row += bytes;
+        from += bytes;
+    }
+    return 0;
+}
+
+/* Keeps the blocks that have a bit in the row, which begins at `shift` bits. */
+static bool keep(const struct filter_group *group, const uint8_t *row, unsigned shift,
+                 struct filter_blocks *blocks)
+{
+    uint64_t any = 0;
+    for (size_t i = 0; i * 64 < group->blocks; i++) {
+        uint64_t low = wire_load_u64(row + 8 * i) >> shift;
+        uint64_t high = shift == 0 ? 0 : (uint64_t)row[8 * i + 8] << (64 - shift);
+        blocks->bits[i] &= low | high;
+        any |= blocks->bits[i];
+    }
+    return any != 0;
+}
+
+int filter_find(const struct filter_group *group, struct span hashes, filter_read read,
+                void *context, struct filter_blocks *blocks)
+{
+    bool any = true;
+    for (; any && hashes.bytes >= 8; hashes = span_from(hashes, 8)) {
+        uint64_t hash = wire_load_u64(hashes.data);
+        for (unsigned probe = 0; any && probe < PROBES; probe++) {
+            uint8_t row[FILTER_BLOCKS_MAX / 8 + 16] = {0};
+            uint64_t bit = (uint64_t)row_of(hash, probe, group->rows) * group->blocks;
+            int rc = read_row(group, bit, read, context, row);
+            if (rc < 0) {
+                return rc;
+            }
+            any = keep(group, row, (unsigned)(bit % 8), blocks);
+        }
+    }
+    return 0;
 }

@@ -16,62 +16,153 @@
 #include "well/filter.h"
 #include "well/well.h"
 
-static bool may_have(struct span filter, const char *word)
+/* A group in memory, at an offset that its checksums know. */
+struct group {
+    struct filter_group about;
+    struct buf bytes;
+    size_t reads;
+};
+
+#define OFFSET 4711
+
+static int read_bytes(void *context, uint64_t offset, uint8_t *bytes, size_t count)
+{
+    struct group *group = context;
+    assert_true(offset >= OFFSET && offset - OFFSET + count <= group->bytes.bytes);
+    memcpy(bytes, group->bytes.data + (offset - OFFSET), count);
+    group->reads++;
+    return 0;
+}
+
+static void end_group(struct filter_writer *writer, struct group *group)
+{
+    filter_end_group(writer, OFFSET, &group->bytes, &group->about);
+    assert_true(filter_group_bytes(&group->about) == group->bytes.bytes);
+}
+
+static int find(struct group *group, const char *word, struct filter_blocks *blocks)
 {
     struct buf hashes = {0};
+    memset(blocks, 0xFF, sizeof(*blocks));
     filter_hashes(&hashes, span_of_str(word));
-    bool may = filter_may_have(filter, buf_span(&hashes));
+    int rc = filter_find(&group->about, buf_span(&hashes), read_bytes, group, blocks);
     buf_deinit(&hashes);
-    return may;
+    return rc;
+}
+
+static bool may_have(struct group *group, size_t block, const char *word)
+{
+    struct filter_blocks blocks;
+    assert_int_equal(find(group, word, &blocks), 0);
+    return filter_blocks_has(&blocks, block);
 }
 
 static void what_was_added_is_never_denied(void **state)
 {
     (void)state;
     struct filter_writer writer = {0};
-    struct buf filter = {0};
+    struct group group = {0};
     filter_add(&writer, SPAN_LIT("GET /index.html user=Alice-7001 M\xC3\xBCller ab"));
-    assert_true(filter_finish(&writer, &filter) == 8);
-    const char *const there[] = {"GET",        "get",  "Index",         "index.html", "alice",
-                                 "Alice-7001", "7001", "M\xC3\xBCller", "user",       ""};
+    filter_add(&writer, SPAN_LIT("ATokenOfEightteenX ab3456789"));
+    filter_end_block(&writer);
+    filter_end_block(&writer); /* an empty one */
+    end_group(&writer, &group);
+    const char *const there[] = {
+        "GET",  "get",           "Index", "index.html",         "alice",     "Alice-7001",
+        "7001", "M\xC3\xBCller", "user",  "atokenofeightteenx", "AB3456789", ""};
     for (size_t i = 0; i < ARRAY_COUNT(there); i++) {
-        assert_true(may_have(buf_span(&filter), there[i]));
+        assert_true(may_have(&group, 0, there[i]));
+        assert_true(may_have(&group, 1, there[i]) == (there[i][0] == '\0'));
     }
-    assert_true(may_have(buf_span(&filter), "zz")); /* too short to be known */
-    assert_false(may_have(buf_span(&filter), "inde"));
-    assert_false(may_have(buf_span(&filter), "alice-7002"));
-    assert_true(may_have(SPAN_NONE, "anything"));
-    buf_deinit(&filter);
+    assert_true(may_have(&group, 1, "zz")); /* too short to be known */
+    assert_false(may_have(&group, 0, "inde"));
+    assert_false(may_have(&group, 0, "alice-7002"));
+    buf_deinit(&group.bytes);
     filter_deinit(&writer);
 }
 
-/* Few of the words that are not there are taken for being there. */
+/* Whatever the number of blocks: each has its own words, and few that it has not. A search reads
+ * a few pieces of the group. */
 static void most_of_what_is_missing_is_denied(void **state)
 {
     (void)state;
+    static const unsigned counts[] = {1, 2, 7, 63, 64, 65, 200, FILTER_BLOCKS_MAX};
+    for (size_t c = 0; c < ARRAY_COUNT(counts); c++) {
+        struct filter_writer writer = {0};
+        struct group group = {0};
+        char text[32];
+        for (unsigned block = 0; block < counts[c]; block++) {
+            assert_false(filter_is_full(&writer));
+            for (unsigned i = 0; i < 100 + block % 50; i++) {
+                snprintf(text, sizeof(text), "Word%u-%u", block, i);
+                filter_add(&writer, span_of_str(text));
+            }
+            filter_end_block(&writer);
+        }
+        assert_true(filter_is_full(&writer) == (counts[c] == FILTER_BLOCKS_MAX));
+        end_group(&writer, &group);
+        uint64_t wrong = 0;
+        for (unsigned word = 0; word < counts[c]; word++) {
+            struct filter_blocks blocks;
+            snprintf(text, sizeof(text), "wORD%u", word);
+            group.reads = 0;
+            assert_int_equal(find(&group, text, &blocks), 0);
+            assert_true(group.reads <= 16);
+            assert_true(filter_blocks_has(&blocks, word));
+            for (unsigned block = 0; block < counts[c]; block++) {
+                wrong += block != word && filter_blocks_has(&blocks, block);
+            }
+        }
+        assert_true(wrong <= counts[c] * counts[c] / 100);
+        buf_deinit(&group.bytes);
+        filter_deinit(&writer);
+    }
+}
+
+/* A block with too many tokens may have any word; its neighbours pay nothing for it. */
+static void a_block_with_too_many_tokens_is_always_looked_into(void **state)
+{
+    (void)state;
     struct filter_writer writer = {0};
-    struct buf filter = {0};
+    struct group group = {0};
     char text[32];
-    for (int i = 0; i < 20000; i++) {
-        snprintf(text, sizeof(text), "there%d", i);
-        filter_add(&writer, span_of_str(text));
+    for (int block = 0; block < 5; block++) {
+        for (int i = 0; i < (block == 2 ? FILTER_TOKENS_MAX + 1 : 50); i++) {
+            snprintf(text, sizeof(text), "there%d", i);
+            filter_add(&writer, span_of_str(text));
+        }
+        filter_end_block(&writer);
     }
-    assert_true(filter_finish(&writer, &filter) == 20000);
-    int wrong = 0;
-    for (int i = 0; i < 20000; i++) {
-        snprintf(text, sizeof(text), "there%d", i);
-        assert_true(may_have(buf_span(&filter), text));
-        snprintf(text, sizeof(text), "missing%d", i);
-        wrong += may_have(buf_span(&filter), text) ? 1 : 0;
+    end_group(&writer, &group);
+    assert_true(group.bytes.bytes <= 2 * FILTER_PIECE_BYTES);
+    for (size_t block = 0; block < 5; block++) {
+        assert_true(may_have(&group, block, "there49"));
+        assert_true(may_have(&group, block, "elsewhere") == (block == 2));
     }
-    assert_true(wrong < 20000 / 25);
-    for (int i = 0; i < FILTER_TOKENS_MAX + 1; i++) { /* too many: no filter */
-        snprintf(text, sizeof(text), "more%d", i);
-        filter_add(&writer, span_of_str(text));
+    buf_deinit(&group.bytes);
+    filter_deinit(&writer);
+}
+
+/* Whatever bit is wrong: who reads it hears of it, nobody is told a block has not what it has. */
+static void damage_denies_nothing(void **state)
+{
+    (void)state;
+    struct filter_writer writer = {0};
+    struct group group = {0};
+    filter_add(&writer, SPAN_LIT("one two three four"));
+    filter_end_block(&writer);
+    end_group(&writer, &group);
+    uint64_t noticed = 0;
+    for (size_t bit = 0; bit < group.bytes.bytes * 8; bit++) {
+        struct filter_blocks blocks;
+        group.bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        int rc = find(&group, "three", &blocks);
+        assert_true(rc == ERR_CORRUPT || (rc == 0 && filter_blocks_has(&blocks, 0)));
+        noticed += rc < 0;
+        group.bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    buf_clear(&filter);
-    assert_true(filter_finish(&writer, &filter) == 0);
-    buf_deinit(&filter);
+    assert_true(noticed == group.bytes.bytes * 8);
+    buf_deinit(&group.bytes);
     filter_deinit(&writer);
 }
 
@@ -208,6 +299,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_added_is_never_denied),
         cmocka_unit_test(most_of_what_is_missing_is_denied),
+        cmocka_unit_test(a_block_with_too_many_tokens_is_always_looked_into),
+        cmocka_unit_test(damage_denies_nothing),
         cmocka_unit_test(scans_with_words_find_what_scans_without_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,11 @@
 #define SCAN_BYTES ((size_t)4 << 20)
 
 static const char header_magic[8] = {'A', 'Q', 'F', 'S', 'E', 'G', '0', '1'};
-static const char trailer_magic[8] = {'A', 'Q', 'S', 'E', 'G', 'E', 'N', 'D'};
+#define VERSION 2 /* 1: before there were filters */
+
+/* The footer says where filters stand if the trailer ends with '2'. */
+static const char trailer_magic[8] = {'A', 'Q', 'S', 'E', 'G', 'E', 'N', '2'};
+static const char trailer_magic_plain[8] = {'A', 'Q', 'S', 'E', 'G', 'E', 'N', 'D'};
 
 struct segment_writer {
     struct io_file *file;
@@ -27,6 +31,10 @@ struct segment_writer {
     struct buf pending; /* to be written at `written` */
     uint64_t written;
     struct buf index; /* footer's entries */
+    struct filter_writer filter;
+    struct buf filters; /* where the groups stand */
+    uint32_t filters_count;
+    uint32_t filtered; /* blocks in them */
     struct buf names;
     uint32_t blocks;
     uint32_t tags_count;
@@ -46,7 +54,7 @@ static void put_header(struct buf *buf, const struct segment_about *about)
     static const uint8_t zeros[24];
     buf_append(buf, span_of(header_magic, sizeof(header_magic)));
     wire_put_u32(buf, 0);
-    wire_put_u32(buf, 1);
+    wire_put_u32(buf, VERSION);
     put_about(buf, about);
     buf_append(buf, span_of(zeros, sizeof(zeros)));
     wire_store_u32(buf->data + 8, hash32(span_from(buf_span(buf), 12)));
@@ -83,6 +91,8 @@ void segment_writer_abort(struct segment_writer **place)
     buf_deinit(&writer->pending);
     buf_deinit(&writer->index);
     buf_deinit(&writer->names);
+    filter_deinit(&writer->filter);
+    buf_deinit(&writer->filters);
     mem_free(writer);
 }
 
@@ -110,15 +120,39 @@ static void put_index(struct segment_writer *writer, uint64_t offset,
     writer->blocks++;
 }
 
+static uint64_t end_of(const struct segment_writer *writer)
+{
+    return writer->written + writer->pending.bytes;
+}
+
+/* The filters of the blocks since the last group stand behind them. */
+static void finish_filters(struct segment_writer *writer)
+{
+    if (writer->filtered == writer->blocks) {
+        return;
+    }
+    struct filter_group group = {0};
+    filter_end_group(&writer->filter, end_of(writer), &writer->pending, &group);
+    wire_put_u64(&writer->filters, group.offset);
+    wire_put_u32(&writer->filters, group.blocks);
+    wire_put_u32(&writer->filters, group.rows);
+    writer->filters_count++;
+    writer->filtered = writer->blocks;
+}
+
 static int finish_block(struct segment_writer *writer)
 {
     if (block_writer_count(writer->block) == 0) {
         return 0;
     }
-    uint64_t offset = writer->written + writer->pending.bytes;
+    uint64_t offset = end_of(writer);
     struct block_header header;
     block_writer_finish(writer->block, offset, &writer->pending, &header);
     put_index(writer, offset, &header);
+    filter_end_block(&writer->filter);
+    if (filter_is_full(&writer->filter)) {
+        finish_filters(writer);
+    }
     return writer->pending.bytes >= WRITE_BYTES ? write_pending(writer) : 0;
 }
 
@@ -141,26 +175,34 @@ int segment_writer_add(struct segment_writer *writer, const struct entry *entry)
 {
     bool large = entry->data.bytes + entry->enumerated.bytes >= BLOCK_DATA_BYTES_TARGET;
     int rc = 0;
-    if (large || (writer->any_tag && writer->last_tag != entry->tag)) {
+    bool other_tag = writer->any_tag && writer->last_tag != entry->tag;
+    if (large || other_tag) {
         rc = finish_block(writer);
     }
     if (rc < 0) {
         return rc;
     }
+    if (other_tag) { /* blocks of one tag have about as many tokens */
+        finish_filters(writer);
+    }
     note_tag(writer, entry->tag);
     block_writer_add(writer->block, entry);
+    filter_add(&writer->filter, entry->data);
     return block_writer_is_full(writer->block) ? finish_block(writer) : 0;
 }
 
 static int write_footer(struct segment_writer *writer)
 {
-    uint64_t offset = writer->written + writer->pending.bytes;
+    finish_filters(writer);
+    uint64_t offset = end_of(writer);
     struct buf footer = {0};
     put_about(&footer, &writer->about);
     wire_put_u32(&footer, writer->tags_count);
     buf_append(&footer, buf_span(&writer->names));
     wire_put_u32(&footer, writer->blocks);
     buf_append(&footer, buf_span(&writer->index));
+    wire_put_u32(&footer, writer->filters_count);
+    buf_append(&footer, buf_span(&writer->filters));
     uint32_t bytes = (uint32_t)footer.bytes;
     uint32_t sum = hash32(buf_span(&footer));
     wire_put_u64(&footer, offset);
@@ -207,7 +249,8 @@ static int read_header(struct segment *segment, struct segment_about *ret_about)
                     wire_load_u32(bytes.data + 8) != hash32(span_from(buf_span(&bytes), 12)))) {
         rc = err_set(ERR_CORRUPT, "%s: the header is damaged", segment->file->path);
     }
-    if (rc == 0 && wire_load_u32(bytes.data + 12) != 1) {
+    if (rc == 0 &&
+        (wire_load_u32(bytes.data + 12) < 1 || wire_load_u32(bytes.data + 12) > VERSION)) {
         rc = err_set(ERR_UNSUPPORTED, "%s: version %" PRIu32 " is not known", segment->file->path,
                      wire_load_u32(bytes.data + 12));
     }
@@ -237,7 +280,7 @@ static int take_names(struct segment *segment, struct wire_reader *reader)
 static int take_index(struct segment *segment, struct wire_reader *reader)
 {
     uint32_t count = wire_get_u32(reader);
-    if (reader->failed || reader->rest.bytes != (uint64_t)count * INDEX_ENTRY_BYTES) {
+    if (reader->failed || reader->rest.bytes < (uint64_t)count * INDEX_ENTRY_BYTES) {
         return err_set(ERR_CORRUPT, "the footer's index does not fit");
     }
     segment->blocks = mem_alloc_array(MAX(count, 1u), sizeof(*segment->blocks));
@@ -256,14 +299,41 @@ static int take_index(struct segment *segment, struct wire_reader *reader)
     return 0;
 }
 
-static int parse_footer(struct segment *segment, struct span footer, struct segment_about *about)
+static int take_filters(struct segment *segment, struct wire_reader *reader)
+{
+    uint32_t count = wire_get_u32(reader);
+    if (reader->failed || count > segment->blocks_count) {
+        return err_set(ERR_CORRUPT, "the footer's filters do not fit");
+    }
+    segment->filters = mem_alloc_array(MAX(count, 1u), sizeof(*segment->filters));
+    segment->filters_count = count;
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct filter_group *group = &segment->filters[i];
+        group->first = first;
+        group->offset = wire_get_u64(reader);
+        group->blocks = wire_get_u32(reader);
+        group->rows = wire_get_u32(reader);
+        uint64_t bytes = filter_group_bytes(group);
+        if (bytes == 0 || bytes > segment->bytes || group->offset > segment->bytes - bytes ||
+            group->blocks > segment->blocks_count - first) {
+            return err_set(ERR_CORRUPT, "the footer's filters do not fit");
+        }
+        first += group->blocks;
+    }
+    return wire_finish(reader) < 0 ? err_set(ERR_CORRUPT, "the footer is too long") : 0;
+}
+
+static int parse_footer(struct segment *segment, struct span footer, bool filters,
+                        struct segment_about *about)
 {
     struct wire_reader reader = wire_reader_of(footer);
     about->first = wire_get_u64(&reader);
     about->last = wire_get_u64(&reader);
     about->log_end = wire_get_u64(&reader);
     int rc = take_names(segment, &reader);
-    return rc < 0 ? rc : take_index(segment, &reader);
+    rc = rc < 0 ? rc : take_index(segment, &reader);
+    return rc < 0 || !filters ? rc : take_filters(segment, &reader);
 }
 
 static int read_footer(struct segment *segment, struct segment_about *ret_about)
@@ -276,11 +346,14 @@ static int read_footer(struct segment *segment, struct segment_about *ret_about)
     uint64_t offset = 0;
     uint32_t footer_bytes = 0;
     uint32_t sum = 0;
+    bool filters = false;
     if (rc == 0) {
         offset = wire_load_u64(bytes.data);
         footer_bytes = wire_load_u32(bytes.data + 8);
         sum = wire_load_u32(bytes.data + 12);
-        if (memcmp(bytes.data + 16, trailer_magic, sizeof(trailer_magic)) != 0 ||
+        filters = memcmp(bytes.data + 16, trailer_magic, sizeof(trailer_magic)) == 0;
+        if ((!filters &&
+             memcmp(bytes.data + 16, trailer_magic_plain, sizeof(trailer_magic)) != 0) ||
             footer_bytes > FOOTER_BYTES_MAX ||
             offset != segment->bytes - TRAILER_BYTES - footer_bytes) {
             rc = err_set(ERR_CORRUPT, "%s: the trailer is damaged", segment->file->path);
@@ -293,7 +366,7 @@ static int read_footer(struct segment *segment, struct segment_about *ret_about)
         rc = err_set(ERR_CORRUPT, "%s: the footer is damaged", segment->file->path);
     }
     if (rc == 0) {
-        rc = parse_footer(segment, buf_span(&bytes), ret_about);
+        rc = parse_footer(segment, buf_span(&bytes), filters, ret_about);
     }
     buf_deinit(&bytes);
     return rc;
@@ -414,7 +487,10 @@ static int load(struct segment *segment)
     if (rc == ERR_CORRUPT) {
         about.log_end = log_end;
         mem_free(segment->blocks);
+        mem_free(segment->filters);
         segment->blocks = NULL;
+        segment->filters = NULL;
+        segment->filters_count = 0;
         segment->footer_damaged = true;
         rc = rebuild_index(segment);
     }
@@ -457,6 +533,7 @@ void segment_unref(struct segment **place)
     }
     io_close(&segment->file);
     mem_free(segment->blocks);
+    mem_free(segment->filters);
     buf_deinit(&segment->names);
     mem_free(segment);
 }
@@ -484,7 +561,7 @@ void segment_find_tag(const struct segment *segment, uint16_t tag, size_t *ret_f
 }
 
 int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
-                 struct span tokens, struct buf *raw, struct block *block, bool *ret_first_time)
+                 struct buf *raw, struct block *block, bool *ret_first_time)
 {
     struct segment_block *about = &segment->blocks[index];
     if (about->bytes > segment->bytes || about->offset > segment->bytes - about->bytes) {
@@ -493,7 +570,7 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
     }
     int rc = read_exactly(segment->file, about->offset, about->bytes, raw);
     if (rc == 0) {
-        rc = block_read(reader, buf_span(raw), about->offset, tokens, block);
+        rc = block_read(reader, buf_span(raw), about->offset, block);
     }
     if (rc == ERR_CORRUPT) {
         *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
@@ -501,4 +578,43 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
                         about->offset, about->entries);
     }
     return rc;
+}
+
+struct filter_group *segment_filters(const struct segment *segment, size_t index)
+{
+    size_t low = 0;
+    size_t high = segment->filters_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        struct filter_group *group = &segment->filters[middle];
+        if (index < group->first) {
+            high = middle;
+        } else if (index - group->first >= group->blocks) {
+            low = middle + 1;
+        } else {
+            return group;
+        }
+    }
+    return NULL;
+}
+
+static int read_piece(void *context, uint64_t offset, uint8_t *bytes, size_t count)
+{
+    struct io_file *file = context;
+    size_t got = 0;
+    int rc = io_read_at(file, offset, bytes, count, &got);
+    return rc == 0 && got < count ? err_set(ERR_CORRUPT, "a filter is cut off") : rc;
+}
+
+int segment_find(const struct segment *segment, struct filter_group *group, struct span tokens,
+                 struct filter_blocks *ret_blocks, bool *ret_first_time)
+{
+    memset(ret_blocks, 0xFF, sizeof(*ret_blocks));
+    int rc = filter_find(group, tokens, read_piece, segment->file, ret_blocks);
+    if (rc < 0) {
+        memset(ret_blocks, 0xFF, sizeof(*ret_blocks));
+        *ret_first_time = !__atomic_exchange_n(&group->damaged, true, __ATOMIC_ACQ_REL);
+        return err_wrap(rc, "%s", segment->file->path);
+    }
+    return 0;
 }

@@ -12,6 +12,7 @@
 #include "io/io.h"
 #include "series/tags.h"
 #include "well/block.h"
+#include "well/filter.h"
 
 struct segment_block {
     uint64_t offset;
@@ -40,7 +41,9 @@ struct segment {
     bool footer_damaged;          /* the index was rebuilt from the blocks */
     struct segment_block *blocks; /* by tag, then time */
     size_t blocks_count;
-    struct buf names; /* u16 tag, u16 bytes, name, repeated */
+    struct buf names;             /* u16 tag, u16 bytes, name, repeated */
+    struct filter_group *filters; /* by first block; none in files of before there were groups */
+    size_t filters_count;
 };
 
 /* ERR_CORRUPT: neither header nor footer nor blocks can be read. */
@@ -54,9 +57,17 @@ void segment_find_tag(const struct segment *segment, uint16_t tag, size_t *ret_f
                       size_t *ret_to);
 
 /* Reads and decodes a block; `raw` is scratch. ERR_CORRUPT names file and offset; *ret_first_time
- * says whether nobody had found it damaged before. BLOCK_SKIPPED as block_read(). */
+ * says whether nobody had found it damaged before. */
 MUST_CHECK int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
-                            struct span tokens, struct buf *raw, struct block *block,
+                            struct buf *raw, struct block *block, bool *ret_first_time);
+
+/* The filters that block `index` belongs to; NULL: nothing is known of its words. */
+struct filter_group *segment_filters(const struct segment *segment, size_t index);
+
+/* Which blocks of the group may have all of the tokens (filter_hashes()). With a fault all of
+ * them; it names the file, and *ret_first_time says whether nobody had found it before. */
+MUST_CHECK int segment_find(const struct segment *segment, struct filter_group *group,
+                            struct span tokens, struct filter_blocks *ret_blocks,
                             bool *ret_first_time);
 
 struct segment_writer;

@@ -514,6 +514,11 @@ static void a_flipped_bit_costs_at_most_its_block(void **state)
             }
         }
         well_cursor_close(&cursor);
+        scan.words = &(struct span)SPAN_LIT("anything"); /* looks into the filters */
+        scan.words_count = 1;
+        assert_int_equal(well_cursor_open(&world.well, 1, &scan, &cursor), 0);
+        while (well_cursor_next(cursor, &block) == 0) {}
+        well_cursor_close(&cursor);
         uint16_t missing = 0; /* at most one block: all of one tag */
         for (size_t i = 0; i < world.log.count; i++) {
             missing = (uint16_t)(missing | (found[i] ? 0u : 1u << world.log.items[i].tag));
