@@ -43,7 +43,8 @@ struct token {
 
     /* Write: what every series gets. Empty: without that label. */
     struct span owner, producer, application;
-    struct token_pairs labels; /* write: put over the client's; read: must be so (k=v or k~v) */
+    struct token_pairs labels; /* write: put over the client's; read: conditions, whose values
+                                  begin with = or ~ */
 
     /* Read: one of these; an empty list does not constrain. */
     struct token_list owners, producers, applications;
@@ -55,9 +56,11 @@ struct token {
 
 struct token_table;
 
-/* Adds the tokens of a file's text. ERR_INVALID names the line. */
 struct token_table *token_table_new(void);
 void token_table_free(struct token_table **table);
+
+/* Adds the tokens of a file's text. ERR_INVALID names the line, ERR_TOO_LARGE. After a fault some
+ * of them may have been added. */
 MUST_CHECK int token_table_read(struct token_table *table, struct span text);
 size_t token_table_count(const struct token_table *table);
 
