@@ -268,6 +268,42 @@ static void put_blob(struct http_request *request, void *context)
     }
 }
 
+/* Somebody got other contents than these from here. */
+static void verify_blob(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    uint8_t sha256[32];
+    bool whole = false;
+    int rc = blob_name(request, sha256);
+    rc = rc < 0 ? rc : sync_server_verify_blob(api->server, sha256, &whole);
+    if (rc == 0 && !whole && api->follower != NULL) {
+        whole = etcd_follower_fetch_blob(api->follower, sha256) == 0;
+    }
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+    } else {
+        http_reply_json(request, 200, json_pack("{s:b}", "whole", whole));
+    }
+}
+
+static void get_versions(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct uuid id;
+    json_t *answer = NULL;
+    int rc = uuid_parse(span_of_str(http_request_param(request, "id")), &id)
+                 ? sync_server_versions(api->server, &id, &answer)
+                 : err_set(ERR_INVALID, "an object is named by a UUID");
+    if (rc == 0 && !is_alone(api, request)) {
+        etcd_follower_add_versions(api->follower, &id, answer);
+    }
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+    } else {
+        http_reply_json(request, 200, answer);
+    }
+}
+
 const struct http_route api_routes[] = {
     {"POST", "/sync/v1/checkin", post_checkin, HTTP_CONTROL, 1u << 20},
     {"POST", "/sync/v1/push", post_push, HTTP_CONTROL, SYNC_PUSH_BYTES_MAX},
@@ -277,5 +313,7 @@ const struct http_route api_routes[] = {
     {"GET", "/sync/v1/blobs/{sha256}", get_blob, HTTP_CONTROL, 0},
     {"PUT", "/sync/v1/blobs/{sha256}", put_blob, HTTP_CONTROL | HTTP_BODY_STREAM,
      OBJECT_BLOB_BYTES_MAX},
+    {"POST", "/sync/v1/blobs/{sha256}/verify", verify_blob, HTTP_CONTROL, 1024},
+    {"GET", "/sync/v1/versions/{id}", get_versions, HTTP_CONTROL, 0},
 };
 const size_t api_route_count = ARRAY_COUNT(api_routes);

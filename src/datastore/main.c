@@ -20,6 +20,7 @@
 #include "sync/server.h"
 
 #define CHECKPOINT_S 10
+#define LOOK_FOR_BLOBS_EVERY 30 /* checkpoints */
 
 struct datastore {
     struct service *service;
@@ -314,7 +315,7 @@ static void *keep(void *context)
 {
     struct datastore *datastore = context;
     (void)pthread_mutex_lock(&datastore->lock);
-    while (!datastore->stopping) {
+    for (size_t round = 0; !datastore->stopping; round++) {
         struct timespec until;
         (void)clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += CHECKPOINT_S;
@@ -322,6 +323,9 @@ static void *keep(void *context)
         (void)pthread_mutex_unlock(&datastore->lock);
         if (store_checkpoint(datastore->store) < 0) {
             log_warn("store-checkpoint", "tried again later", "error", err_text(), NULL);
+        }
+        if (round % LOOK_FOR_BLOBS_EVERY == 0 && sync_server_look_for_blobs(datastore->sync) < 0) {
+            log_warn("blobs-look", "tried again later", "error", err_text(), NULL);
         }
         (void)pthread_mutex_lock(&datastore->lock);
     }

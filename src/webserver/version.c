@@ -3,8 +3,9 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "base/vec.h"
 #include "store/store.h"
-#include "sync/sync.h"
+#include "sync/history.h"
 #include "webserver/auth.h"
 #include "webserver/change.h"
 #include "webserver/request.h"
@@ -41,7 +42,13 @@ static int load(struct webserver *webserver, const char *text, struct history *h
     history->list.items = mem_alloc_array(1, sizeof(*history->list.items));
     history->list.items[0] = present;
     history->list.count = history->list.capacity = 1;
-    rc = store_versions(webserver->store, &id, &history->list);
+    struct object_list earlier = {0};
+    rc = sync_versions(webserver->sync, present, &earlier);
+    for (size_t i = 0; rc == 0 && i < earlier.count; i++) {
+        vec_push(&history->list, earlier.items[i]);
+        earlier.items[i] = NULL;
+    }
+    object_list_deinit(&earlier);
     if (rc < 0) {
         object_list_deinit(&history->list);
     }

@@ -156,6 +156,43 @@ def test_damaged_contents_are_not_given_away_and_fetched_again(cluster, bytes, d
     assert blob.read_bytes() == data and blob.with_name(digest + ".damaged").exists()
 
 
+@pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
+def test_contents_damaged_on_the_datastore_come_back_from_a_webserver(damage):
+    """Of a resource whose contents are damaged or gone on the datastore a webserver without them
+    gets the right ones in the end: another one that has them whole gives them back."""
+    with Cluster(webservers=3, indexers=1, balancer=False) as c:
+        data = os.urandom(300_000)
+        digest = hashlib.sha256(data).hexdigest()
+        session = c.webserver(0).login()
+        guid = session.post("/api/resources", {"ResourceName": "r"}).ok().json()["GUID"]
+        path = f"/api/resources/{guid}/raw"
+        session.put_file(path, data).ok()
+        for i in (1, 2):
+            other = c.webserver(i).login()
+            wait_until(lambda s=other: s.get(path).body == data, 20, "the contents everywhere")
+        # One webserver has damaged contents itself, one has none, one is whole.
+        assert c.webserver(2).stop() == 0
+        shutil.rmtree(c.webserver(2).process.dir / "resources/webserver")
+        blob = next((c.datastore.process.dir / "resources/datastore").rglob(digest))
+        if damage == "removed":
+            assert c.datastore.stop() == 0
+            blob.unlink()
+            c.datastore.start()
+        elif damage == "truncated":
+            os.truncate(blob, 1000)
+        else:
+            with open(blob, "r+b") as file:
+                file.write(bytes_other(data[0]))
+        mine = next((c.webserver(1).process.dir / "resources/webserver").rglob(digest))
+        os.truncate(mine, 77)
+        c.webserver(2).start()
+        for i in (2, 1):
+            again = c.webserver(i).login()
+            wait_until(lambda s=again: s.get(path).body == data, 60, f"contents on {i}")
+        assert blob.read_bytes() == data
+        assert f"lacked the contents {digest}" in c.webserver(0).log()
+
+
 def bytes_other(byte):
     return bytes([byte ^ 0xFF])
 

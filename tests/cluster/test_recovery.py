@@ -150,6 +150,45 @@ def test_a_lost_webserver_is_restored_by_copying_the_datastores_files():
         assert LOST not in c.webserver(0).log()
 
 
+def test_a_new_webserver_shows_the_versions_that_the_others_show():
+    """Versions, their difference, going back and undeleting: on a webserver that has never seen the
+    earlier versions too; and when the datastore was emptied, on those that have."""
+    with Cluster(webservers=3, indexers=1, balancer=False) as c:
+        session = c.webserver(0).login()
+        id = session.post("/api/dashboards", {"Name": "one", "Data": {}}).ok().json()
+        board = session.get(f"/api/dashboards/{id}").ok().json()
+        for name in ("two", "three"):
+            session.put(f"/api/dashboards/{id}", {**board, "Name": name}).ok()
+        gone = session.post("/api/dashboards", {"Name": "gone", "Data": {"x": 1}}).ok().json()
+        lost = session.get(f"/api/dashboards/{gone}").ok().json()["ThingUUID"]
+        session.delete(f"/api/dashboards/{gone}").ok()
+        path = f"/api/versions/{board['ThingUUID']}"
+        wanted = session.get(path).ok().json()
+        assert [v["Name"] for v in wanted] == ["three", "two", "one"]
+        assert c.webserver(2).stop() == 0
+        forget_webserver(c, 2)
+        c.webserver(2).start()
+        is_live(c.webserver(2))
+        fresh = c.webserver(2).login()
+        wait_until(lambda: fresh.get(f"/api/dashboards/{id}").status == 200, 30, "the dashboard")
+        for i in range(3):
+            assert c.webserver(i).login().get(path).ok().json() == wanted, i
+        assert fresh.get(f"{path}/diff").ok().json() == [
+            {"Path": "name", "Before": "two", "After": "three"}]
+        fresh.post(f"{path}/restore", {"Change": wanted[2]["Change"]}).ok()
+        assert fresh.get(f"/api/dashboards/{id}").ok().json()["Name"] == "one"
+        fresh.post(f"/api/versions/{lost}/restore", {}).ok()
+        assert fresh.get(f"/api/dashboards/{gone}").ok().json()["Data"] == {"x": 1}
+        assert c.datastore.stop() == 0
+        away = [v["Name"] for v in c.webserver(1).login().get(path).ok().json()]
+        assert away == ["one", "three", "two", "one"], away
+        forget_datastore(c)
+        c.datastore.start()
+        is_live(c.webserver(1))
+        again = [v["Name"] for v in c.webserver(1).login().get(path).ok().json()]
+        assert again == away
+
+
 def test_an_emptied_datastore_is_filled_by_the_webservers_and_the_operator_is_told():
     """Nothing is deleted anywhere; a log line and one notification say what happened; a webserver
     that knew nothing has everything, contents of resources too."""

@@ -9,6 +9,7 @@
 
 #define BLOB_RETRY_MS 1000
 #define BLOBS_AT_ONCE 64
+#define VERSIONS_MS 1000
 #define PEER_DOWN_NS (ETCD_LEASE_S * TIME_S_NS) /* by then its lease says so */
 
 static struct sync_transfer transfer_of(struct etcd_follower *follower,
@@ -154,6 +155,55 @@ int etcd_follower_fetch_blob(struct etcd_follower *follower, const uint8_t sha25
         }
     }
     return rc;
+}
+
+/* ---- earlier versions ---- */
+
+static bool has_change(const json_t *versions, const json_t *version)
+{
+    for (size_t i = 0; i < json_array_size(versions); i++) {
+        const json_t *change = json_object_get(json_array_get(versions, i), "change");
+        if (json_equal(change, json_object_get(version, "change"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_versions_of(struct etcd_follower *follower, const struct etcd_peer *peer,
+                           const struct uuid *id, json_t *versions)
+{
+    char text[UUID_TEXT_BYTES];
+    char *url =
+        mem_printf("%s/sync/v1/versions/%s?from=datastore", peer->address, uuid_text(*id, text));
+    struct http_call call = {
+        .url = url, .control = true, .timeout_ms = VERSIONS_MS, .cancel = follower->cancel};
+    json_t *answer = NULL;
+    int rc = http_call_json(follower->peer_client, &call, NULL, &answer);
+    const json_t *list = json_object_get(answer, "versions");
+    for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+        json_t *version = json_array_get(list, i);
+        if (!has_change(versions, version)) {
+            json_array_append(versions, version);
+        }
+    }
+    json_decref(answer);
+    mem_free(url);
+    return rc;
+}
+
+void etcd_follower_add_versions(struct etcd_follower *follower, const struct uuid *id,
+                                json_t *answer)
+{
+    struct etcd_peer peers[ETCD_PEERS_MAX];
+    uint64_t generation;
+    size_t count = peers_now(follower, peers, &generation);
+    for (size_t i = 0; i < count; i++) {
+        int rc = add_versions_of(follower, &peers[i], id, json_object_get(answer, "versions"));
+        if (rc == ERR_UNAVAILABLE) {
+            note_down(follower, peers[i].run);
+        }
+    }
 }
 
 /* ---- the thread: what changes of others name ---- */

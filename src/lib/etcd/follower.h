@@ -55,6 +55,13 @@ MUST_CHECK int etcd_follower_fetch_blob(struct etcd_follower *follower, const ui
 /* 0: a second datastore has it, or there is none. */
 MUST_CHECK int etcd_follower_spread_blob(struct etcd_follower *follower, const uint8_t sha256[32]);
 
+/* ---- earlier versions: each datastore keeps those it saw ---- */
+
+/* Adds what the others have of an object to the answer {"versions":[...]}; whoever does not answer
+ * is passed over. */
+void etcd_follower_add_versions(struct etcd_follower *follower, const struct uuid *id,
+                                json_t *answer);
+
 struct etcd_follower_stats {
     uint64_t commits, behind, applied, resyncs, watches, blobs_sent, blobs_fetched, peers;
     bool away;

@@ -5,10 +5,12 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "sync/driver.h"
 #include "sync/transfer.h"
 
 #define BLOBS_AT_ONCE 64
+#define VERIFY_IDLE_MS 60000 /* the datastore hashes up to 512 MiB */
 #define VERIFIED_BYTES_MAX                                                                         \
     (8u << 20) /* hashed before they are given away; larger ones as they go */
 
@@ -148,25 +150,74 @@ static int upload_missing(struct sync *sync, uint64_t generation)
     }
 }
 
-static void tell_corrupt(struct sync *sync, const struct object *object)
+/* What the datastore lost, or has only damaged, it gets from whoever has it whole. */
+static int give_back_wanted(struct sync *sync)
 {
-    char id[UUID_TEXT_BYTES];
-    sync_tell(sync, SYNC_ERROR, "blob-corrupt",
-              "%s %s \"%.128s\": %s. The datastore's copy is damaged: put the file of a webserver "
-              "that has it (resources/webserver) in its place (resources/datastore)",
-              object_kind_name(object->kind), uuid_text(object->id, id), object->name, err_text());
+    uint8_t wanted[SYNC_WANTED_MAX][32];
+    (void)pthread_mutex_lock(&sync->lock);
+    size_t count = sync->blobs_wanted_count;
+    memcpy(wanted, sync->blobs_wanted, sizeof(wanted));
+    sync->blobs_wanted_count = 0;
+    (void)pthread_mutex_unlock(&sync->lock);
+    for (size_t i = 0; i < count; i++) {
+        bool sent = false;
+        int rc = store_blob_verify(sync->store, wanted[i]);
+        rc = rc < 0 ? rc : upload(sync, wanted[i], &sent);
+        if (sent) {
+            struct buf hex = {0};
+            text_hex(&hex, span_of(wanted[i], 32));
+            sync_tell(sync, SYNC_WARN, "blob-given-back",
+                      "the datastore lacked the contents %s; it has them again from here",
+                      buf_str(&hex));
+            buf_deinit(&hex);
+        } else if (rc == ERR_CORRUPT) {
+            sync_tell(sync, SYNC_ERROR, "blob-damaged", "%s", err_text());
+        } else if (rc < 0 && rc != ERR_NOT_FOUND) {
+            return rc;
+        }
+    }
+    return 0;
 }
 
-static int download_missing(struct sync *sync)
+/* It looks at its copy, moves it aside if it is damaged, and asks all webservers for another. */
+static int report_damage(struct sync *sync, const struct object *object)
+{
+    char id[UUID_TEXT_BYTES];
+    sync_tell(
+        sync, SYNC_ERROR, "blob-corrupt",
+        "%s %s \"%.128s\": %s. The datastore is told; a webserver that has the contents whole "
+        "gives them back to it",
+        object_kind_name(object->kind), uuid_text(object->id, id), object->name, err_text());
+    char *url;
+    (void)transfer_of(sync, object->blob.sha256, 0, &url);
+    char *verify = mem_printf("%s/verify", url);
+    json_t *answer = NULL;
+    struct http_call call = {.method = "POST",
+                             .url = verify,
+                             .control = true,
+                             .cancel = sync->cancel,
+                             .idle_ms = VERIFY_IDLE_MS};
+    int rc = http_call_json(sync->client, &call, NULL, &answer);
+    json_decref(answer);
+    mem_free(verify);
+    mem_free(url);
+    return rc;
+}
+
+/* *ret_lacking: some did not come, and should be asked for again. */
+static int download_missing(struct sync *sync, bool *ret_lacking)
 {
     struct object_list list = {0};
     int rc = store_blobs_missing(sync->store, BLOBS_AT_ONCE, &list);
+    *ret_lacking = false;
     for (size_t i = 0; rc == 0 && i < list.count; i++) {
-        int one = download(sync, &list.items[i]->blob, 0);
-        if (one == ERR_CORRUPT) {
-            tell_corrupt(sync, list.items[i]);
+        rc = download(sync, &list.items[i]->blob, 0);
+        *ret_lacking = *ret_lacking || rc < 0;
+        if (rc == ERR_CORRUPT) {
+            rc = report_damage(sync, list.items[i]);
+        } else if (rc == ERR_NOT_FOUND) {
+            rc = 0;
         }
-        rc = one == ERR_NOT_FOUND || one == ERR_CORRUPT ? 0 : one;
     }
     object_list_deinit(&list);
     return rc;
@@ -188,12 +239,16 @@ void *sync_blob_thread(void *context)
         retry_ms = INT64_MAX;
         uint64_t generation = sync->generation;
         (void)pthread_mutex_unlock(&sync->lock);
+        bool lacking = false;
         int rc = upload_missing(sync, generation);
-        rc = rc < 0 ? rc : download_missing(sync);
+        rc = rc < 0 ? rc : give_back_wanted(sync);
+        rc = rc < 0 ? rc : download_missing(sync, &lacking);
         (void)pthread_mutex_lock(&sync->lock);
         if (rc < 0 && !sync->stopping) {
             sync_tell(sync, SYNC_WARN, "blob-transfer", "%s; tried again", err_text());
             retry_ms = sync_now_ms(sync) + 1000;
+        } else if (lacking) {
+            retry_ms = sync_now_ms(sync) + sync->interval_ms;
         }
     }
     (void)pthread_mutex_unlock(&sync->lock);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "sync/driver.h"
 
 #define CHECK_TIMEOUT_MS 3000
@@ -60,6 +61,23 @@ static int read_file(struct sync *sync, enum object_file file, const json_t *jso
     return rc;
 }
 
+/* Under the lock. Contents that the datastore lacks: whoever has them whole gives them back. */
+static void take_wanted(struct sync *sync, const json_t *list)
+{
+    sync->blobs_wanted_count = 0;
+    for (size_t i = 0; i < json_array_size(list) && i < SYNC_WANTED_MAX; i++) {
+        const char *hex = json_string_value(json_array_get(list, i));
+        struct buf bytes = {0};
+        if (hex != NULL && text_unhex(&bytes, span_of_str(hex)) && bytes.bytes == 32) {
+            memcpy(sync->blobs_wanted[sync->blobs_wanted_count++], bytes.data, 32);
+        }
+        buf_deinit(&bytes);
+    }
+    if (sync->blobs_wanted_count > 0) {
+        sync_want_blobs(sync);
+    }
+}
+
 static int read_answer(struct sync *sync, const json_t *answer, struct checked *checked)
 {
     const json_t *stores = json_object_get(answer, "stores");
@@ -79,6 +97,7 @@ static int read_answer(struct sync *sync, const json_t *answer, struct checked *
     sync->webserver_count = sync_webservers_from_json(list, sync->webservers);
     sync->webservers_ns = io_monotonic_ns(sync->io);
     sync->status.upstream_revision = sync_json_number(answer, "revision");
+    take_wanted(sync, json_object_get(answer, "wanted"));
     (void)pthread_mutex_unlock(&sync->lock);
     return 0;
 }

@@ -19,6 +19,7 @@
 #include "net/http_client.h"
 #include "sync/core.h"
 #include "sync/message.h"
+#include "sync/server.h"
 #include "sync/sync.h"
 
 enum sync_thread { SYNC_THREAD_LINK, SYNC_THREAD_FEED, SYNC_THREAD_PUSH, SYNC_THREAD_BLOBS };
@@ -72,6 +73,8 @@ struct sync {
     size_t webserver_count;
     int64_t webservers_ns; /* when heard */
     struct map blobs_sent; /* keys: the SHA-256 of what this run of the datastore has */
+    uint8_t blobs_wanted[SYNC_WANTED_MAX][32]; /* what the datastore lacks, as last heard */
+    size_t blobs_wanted_count;
 
     pthread_t threads[SYNC_THREADS];
     size_t thread_count;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -13,6 +14,7 @@
 #define FEED_ROWS 128     /* read at once */
 #define INTERVAL_MS_DEFAULT 10000
 #define INTERVAL_MS_MAX 3600000
+#define UP_NOTE "webservers" /* who is up, for the next process */
 
 /* ---- who is up ---- */
 
@@ -78,6 +80,65 @@ static void note_presence(struct sync_server *server, const json_t *request, str
     }
     look_around(server);
     (void)pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- who was up, over a restart: else nobody would seem to be until all have checked in ---- */
+
+/* Under the lock. */
+static json_t *list_up(const struct sync_server *server)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < server->webserver_count; i++) {
+        const struct sync_seen *presence = &server->webservers[i];
+        if (presence->view.up) {
+            json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:I}", "webserver",
+                                                  sync_uuid_to_json(presence->view.id),
+                                                  "external_addr", presence->view.external_addr,
+                                                  "version", presence->view.version, "interval_ms",
+                                                  (json_int_t)presence->interval_ms));
+        }
+    }
+    return list;
+}
+
+static int remember(struct sync_server *server)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    uint64_t generation = server->generation;
+    json_t *list = generation == server->remembered ? NULL : list_up(server);
+    (void)pthread_mutex_unlock(&server->lock);
+    if (list == NULL) {
+        return 0;
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    int rc = store_begin(server->store, STORE_LAZY);
+    if (rc == 0) {
+        rc = store_set_note(server->store, UP_NOTE, text);
+        if (rc < 0) {
+            store_abort(server->store);
+        } else {
+            rc = store_commit(server->store);
+        }
+    }
+    free(text);
+    (void)pthread_mutex_lock(&server->lock);
+    server->remembered = rc < 0 ? server->remembered : generation;
+    (void)pthread_mutex_unlock(&server->lock);
+    return rc;
+}
+
+int sync_server_recall(struct sync_server *server)
+{
+    struct buf text = {0};
+    int rc = store_get_note(server->store, UP_NOTE, &text);
+    json_t *list = rc < 0 ? NULL : json_loadb((const char *)text.data, text.bytes, 0, NULL);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        sync_server_hear(server, json_array_get(list, i));
+    }
+    json_decref(list);
+    buf_deinit(&text);
+    return rc;
 }
 
 void sync_server_hear(struct sync_server *server, const json_t *request)
@@ -163,6 +224,9 @@ int sync_server_check_in(struct sync_server *server, const json_t *request, json
         return rc;
     }
     note_presence(server, request, id);
+    if (remember(server) < 0) {
+        sync_server_tell(server, SYNC_WARN, "webservers-kept", err_text());
+    }
     if (backend != NULL) {
         backend->checked_in(backend->context, request);
     }
@@ -177,11 +241,29 @@ int sync_server_check_in(struct sync_server *server, const json_t *request, json
         rc = uuid_equal(run, server->run) ? 0 : file_answer(server, file, files);
     }
     json_object_set_new(answer, "stores", files);
+    json_object_set_new(answer, "wanted", sync_server_wanted(server));
     if (rc < 0) {
         json_decref(answer);
         return rc;
     }
     *ret_answer = answer;
+    return 0;
+}
+
+int sync_server_versions(struct sync_server *server, const struct uuid *id, json_t **ret_answer)
+{
+    struct object_list list = {0};
+    int rc = store_versions(server->store, id, &list);
+    json_t *versions = json_array();
+    for (size_t i = 0; rc == 0 && i < list.count; i++) {
+        json_array_append_new(versions, object_to_json(list.items[i]));
+    }
+    object_list_deinit(&list);
+    if (rc < 0) {
+        json_decref(versions);
+        return rc;
+    }
+    *ret_answer = json_pack("{s:o}", "versions", versions);
     return 0;
 }
 

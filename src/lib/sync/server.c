@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "sync/server_state.h"
 
-static void tell(struct sync_server *server, enum sync_level level, const char *event,
-                 const char *text)
+void sync_server_tell(struct sync_server *server, enum sync_level level, const char *event,
+                      const char *text)
 {
     if (server->options.on_event != NULL) {
         server->options.on_event(server->options.context, level, event, text);
@@ -41,12 +41,13 @@ static int begin(struct sync_server *server)
     for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
         rc = sync_load_epochs(server, file);
     }
+    rc = rc < 0 ? rc : sync_server_recall(server);
     server->revision = server->recent_after = store_revision(server->store);
     if (rc == 0 && taken > 0) {
         char text[96];
         snprintf(text, sizeof(text), "%" PRIu64 " changes that waited in the store were accepted",
                  taken);
-        tell(server, SYNC_WARN, "store-taken-over", text);
+        sync_server_tell(server, SYNC_WARN, "store-taken-over", text);
     }
     return rc;
 }

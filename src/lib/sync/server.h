@@ -82,6 +82,19 @@ MUST_CHECK int sync_server_push(struct sync_server *server, const json_t *reques
 /* {"webservers":[...]}, a new reference. */
 json_t *sync_server_webservers(struct sync_server *server);
 
+/* {"versions":[...]}: what the object was before, newest first; a new reference. */
+MUST_CHECK int sync_server_versions(struct sync_server *server, const struct uuid *id,
+                                    json_t **ret_answer);
+
+/* ---- contents that are gone or damaged: check-ins ask webservers for them ---- */
+
+#define SYNC_WANTED_MAX 64 /* asked for at once */
+/* Looks for contents of live objects that are not here. Walks all of them. */
+MUST_CHECK int sync_server_look_for_blobs(struct sync_server *server);
+/* Somebody got other contents than these: hashes them, moves them aside when they are damaged. */
+MUST_CHECK int sync_server_verify_blob(struct sync_server *server, const uint8_t sha256[32],
+                                       bool *ret_whole);
+
 /* What another datastore made part of the truth: objects above what the store has, in order, and
  * the epochs, when they are new (NULL: they are not). `note` as for store_set_note, may be NULL. */
 struct sync_applied {

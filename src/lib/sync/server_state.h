@@ -66,7 +66,10 @@ struct sync_server {
 
     struct sync_seen webservers[SYNC_WEBSERVERS_MAX];
     size_t webserver_count;
-    uint64_t generation; /* of who is up */
+    uint64_t generation;                 /* of who is up */
+    uint64_t remembered;                 /* the generation that is kept in the store */
+    uint8_t wanted[SYNC_WANTED_MAX][32]; /* contents that webservers are asked for */
+    size_t wanted_count;
     struct sync_server_stats stats;
 
     /* The leader's: our past, for judging; epochs learnt since are added. */
@@ -81,6 +84,13 @@ struct sync_feed {
     bool through;
     uint64_t generation;
 };
+
+void sync_server_tell(struct sync_server *server, enum sync_level level, const char *event,
+                      const char *text);
+/* Who was up when the last process ended: it need not be down because this one has begun. */
+int sync_server_recall(struct sync_server *server);
+/* Hex names of what webservers are asked for; a new reference. */
+json_t *sync_server_wanted(struct sync_server *server);
 
 /* A change as the feeds send it; the caller's. */
 struct sync_line sync_line_of(const struct object *object);

@@ -66,11 +66,8 @@ static json_t *check_in(struct fixture *fixture, uint8_t webserver, int interval
     return answer;
 }
 
-static int set_up(void **state)
+static void begin_life(struct fixture *fixture)
 {
-    struct fixture *fixture = MEM_NEW(struct fixture);
-    snprintf(fixture->dir, sizeof(fixture->dir), "/tmp/aquifer-server-XXXXXX");
-    assert_non_null(mkdtemp(fixture->dir));
     char *users = mem_printf("%s/u.db", fixture->dir);
     char *web = mem_printf("%s/w.db", fixture->dir);
     char *blobs = mem_printf("%s/b", fixture->dir);
@@ -80,12 +77,20 @@ static int set_up(void **state)
                                     .blob_dir = blobs,
                                     .authority = true};
     open_server(&options, &fixture->store, &fixture->server);
-    json_t *answer = check_in(fixture, 1, 10000, false);
-    snprintf(fixture->run, sizeof(fixture->run), "%s", sync_json_text(answer, "run"));
-    json_decref(answer);
     mem_free(users);
     mem_free(web);
     mem_free(blobs);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = MEM_NEW(struct fixture);
+    snprintf(fixture->dir, sizeof(fixture->dir), "/tmp/aquifer-server-XXXXXX");
+    assert_non_null(mkdtemp(fixture->dir));
+    begin_life(fixture);
+    json_t *answer = check_in(fixture, 1, 10000, false);
+    snprintf(fixture->run, sizeof(fixture->run), "%s", sync_json_text(answer, "run"));
+    json_decref(answer);
     *state = fixture;
     return 0;
 }
@@ -408,6 +413,75 @@ static void who_misses_three_check_ins_or_says_goodbye_is_down(void **state)
     assert_false(is_up(fixture, 3));
 }
 
+/* Else a load balancer would find nobody to send people to, until all have checked in anew. */
+static void who_was_up_is_up_after_a_restart_until_it_misses_three_check_ins(void **state)
+{
+    struct fixture *fixture = *state;
+    json_decref(check_in(fixture, 2, 100, false));
+    json_decref(check_in(fixture, 3, 10000, true));
+    json_decref(check_in(fixture, 4, 10000, false));
+    close_server(&fixture->store, &fixture->server);
+    begin_life(fixture);
+    assert_true(is_up(fixture, 2) && is_up(fixture, 4));
+    assert_false(is_up(fixture, 3));
+    int64_t until_ns = io_monotonic_ns(io_real()) + INT64_C(5000000000);
+    while (is_up(fixture, 2) && io_monotonic_ns(io_real()) < until_ns) {
+        usleep(1000);
+    }
+    assert_false(is_up(fixture, 2));
+    assert_true(is_up(fixture, 4));
+}
+
+/* ---- what is asked for again ---- */
+
+static bool is_wanted(struct fixture *fixture)
+{
+    json_t *answer = check_in(fixture, 1, 10000, false);
+    size_t count = json_array_size(json_object_get(answer, "wanted"));
+    json_decref(answer);
+    return count > 0;
+}
+
+static struct object_blob put_contents(struct fixture *fixture)
+{
+    struct store_blob_writer *writer = NULL;
+    struct object_blob blob;
+    assert_int_equal(store_blob_begin(fixture->store, 100, &writer), 0);
+    assert_int_equal(store_blob_write(writer, span_of_str("contents")), 0);
+    assert_int_equal(store_blob_commit(&writer, NULL, &blob), 0);
+    return blob;
+}
+
+static void contents_that_are_damaged_or_gone_are_asked_for_until_they_are_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct object_blob blob = put_contents(fixture);
+    struct object *object = object_new(OBJECT_RESOURCE);
+    object->id.bytes[0] = 9;
+    object->change.bytes[0] = 9;
+    object->blob = blob;
+    object_set_name(object, "r");
+    json_t *answer = NULL;
+    assert_int_equal(push_list(fixture, json_pack("[o]", object_to_json(object)), &answer), 0);
+    json_decref(answer);
+    object_free(&object);
+    bool whole = false;
+    assert_int_equal(sync_server_verify_blob(fixture->server, blob.sha256, &whole), 0);
+    assert_true(whole && !is_wanted(fixture));
+
+    char *path = store_blob_path(fixture->store, blob.sha256);
+    assert_int_equal(truncate(path, 3), 0);
+    assert_int_equal(sync_server_verify_blob(fixture->server, blob.sha256, &whole), 0);
+    assert_true(!whole && is_wanted(fixture));
+    (void)put_contents(fixture);
+    assert_false(is_wanted(fixture));
+
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(sync_server_look_for_blobs(fixture->server), 0);
+    assert_true(is_wanted(fixture));
+    mem_free(path);
+}
+
 static void more_webservers_than_there_is_room_for_push_out_the_longest_silent(void **state)
 {
     struct fixture *fixture = *state;
@@ -442,6 +516,8 @@ int main(void)
         CLAIM(a_feed_hears_what_is_committed_later),
         CLAIM(a_feed_for_another_process_is_turned_away),
         CLAIM(who_misses_three_check_ins_or_says_goodbye_is_down),
+        CLAIM(who_was_up_is_up_after_a_restart_until_it_misses_three_check_ins),
+        CLAIM(contents_that_are_damaged_or_gone_are_asked_for_until_they_are_back),
         CLAIM(more_webservers_than_there_is_room_for_push_out_the_longest_silent),
     };
     return cmocka_run_group_tests(tests, begin_suite, end_suite);
