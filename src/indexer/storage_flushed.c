@@ -1,10 +1,11 @@
 /*
  * The file `flushed` beside the datalog: for every well that ever was in the config, the log
- * position up to which its entries are in segment files. The wells know that themselves; the
- * file is for those that the config has dropped, so that a replay knows which of their records
- * are in no segment and belong to other wells now.
+ * position up to which its entries are in segment files, and its location. The wells know that
+ * themselves; the file is for those that the config has dropped, so that a replay finds where
+ * their records belong.
  *
- * One line per well, "position name", and a last one, "sum" and the checksum of those before.
+ * One line per well, "position name", with a tab and the location if it has one, and a last line,
+ * "sum" and the checksum of those before.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,12 +34,19 @@ static void take_line(struct storage *storage, struct span line)
     if (!span_split(&rest, ' ', &number) || !span_to_u64(number, &position)) {
         return;
     }
-    struct storage_slot *slot = slot_named(storage, rest);
+    struct span name;
+    bool has_location = span_split(&rest, '\t', &name) && rest.bytes > 0;
+    struct storage_slot *slot = slot_named(storage, name);
     if (slot != NULL) {
         slot->flushed = position;
+        slot->noted = slot->location == NULL || span_equal_str(rest, slot->location);
         return;
     }
-    struct storage_dropped dropped = {mem_strndup((const char *)rest.data, rest.bytes), position};
+    struct storage_dropped dropped = {
+        .name = mem_strndup((const char *)name.data, name.bytes),
+        .location = has_location ? mem_strndup((const char *)rest.data, rest.bytes) : NULL,
+        .flushed = position,
+    };
     vec_push(&storage->dropped, dropped);
 }
 
@@ -88,9 +96,25 @@ struct storage_dropped *storage_dropped_well(struct storage *storage, struct spa
             return &storage->dropped.items[i];
         }
     }
-    struct storage_dropped dropped = {mem_strndup((const char *)name.data, name.bytes), 0};
+    struct storage_dropped dropped = {.name = mem_strndup((const char *)name.data, name.bytes)};
     vec_push(&storage->dropped, dropped);
     return &storage->dropped.items[storage->dropped.count - 1];
+}
+
+bool storage_flushed_knows_all(struct storage *storage)
+{
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        if (!storage->slots.items[i].noted) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_line(struct buf *text, uint64_t flushed, const char *name, const char *location)
+{
+    buf_printf(text, "%" PRIu64 " %s%s%s\n", flushed, name, location != NULL ? "\t" : "",
+               location != NULL ? location : "");
 }
 
 int storage_flushed_write(struct storage *storage)
@@ -99,11 +123,11 @@ int storage_flushed_write(struct storage *storage)
     for (size_t i = 0; i < storage->slots.count; i++) {
         const struct storage_slot *slot = &storage->slots.items[i];
         uint64_t flushed = well_flushed(slot->well);
-        buf_printf(&text, "%" PRIu64 " %s\n", MAX(flushed, slot->flushed), slot->name);
+        put_line(&text, MAX(flushed, slot->flushed), slot->name, slot->location);
     }
     for (size_t i = 0; i < storage->dropped.count; i++) {
-        buf_printf(&text, "%" PRIu64 " %s\n", storage->dropped.items[i].flushed,
-                   storage->dropped.items[i].name);
+        const struct storage_dropped *dropped = &storage->dropped.items[i];
+        put_line(&text, dropped->flushed, dropped->name, dropped->location);
     }
     uint32_t sum = hash32(buf_span(&text));
     buf_printf(&text, "sum %08" PRIx32 "\n", sum);
@@ -121,7 +145,9 @@ int storage_flushed_write(struct storage *storage)
 void storage_dropped_free(struct storage *storage)
 {
     for (size_t i = 0; i < storage->dropped.count; i++) {
+        well_close(&storage->dropped.items[i].well);
         mem_free(storage->dropped.items[i].name);
+        mem_free(storage->dropped.items[i].location);
     }
     vec_deinit(&storage->dropped);
 }

@@ -27,12 +27,15 @@ struct storage_slot {
     struct well_retention retention;
     const char *kept; /* why something stays that should go, as told last; NULL: nothing does */
     uint64_t flushed; /* as the file `flushed` said when storage was opened */
+    bool noted;       /* and it knew the well and its location */
 };
 
 /* A well that the config has no more. */
 struct storage_dropped {
     char *name;
+    char *location; /* NULL: not known, or a memory well */
     uint64_t flushed;
+    struct well *well; /* during replay, when the log has records for it */
 };
 
 struct storage_source {
@@ -102,9 +105,11 @@ void storage_watch_space(struct storage *storage);
 /* Refuses (the fault says why) or returns 0, maybe after waiting for flushes. */
 MUST_CHECK int storage_admit(struct storage *storage, uint64_t bytes);
 
-/* The file `flushed`: read before replay, written after it and after flushes. */
+/* The file `flushed`: read before replay, written after it, when wells are new, and after
+ * flushes. */
 MUST_CHECK int storage_flushed_read(struct storage *storage);
 MUST_CHECK int storage_flushed_write(struct storage *storage);
+bool storage_flushed_knows_all(struct storage *storage);
 struct storage_dropped *storage_dropped_well(struct storage *storage, struct span name);
 void storage_dropped_free(struct storage *storage);
 

@@ -189,20 +189,26 @@ static int open_tags(struct storage *storage, const char *path)
     return 0;
 }
 
+static struct well_options well_options_of(struct storage *storage, const char *name,
+                                           const char *location)
+{
+    return (struct well_options){
+        .io = storage->io,
+        .name = name,
+        .dir = location,
+        .tags = storage->tags,
+        .report = storage->report,
+        .report_context = storage->report_context,
+    };
+}
+
 static int open_wells(struct storage *storage, const struct storage_options *options)
 {
     for (size_t i = 0; i < storage->slots.count; i++) {
         struct storage_slot *slot = &storage->slots.items[i];
-        struct well_options well = {
-            .io = storage->io,
-            .name = slot->name,
-            .dir = slot->location,
-            .tags = storage->tags,
-            .memtable_bytes_max = options->memtable_bytes_max,
-            .memory_bytes_max = slot->memory_bytes_max,
-            .report = storage->report,
-            .report_context = storage->report_context,
-        };
+        struct well_options well = well_options_of(storage, slot->name, slot->location);
+        well.memtable_bytes_max = options->memtable_bytes_max;
+        well.memory_bytes_max = slot->memory_bytes_max;
         int rc = well_open(&well, &slot->well);
         if (rc < 0) {
             return rc;
@@ -279,7 +285,8 @@ static int apply_copy(struct storage *storage, struct well *well, struct span ru
     return rc;
 }
 
-/* A record of a well that the config has no more: its entries go where their tags go now. */
+/* A record of a well that the config has no more, and nobody knows where it was: its entries go
+ * where their tags go now. */
 static int apply_orphan(struct storage *storage, struct entries *entries, uint64_t position)
 {
     int rc = 0;
@@ -306,8 +313,56 @@ static int apply_orphan(struct storage *storage, struct entries *entries, uint64
 
 struct replay {
     uint64_t *flushed; /* by slot */
-    bool has_orphans;
+    bool has_dropped;
 };
+
+/* The well that has the location now: it was given another name. */
+static struct storage_slot *slot_at(struct storage *storage, const char *location)
+{
+    for (size_t i = 0; location != NULL && i < storage->slots.count; i++) {
+        const char *other = storage->slots.items[i].location;
+        if (other != NULL && span_equal(without_slashes(other), without_slashes(location))) {
+            return &storage->slots.items[i];
+        }
+    }
+    return NULL;
+}
+
+static int open_dropped(struct storage *storage, struct storage_dropped *dropped)
+{
+    if (dropped->well != NULL) {
+        return 0;
+    }
+    struct well_options options = well_options_of(storage, dropped->name, dropped->location);
+    int rc = well_open(&options, &dropped->well);
+    if (rc < 0) {
+        return err_wrap(rc == ERR_CORRUPT ? ERR_IO : rc,
+                        "the config has no well %s any more, but the datalog has entries of it",
+                        dropped->name);
+    }
+    uint64_t flushed = well_flushed(dropped->well);
+    dropped->flushed = MAX(dropped->flushed, flushed);
+    return 0;
+}
+
+/* What a well had stays with it, also when the config has dropped it: its records are flushed
+ * where it was. The well itself knows best which of them are. */
+static int replay_dropped(struct storage *storage, const struct datalog_record *record,
+                          struct entries *entries, struct replay *replay)
+{
+    struct storage_dropped *dropped = storage_dropped_well(storage, record->well);
+    int rc = 0;
+    if (record->position >= dropped->flushed && dropped->location != NULL) {
+        rc = open_dropped(storage, dropped);
+    }
+    if (rc < 0 || record->position < dropped->flushed) {
+        return rc;
+    }
+    replay->has_dropped = true;
+    return dropped->location == NULL
+               ? apply_orphan(storage, entries, record->position)
+               : apply_copy(storage, dropped->well, record->payload, record->position);
+}
 
 static int replay_record(struct storage *storage, const struct datalog_record *record,
                          struct replay *replay)
@@ -320,11 +375,10 @@ static int replay_record(struct storage *storage, const struct datalog_record *r
     restore_names(storage, &entries);
     struct storage_slot *slot = slot_named(storage, record->well);
     if (slot == NULL) {
-        if (record->position < storage_dropped_well(storage, record->well)->flushed) {
-            return 0;
-        }
-        replay->has_orphans = true;
-        rc = apply_orphan(storage, &entries, record->position);
+        slot = slot_at(storage, storage_dropped_well(storage, record->well)->location);
+    }
+    if (slot == NULL) {
+        rc = replay_dropped(storage, record, &entries, replay);
     } else if (record->position >= replay->flushed[slot - storage->slots.items]) {
         rc = apply_copy(storage, slot->well, record->payload, record->position);
     } else {
@@ -358,14 +412,32 @@ static int replay_log(struct storage *storage, struct replay *replay)
     return rc;
 }
 
-/* What dropped wells had not flushed is flushed by others now: it must not be met again. */
-static int settle_orphans(struct storage *storage)
+static int flush_dropped(struct storage *storage)
 {
-    int rc = storage_flush(storage);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < storage->dropped.count; i++) {
+        struct well *well = storage->dropped.items[i].well;
+        if (well != NULL) {
+            well_seal(well);
+            rc = well_flush(well);
+        }
+    }
+    return rc;
+}
+
+/* What dropped wells had not flushed is flushed now, before the log is trimmed, and must not be
+ * met again. */
+static int settle_dropped(struct storage *storage)
+{
+    int rc = flush_dropped(storage);
+    if (rc == 0) {
+        rc = storage_flush(storage);
+    }
     if (rc < 0) {
         return rc;
     }
     for (size_t i = 0; i < storage->dropped.count; i++) {
+        well_close(&storage->dropped.items[i].well);
         storage->dropped.items[i].flushed = datalog_end(storage->log);
     }
     return storage_flushed_write(storage);
@@ -382,7 +454,7 @@ static int replay(struct storage *storage)
     int rc = replay_log(storage, &about);
     mem_free(about.flushed);
     atomic_store(&storage->applied_end, datalog_end(storage->log));
-    return rc == 0 && about.has_orphans ? settle_orphans(storage) : rc;
+    return rc == 0 && about.has_dropped ? settle_dropped(storage) : rc;
 }
 
 /* Exact names of the config exist from the start. */
@@ -417,6 +489,9 @@ static int open_all(struct storage *storage, const struct storage_options *optio
     }
     if (rc == 0) {
         rc = replay(storage);
+    }
+    if (rc == 0 && !storage_flushed_knows_all(storage)) {
+        rc = storage_flushed_write(storage); /* before anything is acknowledged for a new well */
     }
     return rc == 0 ? make_tags(storage) : rc;
 }
