@@ -6,7 +6,7 @@ MINUTES ?= 60
 SEEDS ?= 1000
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: help build check unit cluster browser interop fuzz soak sim bench format lint tsan coverage \
+.PHONY: help build check unit cluster browser interop fuzz soak sim lives bench format lint tsan coverage \
 	ui run clean
 
 help: ## this list
@@ -42,6 +42,11 @@ sim: ## the control plane's rules in SEEDS=1000 random lives; SEED=7 repeats one
 	cmake --build build/debug --target sync_sim_test
 	$(if $(SEED),AQUIFER_SEED=$(SEED) AQUIFER_TRACE=1,AQUIFER_SEEDS=$(SEEDS)) \
 		build/debug/test/sync_sim_test
+
+lives: ## the storage's promises in SEEDS=1000 random lives; SEED=7 repeats one and tells it
+	cmake --preset release
+	cmake --build build/release --target crash_lives_test
+	$(if $(SEED),AQUIFER_SEED=$(SEED),AQUIFER_SEEDS=$(SEEDS)) build/release/test/crash_lives_test
 
 bench: ## every benchmark, the quick way, one JSON line per figure
 	packaging/install-packages build run bench
