@@ -571,12 +571,12 @@ static void edit_account(struct world *world, struct webserver *webserver)
     const struct object *theirs =
         find(&world->datastore.files[OBJECT_FILE_USERS].objects, wanted->id);
     struct uuid replaced = theirs == NULL ? (struct uuid){0} : theirs->change;
-    bool unseen = theirs != NULL && !theirs->deleted;
+    bool alive = theirs != NULL && !theirs->deleted;
     date(world, webserver, wanted);
     sync_edit(stored, wanted, new_uuid(&world->chance));
     trace("web", webserver->at, "edits through", wanted);
     struct sync_answer answer = serve_push(world, wanted);
-    if (answer.verdict == SYNC_ACCEPTED && unseen && !knows(wanted, replaced)) {
+    if (answer.verdict == SYNC_ACCEPTED && alive && !wanted->rescue && !knows(wanted, replaced)) {
         snprintf(world->wrong, sizeof(world->wrong), "an account was replaced unseen");
     }
     bool heard = !one_in(&world->chance, 8);
