@@ -72,8 +72,8 @@ struct query_module {
     /* How many entries of its input, from the first on, can pass at all. NULL: all. */
     uint64_t (*first_needed)(const void *plan);
 
-    /* Words that stand in the data of every entry that passes, between split characters. Only a
-     * module that looks at each entry for itself may have it. NULL: nothing is known. */
+    /* Words that stand in the data of every entry that passes, no letter or digit beside them. Only
+     * a module that looks at each entry for itself may have it. NULL: nothing is known. */
     size_t (*required)(const void *plan, struct span *ret_words, size_t words_max);
 };
 

@@ -261,9 +261,29 @@ void query_patterns_free(struct query_patterns **patterns)
     *patterns = NULL;
 }
 
-struct span query_patterns_word(const struct query_patterns *patterns, size_t index)
+static bool is_letter_or_digit(uint8_t byte)
 {
-    return patterns->kind == QUERY_PATTERN_WORD ? patterns->list[index].text : SPAN_NONE;
+    return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
+}
+
+/* What stands between the first and the last byte that is neither letter nor digit. */
+static struct span inside(struct span literal)
+{
+    size_t from = 0;
+    size_t to = literal.bytes;
+    while (from < to && is_letter_or_digit(literal.data[from])) {
+        from++;
+    }
+    while (to > from && is_letter_or_digit(literal.data[to - 1])) {
+        to--;
+    }
+    return to - from < 2 ? SPAN_NONE : span_of(literal.data + from + 1, to - from - 2);
+}
+
+struct span query_patterns_required(const struct query_patterns *patterns, size_t index)
+{
+    const struct pattern *pattern = &patterns->list[index];
+    return patterns->kind == QUERY_PATTERN_WORD ? pattern->text : inside(pattern->literal);
 }
 
 size_t query_patterns_count(const struct query_patterns *patterns)

@@ -30,8 +30,10 @@ MUST_CHECK int query_patterns_new(const struct span *patterns, size_t count,
 void query_patterns_free(struct query_patterns **patterns);
 size_t query_patterns_count(const struct query_patterns *patterns);
 
-/* Of a set of words one of them, borrowed; empty of other sets. */
-struct span query_patterns_word(const struct query_patterns *patterns, size_t index);
+/* What stands in every text that has pattern `index`, with no letter or digit beside it: a word
+ * itself; of another pattern the inside of its longest literal part, "index.html" of
+ * "GET /index.html HTTP". Borrowed; empty: nothing is known. */
+struct span query_patterns_required(const struct query_patterns *patterns, size_t index);
 
 MUST_CHECK int query_scanner_new(const struct query_patterns *patterns,
                                  struct query_scanner **ret_scanner);

@@ -244,6 +244,63 @@ static void blocks_give_what_single_entries_give(void **state)
     mem_free(round);
 }
 
+static void expect_required(const char *pattern, enum query_pattern_kind kind, const char *wanted)
+{
+    struct query_patterns *patterns = made(&pattern, 1, kind, false);
+    struct span required = query_patterns_required(patterns, 0);
+    assert_true(span_equal_str(required, wanted));
+    query_patterns_free(&patterns);
+}
+
+static void only_what_stands_whole_in_a_pattern_is_required(void **state)
+{
+    (void)state;
+    expect_required("Failed", QUERY_PATTERN_WORD, "Failed");
+    expect_required("GET /index.html HTTP", QUERY_PATTERN_LITERAL, "/index.html");
+    expect_required("/index.html?", QUERY_PATTERN_LITERAL, "index.html");
+    expect_required("index.html", QUERY_PATTERN_LITERAL, "");
+    expect_required("a*/index.html *b", QUERY_PATTERN_WILDCARD, "index.html");
+    expect_required("a*index", QUERY_PATTERN_WILDCARD, "");
+    expect_required("?x-[ab]", QUERY_PATTERN_WILDCARD, "");
+    expect_required("*", QUERY_PATTERN_WILDCARD, "");
+}
+
+static bool stands_alone(struct span word, const char *text)
+{
+    size_t bytes = strlen(text);
+    for (size_t at = 0; at + word.bytes <= bytes; at++) {
+        if (memcmp(text + at, word.data, word.bytes) == 0 && (at == 0 || text[at - 1] != 'a') &&
+            text[at + word.bytes] != 'a') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In every text that has a pattern, what it requires stands with no letter beside it. */
+static void what_is_required_stands_alone_in_every_match(void **state)
+{
+    (void)state;
+    size_t seen = 0;
+    srandom(8);
+    for (size_t i = 0; i < 20000; i++) {
+        char pattern[12];
+        char text[16];
+        random_text(pattern, 9, "aa.-*");
+        random_text(text, 15, "aa.-");
+        const char *list = pattern;
+        if (pattern[0] == '\0' || !contains(pattern, text)) {
+            continue;
+        }
+        struct query_patterns *patterns = made(&list, 1, QUERY_PATTERN_WILDCARD, false);
+        struct span required = query_patterns_required(patterns, 0);
+        seen += required.bytes > 0;
+        assert_true(required.bytes == 0 || stands_alone(required, text));
+        query_patterns_free(&patterns);
+    }
+    assert_true(seen > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +309,8 @@ int main(void)
         cmocka_unit_test(words_are_those_of_the_fulltext_tokeniser),
         cmocka_unit_test(what_cannot_be_a_pattern_is_refused),
         cmocka_unit_test(blocks_give_what_single_entries_give),
+        cmocka_unit_test(only_what_stands_whole_in_a_pattern_is_required),
+        cmocka_unit_test(what_is_required_stands_alone_in_every_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,7 +132,7 @@ size_t match_required(const void *pointer, struct span *ret_words, size_t words_
         return 0;
     }
     for (size_t i = 0; i < patterns && count < words_max; i++) {
-        struct span word = query_patterns_word(plan->patterns, i);
+        struct span word = query_patterns_required(plan->patterns, i);
         if (word.bytes > 0) {
             ret_words[count++] = word;
         }
