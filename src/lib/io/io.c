@@ -17,7 +17,21 @@ void io_close(struct io_file **file)
 
 int io_read_at(struct io_file *file, uint64_t offset, void *data, size_t bytes, size_t *ret_bytes)
 {
-    return file->methods->read_at(file, offset, data, bytes, ret_bytes);
+    size_t done = 0;
+    while (done < bytes) {
+        size_t got = 0;
+        int rc =
+            file->methods->read_at(file, offset + done, (uint8_t *)data + done, bytes - done, &got);
+        if (rc < 0) {
+            return rc;
+        }
+        if (got == 0) {
+            break;
+        }
+        done += got;
+    }
+    *ret_bytes = done;
+    return 0;
 }
 
 int io_write_at(struct io_file *file, uint64_t offset, struct span data)

@@ -74,7 +74,7 @@ struct io_methods {
     int (*open)(struct io *io, const char *path, int flags, struct io_file **ret_file);
     void (*close)(struct io_file *file);
     int (*read_at)(struct io_file *file, uint64_t offset, void *data, size_t bytes,
-                   size_t *ret_bytes);
+                   size_t *ret_bytes); /* fewer bytes are fine; none: the end of the file */
     int (*write_at)(struct io_file *file, uint64_t offset, struct span data);
     int (*truncate)(struct io_file *file, uint64_t bytes);
     int (*size)(struct io_file *file, uint64_t *ret_bytes);

@@ -54,22 +54,14 @@ static void real_close(struct io_file *file)
 static int real_read_at(struct io_file *file, uint64_t offset, void *data, size_t bytes,
                         size_t *ret_bytes)
 {
-    size_t done = 0;
-    while (done < bytes) {
-        ssize_t got =
-            pread(real_of(file)->fd, (uint8_t *)data + done, bytes - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return err_set_errno(errno, "read %s", file->path);
-        }
-        if (got == 0) {
-            break;
-        }
-        done += (size_t)got;
+    ssize_t got;
+    do {
+        got = pread(real_of(file)->fd, data, bytes, (off_t)offset);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return err_set_errno(errno, "read %s", file->path);
     }
-    *ret_bytes = done;
+    *ret_bytes = (size_t)got;
     return 0;
 }
 
