@@ -41,6 +41,13 @@ static int lying_open(struct io *io, const char *path, int flags, struct io_file
     return rc;
 }
 
+static int short_read_at(struct io_file *file, uint64_t offset, void *data, size_t bytes,
+                         size_t *ret_bytes)
+{
+    bool is_short = living->short_reads && bytes > 1;
+    return honest->read_at(file, offset, data, is_short ? bytes - bytes / 3 : bytes, ret_bytes);
+}
+
 static int lying_sync(struct io_file *file)
 {
     if (lies_about(file, LIE_LOG_SYNC, ".log") || lies_about(file, LIE_SEGMENT_SYNC, ".tmp") ||
@@ -85,6 +92,7 @@ void liar_init(struct liar *liar, uint64_t seed, enum lie lie)
     honest = liar->sim.io.methods;
     liar->methods = *honest;
     liar->methods.open = lying_open;
+    liar->methods.read_at = short_read_at;
     liar->methods.sync = lying_sync;
     liar->methods.sync_dir = lying_sync_dir;
     liar->methods.remove = lying_remove;

@@ -1,6 +1,7 @@
 /*
  * A disk that lies, to show that the lives notice: each lie stands for a fault that a storage
- * could have. It sits in front of the simulated disk and leaves out one kind of call.
+ * could have. It sits in front of the simulated disk and leaves out one kind of call. One liar at
+ * a time.
  */
 #ifndef CRASH_LIAR_H
 #define CRASH_LIAR_H
@@ -24,7 +25,8 @@ struct liar {
     struct io_sim sim; /* first: the simulated disk finds itself by its door */
     struct io_methods methods;
     enum lie lie;
-    uint64_t told; /* lies so far */
+    uint64_t told;    /* lies so far */
+    bool short_reads; /* no lie: reads may give less than asked */
 };
 
 void liar_init(struct liar *liar, uint64_t seed, enum lie lie);

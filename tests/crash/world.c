@@ -116,6 +116,7 @@ void world_init(struct world *world, uint64_t seed, enum lie lie)
     world->newest_now_ns = world->disk.sim.now_ns;
     make_wells(world);
     world->has_memory = one_in(&world->chance, 2);
+    world->disk.short_reads = one_in(&world->chance, 4);
     world->options = (struct storage_options){
         .io = &world->disk.sim.io,
         .node = {{7}},
