@@ -99,7 +99,8 @@ bool series_catalogue_key(struct series_catalogue *catalogue, uint32_t number, s
 MUST_CHECK int series_catalogue_apply_series(struct series_catalogue *catalogue,
                                              struct span payload);
 
-/* A META record of any origin. Series that are not known yet are made (without living). */
+/* A META record of any origin. What is about a series that is not known yet waits for it: no
+ * number is given, since a SERIES record that is replayed later may have it. */
 MUST_CHECK int series_catalogue_apply_meta(struct series_catalogue *catalogue, struct span payload,
                                            struct stamp stamp);
 
@@ -119,6 +120,7 @@ MUST_CHECK int series_catalogue_restore(struct series_catalogue *catalogue, uint
 
 /* Removes dead series that no segment, memtable or datalog record carries any more. Living ones
  * are left alone. */
+/* It must have been dead for so long that no put() of before is still on its way into the log. */
 void series_catalogue_forget(struct series_catalogue *catalogue, const uint32_t *numbers,
                              size_t count);
 
