@@ -7,7 +7,7 @@
  * every other. On each pass but the first the times of day are shifted and the numbers of three
  * digits and more are others, the same number becoming the same number within a pass: so lines
  * resemble each other as much as the real ones do, and none comes twice. WORD is put at the end of
- * three lines of each file, if it is not empty: a word that is rare.
+ * one line of each file, if it is not empty: a word that is rare.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEEDLES 3
+#define NEEDLES 1
 #define STRIDE 104729 /* a prime: no two passes alike */
 #define SHIFT_MINUTES 37
 
@@ -47,6 +47,13 @@ static struct text read_file(const char *path)
     if (text.bytes > 0 && text.data[text.bytes - 1] != '\n') {
         text.data[text.bytes++] = '\n';
     }
+    size_t kept = 0; /* without empty lines */
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (text.data[i] != '\n' || (kept > 0 && text.data[kept - 1] != '\n')) {
+            text.data[kept++] = text.data[i];
+        }
+    }
+    text.bytes = kept;
     return text;
 }
 

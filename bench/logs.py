@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import parser_of, require_build
 
-RARE = "quetzalcoatl"  # stands in three lines of each file of a corpus
+RARE = "quetzalcoatl"  # stands in one line of each file of a corpus
 KEPT_BYTES_MIN = 4096  # smaller files say nothing
 TEXT_BYTES = 65536
 SETTLED_ROUNDS = 3  # the storage threads look once a second whether there is something to merge
