@@ -227,6 +227,7 @@ static void get_blob(struct http_request *request, void *context)
         http_reply_fault(request, rc);
         return;
     }
+    store_blob_spare(api->store, sha256); /* who asks may be about to name it */
     char *path = store_blob_path(api->store, sha256);
     http_reply_file(request, 200, "application/octet-stream", path);
     mem_free(path);

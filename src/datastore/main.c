@@ -311,10 +311,22 @@ static void publish_metrics(struct datastore *datastore)
 
 /* ---- the keeper ---- */
 
+static void sweep(struct datastore *datastore)
+{
+    struct store_swept swept;
+    if (store_blobs_sweep(datastore->store, STORE_UNUSED_NS, &swept) < 0) {
+        log_warn("blobs-sweep", "tried again later", "error", err_text(), NULL);
+    } else if (swept.removed > 0) {
+        log_info("blobs-sweep", "contents that nothing has named for a day are removed", "count",
+                 LOG_INT(swept.removed), NULL);
+    }
+}
+
 static void *keep(void *context)
 {
     struct datastore *datastore = context;
     (void)pthread_mutex_lock(&datastore->lock);
+    int64_t swept_ns = 0;
     for (size_t round = 0; !datastore->stopping; round++) {
         struct timespec until;
         (void)clock_gettime(CLOCK_REALTIME, &until);
@@ -326,6 +338,10 @@ static void *keep(void *context)
         }
         if (round % LOOK_FOR_BLOBS_EVERY == 0 && sync_server_look_for_blobs(datastore->sync) < 0) {
             log_warn("blobs-look", "tried again later", "error", err_text(), NULL);
+        }
+        if (io_monotonic_ns(datastore->io) - swept_ns > STORE_SWEEP_NS) {
+            swept_ns = io_monotonic_ns(datastore->io);
+            sweep(datastore);
         }
         (void)pthread_mutex_lock(&datastore->lock);
     }

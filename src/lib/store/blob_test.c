@@ -188,6 +188,71 @@ static void objects_whose_contents_are_not_here_are_listed(void **state)
     object_free(&missing);
 }
 
+/* ---- what nothing names ---- */
+
+static struct object_blob blob_of(struct fixture *fixture, const char *text)
+{
+    struct store_blob_writer *writer = NULL;
+    struct object_blob blob;
+    assert_int_equal(store_blob_begin(fixture->store, 100, &writer), 0);
+    assert_int_equal(store_blob_write(writer, span_of_str(text)), 0);
+    assert_int_equal(store_blob_commit(&writer, NULL, &blob), 0);
+    return blob;
+}
+
+/* The next version of one and the same resource, with other contents. */
+static void name_blob(struct fixture *fixture, const struct object_blob *blob, bool deleted)
+{
+    static uint8_t changes;
+    struct object *object = object_new(OBJECT_RESOURCE);
+    object->id.bytes[0] = 1;
+    object->change.bytes[0] = ++changes;
+    object->blob = *blob;
+    object->deleted = deleted;
+    object_set_name(object, "r");
+    assert_int_equal(store_begin(fixture->store, STORE_DURABLE), 0);
+    assert_int_equal(store_next_revision(fixture->store, &object->revision), 0);
+    assert_int_equal(store_put(fixture->store, object), 0);
+    assert_int_equal(store_commit(fixture->store), 0);
+    object_free(&object);
+}
+
+static uint64_t sweep(struct fixture *fixture, int64_t unused_ns)
+{
+    struct store_swept swept;
+    assert_int_equal(store_blobs_sweep(fixture->store, unused_ns, &swept), 0);
+    return swept.removed;
+}
+
+static void contents_that_anything_names_stay(void **state)
+{
+    struct fixture *fixture = *state;
+    struct object_blob earlier = blob_of(fixture, "an earlier version's");
+    struct object_blob deleted = blob_of(fixture, "a tombstone's");
+    struct object_blob unnamed = blob_of(fixture, "nobody's");
+    name_blob(fixture, &earlier, false);
+    name_blob(fixture, &deleted, false);
+    name_blob(fixture, &deleted, true);
+    assert_int_equal(sweep(fixture, 0), 1);
+    assert_true(store_blob_has(fixture->store, earlier.sha256));
+    assert_true(store_blob_has(fixture->store, deleted.sha256));
+    assert_false(store_blob_has(fixture->store, unnamed.sha256));
+}
+
+static void unused_contents_stay_for_their_time_and_longer_when_somebody_asks(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t second_ns = 1000000000;
+    struct object_blob blob = blob_of(fixture, "not named yet");
+    assert_int_equal(sweep(fixture, 3600 * second_ns), 0);
+    store_blob_spare(fixture->store, blob.sha256);
+    assert_int_equal(sweep(fixture, 1), 0); /* found unused anew */
+    (void)blob_of(fixture, "not named yet");
+    assert_int_equal(sweep(fixture, 1), 0); /* put again: again */
+    assert_int_equal(sweep(fixture, 1), 1);
+    assert_false(store_blob_has(fixture->store, blob.sha256));
+}
+
 int main(void)
 {
 #define CLAIM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -198,6 +263,8 @@ int main(void)
         CLAIM(what_a_crash_left_is_swept_at_the_next_start),
         CLAIM(damage_is_found_and_moved_aside),
         CLAIM(objects_whose_contents_are_not_here_are_listed),
+        CLAIM(contents_that_anything_names_stay),
+        CLAIM(unused_contents_stay_for_their_time_and_longer_when_somebody_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,6 +286,7 @@ int store_open(const struct store_options *options, struct store **ret_store)
     store->lock_fd = -1;
     (void)pthread_mutex_init(&store->write_lock, NULL);
     (void)pthread_mutex_init(&store->state_lock, NULL);
+    (void)pthread_mutex_init(&store->blob_lock, NULL);
     int rc = 0;
     if (strcmp(options->users_path, options->web_path) == 0) {
         rc =
@@ -322,6 +323,8 @@ void store_close(struct store **store)
     }
     (void)pthread_mutex_destroy(&gone->write_lock);
     (void)pthread_mutex_destroy(&gone->state_lock);
+    (void)pthread_mutex_destroy(&gone->blob_lock);
+    store_sweep_deinit(gone);
     mem_free(gone->paths[OBJECT_FILE_USERS]);
     mem_free(gone->paths[OBJECT_FILE_WEB]);
     mem_free(gone->blob_dir);

@@ -236,6 +236,18 @@ MUST_CHECK int store_blob_open(struct store *store, const uint8_t sha256[32],
                                struct io_file **ret_file, uint64_t *ret_bytes);
 /* Where the file is, or would be; the caller's (mem_free). It never changes once it is there. */
 char *store_blob_path(struct store *store, const uint8_t sha256[32]);
+/* Somebody is about to name it in an object: its time as an unused one begins anew. */
+void store_blob_spare(struct store *store, const uint8_t sha256[32]);
+
+#define STORE_UNUSED_NS (24 * 3600 * INT64_C(1000000000)) /* daemons keep unused contents a day */
+#define STORE_SWEEP_NS (3600 * INT64_C(1000000000))       /* and look every hour */
+struct store_swept {
+    uint64_t unused;  /* files that no object, tombstone, shadow or earlier version names */
+    uint64_t removed; /* of these: all that were found unused for so long, in this process */
+};
+/* Outside a transaction. Whatever clocks and file times say: what is put or spared begins anew. */
+MUST_CHECK int store_blobs_sweep(struct store *store, int64_t unused_ns,
+                                 struct store_swept *ret_swept);
 /* Live objects' blobs that are not here. */
 MUST_CHECK int store_blobs_missing(struct store *store, size_t limit, struct object_list *list);
 /* Hashes the file again and compares. ERR_CORRUPT: damaged; it is moved aside. */

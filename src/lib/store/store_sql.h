@@ -64,6 +64,9 @@ struct store {
     int64_t commit_ns;          /* the last one; monotonic */
     int64_t checkpoint_ns;
 
+    pthread_mutex_t blob_lock; /* within a transaction at most, never the other way round */
+    struct map unused;         /* SHA-256 of contents that nothing names: int64_t *, since when */
+
     pthread_mutex_t state_lock;
     struct store_connection *readers; /* free ones */
     size_t reader_count;
@@ -137,5 +140,6 @@ int store_meta_set(struct store_connection *connection, enum object_file file, c
                    const char *value);
 int store_begin_epoch(struct store *store, enum object_file file);
 int store_blobs_prepare(struct store *store);
+void store_sweep_deinit(struct store *store);
 
 #endif

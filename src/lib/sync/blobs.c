@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "sync/driver.h"
 #include "sync/transfer.h"
 
@@ -223,12 +224,32 @@ static int download_missing(struct sync *sync, bool *ret_lacking)
     return rc;
 }
 
+static void sweep(struct sync *sync)
+{
+    struct store_swept swept;
+    if (store_blobs_sweep(sync->store, STORE_UNUSED_NS, &swept) < 0) {
+        sync_tell(sync, SYNC_WARN, "blobs-sweep", "%s; tried again later", err_text());
+    } else if (swept.removed > 0) {
+        sync_tell(sync, SYNC_INFO, "blobs-sweep",
+                  "%" PRIu64 " contents that nothing has named for a day are removed",
+                  swept.removed);
+    }
+}
+
 void *sync_blob_thread(void *context)
 {
     struct sync *sync = context;
     int64_t retry_ms = INT64_MAX;
+    int64_t sweep_ms = 0;
     (void)pthread_mutex_lock(&sync->lock);
     while (!sync->stopping) {
+        if (sync_now_ms(sync) >= sweep_ms) {
+            sweep_ms = sync_now_ms(sync) + STORE_SWEEP_NS / TIME_MS_NS;
+            (void)pthread_mutex_unlock(&sync->lock);
+            sweep(sync);
+            (void)pthread_mutex_lock(&sync->lock);
+            continue;
+        }
         bool due = sync->want_blobs || sync_now_ms(sync) >= retry_ms;
         if (!due || !sync_is_connected(sync)) {
             (void)sync_wait_due(sync, SYNC_THREAD_BLOBS,
