@@ -2,7 +2,6 @@
  * aquifer backup: what people made in a cluster, as one file. Downloaded beside its place, read
  * back and verified, synced, and only then given its name.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/archive.h"
+#include "cli/options.h"
 #include "cli/session.h"
 
 #define IDLE_MS 120000
@@ -32,64 +32,25 @@ struct job {
 
 static int parse(struct job *job, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
-        {"user", required_argument, NULL, 'u'},
-        {"password", required_argument, NULL, 'p'},
-        {"backup-password", required_argument, NULL, 'b'},
-        {"output", required_argument, NULL, 'o'},
-        {"verify", required_argument, NULL, 'v'},
-        {"omit-sensitive", no_argument, NULL, 'm'},
-        {"saved-searches", no_argument, NULL, 'a'},
-        {"insecure", no_argument, NULL, 'k'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct cli_session *session = &job->session;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (c) {
-        case 's':
-            session->server = optarg;
-            break;
-        case 'u':
-            session->user = optarg;
-            break;
-        case 'p':
-            session->password = optarg;
-            break;
-        case 'b':
-            job->backup_password = optarg;
-            break;
-        case 'o':
-            job->output = optarg;
-            break;
-        case 'v':
-            job->verify = optarg;
-            break;
-        case 'm':
-            job->omit_sensitive = true;
-            break;
-        case 'a':
-            job->saved_searches = true;
-            break;
-        case 'k':
-            session->insecure = true;
-            break;
-        case 'q':
-            job->quiet = true;
-            break;
-        case 'h':
-            (void)cli_help(session->command);
-            return -1;
-        default:
-            return cli_usage(session->command, "see above");
-        }
+    const struct cli_option options[] = {
+        {.name = "server", .text = &session->server},
+        {.name = "user", .text = &session->user},
+        {.name = "password", .text = &session->password},
+        {.name = "insecure", .flag = &session->insecure},
+        {.name = "backup-password", .text = &job->backup_password},
+        {.name = "output", .text = &job->output},
+        {.name = "verify", .text = &job->verify},
+        {.name = "omit-sensitive", .flag = &job->omit_sensitive},
+        {.name = "saved-searches", .flag = &job->saved_searches},
+        {.name = "quiet", .flag = &job->quiet},
+    };
+    int words;
+    int status = cli_options(session->command, options, ARRAY_COUNT(options), argc, argv, &words);
+    if (status == CLI_OK && words < argc) {
+        return cli_usage(session->command, "\"%s\" is one word too many", argv[words]);
     }
-    if (optind < argc) {
-        return cli_usage(session->command, "\"%s\" is one word too many", argv[optind]);
-    }
-    return CLI_OK;
+    return status;
 }
 
 static int check(struct job *job)

@@ -2,7 +2,6 @@
  * aquifer restore: gives a backup to a cluster. The whole file is verified before anything is
  * sent; the webserver verifies it again before it changes anything.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/archive.h"
+#include "cli/options.h"
 #include "cli/session.h"
 
 #define ANSWER_TIMEOUT_MS 3600000 /* a large backup is applied for a while */
@@ -34,52 +34,25 @@ struct job {
 
 static int parse(struct job *job, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
-        {"user", required_argument, NULL, 'u'},
-        {"password", required_argument, NULL, 'p'},
-        {"backup-password", required_argument, NULL, 'b'},
-        {"replace", no_argument, NULL, 'r'},
-        {"insecure", no_argument, NULL, 'k'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct cli_session *session = &job->session;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (c) {
-        case 's':
-            session->server = optarg;
-            break;
-        case 'u':
-            session->user = optarg;
-            break;
-        case 'p':
-            session->password = optarg;
-            break;
-        case 'b':
-            job->backup_password = optarg;
-            break;
-        case 'r':
-            job->replace = true;
-            break;
-        case 'k':
-            session->insecure = true;
-            break;
-        case 'q':
-            job->quiet = true;
-            break;
-        case 'h':
-            (void)cli_help(session->command);
-            return -1;
-        default:
-            return cli_usage(session->command, "see above");
-        }
+    const struct cli_option options[] = {
+        {.name = "server", .text = &session->server},
+        {.name = "user", .text = &session->user},
+        {.name = "password", .text = &session->password},
+        {.name = "insecure", .flag = &session->insecure},
+        {.name = "backup-password", .text = &job->backup_password},
+        {.name = "replace", .flag = &job->replace},
+        {.name = "quiet", .flag = &job->quiet},
+    };
+    int words;
+    int status = cli_options(session->command, options, ARRAY_COUNT(options), argc, argv, &words);
+    if (status != CLI_OK) {
+        return status;
     }
-    if (argc - optind != 1) {
+    if (argc - words != 1) {
         return cli_usage(session->command, "one backup file is needed");
     }
-    job->path = argv[optind];
+    job->path = argv[words];
     if (job->backup_password == NULL) {
         job->backup_password = getenv("AQUIFER_BACKUP_PASSWORD");
     }
