@@ -54,6 +54,7 @@ struct datalog {
     void *report_context;
 
     pthread_mutex_t cursors_changing;
+    bool removal_unsynced; /* under it */
     pthread_mutex_t lock;
     pthread_cond_t handed_over; /* to the writer */
     pthread_cond_t room;        /* to submitters */

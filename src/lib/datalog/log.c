@@ -360,22 +360,30 @@ static void put_oldest(struct datalog *log, struct datalog_file file)
     pthread_mutex_unlock(&log->lock);
 }
 
+/* Lest a crash leaves a hole, a removal is durable before the next one. */
+static int sync_removal(struct datalog *log)
+{
+    int rc = log->removal_unsynced ? io_sync_dir(log->io, log->dir) : 0;
+    log->removal_unsynced = log->removal_unsynced && rc < 0;
+    return rc;
+}
+
 static int remove_files(struct datalog *log, uint64_t position)
 {
     struct datalog_file oldest;
-    while (take_oldest(log, position, &oldest)) {
+    int rc = sync_removal(log);
+    while (rc == 0 && take_oldest(log, position, &oldest)) {
         char *path = datalog_file_path(log, oldest.first);
-        int rc = io_remove(log->io, path);
+        rc = io_remove(log->io, path);
         mem_free(path);
-        if (rc == 0 || rc == ERR_NOT_FOUND) {
-            rc = io_sync_dir(log->io, log->dir);
-        }
-        if (rc < 0) {
+        if (rc < 0 && rc != ERR_NOT_FOUND) {
             put_oldest(log, oldest);
             return rc;
         }
+        log->removal_unsynced = true; /* but it is gone for us in any case */
+        rc = sync_removal(log);
     }
-    return 0;
+    return rc;
 }
 
 int datalog_trim(struct datalog *log, uint64_t position)

@@ -124,28 +124,60 @@ static void learn(struct datalog *log, const struct datalog_record *record)
     }
 }
 
-/* Walks a file's records below position `limit`; *ret_end is where the last whole one ends. */
-static void walk(struct datalog *log, struct span bytes, const struct datalog_file *file,
-                 uint64_t limit, size_t *ret_end)
+struct scan {
+    struct span bytes;
+    const struct datalog_file *file;
+    uint64_t limit;     /* the file's positions lie below it */
+    uint64_t confirmed; /* as much is known to have been confirmed */
+};
+
+/* Whether a whole record stands behind `at` that was written once `position` was confirmed. */
+static bool has_successor(const struct scan *scan, size_t at, uint64_t position)
 {
-    size_t at = (size_t)file->begin;
-    log->end = file->first;
-    *ret_end = MIN(at, bytes.bytes);
+    struct datalog_record record;
+    uint64_t group = 0;
+    size_t length = 0;
+    while (group <= position && datalog_record_find(scan->bytes, at + length, scan->file->first,
+                                                    position, scan->limit, &at)) {
+        (void)!datalog_record_read(span_from(scan->bytes, at), scan->file->first, &record, &group,
+                                   &length);
+    }
+    return group > position;
+}
+
+/* Walks the records of a file, over what is damaged. *ret_end is where the last one ends. A hole
+ * in a group that may never have been confirmed is no damage but a write that the power cut
+ * short; the log ends before it, lest a record counts as here whose predecessors are not. */
+static void walk(struct datalog *log, const struct scan *scan, size_t *ret_end)
+{
+    size_t at = MIN((size_t)scan->file->begin, scan->bytes.bytes);
+    log->end = scan->file->first;
+    *ret_end = at;
+    if (scan->file->begin == DATALOG_FILE_HEADER_BYTES) { /* so it seems, if it is damaged */
+        (void)!datalog_record_find(scan->bytes, at, log->end, log->end, log->end + 1, &at);
+    }
     for (;;) {
         struct datalog_record record;
         uint64_t group;
         size_t length;
-        int rc = datalog_record_read(span_from(bytes, at), file->first, &record, &group, &length);
-        if (rc == 0 && record.position >= log->end && record.position < limit) {
-            log->stats.damage.corrupt_records += record.position > log->end ? 1 : 0;
+        int rc = datalog_record_read(span_from(scan->bytes, at), scan->file->first, &record, &group,
+                                     &length);
+        if (rc == 0 && record.position == log->end) {
             learn(log, &record);
             at += length;
             *ret_end = at;
             continue;
         }
-        if (!datalog_record_find(bytes, at + 1, file->first, log->end, limit, &at)) {
+        if (scan->confirmed <= log->end && !has_successor(scan, at, log->end)) {
             return;
         }
+        if (!datalog_record_find(scan->bytes, at, scan->file->first, log->end, scan->limit, &at)) {
+            return;
+        }
+        (void)!datalog_record_read(span_from(scan->bytes, at), scan->file->first, &record, &group,
+                                   &length);
+        log->stats.damage.corrupt_records += record.position > log->end ? 1 : 0;
+        log->end = record.position;
     }
 }
 
@@ -178,7 +210,7 @@ static int recover_newest(struct datalog *log, struct datalog_file *file, struct
 }
 
 /* The records from the file on whose header is known: what they say is behind it. */
-static int read_records(struct datalog *log, size_t known)
+static int read_records(struct datalog *log, size_t known, uint64_t confirmed)
 {
     struct buf content = {0};
     int rc = 0;
@@ -193,7 +225,9 @@ static int read_records(struct datalog *log, size_t known)
             break;
         }
         size_t end;
-        walk(log, buf_span(&content), file, newest ? UINT64_MAX : file[1].first, &end);
+        struct scan scan = {buf_span(&content), file, newest ? UINT64_MAX : file[1].first,
+                            newest ? confirmed : file[1].first};
+        walk(log, &scan, &end);
         rc = newest ? recover_newest(log, file, span_first(buf_span(&content), end)) : 0;
     }
     buf_deinit(&content);
@@ -239,14 +273,14 @@ int datalog_recover(struct datalog *log, uint64_t position_min)
     if (rc == 0) {
         rc = read_headers(log, &known, &newest_good);
     }
+    for (size_t i = 0; i < log->cursors.count; i++) { /* nor below what was acknowledged */
+        position_min = MAX(position_min, log->cursors.items[i]->next);
+    }
     if (rc == 0) {
-        rc = read_records(log, known);
+        rc = read_records(log, known, position_min);
     }
     if (rc < 0) {
         return rc;
-    }
-    for (size_t i = 0; i < log->cursors.count; i++) { /* nor below what was acknowledged */
-        position_min = MAX(position_min, log->cursors.items[i]->next);
     }
     /* Without its header nothing says for sure how far the own origin had counted. */
     bool lost = !newest_good || log->end < position_min;

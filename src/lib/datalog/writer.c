@@ -7,10 +7,11 @@
 #include "datalog/internal.h"
 
 /* The file is not to be written again; the next group begins another. A full disk alone is no
- * reason: what was written of the group is cut off, and the file goes on when there is room. */
+ * reason: what was written of the group is cut off, durably, lest it comes back behind what
+ * follows, and the file goes on when there is room. */
 static void give_up_file(struct datalog *log, int rc)
 {
-    if (rc != ERR_NO_SPACE || io_truncate(log->file, log->offset) < 0) {
+    if (rc != ERR_NO_SPACE || io_truncate(log->file, log->offset) < 0 || io_sync(log->file) < 0) {
         io_close(&log->file);
     }
 }
