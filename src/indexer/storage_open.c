@@ -186,6 +186,11 @@ static int open_tags(struct storage *storage, const char *path)
         storage_report(storage, "%s: %" PRIu64 " damaged lines; their tags come back from the data",
                        path, damage.lines);
     }
+    if (damage.torn_bytes > 0) {
+        storage_report(storage,
+                       "%s: %" PRIu64 " bytes at its end are no whole line and are cut off", path,
+                       damage.torn_bytes);
+    }
     return 0;
 }
 
@@ -245,6 +250,8 @@ static int open_log(struct storage *storage, const struct storage_options *optio
         .node = options->node,
         .segment_bytes_max = options->datalog_segment_bytes_max,
         .position_min = flushed,
+        .report = storage->report,
+        .report_context = storage->report_context,
     };
     return datalog_open(&log, &storage->log);
 }

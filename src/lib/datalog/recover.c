@@ -187,14 +187,16 @@ static int cut(struct datalog *log, uint64_t first, struct span whole, uint64_t 
 {
     char *path = datalog_file_path(log, first);
     int rc = io_open(log->io, path, IO_WRITE, &log->file);
-    mem_free(path);
     if (rc == 0) {
         rc = io_write_at(log->file, 0, whole);
     }
     if (rc == 0 && whole.bytes < bytes) {
         rc = io_truncate(log->file, whole.bytes);
         log->stats.damage.torn_bytes += bytes - whole.bytes;
+        datalog_report(log, "%s: %" PRIu64 " bytes at its end are no whole record and are cut off",
+                       path, bytes - whole.bytes);
     }
+    mem_free(path);
     return rc < 0 ? rc : io_sync(log->file);
 }
 
