@@ -1,7 +1,6 @@
 /*
  * aquifer datastore migrate: moves a datastore that is stopped between its own files and etcd.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -9,13 +8,14 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "etcd/migrate.h"
 
 struct job {
     const char *from, *to;
     bool quiet;
+    struct etcd_tls tls;
     struct etcd *etcd;
     struct store *store;
     struct progress progress;
@@ -33,31 +33,20 @@ static bool is_etcd(const char *place)
 
 static int parse(const struct cli_command *command, struct job *job, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'},
-        {"to", required_argument, NULL, 't'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    const struct cli_option options[] = {
+        {.name = "from", .text = &job->from},
+        {.name = "to", .text = &job->to},
+        {.name = "etcd-ca", .text = &job->tls.ca_path},
+        {.name = "etcd-certificate", .text = &job->tls.cert_path},
+        {.name = "etcd-key", .text = &job->tls.key_path},
+        {.name = "quiet", .flag = &job->quiet},
     };
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (c) {
-        case 'f':
-            job->from = optarg;
-            break;
-        case 't':
-            job->to = optarg;
-            break;
-        case 'q':
-            job->quiet = true;
-            break;
-        case 'h':
-            return cli_help(command);
-        default:
-            return cli_usage(command, "what is meant is not clear");
-        }
+    int words;
+    int status = cli_options(command, options, ARRAY_COUNT(options), argc, argv, &words);
+    if (status != CLI_OK) {
+        return status;
     }
-    if (optind + 1 != argc || strcmp(argv[optind], "migrate") != 0) {
+    if (words + 1 != argc || strcmp(argv[words], "migrate") != 0) {
         return cli_usage(command, "the one thing it can do is: migrate");
     }
     if (job->from == NULL || job->to == NULL) {
@@ -65,7 +54,7 @@ static int parse(const struct cli_command *command, struct job *job, int argc, c
     }
     bool in = directory_of(job->from) != NULL && is_etcd(job->to);
     bool out = is_etcd(job->from) && directory_of(job->to) != NULL;
-    return in || out ? -1 : cli_usage(command, "one place is sqlite:DIR, the other etcd://...");
+    return in || out ? CLI_OK : cli_usage(command, "one place is sqlite:DIR, the other etcd://...");
 }
 
 static int open_store(struct job *job, const char *dir, bool shared)
@@ -102,7 +91,7 @@ static int migrate(struct job *job, struct etcd_migration *migration)
     bool in = is_etcd(job->to);
     uint64_t objects = 0;
     uint64_t bytes = 0;
-    int rc = etcd_new(io_real(), in ? job->to : job->from, &job->etcd);
+    int rc = etcd_new(io_real(), in ? job->to : job->from, &job->tls, &job->etcd);
     rc = rc < 0 ? rc : open_store(job, directory_of(in ? job->from : job->to), !in);
     rc = rc < 0 || !in ? rc : etcd_migrate_measure(job->store, &objects, &bytes);
     if (rc < 0) {
@@ -120,8 +109,8 @@ int cli_datastore(const struct cli_command *command, int argc, char **argv)
 {
     struct job job = {0};
     int status = parse(command, &job, argc, argv);
-    if (status >= 0) {
-        return status;
+    if (status != CLI_OK) {
+        return status == CLI_HELPED ? CLI_OK : status;
     }
     CHECK(sodium_init() >= 0);
     struct etcd_migration migration = {.io = io_real(), .progress = on_progress, .context = &job};

@@ -69,6 +69,10 @@ static const struct cli_command commands[] = {
      "  --from PLACE         sqlite:DIR (with datastore-users.db and datastore-webstore.db) or\n"
      "                       etcd://h1:2379,h2:2379,h3:2379\n"
      "  --to PLACE           the other one; it must hold nothing\n"
+     "  --etcd-ca FILE       etcds://: who vouches for etcd's certificates (default: the "
+     "system's)\n"
+     "  --etcd-certificate F, --etcd-key F\n"
+     "                       etcds://: what to show to etcd\n"
      "  --quiet              no progress bar\n"
      "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
      cli_datastore},

@@ -46,11 +46,19 @@ static bool is_etcd(const struct conf *conf)
     return strncmp(conf_text(conf, CONF_GLOBAL, "Datastore-Backend"), "etcd", 4) == 0;
 }
 
+static struct etcd_tls backend_tls(const struct conf *conf)
+{
+    return (struct etcd_tls){conf_text(conf, CONF_GLOBAL, "Datastore-Backend-CA-File"),
+                             conf_text(conf, CONF_GLOBAL, "Datastore-Backend-Certificate-File"),
+                             conf_text(conf, CONF_GLOBAL, "Datastore-Backend-Key-File")};
+}
+
 static int check(const struct conf *conf)
 {
     const char *backend = conf_text(conf, CONF_GLOBAL, "Datastore-Backend");
     struct etcd *etcd = NULL;
-    int rc = is_etcd(conf) ? etcd_new(io_real(), backend, &etcd) : 0;
+    struct etcd_tls tls = backend_tls(conf);
+    int rc = is_etcd(conf) ? etcd_new(io_real(), backend, &tls, &etcd) : 0;
     etcd_free(&etcd);
     if (rc == 0 && !is_etcd(conf) && strcmp(backend, "sqlite") != 0) {
         rc = err_set(ERR_INVALID, "\"%.64s\": sqlite or etcd://h1:2379,h2:2379 is expected",
@@ -94,6 +102,7 @@ static int open_follower(struct datastore *datastore)
     struct etcd_follower_options options = {
         .io = datastore->io,
         .url = conf_text(conf, CONF_GLOBAL, "Datastore-Backend"),
+        .tls = backend_tls(conf),
         .users_path = conf_text(conf, CONF_GLOBAL, "Datastore-User-DB-Path"),
         .web_path = conf_text(conf, CONF_GLOBAL, "Datastore-Web-Store-Path"),
         .blob_dir = conf_text(conf, CONF_GLOBAL, "Datastore-Resource-Store"),

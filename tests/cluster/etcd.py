@@ -11,6 +11,7 @@ import base64
 import json
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import urllib.error
@@ -23,10 +24,27 @@ from client import wait_until
 HEARTBEAT_MS, ELECTION_MS = 100, 500
 
 
+def make_certificates(dir):
+    """An authority of our own, one certificate for etcd and one for datastores."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=dir)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key",
+            "-out", "ca.crt")
+    (dir / "names").write_text("subjectAltName=IP:127.0.0.1\n"
+                               "extendedKeyUsage=serverAuth,clientAuth\n")
+    for name in ("etcd", "datastore"):
+        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+                "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", f"{name}.crt")
+
+
 class Member:
     def __init__(self, etcd, index, client_port, peer_port):
         self.etcd, self.name = etcd, f"m{index}"
-        self.client, self.peer = (f"http://127.0.0.1:{p}" for p in (client_port, peer_port))
+        self.client = f"{'https' if etcd.tls else 'http'}://127.0.0.1:{client_port}"
+        self.peer = f"http://127.0.0.1:{peer_port}"
         self.dir = etcd.dir / self.name
         self.child = None
 
@@ -38,7 +56,8 @@ class Member:
                  "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
                  "--initial-cluster", ",".join(f"{m.name}={m.peer}" for m in self.etcd.members),
                  "--heartbeat-interval", str(HEARTBEAT_MS),
-                 "--election-timeout", str(ELECTION_MS), "--log-level", "warn"],
+                 "--election-timeout", str(ELECTION_MS), "--log-level", "warn",
+                 *self.etcd.tls_options()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
@@ -57,7 +76,8 @@ class Member:
 
     def post(self, path, body, timeout=2):
         request = urllib.request.Request(self.client + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout,
+                                    context=self.etcd.ssl_context()) as answer:
             return json.loads(answer.read())
 
     def is_leader(self):
@@ -69,19 +89,38 @@ class Member:
 
 
 class Etcd:
-    def __init__(self, members=1):
+    def __init__(self, members=1, tls=False):
         if shutil.which("etcd") is None:
             pytest.skip("etcd is not installed (Debian package etcd-server)")
         from cluster import free_port_base
         self.dir = Path(tempfile.mkdtemp(prefix="aquifer-etcd-"))
+        self.tls = tls
+        if tls:
+            make_certificates(self.dir)
         base = free_port_base(2 * members)
         self.members = [Member(self, i, base + 2 * i, base + 2 * i + 1) for i in range(members)]
 
-    url = property(lambda self: "etcd://" + ",".join(
-        m.client.removeprefix("http://") for m in self.members))
+    url = property(lambda self: ("etcds://" if self.tls else "etcd://") + ",".join(
+        m.client.split("//")[1] for m in self.members))
 
     def settings(self):
-        return [("datastore", f"Datastore-Backend={self.url}")]
+        tls = [("datastore", f"Datastore-Backend-CA-File={self.dir}/ca.crt"),
+               ("datastore", f"Datastore-Backend-Certificate-File={self.dir}/datastore.crt"),
+               ("datastore", f"Datastore-Backend-Key-File={self.dir}/datastore.key")]
+        return [("datastore", f"Datastore-Backend={self.url}")] + (tls if self.tls else [])
+
+    def tls_options(self):
+        """Nobody is let in without a certificate of our authority."""
+        names = {"--cert-file": "etcd.crt", "--key-file": "etcd.key", "--trusted-ca-file": "ca.crt"}
+        files = [word for name, file in names.items() for word in (name, str(self.dir / file))]
+        return ["--client-cert-auth", *files] if self.tls else []
+
+    def ssl_context(self):
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=str(self.dir / "ca.crt"))
+        context.load_cert_chain(self.dir / "datastore.crt", self.dir / "datastore.key")
+        return context
 
     def __enter__(self):
         for member in self.members:

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 from client import wait_until
-from cluster import Cluster
+from cluster import BUILD, Cluster
 from etcd import Etcd
 from test_demonstration import *  # noqa: F401,F403 the whole demonstration, over etcd
 
@@ -306,3 +307,24 @@ def test_a_datastore_moves_into_etcd_and_back_and_nobody_notices():
         check("over files again")
         for i in range(2):
             assert "datastore-lost-data" not in c.webserver(i).log()
+
+
+def test_etcd_may_ask_for_certificates():
+    """Over TLS, with a certificate that etcd demands; without it the datastore does not start, and
+    says which etcd it was."""
+    with Etcd(members=1, tls=True) as etcd, Cluster(datastores=2, settings=etcd.settings()) as c:
+        session = c.webserver(0).login()
+        make(session, "secret")
+        node = datastore(c, 1)
+        assert node.stop() == 0
+        lines = node.process.config.read_text().splitlines()
+        without = node.process.config.with_name("without.conf")
+        without.write_text("\n".join(line for line in lines if "Certificate-File" not in line
+                                     and "Backend-Key-File" not in line))
+        run = subprocess.run([BUILD / "bin/aquifer-datastore", "--config", without],
+                             capture_output=True, text=True, timeout=60, check=False)
+        assert run.returncode == 1 and "etcds://" in run.stderr, run.stderr
+        node.start()
+        datastore(c, 0).kill()
+        make(session, "goes on")
+        datastore(c, 0).start()

@@ -125,7 +125,12 @@ static const struct conf_key global_keys[] = {
         "contents of resources"),
     KEY("Datastore-Backend", CONF_TEXT, D, "sqlite",
         "where the truth is: sqlite (the files of this datastore), or etcd://h1:2379,h2:2379 with "
-        "any number of datastores over it (ours)"),
+        "any number of datastores over it, etcds:// with TLS (ours)"),
+    KEY("Datastore-Backend-CA-File", CONF_PATH, D, NULL,
+        "who vouches for etcd's certificates, PEM; unless given: the system's authorities (ours)"),
+    KEY("Datastore-Backend-Certificate-File", CONF_PATH, D, NULL,
+        "the certificate to show to etcd (its --client-cert-auth), PEM (ours)"),
+    KEY("Datastore-Backend-Key-File", CONF_PATH, D, NULL, "the key of that certificate (ours)"),
     KEY("Datastore-External-Addr", CONF_TEXT, D, NULL,
         "host:port by which other datastores over the same etcd reach this one; unless given: the "
         "listen address, else the host's name (ours)"),

@@ -221,7 +221,7 @@ static void compact(struct world *world)
     struct etcd_lineage lineage = {0};
     uint64_t now = 0;
     json_t *answer = NULL;
-    assert_int_equal(etcd_new(io_real(), world->url, &etcd), 0);
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
     assert_int_equal(etcd_read(etcd, 5000, &head, &lineage, &now), 0);
     json_t *request = json_pack("{s:o}", "revision", etcd_number(now));
     assert_int_equal(etcd_call(etcd, "/v3/kv/compaction", request, 5000, &answer), 0);
@@ -343,7 +343,7 @@ static void a_running_datastore_sees_etcd_go_back(void **state)
     struct world *world = *state;
     (void)push(&world->both[0], 1, 0);
     struct etcd *etcd = NULL;
-    assert_int_equal(etcd_new(io_real(), world->url, &etcd), 0);
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
     struct etcd_head older = etcd_head_new(io_real(), 0);
     assert_int_equal(
         etcd_txn(etcd, NULL, json_pack("[o]", etcd_put_head(etcd, &older)), NULL, 5000, NULL), 0);

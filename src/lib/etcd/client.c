@@ -65,7 +65,31 @@ static int read_url(struct etcd *etcd, const char *url)
     }
 }
 
-int etcd_new(struct io *io, const char *url, struct etcd **ret_etcd)
+static const char *given(const char *path)
+{
+    return path == NULL || path[0] == 0 ? NULL : path;
+}
+
+static int read_tls(const char *url, const struct etcd_tls *tls,
+                    struct http_client_options *options)
+{
+    if (tls == NULL) {
+        return 0;
+    }
+    options->ca_path = given(tls->ca_path);
+    options->tls_cert_path = given(tls->cert_path);
+    options->tls_key_path = given(tls->key_path);
+    bool any = options->ca_path != NULL || options->tls_cert_path != NULL;
+    if ((options->tls_cert_path == NULL) != (options->tls_key_path == NULL)) {
+        return err_set(ERR_INVALID, "a certificate for etcd and its key are given together");
+    }
+    if (any && strncmp(url, "etcds://", 8) != 0) {
+        return err_set(ERR_INVALID, "certificates are for etcds://, \"%.64s\" is without TLS", url);
+    }
+    return 0;
+}
+
+int etcd_new(struct io *io, const char *url, const struct etcd_tls *tls, struct etcd **ret_etcd)
 {
     struct etcd *etcd = MEM_NEW(struct etcd);
     struct http_client_options options = {.io = io, .connect_timeout_ms = ETCD_ATTEMPT_MS};
@@ -73,6 +97,7 @@ int etcd_new(struct io *io, const char *url, struct etcd **ret_etcd)
     etcd->cancel = http_cancel_new();
     (void)pthread_mutex_init(&etcd->lock, NULL);
     int rc = read_url(etcd, url);
+    rc = rc < 0 ? rc : read_tls(url, tls, &options);
     rc = rc < 0 ? rc : http_client_new(&options, &etcd->client);
     if (rc < 0) {
         etcd_free(&etcd);

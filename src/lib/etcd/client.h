@@ -25,9 +25,16 @@
 
 struct etcd;
 
+/* PEM files for "etcds://"; NULL or "": the system's authorities, no certificate of ours. */
+struct etcd_tls {
+    const char *ca_path;
+    const char *cert_path, *key_path; /* both or none */
+};
+
 /* "etcd://host:port,host:port/prefix" (port 2379 and prefix "aquifer" unless given), "etcds://"
- * for TLS. ERR_INVALID says what is wrong. Does not connect. */
-MUST_CHECK int etcd_new(struct io *io, const char *url, struct etcd **ret_etcd);
+ * for TLS. `tls` may be NULL; copied. ERR_INVALID says what is wrong. Does not connect. */
+MUST_CHECK int etcd_new(struct io *io, const char *url, const struct etcd_tls *tls,
+                        struct etcd **ret_etcd);
 void etcd_free(struct etcd **etcd);  /* may be NULL; no call may be running */
 void etcd_cancel(struct etcd *etcd); /* ends all calls, those to come too: ERR_CANCELLED */
 bool etcd_cancelled(struct etcd *etcd);

@@ -374,7 +374,7 @@ static int open_all(struct etcd_follower *follower)
                                          .control_secret = follower->control_secret,
                                          .tls_insecure = !follower->options.tls_verify,
                                          .connect_timeout_ms = 2000};
-    int rc = etcd_new(follower->io, follower->url, &follower->etcd);
+    int rc = etcd_new(follower->io, follower->url, &follower->options.tls, &follower->etcd);
     rc = rc < 0 ? rc : http_client_new(&client, &follower->peer_client);
     rc = rc < 0 ? rc : etcd_cache_open(follower);
     return rc < 0 ? err_wrap(rc, "%s", follower->url) : 0;

@@ -24,6 +24,7 @@ struct etcd_follower;
 struct etcd_follower_options {
     struct io *io;
     const char *url; /* etcd_new */
+    struct etcd_tls tls;
     const char *users_path, *web_path, *blob_dir;
     uint32_t versions_max; /* as store_options */
     int64_t versions_age_ns;

@@ -116,7 +116,7 @@ static void what_goes_in_and_out_again_is_the_same(void **state)
     struct store *to = open_store(dir, "to", true);
     struct etcd_migration in = {
         .store = from, .io = io_real(), .progress = count, .context = &moved};
-    assert_int_equal(etcd_new(io_real(), testing.members, &in.etcd), 0);
+    assert_int_equal(etcd_new(io_real(), testing.members, NULL, &in.etcd), 0);
     struct etcd_migration out = in;
     struct etcd_migration again = in;
     out.store = to;
@@ -157,9 +157,9 @@ static void a_place_in_etcd_is_named_like_this(void **state)
     static const char *const wrong[] = {"etcd://", "http://h:2379", "etcd://h,,i", "etcd:/h", ""};
     struct etcd *etcd = NULL;
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
-        assert_int_equal(etcd_new(io_real(), wrong[i], &etcd), ERR_INVALID);
+        assert_int_equal(etcd_new(io_real(), wrong[i], NULL, &etcd), ERR_INVALID);
     }
-    assert_int_equal(etcd_new(io_real(), "etcds://h,[::1]:2380/berlin", &etcd), 0);
+    assert_int_equal(etcd_new(io_real(), "etcds://h,[::1]:2380/berlin", NULL, &etcd), 0);
     assert_string_equal(etcd_prefix(etcd), "berlin");
     struct etcd_head head;
     assert_int_equal(etcd_head_parse(span_of_str("12"), &head), ERR_CORRUPT);

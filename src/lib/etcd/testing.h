@@ -40,7 +40,7 @@ static inline bool etcd_testing_answers(const struct etcd_testing *testing)
     struct etcd *etcd = NULL;
     json_t *body = json_object();
     json_t *answer = NULL;
-    CHECK(etcd_new(io_real(), testing->members, &etcd) == 0);
+    CHECK(etcd_new(io_real(), testing->members, NULL, &etcd) == 0);
     int rc = etcd_call(etcd, "/v3/maintenance/status", body, 200, &answer);
     json_decref(body);
     json_decref(answer);

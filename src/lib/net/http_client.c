@@ -174,6 +174,8 @@ int http_client_new(const struct http_client_options *options, struct http_clien
     client->options.io = options->io != NULL ? options->io : io_real();
     client->options.control_secret = dup_or_null(options->control_secret);
     client->options.ca_path = dup_or_null(options->ca_path);
+    client->options.tls_cert_path = dup_or_null(options->tls_cert_path);
+    client->options.tls_key_path = dup_or_null(options->tls_key_path);
     client->options.user_agent =
         mem_strdup(options->user_agent != NULL ? options->user_agent : "aquifer");
     if (options->connect_timeout_ms == 0) {
@@ -236,6 +238,8 @@ void http_client_free(struct http_client **ret_client)
     }
     mem_free((char *)client->options.control_secret);
     mem_free((char *)client->options.ca_path);
+    mem_free((char *)client->options.tls_cert_path);
+    mem_free((char *)client->options.tls_key_path);
     mem_free((char *)client->options.user_agent);
     pthread_mutex_destroy(&client->lock);
     mem_free(client);
@@ -520,6 +524,10 @@ static int set_options(struct run *run)
     }
     if (options->ca_path != NULL) {
         SET(CURLOPT_CAINFO, options->ca_path);
+    }
+    if (options->tls_cert_path != NULL) {
+        SET(CURLOPT_SSLCERT, options->tls_cert_path);
+        SET(CURLOPT_SSLKEY, options->tls_key_path);
     }
     SET(CURLOPT_SSL_VERIFYPEER, options->tls_insecure ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, options->tls_insecure ? 0L : 2L);

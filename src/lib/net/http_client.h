@@ -29,6 +29,8 @@ struct http_client_options {
     struct io *io;               /* default io_real() */
     const char *control_secret;  /* for calls with `control` */
     const char *ca_path;         /* PEM bundle; NULL: the system's */
+    const char *tls_cert_path;   /* PEM, to show to servers that ask for one; NULL: none */
+    const char *tls_key_path;    /* its key */
     bool tls_insecure;           /* do not check the server's certificate */
     bool cookies;                /* keep them and send them back, as a browser does */
     const char *user_agent;      /* "aquifer" */
