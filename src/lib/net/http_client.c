@@ -525,10 +525,8 @@ static int set_options(struct run *run)
     if (options->ca_path != NULL) {
         SET(CURLOPT_CAINFO, options->ca_path);
     }
-    if (options->tls_cert_path != NULL) {
-        SET(CURLOPT_SSLCERT, options->tls_cert_path);
-        SET(CURLOPT_SSLKEY, options->tls_key_path);
-    }
+    SET(CURLOPT_SSLCERT, options->tls_cert_path); /* NULL: none */
+    SET(CURLOPT_SSLKEY, options->tls_key_path);
     SET(CURLOPT_SSL_VERIFYPEER, options->tls_insecure ? 0L : 1L);
     SET(CURLOPT_SSL_VERIFYHOST, options->tls_insecure ? 0L : 2L);
     set_method(run);
