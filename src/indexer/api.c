@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "datalog/cursor.h"
 #include "query/serve.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -90,6 +91,20 @@ static json_t *well_json(struct storage *storage, size_t index)
     return well;
 }
 
+static int add_cursor(void *context, const struct datalog_cursor_stats *stats)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "name", json_string(stats->name));
+    json_object_set_new(json, "next", json_u64(stats->next));
+    json_object_set_new(json, "detached", json_boolean(stats->detached));
+    json_object_set_new(json, "open", json_boolean(stats->open));
+    json_object_set_new(json, "lag_records", json_u64(stats->lag_records));
+    json_object_set_new(json, "lag_bytes", json_u64(stats->lag_bytes));
+    json_object_set_new(json, "lag_ns", json_u64(stats->lag_ns));
+    json_array_append_new(context, json);
+    return 0;
+}
+
 static json_t *storage_json(struct storage *storage)
 {
     struct storage_stats stats = storage_stats(storage);
@@ -102,6 +117,9 @@ static json_t *storage_json(struct storage *storage)
     json_object_set_new(json, "log_bytes", json_u64(stats.log_bytes));
     json_object_set_new(json, "log_groups", json_u64(stats.log_groups));
     json_object_set_new(json, "corrupt", json_u64(stats.corrupt));
+    json_t *cursors = json_array();
+    (void)!storage_cursors(storage, add_cursor, cursors);
+    json_object_set_new(json, "cursors", cursors);
     return json;
 }
 
@@ -203,6 +221,16 @@ static double read_groups(void *context)
     return (double)storage_stats(((struct api *)context)->storage).log_groups;
 }
 
+static double read_cursors(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).log_cursors;
+}
+
+static double read_detached(void *context)
+{
+    return (double)storage_stats(((struct api *)context)->storage).log_detached;
+}
+
 static double read_corrupt(void *context)
 {
     return (double)storage_stats(((struct api *)context)->storage).corrupt;
@@ -248,6 +276,11 @@ void api_publish_metrics(struct api *api)
     metric_counter_call("aquifer_storage_dropped_partitions_total",
                         "time partitions that retention dropped", NULL, read_dropped_partitions,
                         api);
+    metric_gauge_call("aquifer_datalog_cursors", "followers that the datalog knows", NULL,
+                      read_cursors, api);
+    metric_gauge_call("aquifer_datalog_cursors_detached",
+                      "followers that held back more than Max-Datalog-GB", NULL, read_detached,
+                      api);
     metric_gauge_call("aquifer_datalog_bytes", "size of the datalog", NULL, read_log_bytes, api);
     metric_gauge_call("aquifer_storage_stopped", "1 while entries are refused (disk full)", NULL,
                       read_stopped, api);

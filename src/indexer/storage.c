@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "datalog/cursor.h"
 #include "indexer/storage_internal.h"
 
 /* One record of a submission on its way through the log. */
@@ -390,7 +391,9 @@ struct storage_stats storage_stats(struct storage *storage)
         .log_end = log.end,
         .log_bytes = log.bytes,
         .log_groups = log.groups,
-        .corrupt = storage->damage + log.damage.corrupt_records,
+        .log_cursors = log.cursors,
+        .log_detached = log.detached,
+        .corrupt = storage->damage + log.damage.corrupt_records + log.damage.cursor_lines,
         .wells = storage->slots.count,
     };
     for (size_t i = 0; i < storage->slots.count; i++) {
@@ -401,6 +404,13 @@ struct storage_stats storage_stats(struct storage *storage)
         stats.dropped_partitions += well.dropped_partitions;
     }
     return stats;
+}
+
+int storage_cursors(struct storage *storage,
+                    int (*each)(void *context, const struct datalog_cursor_stats *stats),
+                    void *context)
+{
+    return datalog_cursors(storage->log, each, context);
 }
 
 const char *storage_well_name(struct storage *storage, size_t index)

@@ -55,9 +55,10 @@ struct storage_options {
     uint64_t memtable_bytes_max;
     uint64_t datalog_segment_bytes_max;
     uint64_t
-        datalog_kept_bytes_max;   /* wells that hold back more of the log than this are flushed */
-    uint64_t space_reserve_bytes; /* ingest stops when less is free; at most 1/8 of the disk */
-    bool manual;                  /* no threads: the test calls storage_work() itself */
+        datalog_kept_bytes_max; /* wells that hold back more of the log than this are flushed */
+    uint64_t datalog_held_bytes_max; /* cursors that hold back more of it are detached */
+    uint64_t space_reserve_bytes;    /* ingest stops when less is free; at most 1/8 of the disk */
+    bool manual;                     /* no threads: the test calls storage_work() itself */
 
     /* Damage and changes of state, one line each, by any thread. May be NULL. */
     void (*report)(void *context, const char *text);
@@ -183,7 +184,9 @@ struct storage_stats {
     uint64_t log_first;
     uint64_t log_end;
     uint64_t log_bytes;
-    uint64_t log_groups;      /* syncs */
+    uint64_t log_groups; /* syncs */
+    uint64_t log_cursors;
+    uint64_t log_detached;    /* of them */
     uint64_t corrupt;         /* damaged records, blocks and lines met so far */
     uint64_t dropped_entries; /* by retention, since it was opened */
     uint64_t dropped_bytes;   /* of segment files */
@@ -192,6 +195,12 @@ struct storage_stats {
 };
 
 struct storage_stats storage_stats(struct storage *storage);
+
+/* The cursors of the datalog: datalog_cursors(). */
+struct datalog_cursor_stats;
+MUST_CHECK int storage_cursors(struct storage *storage,
+                               int (*each)(void *context, const struct datalog_cursor_stats *stats),
+                               void *context);
 
 /* By index, below stats.wells. */
 const char *storage_well_name(struct storage *storage, size_t index);

@@ -249,6 +249,9 @@ static int open_log(struct storage *storage, const struct storage_options *optio
         .dir = options->datalog_dir,
         .node = options->node,
         .segment_bytes_max = options->datalog_segment_bytes_max,
+        .held_bytes_max = options->datalog_held_bytes_max,
+        .report = storage->report,
+        .report_context = storage->report_context,
         .position_min = flushed,
         .report = storage->report,
         .report_context = storage->report_context,
@@ -625,6 +628,12 @@ int storage_options_of_conf(struct conf *conf, struct arena *arena, struct stora
     options->wells = wells;
     options->wells_count = named + 1;
     options->datalog_dir = conf_text(conf, "Datalog", NULL, "Directory");
+    int64_t gigabytes = conf_int(conf, "Datalog", NULL, "Max-Datalog-GB");
+    if (gigabytes < 1) {
+        return err_set(ERR_INVALID, "%s: Max-Datalog-GB is 1 or more",
+                       conf_where(conf, "Datalog", NULL, "Max-Datalog-GB"));
+    }
+    options->datalog_held_bytes_max = MIN((uint64_t)gigabytes, UINT64_MAX / GIGABYTE) * GIGABYTE;
     options->tags_path = conf_text(conf, CONF_GLOBAL, "Tag-DB-Path");
     rc = storage_check_wells(wells, named + 1);
     return rc < 0 ? err_wrap(rc, "%s", conf_path(conf)) : 0;

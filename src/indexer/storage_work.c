@@ -116,10 +116,28 @@ static void seal_all(struct storage *storage)
     }
 }
 
+/* The position from which on the wells need the log. */
+static uint64_t needed_from(struct storage *storage)
+{
+    uint64_t needed = atomic_load(&storage->applied_end); /* first: wells only move on from it */
+    uint64_t applied_end = needed;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        uint64_t from = well_needs_from(storage->slots.items[i].well, applied_end);
+        needed = MIN(needed, from);
+    }
+    return needed;
+}
+
+/* Of the log, what the wells hold back. What cursors do, flushing does not change. */
+static uint64_t kept_bytes(struct storage *storage)
+{
+    return datalog_bytes_from(storage->log, needed_from(storage));
+}
+
 /* Wells that hold back too much of the log seal what they have. */
 static void seal_laggards(struct storage *storage)
 {
-    if (datalog_stats(storage->log).bytes > storage->kept_bytes_max) {
+    if (kept_bytes(storage) > storage->kept_bytes_max) {
         seal_all(storage);
     }
 }
@@ -150,17 +168,6 @@ static int flush_wells(struct storage *storage)
     return rc < 0 ? err_set((enum err)rc, "%s", storage->flush_text) : 0;
 }
 
-static int trim(struct storage *storage)
-{
-    uint64_t needed = atomic_load(&storage->applied_end); /* first: wells only move on from it */
-    uint64_t applied_end = needed;
-    for (size_t i = 0; i < storage->slots.count; i++) {
-        uint64_t from = well_needs_from(storage->slots.items[i].well, applied_end);
-        needed = MIN(needed, from);
-    }
-    return datalog_trim(storage->log, needed);
-}
-
 /* Flushes, notes how far, trims. */
 static int flush_and_trim(struct storage *storage)
 {
@@ -170,7 +177,7 @@ static int flush_and_trim(struct storage *storage)
         rc = storage_flushed_write(storage);
     }
     if (rc == 0) {
-        rc = trim(storage);
+        rc = datalog_trim(storage->log, needed_from(storage));
     }
     pthread_mutex_unlock(&storage->flushing);
     return rc;
@@ -183,7 +190,7 @@ static int make_room(struct storage *storage)
     bool low = storage->space_low;
     pthread_mutex_unlock(&storage->lock);
     uint64_t worth = atomic_load(&storage->watch_bytes) * 4; /* half of the reserve */
-    if (!low || datalog_stats(storage->log).bytes < worth) {
+    if (!low || kept_bytes(storage) < worth) {
         return 0;
     }
     seal_all(storage);

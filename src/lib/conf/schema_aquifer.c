@@ -287,7 +287,8 @@ static const struct conf_key tag_accelerator_keys[] = {
 static const struct conf_key datalog_keys[] = {
     KEY("Directory", CONF_PATH, I, "{data}/datalog", "where the log's segment files are"),
     KEY("Segment-MB", CONF_INT, I | LATER, "64", "a segment file is sealed at this size"),
-    KEY("Max-Datalog-GB", CONF_INT, I | LATER, "10", "a follower that holds back more is detached"),
+    KEY("Max-Datalog-GB", CONF_INT, I, "10",
+        "a follower that holds back more is detached, and needs a snapshot to go on"),
 };
 
 static const struct conf_key replication_keys[] = {

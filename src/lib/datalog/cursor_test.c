@@ -160,6 +160,9 @@ static void the_slowest_cursor_bounds_trimming(void **state)
     assert_int_equal(datalog_cursor_acknowledge(b, 20), 0);
     assert_int_equal(datalog_trim(world.log, 55), 0);
     assert_true(datalog_first(world.log) > 13 && datalog_first(world.log) <= 21);
+    uint64_t bytes = datalog_stats(world.log).bytes;
+    assert_true(datalog_bytes_from(world.log, 1) == bytes);
+    assert_true(datalog_bytes_from(world.log, 55) < bytes / 3);
     datalog_cursor_close(&b);
     assert_int_equal(datalog_trim(world.log, 55), 0); /* closed or not */
     assert_true(datalog_first(world.log) <= 21);

@@ -300,6 +300,18 @@ uint64_t datalog_first(struct datalog *log)
     return first;
 }
 
+uint64_t datalog_bytes_from(struct datalog *log, uint64_t position)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < log->files.count; i++) {
+        bool newest = i + 1 == log->files.count;
+        bytes += newest || log->files.items[i + 1].first > position ? log->files.items[i].bytes : 0;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return bytes;
+}
+
 uint64_t datalog_end(struct datalog *log)
 {
     pthread_mutex_lock(&log->lock);

@@ -166,6 +166,7 @@ MUST_CHECK int datalog_origins_advance(struct datalog *log,
                                        size_t count);
 
 uint64_t datalog_first(struct datalog *log);
+uint64_t datalog_bytes_from(struct datalog *log, uint64_t position); /* of the files with those */
 uint64_t datalog_end(struct datalog *log);
 
 /* Waits until position `position` is durable; DATALOG_END when the time is over. */
