@@ -1,6 +1,9 @@
 /*
  * Blocks of a segment: entries of one tag, sorted by time, as bytes. docs/formats/segment.md.
- * Pure. One thread per coder.
+ *
+ * Data that is lines is cut into columns of fields if a trial says that this makes it smaller
+ * (well/fields.h). Blocks for long keeping are larger and packed more densely. Pure. One thread per
+ * coder.
  */
 #ifndef WELL_BLOCK_H
 #define WELL_BLOCK_H
@@ -11,15 +14,18 @@
 #include "series/entry.h"
 
 #define BLOCK_HEADER_BYTES 64
-#define BLOCK_DATA_BYTES_TARGET ((size_t)256 * 1024)
-#define BLOCK_ENTRIES_MAX 8192
+#define BLOCK_DATA_BYTES_TARGET ((size_t)1024 * 1024)
+#define BLOCK_DENSE_BYTES_TARGET ((size_t)4 * 1024 * 1024)
+#define BLOCK_DENSE_ZSTD_LEVEL 6 /* from this level on a writer makes the larger ones */
+#define BLOCK_ENTRIES_MAX 16384
 
 /* What a block's header says. */
 struct block_header {
     uint32_t bytes; /* of the whole block */
     uint32_t entries;
     uint16_t tag;
-    uint8_t packed; /* which parts are zstd frames */
+    uint8_t version; /* 1: without stamps; only read */
+    uint8_t packed;  /* which parts are zstd frames */
     int64_t first_ns;
     int64_t last_ns;
     struct {
@@ -61,7 +67,7 @@ struct block {
     struct buf enumerated;
 };
 
-struct block_reader; /* the zstd context */
+struct block_reader; /* the zstd context and scratch memory */
 
 struct block_reader *block_reader_new(void);
 void block_reader_free(struct block_reader **reader);

@@ -1,5 +1,5 @@
 /*
- * Blocks as bytes: what was added is read again; a damaged block is refused.
+ * Blocks as bytes: what was added is read again, stamps too; a damaged block is refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +22,7 @@ static struct entry make_entry(size_t i, char text[64])
         .enumerated = i % 3 == 0 ? span_of(text, 4) : SPAN_NONE,
     };
     entry.source[3] = (uint8_t)(i % 4);
+    entry.stamp = (struct stamp){.time = 1000 + i / 10, .origin = (uint16_t)(i % 30 / 29)};
     return entry;
 }
 
@@ -49,6 +50,8 @@ static void check_block(const struct block *block, size_t count)
         const struct entry *entry = &block->entries[i];
         assert_true(entry->time_ns == expected.time_ns && entry->tag == 7);
         assert_memory_equal(entry->source, expected.source, ENTRY_SOURCE_BYTES);
+        assert_true(entry->stamp.time == expected.stamp.time);
+        assert_int_equal(entry->stamp.origin, expected.stamp.origin);
         assert_true(span_equal(entry->data, expected.data));
         assert_true(span_equal(entry->enumerated, expected.enumerated));
     }
@@ -70,6 +73,77 @@ static void a_block_is_read_as_it_was_written(void **state)
         assert_int_equal(block_read(reader, buf_span(&bytes), 4711, &block), 0);
         check_block(&block, counts[i]);
         buf_deinit(&bytes);
+    }
+    block_deinit(&block);
+    block_reader_free(&reader);
+}
+
+static uint64_t below(uint64_t *random, uint64_t bound)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random % bound;
+}
+
+/* Lines of several shapes: alike, with bytes that lines mostly have not, empty, long, of bytes. */
+static void put_line(struct buf *buf, uint64_t *random, uint64_t shape, size_t i)
+{
+    unsigned line = (unsigned)i;
+    unsigned small = (unsigned)below(random, 9);
+    unsigned large = (unsigned)below(random, 99999);
+    uint64_t bytes = shape == 3 ? below(random, 300) : 0;
+    for (uint64_t j = 0; j < bytes; j++) {
+        buf_append_byte(buf, (uint8_t)below(random, 256));
+    }
+    if (shape == 0) {
+        buf_printf(buf, "10.0.%u.7 - - [%u] \"GET /page/%u.html HTTP/1.1\" 200", small, line,
+                   large);
+    } else if (shape == 1) {
+        buf_printf(buf, "{\"a\":%u,\"b\":{\"c\":%u,\"d\":1},\"e\":%u}", small, line, large);
+    } else if (shape == 2) {
+        buf_printf(buf, "one\nof %u\tseveral %u\r\nlines %u\n\n", small, line, large);
+    }
+}
+
+/* Whatever the shape of the lines, at every level, also when one writer makes many blocks. */
+static void lines_of_any_shape_come_back(void **state)
+{
+    (void)state;
+    struct block_reader *reader = block_reader_new();
+    struct block block = {0};
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        uint64_t random = seed * UINT64_C(0x9e3779b97f4a7c15);
+        struct block_writer *writer = block_writer_new(1 + (int)(seed % 3) * 4);
+        for (uint16_t tag = 0; tag < 3; tag++) {
+            struct buf lines = {0};
+            uint32_t ends[3000];
+            size_t count = 1 + below(&random, ARRAY_COUNT(ends));
+            uint64_t shape = below(&random, 6);
+            for (size_t i = 0; i < count; i++) {
+                put_line(&lines, &random, shape < 5 ? shape : below(&random, 5), i);
+                ends[i] = (uint32_t)lines.bytes;
+            }
+            for (size_t i = 0; i < count; i++) {
+                uint32_t begin = i == 0 ? 0 : ends[i - 1];
+                struct entry entry = {.tag = tag,
+                                      .data = span_of(lines.data + begin, ends[i] - begin)};
+                block_writer_add(writer, &entry);
+            }
+            struct buf bytes = {0};
+            struct block_header header;
+            block_writer_finish(writer, 64, &bytes, &header);
+            assert_int_equal(block_read(reader, buf_span(&bytes), 64, &block), 0);
+            assert_int_equal(block.count, count);
+            for (size_t i = 0; i < count; i++) {
+                uint32_t begin = i == 0 ? 0 : ends[i - 1];
+                struct span expected = span_of(lines.data + begin, ends[i] - begin);
+                assert_true(span_equal(block.entries[i].data, expected));
+            }
+            buf_deinit(&bytes);
+            buf_deinit(&lines);
+        }
+        block_writer_free(&writer);
     }
     block_deinit(&block);
     block_reader_free(&reader);
@@ -134,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_read_as_it_was_written),
+        cmocka_unit_test(lines_of_any_shape_come_back),
         cmocka_unit_test(a_damaged_block_is_refused),
         cmocka_unit_test(a_wrong_form_under_a_right_checksum_does_no_harm),
     };

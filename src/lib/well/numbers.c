@@ -76,7 +76,7 @@ static size_t exception_bytes(unsigned upper_width)
     return 1 + (upper_width + 6) / 7;
 }
 
-/* The width with the smallest sum. */
+/* The width with the smallest sum, with exceptions for at most a quarter of them. */
 static unsigned best_width(const uint64_t *values, size_t count, size_t *ret_bytes)
 {
     uint8_t widths[65] = {0};
@@ -88,7 +88,8 @@ static unsigned best_width(const uint64_t *values, size_t count, size_t *ret_byt
     }
     unsigned best = widest;
     size_t best_bytes = packed_bytes(count, widest);
-    for (unsigned width = 0; width < widest; width++) {
+    size_t exceptions = widths[widest];
+    for (unsigned width = widest; width-- > 0 && exceptions <= count / 4;) {
         size_t bytes = packed_bytes(count, width);
         for (unsigned wider = width + 1; wider <= widest && bytes < best_bytes; wider++) {
             bytes += widths[wider] * exception_bytes(wider - width);
@@ -97,6 +98,7 @@ static unsigned best_width(const uint64_t *values, size_t count, size_t *ret_byt
             best = width;
             best_bytes = bytes;
         }
+        exceptions += widths[width];
     }
     *ret_bytes = 2 + best_bytes;
     return best;

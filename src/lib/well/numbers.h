@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define NUMBERS_COUNT_MAX 65536
+#define NUMBERS_COUNT_MAX 131072
 
 /* Working memory of a coder. Zero-initialised is ready. One thread. */
 struct numbers {

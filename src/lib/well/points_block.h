@@ -15,7 +15,7 @@
 #include "series/element.h"
 
 #define POINTS_BLOCK_HEADER_BYTES 96
-#define POINTS_BLOCK_ELEMENTS_MAX 32768
+#define POINTS_BLOCK_ELEMENTS_MAX 65536
 #define POINTS_BLOCK_TEXT_BYTES_TARGET ((size_t)1024 * 1024) /* of text and bytes values */
 
 /* What a block's header says. */

@@ -420,7 +420,7 @@ static int next_magic(struct segment *segment, uint64_t offset, struct buf *raw,
         if (rc < 0) {
             return rc;
         }
-        ptrdiff_t at = span_find(buf_span(raw), SPAN_LIT("AQB1"));
+        ptrdiff_t at = span_find(buf_span(raw), SPAN_LIT("AQB") /* of any version */);
         if (at >= 0) {
             *ret_at = offset + (uint64_t)at;
             return 0;

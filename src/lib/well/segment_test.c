@@ -15,7 +15,7 @@
 
 #define PATH "/s.seg"
 #define TAGS 3
-#define PER_TAG 9000 /* more than a block holds */
+#define PER_TAG (BLOCK_ENTRIES_MAX + 1000) /* more than a block holds */
 
 static struct series_tags *tags;
 
