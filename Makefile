@@ -43,10 +43,12 @@ sim: ## the control plane's rules in SEEDS=1000 random lives; SEED=7 repeats one
 	$(if $(SEED),AQUIFER_SEED=$(SEED) AQUIFER_TRACE=1,AQUIFER_SEEDS=$(SEEDS)) \
 		build/debug/test/sync_sim_test
 
-lives: ## the storage's promises in SEEDS=1000 random lives; SEED=7 repeats one and tells it
+lives: ## the storage's promises in SEEDS=1000 random lives, any call failing, bits flipped; SEED=7 repeats a life
 	cmake --preset release
-	cmake --build build/release --target crash_lives_test
+	cmake --build build/release --target crash_lives_test crash_sweep_test crash_flips_test
 	$(if $(SEED),AQUIFER_SEED=$(SEED),AQUIFER_SEEDS=$(SEEDS)) build/release/test/crash_lives_test
+	$(if $(SEED),,AQUIFER_EVERY=1 build/release/test/crash_sweep_test)
+	$(if $(SEED),,AQUIFER_EVERY=10 build/release/test/crash_flips_test)
 
 bench: ## every benchmark, the quick way, one JSON line per figure
 	packaging/install-packages build run bench

@@ -29,6 +29,15 @@ static uint64_t setting(const char *name, uint64_t otherwise)
     return text != NULL && span_to_u64(span_of_str(text), &number) ? number : otherwise;
 }
 
+/* The config changes only then. */
+static void restart(struct world *world, bool crashes)
+{
+    if (one_in(&world->chance, 8)) {
+        world->sys_away = !world->sys_away;
+    }
+    world_restart(world, crashes);
+}
+
 static void make_trouble(struct world *world)
 {
     struct io_sim *sim = &world->disk.sim;
@@ -57,7 +66,7 @@ static void make_trouble(struct world *world)
                   sim->space_bytes - io_sim_used(sim));
         break;
     default:
-        world_restart(world, true);
+        restart(world, true);
         break;
     }
 }
@@ -81,7 +90,7 @@ static void step(struct world *world)
     } else if (what < 87) {
         make_trouble(world);
     } else if (what < 90) {
-        world_restart(world, false);
+        restart(world, false);
     } else if (what < 92) {
         pass_time(world);
     } else if (what < 94) {
@@ -90,7 +99,7 @@ static void step(struct world *world)
         world_check(world, false);
     }
     if (world->disk.sim.off) {
-        world_restart(world, true);
+        restart(world, true);
     }
 }
 

@@ -53,7 +53,11 @@ bool world_has_trouble(const struct world *world)
 
 static void report(void *context, const char *text)
 {
-    world_say(context, "  says: %s", text);
+    struct world *world = context;
+    world_say(world, "  says: %s", text);
+    if (world->keep_reports) {
+        buf_printf(&world->reports, "%s\n", text);
+    }
 }
 
 static struct well_retention web_retention(struct chance *chance)
@@ -136,6 +140,7 @@ void world_deinit(struct world *world)
     io_sim_power_off(&world->disk.sim);
     storage_close(&world->storage);
     vec_deinit(&world->lines);
+    buf_deinit(&world->reports);
     liar_deinit(&world->disk);
 }
 
@@ -228,7 +233,7 @@ static bool know_tag(struct world *world, size_t tag)
     int rc = storage_tag(world->storage, span_of_str(world_tags[tag]), &number);
     if (rc < 0) {
         world_say(world, "tag %s: %s", world_tags[tag], err_text());
-        if (!world_has_trouble(world)) {
+        if (!world_has_trouble(world) && world->disk.sim.space_bytes == 0) {
             world_complain(world, "no tag on a good disk: %s", err_text());
         }
         return false;
@@ -253,6 +258,7 @@ static void add_line(struct world *world)
         .time_ns = draw_time(world),
         .tag = (uint8_t)below(&world->chance, WORLD_TAGS),
         .since_open = true,
+        .submission = world->submissions,
         .bytes = draw_bytes(world),
         .content = chance_mix(world->chance.state),
     };
@@ -275,6 +281,7 @@ void world_append(struct world *world, size_t count)
 {
     size_t first = world->lines.count;
     bool known = true;
+    world->submissions++;
     for (size_t i = 0; i < count; i++) {
         add_line(world);
         known = known && know_tag(world, world->lines.items[first + i].tag);
@@ -409,8 +416,14 @@ static void close_storage(struct world *world, bool crashes)
 static void trouble_for_open(struct world *world, int round)
 {
     struct io_sim *sim = &world->disk.sim;
+    if (world->plain_opens && round == 0) {
+        return;
+    }
     sim->fail_at = sim->crash_at = 0;
     world->troubled = false;
+    if (world->plain_opens) {
+        return;
+    }
     if (round == OPENS_MAX - 1) {
         sim->space_bytes = 0;
     } else if (one_in(&world->chance, 6)) {
@@ -426,9 +439,6 @@ static void trouble_for_open(struct world *world, int round)
 void world_restart(struct world *world, bool crashes)
 {
     close_storage(world, crashes);
-    if (one_in(&world->chance, 8)) {
-        world->sys_away = !world->sys_away;
-    }
     for (int round = 0; round < OPENS_MAX && world->wrong[0] == 0; round++) {
         trouble_for_open(world, round);
         if (world_open(world)) {
@@ -538,7 +548,7 @@ static void check_order(struct world *world, struct walk *walk, const struct ent
 }
 
 /* Everything there is: 0, or the fault that the disk met. */
-static int scan(struct world *world)
+int world_scan(struct world *world)
 {
     struct walk walk = {.descending = one_in(&world->chance, 2)};
     struct well_scan all = {
@@ -557,7 +567,7 @@ static int scan(struct world *world)
             }
         }
     }
-    if (rc == WELL_END && well_cursor_skipped(cursor) > 0) {
+    if (rc == WELL_END && well_cursor_skipped(cursor) > 0 && !world->damaged) {
         world_complain(world, "a block is damaged that nobody damaged");
     }
     well_cursor_close(&cursor);
@@ -595,28 +605,18 @@ static void settle(struct world *world, bool opened)
     }
 }
 
-/* A search for its number finds a line. */
-static void check_word(struct world *world)
+void world_check_word(struct world *world, uint64_t number)
 {
-    if (world->lines.count == 0) {
-        return;
-    }
-    uint64_t number = below(&world->chance, world->lines.count);
     const struct line *line = &world->lines.items[number];
     char word[32];
     snprintf(word, sizeof(word), "n%0*" PRIu64, NUMBER_DIGITS, number);
     struct span words[1] = {span_of_str(word)};
-    struct well_scan narrow = {.start_ns = line->time_ns,
-                               .end_ns =
-                                   line->time_ns == TIME_MAX_NS ? TIME_MAX_NS : line->time_ns + 1,
-                               .tags = &world->tags[line->tag],
-                               .tags_count = 1,
-                               .words = words,
-                               .words_count = 1};
+    struct well_scan all = {
+        .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .words = words, .words_count = 1};
     struct well_cursor *cursor = NULL;
     struct well_block block;
     bool found = false;
-    int rc = storage_scan(world->storage, &narrow, &cursor);
+    int rc = storage_scan(world->storage, &all, &cursor);
     while (rc == 0 && (rc = well_cursor_next(cursor, &block)) == 0) {
         for (size_t i = 0; i < block.count; i++) {
             uint64_t other = 0;
@@ -632,7 +632,7 @@ static void check_word(struct world *world)
 
 void world_check(struct world *world, bool opened)
 {
-    int rc = scan(world);
+    int rc = world_scan(world);
     world->tally.checks++;
     if (world->disk.sim.off) {
         return;
@@ -648,7 +648,7 @@ void world_check(struct world *world, bool opened)
     world_say(world, "checked");
     check_memory(world);
     settle(world, opened);
-    if (world->wrong[0] == 0) {
-        check_word(world);
+    if (world->wrong[0] == 0 && world->lines.count > 0) {
+        world_check_word(world, below(&world->chance, world->lines.count));
     }
 }

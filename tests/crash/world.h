@@ -27,13 +27,14 @@ enum place { PLACE_DEFAULT, PLACE_WEB, PLACE_SYS, PLACE_MEMORY, PLACES };
 
 struct line {
     int64_t time_ns;
-    uint8_t tag;      /* index of world_tags */
-    uint8_t place;    /* the well that holds it, as far as we know */
-    bool acked;       /* it must be found */
-    bool never;       /* it must not be found: it was lost when it could be, or is gone for good */
-    bool since_open;  /* it was given to the storage that is open now */
-    bool seen;        /* by the present scan */
-    uint32_t bytes;   /* of its data */
+    uint8_t tag;     /* index of world_tags */
+    uint8_t place;   /* the well that holds it, as far as we know */
+    bool acked;      /* it must be found */
+    bool never;      /* it must not be found: it was lost when it could be, or is gone for good */
+    bool since_open; /* it was given to the storage that is open now */
+    bool seen;       /* by the present scan */
+    uint32_t bytes;  /* of its data */
+    uint32_t submission;
     uint64_t content; /* what its data, source and values are made of */
 };
 
@@ -57,8 +58,13 @@ struct world {
     bool tag_known[WORLD_TAGS]; /* the storage that is open was asked for it */
     VEC(struct line) lines;
     int64_t newest_now_ns; /* the latest time that retention may have seen */
+    bool plain_opens;      /* opening meets no trouble but what is armed already */
     bool troubled;         /* a fault or a full disk came since it was last well */
     bool work_failed;      /* since it was opened: what was dropped may come back */
+    bool damaged;          /* blocks may be skipped */
+    struct buf reports;    /* what the storage said, if `keep_reports` */
+    bool keep_reports;
+    uint32_t submissions;
     bool trace;
     char wrong[512];
     struct tally tally;
@@ -89,6 +95,13 @@ void world_calm(struct world *world);
 
 /* Scans everything and compares. `opened`: nothing was done since the storage was opened. */
 void world_check(struct world *world, bool opened);
+
+/* As above, but leaves it to the caller what may be missing: see line.seen. 0, or a fault of the
+ * disk. */
+MUST_CHECK int world_scan(struct world *world);
+
+/* A search for its number finds a line if the last scan did. */
+void world_check_word(struct world *world, uint64_t number);
 
 /* Whether the disk may be at fault when a call fails. */
 bool world_has_trouble(const struct world *world);
