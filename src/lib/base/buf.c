@@ -15,7 +15,7 @@ void buf_clear(struct buf *buf)
     buf->bytes = 0;
 }
 
-uint8_t *buf_reserve(struct buf *buf, size_t bytes)
+uint8_t *buf_grow(struct buf *buf, size_t bytes)
 {
     CHECK(bytes <= SIZE_MAX / 2 - buf->bytes);
     size_t needed = buf->bytes + bytes;

@@ -20,7 +20,12 @@ void buf_clear(struct buf *buf);  /* keeps the memory */
 
 /* Room for `bytes` more after the end; returns where it begins. buf->bytes is not changed:
  * the caller adds what it filled. The pointer holds until the next call that grows. */
-uint8_t *buf_reserve(struct buf *buf, size_t bytes);
+uint8_t *buf_grow(struct buf *buf, size_t bytes); /* buf_reserve() that always looks */
+static inline uint8_t *buf_reserve(struct buf *buf, size_t bytes)
+{
+    bool fits = buf->data != NULL && bytes <= buf->capacity - buf->bytes;
+    return fits ? buf->data + buf->bytes : buf_grow(buf, bytes);
+}
 
 void buf_append(struct buf *buf, struct span span);
 void buf_append_str(struct buf *buf, const char *text);

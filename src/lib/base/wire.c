@@ -2,42 +2,6 @@
 
 #include "base/err.h"
 
-void wire_store_u16(uint8_t *at, uint16_t value)
-{
-    for (int i = 0; i < 2; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-void wire_store_u32(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-void wire_store_u64(uint8_t *at, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-uint16_t wire_load_u16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | at[1] << 8);
-}
-
-uint32_t wire_load_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-uint64_t wire_load_u64(const uint8_t *at)
-{
-    return (uint64_t)wire_load_u32(at) | (uint64_t)wire_load_u32(at + 4) << 32;
-}
-
 void wire_put_u8(struct buf *buf, uint8_t value)
 {
     buf_append_byte(buf, value);
@@ -134,7 +98,7 @@ int64_t wire_get_i64(struct wire_reader *reader)
     return (int64_t)wire_get_u64(reader);
 }
 
-uint64_t wire_get_varint(struct wire_reader *reader)
+uint64_t wire_get_long_varint(struct wire_reader *reader)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
