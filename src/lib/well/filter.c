@@ -11,7 +11,8 @@
 #define TOKEN_BYTES_MAX 64
 #define TABLE_PLACES_MIN ((size_t)4096)
 #define BITS_PER_TOKEN 12
-#define PROBES 8 /* 0.3 % of the blocks that do not have a word seem to */
+#define BITS_PER_TOKEN_MIN 2
+#define PROBES_MAX 8 /* 0.3 % of the blocks that do not have a word seem to */
 #define ROWS_MIN 64
 #define ROWS_MAX (FILTER_TOKENS_MAX * BITS_PER_TOKEN)
 #define PIECE_DATA (FILTER_PIECE_BYTES - 4)
@@ -172,8 +173,10 @@ static uint32_t row_of(uint64_t hash, unsigned probe, uint32_t rows)
     return (uint32_t)((uint64_t)(uint32_t)((hash >> 1) + probe * step) * rows >> 32);
 }
 
-/* Enough for the block with the most tokens, unless that is an exception among the others. */
-static uint32_t choose_rows(const struct filter_writer *writer)
+/* Enough for the block with the most tokens, unless that is an exception among the others, or as
+ * many as `bytes_max` has room for; and the number of probes of which fewest blocks pass. */
+static void choose_rows(const struct filter_writer *writer, uint64_t bytes_max,
+                        struct filter_group *group)
 {
     uint32_t most = 0;
     uint32_t begin = 0;
@@ -181,8 +184,13 @@ static uint32_t choose_rows(const struct filter_writer *writer)
         most = MAX(most, writer->ends.items[i] - begin);
         begin = writer->ends.items[i];
     }
-    uint32_t mean = begin / (uint32_t)writer->ends.count;
-    return MAX(MIN(most, 2 * mean + 1) * BITS_PER_TOKEN, (uint32_t)ROWS_MIN);
+    uint32_t mean = begin / group->blocks;
+    uint32_t tokens = MAX(MIN(most, 2 * mean + 1), 1u);
+    uint64_t room = bytes_max * 8 / group->blocks;
+    uint64_t rows = MIN((uint64_t)tokens * BITS_PER_TOKEN, room);
+    rows = MAX(rows, (uint64_t)tokens * BITS_PER_TOKEN_MIN);
+    group->rows = (uint32_t)MAX(rows, (uint64_t)ROWS_MIN);
+    group->probes = (uint32_t)MIN(MAX(rows * 69 / 100 / tokens, 1u), (uint64_t)PROBES_MAX);
 }
 
 static void set_bit(uint8_t *rows, uint64_t bit)
@@ -190,8 +198,10 @@ static void set_bit(uint8_t *rows, uint64_t bit)
     rows[bit / 8] = (uint8_t)(rows[bit / 8] | 1u << bit % 8);
 }
 
-static void fill_rows(const struct filter_writer *writer, uint32_t rows, uint8_t *bits)
+static void fill_rows(const struct filter_writer *writer, const struct filter_group *group,
+                      uint8_t *bits)
 {
+    uint32_t rows = group->rows;
     uint64_t blocks = writer->ends.count;
     uint32_t at = 0;
     for (uint64_t block = 0; block < blocks; block++) {
@@ -200,7 +210,7 @@ static void fill_rows(const struct filter_writer *writer, uint32_t rows, uint8_t
             for (uint32_t row = 0; hash == 0 && row < rows; row++) {
                 set_bit(bits, row * blocks + block);
             }
-            for (unsigned probe = 0; hash != 0 && probe < PROBES; probe++) {
+            for (unsigned probe = 0; hash != 0 && probe < group->probes; probe++) {
                 set_bit(bits, row_of(hash, probe, rows) * blocks + block);
             }
         }
@@ -215,24 +225,24 @@ static uint64_t raw_bytes(const struct filter_group *group)
 uint64_t filter_group_bytes(const struct filter_group *group)
 {
     if (group->blocks == 0 || group->blocks > FILTER_BLOCKS_MAX || group->rows == 0 ||
-        group->rows > ROWS_MAX) {
+        group->rows > ROWS_MAX || group->probes == 0 || group->probes > PROBES_MAX) {
         return 0;
     }
     return (raw_bytes(group) + PIECE_DATA - 1) / PIECE_DATA * FILTER_PIECE_BYTES;
 }
 
-void filter_end_group(struct filter_writer *writer, uint64_t offset, struct buf *buf,
-                      struct filter_group *ret_group)
+void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t offset,
+                      struct buf *buf, struct filter_group *ret_group)
 {
     CHECK(writer->ends.count > 0);
     struct filter_group group = {
         .offset = offset,
         .blocks = (uint32_t)writer->ends.count,
-        .rows = choose_rows(writer),
     };
+    choose_rows(writer, bytes_max, &group);
     uint64_t bytes = filter_group_bytes(&group);
     uint8_t *bits = mem_alloc(bytes);
-    fill_rows(writer, group.rows, bits);
+    fill_rows(writer, &group, bits);
     for (uint64_t at = 0; at < bytes; at += FILTER_PIECE_BYTES) {
         struct span piece = span_of(bits + at / FILTER_PIECE_BYTES * PIECE_DATA, PIECE_DATA);
         buf_append(buf, piece);
@@ -292,7 +302,7 @@ int filter_find(const struct filter_group *group, struct span hashes, filter_rea
     bool any = true;
     for (; any && hashes.bytes >= 8; hashes = span_from(hashes, 8)) {
         uint64_t hash = wire_load_u64(hashes.data);
-        for (unsigned probe = 0; any && probe < PROBES; probe++) {
+        for (unsigned probe = 0; any && probe < group->probes; probe++) {
             uint8_t row[FILTER_BLOCKS_MAX / 8 + 16] = {0};
             uint64_t bit = (uint64_t)row_of(hash, probe, group->rows) * group->blocks;
             int rc = read_row(group, bit, read, context, row);

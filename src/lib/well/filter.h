@@ -14,7 +14,7 @@
 #include "base/vec.h"
 
 #define FILTER_BLOCKS_MAX 512
-#define FILTER_TOKENS_MAX 32768         /* a block with more may have any word */
+#define FILTER_TOKENS_MAX 262144        /* a block with more may have any word */
 #define FILTER_GROUP_TOKENS_MAX 1000000 /* a group with more ends with the block */
 #define FILTER_PIECE_BYTES 256          /* is read as a whole, its checksum included */
 
@@ -34,6 +34,7 @@ struct filter_group {
     uint32_t first; /* number of its first block in the segment */
     uint32_t blocks;
     uint32_t rows;
+    uint32_t probes;
     bool damaged; /* found so by some reader; atomic */
 };
 
@@ -42,9 +43,10 @@ void filter_end_block(struct filter_writer *writer);
 bool filter_is_full(const struct filter_writer *writer);
 
 /* Appends the group, which will stand at `offset` of its file, to `buf`; empties the writer.
- * There must be a block. Sets all of *ret_group but `first`. */
-void filter_end_group(struct filter_writer *writer, uint64_t offset, struct buf *buf,
-                      struct filter_group *ret_group);
+ * There must be a block. It has about `bytes_max` bytes at most, but never less than 2 bits per
+ * token. Sets all of *ret_group but `first`. */
+void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t offset,
+                      struct buf *buf, struct filter_group *ret_group);
 void filter_deinit(struct filter_writer *writer);
 
 /* Hashes of the tokens that stand whole in every text in which `word` stands with no letter or

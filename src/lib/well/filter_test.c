@@ -36,7 +36,7 @@ static int read_bytes(void *context, uint64_t offset, uint8_t *bytes, size_t cou
 
 static void end_group(struct filter_writer *writer, struct group *group)
 {
-    filter_end_group(writer, OFFSET, &group->bytes, &group->about);
+    filter_end_group(writer, UINT32_MAX, OFFSET, &group->bytes, &group->about);
     assert_true(filter_group_bytes(&group->about) == group->bytes.bytes);
 }
 
@@ -117,6 +117,34 @@ static void most_of_what_is_missing_is_denied(void **state)
         buf_deinit(&group.bytes);
         filter_deinit(&writer);
     }
+}
+
+/* With less room than it wants a group still denies most of what is missing, with fewer bits. */
+static void little_room_makes_a_smaller_filter(void **state)
+{
+    (void)state;
+    struct filter_writer writer = {0};
+    struct group group = {0};
+    char text[32];
+    for (int block = 0; block < 4; block++) {
+        for (int i = 0; i < 10000; i++) {
+            snprintf(text, sizeof(text), "word%d-%d", block, i);
+            filter_add(&writer, span_of_str(text));
+        }
+        filter_end_block(&writer);
+    }
+    filter_end_group(&writer, 20000, OFFSET, &group.bytes, &group.about);
+    assert_true(group.bytes.bytes > 15000 && group.bytes.bytes < 21000);
+    unsigned wrong = 0;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof(text), "missing%d", i);
+        wrong += may_have(&group, 0, text);
+        snprintf(text, sizeof(text), "word2-%d", i);
+        assert_true(may_have(&group, 2, text));
+    }
+    assert_true(wrong > 50 && wrong < 250); /* 4 bits: 15 % */
+    buf_deinit(&group.bytes);
+    filter_deinit(&writer);
 }
 
 /* A block with too many tokens may have any word; its neighbours pay nothing for it. */
@@ -299,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_added_is_never_denied),
         cmocka_unit_test(most_of_what_is_missing_is_denied),
+        cmocka_unit_test(little_room_makes_a_smaller_filter),
         cmocka_unit_test(a_block_with_too_many_tokens_is_always_looked_into),
         cmocka_unit_test(damage_denies_nothing),
         cmocka_unit_test(scans_with_words_find_what_scans_without_find),

@@ -16,7 +16,8 @@
 #define SCAN_BYTES ((size_t)4 << 20)
 
 static const char header_magic[8] = {'A', 'Q', 'F', 'S', 'E', 'G', '0', '1'};
-#define VERSION 2 /* 1: before there were filters */
+#define FILTER_SHARE 8 /* filters take this part of what their blocks take, if that is enough */
+#define VERSION 2      /* 1: before there were filters */
 
 /* The footer says where filters stand if the trailer ends with '2'. */
 static const char trailer_magic[8] = {'A', 'Q', 'S', 'E', 'G', 'E', 'N', '2'};
@@ -34,7 +35,8 @@ struct segment_writer {
     struct filter_writer filter;
     struct buf filters; /* where the groups stand */
     uint32_t filters_count;
-    uint32_t filtered; /* blocks in them */
+    uint32_t filtered;       /* blocks in them */
+    uint64_t filtered_bytes; /* of the file up to the last group's end */
     struct buf names;
     uint32_t blocks;
     uint32_t tags_count;
@@ -132,12 +134,16 @@ static void finish_filters(struct segment_writer *writer)
         return;
     }
     struct filter_group group = {0};
-    filter_end_group(&writer->filter, end_of(writer), &writer->pending, &group);
+    uint64_t blocks_bytes = end_of(writer) - writer->filtered_bytes;
+    filter_end_group(&writer->filter, blocks_bytes / FILTER_SHARE, end_of(writer), &writer->pending,
+                     &group);
     wire_put_u64(&writer->filters, group.offset);
-    wire_put_u32(&writer->filters, group.blocks);
+    wire_put_u16(&writer->filters, (uint16_t)group.blocks);
+    wire_put_u16(&writer->filters, (uint16_t)group.probes);
     wire_put_u32(&writer->filters, group.rows);
     writer->filters_count++;
     writer->filtered = writer->blocks;
+    writer->filtered_bytes = end_of(writer);
 }
 
 static int finish_block(struct segment_writer *writer)
@@ -312,7 +318,8 @@ static int take_filters(struct segment *segment, struct wire_reader *reader)
         struct filter_group *group = &segment->filters[i];
         group->first = first;
         group->offset = wire_get_u64(reader);
-        group->blocks = wire_get_u32(reader);
+        group->blocks = wire_get_u16(reader);
+        group->probes = wire_get_u16(reader);
         group->rows = wire_get_u32(reader);
         uint64_t bytes = filter_group_bytes(group);
         if (bytes == 0 || bytes > segment->bytes || group->offset > segment->bytes - bytes ||
