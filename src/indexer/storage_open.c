@@ -253,8 +253,6 @@ static int open_log(struct storage *storage, const struct storage_options *optio
         .report = storage->report,
         .report_context = storage->report_context,
         .position_min = flushed,
-        .report = storage->report,
-        .report_context = storage->report_context,
     };
     return datalog_open(&log, &storage->log);
 }
