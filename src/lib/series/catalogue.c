@@ -58,7 +58,7 @@ void series_catalogue_close(struct series_catalogue **catalogue_place)
         return;
     }
     io_close(&catalogue->file);
-    for (size_t i = 0; i < CHUNKS; i++) {
+    for (size_t i = 0; i < catalogue->chunks_end; i++) {
         if (catalogue->chunks[i] != NULL) {
             chunk_free(catalogue->chunks[i]);
         }
@@ -92,6 +92,11 @@ struct chunk *chunk_need(struct series_catalogue *catalogue, uint32_t number)
     if (chunk != NULL) {
         return chunk;
     }
+    /* The end first: who finds the chunk relies on it that those who walk all find it too. */
+    uint32_t end = number / CHUNK_NUMBERS + 1;
+    uint32_t before = chunks_end(catalogue);
+    while (before < end && !__atomic_compare_exchange_n(&catalogue->chunks_end, &before, end, true,
+                                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {}
     chunk = MEM_NEW(struct chunk);
     struct chunk *other = NULL;
     if (!__atomic_compare_exchange_n(&catalogue->chunks[number / CHUNK_NUMBERS], &other, chunk,

@@ -107,7 +107,7 @@ static void put_numbers(struct series_catalogue *catalogue, struct output *outpu
                         uint8_t flag)
 {
     struct buf key = {0};
-    for (size_t c = 0; c < CHUNKS; c++) {
+    for (size_t c = 0; c < chunks_end(catalogue); c++) {
         struct chunk *chunk = __atomic_load_n(&catalogue->chunks[c], __ATOMIC_ACQUIRE);
         for (uint32_t i = 0; chunk != NULL && i < CHUNK_NUMBERS; i++) {
             uint32_t number = (uint32_t)(c * CHUNK_NUMBERS + i);

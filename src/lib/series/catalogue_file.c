@@ -62,7 +62,7 @@ void catalogue_block_end(struct buf *buf, size_t begin, uint64_t generation, uin
 }
 
 bool catalogue_block_read(struct span content, uint64_t generation, size_t offset,
-                          uint8_t *ret_kind, struct span *ret_payload)
+                          uint32_t *ret_kind, struct span *ret_payload)
 {
     struct span rest = span_from(content, offset);
     if (rest.bytes < CATALOGUE_BLOCK_HEADER_BYTES ||
@@ -77,15 +77,16 @@ bool catalogue_block_read(struct span content, uint64_t generation, size_t offse
     if (wire_load_u32(rest.data + 8) != sum_of(block, generation, offset)) {
         return false;
     }
-    *ret_kind = (uint8_t)wire_load_u32(rest.data + 12);
-    *ret_payload = span_from(block, CATALOGUE_BLOCK_HEADER_BYTES);
+    *ret_kind = wire_load_u32(rest.data + 12);
+    *ret_payload = span_of(block.data + CATALOGUE_BLOCK_HEADER_BYTES,
+                           block.bytes - CATALOGUE_BLOCK_HEADER_BYTES);
     return true;
 }
 
 bool catalogue_block_find(struct span content, uint64_t generation, size_t offset,
                           size_t *ret_offset)
 {
-    uint8_t kind;
+    uint32_t kind;
     struct span payload;
     while (offset < content.bytes) {
         ptrdiff_t at = span_find(span_from(content, offset), span_of(block_magic, 4));

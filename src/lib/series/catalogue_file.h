@@ -29,7 +29,7 @@ void catalogue_block_end(struct buf *buf, size_t begin, uint64_t generation, uin
 
 /* The block at `offset` of the file's content; false: none that is whole and sound. */
 bool catalogue_block_read(struct span content, uint64_t generation, size_t offset,
-                          uint8_t *ret_kind, struct span *ret_payload);
+                          uint32_t *ret_kind, struct span *ret_payload);
 
 /* The next sound block from `offset` on; false: none. */
 bool catalogue_block_find(struct span content, uint64_t generation, size_t offset,

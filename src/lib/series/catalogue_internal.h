@@ -60,6 +60,7 @@ struct series_catalogue {
     struct symbols symbols;
     struct table *table;   /* of records; atomic */
     struct chunk **chunks; /* CHUNKS; atomic */
+    uint32_t chunks_end;   /* none from there on; atomic */
     uint64_t next;         /* number to give next; atomic */
     uint64_t count;
     VEC(struct whole_delete) deletes;
@@ -79,6 +80,11 @@ struct series_catalogue {
     uint64_t sound_from; /* when it is read: where the last damage ends */
     uint64_t damaged_blocks;
 };
+
+static inline uint32_t chunks_end(const struct series_catalogue *catalogue)
+{
+    return __atomic_load_n(&catalogue->chunks_end, __ATOMIC_ACQUIRE);
+}
 
 static inline struct chunk *chunk_of(const struct series_catalogue *catalogue, uint32_t number)
 {

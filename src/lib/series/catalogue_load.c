@@ -111,7 +111,7 @@ static const take_item takers[] = {
     [BLOCK_COMMIT] = take_commit,
 };
 
-static void take_block(struct series_catalogue *catalogue, size_t offset, uint8_t kind,
+static void take_block(struct series_catalogue *catalogue, size_t offset, uint32_t kind,
                        struct span payload)
 {
     struct wire_reader reader = wire_reader_of(payload);
@@ -133,7 +133,7 @@ static size_t take_blocks(struct series_catalogue *catalogue, struct span conten
 {
     size_t offset = CATALOGUE_HEADER_BYTES;
     while (offset < content.bytes) {
-        uint8_t kind = 0;
+        uint32_t kind = 0;
         struct span payload;
         if (catalogue_block_read(content, catalogue->generation, offset, &kind, &payload)) {
             take_block(catalogue, offset, kind, payload);
@@ -215,7 +215,7 @@ static int read_content(struct series_catalogue *catalogue, const char *path, st
 static void nothing_is_dirty(struct series_catalogue *catalogue)
 {
     const uint8_t dirty = DIRTY_DEFINITION | DIRTY_LIFE | DIRTY_ATTRIBUTES | DIRTY_FORGOTTEN;
-    for (size_t c = 0; c < CHUNKS; c++) {
+    for (size_t c = 0; c < catalogue->chunks_end; c++) {
         struct chunk *chunk = catalogue->chunks[c];
         for (size_t i = 0; chunk != NULL && i < CHUNK_NUMBERS; i++) {
             chunk->flags[i] &= (uint8_t)~dirty;
