@@ -4,12 +4,14 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "etcd/parts.h"
 #include "etcd/state.h"
 #include "sync/transfer.h"
 
 #define BLOB_RETRY_MS 1000
 #define BLOBS_AT_ONCE 64
 #define VERSIONS_MS 1000
+#define SWEEP_PARTS_NS (3600 * TIME_S_NS)
 #define PEER_DOWN_NS (ETCD_LEASE_S * TIME_S_NS) /* by then its lease says so */
 
 static struct sync_transfer transfer_of(struct etcd_follower *follower,
@@ -221,12 +223,29 @@ static int fetch_missing(struct etcd_follower *follower)
     return rc < 0 ? rc : failed;
 }
 
+static void sweep_parts(struct etcd_follower *follower, struct map *suspects)
+{
+    uint64_t removed = 0;
+    if (etcd_parts_sweep(follower->etcd, suspects, &removed) < 0) {
+        etcd_tell(follower, SYNC_WARN, "etcd-parts", "%s; tried again later", err_text());
+    }
+}
+
 void *etcd_blob_thread(void *context)
 {
     struct etcd_follower *follower = context;
     uint64_t looked = 0; /* the revision whose blobs are here */
+    int64_t swept_ns = etcd_now_ns();
+    struct map suspects = {0};
     (void)pthread_mutex_lock(&follower->lock);
     while (!follower->stopping) {
+        if (etcd_now_ns() - swept_ns > SWEEP_PARTS_NS) {
+            swept_ns = etcd_now_ns();
+            (void)pthread_mutex_unlock(&follower->lock);
+            sweep_parts(follower, &suspects);
+            (void)pthread_mutex_lock(&follower->lock);
+            continue;
+        }
         uint64_t revision = follower->head.revision;
         if (revision == looked && !follower->want_blobs) {
             (void)etcd_nap(follower, BLOB_RETRY_MS);
@@ -240,5 +259,6 @@ void *etcd_blob_thread(void *context)
         (void)etcd_nap(follower, BLOB_RETRY_MS);
     }
     (void)pthread_mutex_unlock(&follower->lock);
+    map_deinit(&suspects);
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/time.h"
+#include "etcd/parts.h"
 #include "etcd/state.h"
 #include "etcd/testing.h"
 #include "sync/message.h"
@@ -152,10 +153,15 @@ static struct store *store_of(struct world *world, size_t index)
     return etcd_follower_store(world->both[index].follower);
 }
 
-/* A dashboard's push; `id` names it. Returns the revision. */
-static uint64_t push(struct datastore *datastore, uint8_t id, uint64_t base)
+/* A dashboard's push, with so many bytes in it; `id` names it. Returns the revision. */
+static uint64_t push_large(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes)
 {
     struct object *object = object_new(OBJECT_DASHBOARD);
+    char *text = mem_alloc(bytes + 1);
+    memset(text, 'x', bytes);
+    text[bytes] = 0;
+    object_set_body(object, json_pack("{s:s}", "text", text));
+    mem_free(text);
     object->id.bytes[0] = id;
     object->id.bytes[1] = 1;
     object->number = id;
@@ -175,6 +181,11 @@ static uint64_t push(struct datastore *datastore, uint8_t id, uint64_t base)
     json_decref(answer);
     object_free(&object);
     return revision;
+}
+
+static uint64_t push(struct datastore *datastore, uint8_t id, uint64_t base)
+{
+    return push_large(datastore, id, base, 0);
 }
 
 static uint64_t count_of(struct world *world, size_t index, enum object_kind kind)
@@ -243,6 +254,72 @@ static void what_one_commits_is_on_the_other_and_can_be_edited_there(void **stat
              sync_server_revision(world->both[1].server));
     assert_int_equal(count_of(world, 0, OBJECT_DASHBOARD), 1);
     assert_int_equal(count_of(world, 1, OBJECT_DASHBOARD), 1);
+}
+
+static size_t bytes_of(struct world *world, size_t index, uint8_t id)
+{
+    struct uuid uuid = {{id, 1}};
+    struct object *object = NULL;
+    assert_int_equal(store_get(store_of(world, index), &uuid, &object), 0);
+    size_t bytes = strlen(object_body_text(object, "text"));
+    object_free(&object);
+    return bytes;
+}
+
+static uint64_t count_parts(struct etcd *etcd)
+{
+    char *prefix = etcd_key(etcd, "part/");
+    json_t *answer = NULL;
+    assert_int_equal(
+        etcd_txn(etcd, NULL, json_pack("[o]", etcd_get_prefix(prefix)), NULL, 5000, &answer), 0);
+    const json_t *first = json_array_get(json_object_get(answer, "responses"), 0);
+    uint64_t count = etcd_answer_number(json_object_get(first, "response_range"), "count");
+    json_decref(answer);
+    mem_free(prefix);
+    return count;
+}
+
+static void forget_cache(struct world *world, size_t index)
+{
+    stop(world, index);
+    char *command =
+        mem_printf("rm -f %s/u%zu.db* %s/w%zu.db*", world->dir, index, world->dir, index);
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+    start(world, index);
+}
+
+/* The largest body of a dashboard is 8 MiB, a transaction of etcd 1.5 MiB. */
+static void an_object_larger_than_a_transaction_is_on_all_and_leaves_nothing_behind(void **state)
+{
+    struct world *world = *state;
+    enum { PARTS = 9 };
+    const size_t large = 8000000;
+    struct etcd *etcd = NULL;
+    struct map suspects = {0};
+    uint64_t removed = 0;
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
+    uint64_t first = push_large(&world->both[0], 7, 0, large);
+    assert_true(first > 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) >= first);
+    assert_int_equal(bytes_of(world, 1, 7), large);
+    forget_cache(world, 1);
+    assert_int_equal(bytes_of(world, 1, 7), large);
+
+    /* Edited on the other one: the parts it had go, but not at once, and not the new ones. */
+    uint64_t second = push_large(&world->both[1], 7, first, large + 300000);
+    assert_true(second > first && count_parts(etcd) == 2 * PARTS);
+    WAIT_FOR(sync_server_revision(world->both[0].server) >= second);
+    assert_int_equal(bytes_of(world, 0, 7), large + 300000);
+    assert_int_equal(etcd_parts_sweep(etcd, &suspects, &removed), 0);
+    assert_int_equal(removed, 0);
+    assert_int_equal(etcd_parts_sweep(etcd, &suspects, &removed), 0);
+    assert_int_equal(removed, 1);
+    assert_int_equal(count_parts(etcd), PARTS);
+    forget_cache(world, 0);
+    assert_int_equal(bytes_of(world, 0, 7), large + 300000);
+    map_deinit(&suspects);
+    etcd_free(&etcd);
 }
 
 /* Without waiting for the watch: the second is judged anew on what the first made. */
@@ -386,6 +463,7 @@ int main(void)
 #define CLAIM(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CLAIM(what_one_commits_is_on_the_other_and_can_be_edited_there),
+        CLAIM(an_object_larger_than_a_transaction_is_on_all_and_leaves_nothing_behind),
         CLAIM(of_two_edits_on_two_datastores_one_becomes_a_copy),
         CLAIM(pushes_on_both_at_once_are_all_taken_in_one_order),
         CLAIM(a_cache_that_was_away_fetches_what_it_lacks),

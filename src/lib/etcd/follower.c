@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "etcd/parts.h"
 #include "etcd/state.h"
 
 #define CATCH_UP_MS 2500
@@ -48,20 +49,33 @@ bool etcd_nap(struct etcd_follower *follower, int64_t ms)
 
 /* ---- committing: the server's leader, within a transaction of the store ---- */
 
-static json_t *puts_of(struct etcd_follower *follower, const struct sync_proposal *proposal,
-                       const struct etcd_head *next)
+static int add_change(struct etcd_follower *follower, const struct sync_change *change,
+                      json_t *puts)
 {
-    json_t *puts = json_array();
-    for (size_t i = 0; i < proposal->count; i++) {
-        const struct sync_change *change = &proposal->changes[i];
+    struct buf value = {0};
+    int rc = etcd_parts_put(follower->etcd, follower->io, &change->id, change->revision,
+                            change->json, &value);
+    if (rc == 0) {
         char *key = etcd_key_of(follower->etcd, "object", &change->id);
-        json_array_append_new(puts, etcd_put(key, change->json, 0));
+        json_array_append_new(puts, etcd_put(key, buf_span(&value), 0));
         mem_free(key);
+    }
+    buf_deinit(&value);
+    return rc;
+}
+
+/* What is large is put in parts here, and not current before the transaction. */
+static int add_changes(struct etcd_follower *follower, const struct sync_proposal *proposal,
+                       const struct etcd_head *next, json_t *puts)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < proposal->count; i++) {
+        rc = add_change(follower, &proposal->changes[i], puts);
     }
     if (proposal->count > 0) {
         json_array_append_new(puts, etcd_put_head(follower->etcd, next));
     }
-    return puts;
+    return rc;
 }
 
 /* The epochs that were learnt from a webserver go along. */
@@ -104,9 +118,12 @@ static int commit(void *context, const struct sync_proposal *proposal)
     struct etcd_head next =
         proposal->count > 0 ? etcd_head_new(follower->io, proposal->revision) : head;
     json_t *compare = json_pack("[o]", etcd_if_head(follower->etcd, &head));
-    json_t *puts = puts_of(follower, proposal, &next);
+    json_t *puts = json_array();
     int rc = proposal->epochs ? add_epochs(follower, compare, puts) : 0;
     (void)pthread_mutex_unlock(&follower->lock);
+    if (rc == 0 && head.revision == proposal->base) {
+        rc = add_changes(follower, proposal, &next, puts);
+    }
     if (rc < 0 || head.revision != proposal->base) {
         json_decref(compare);
         json_decref(puts);
@@ -222,12 +239,15 @@ static int apply_pending(struct etcd_follower *follower, const struct etcd_head 
     return rc;
 }
 
+enum { WATCH_BEHIND = 1 }; /* etcd has forgotten the steps between */
+
 static int take_object(struct etcd_follower *follower, struct span value)
 {
-    json_t *json = json_loadb((const char *)value.data, value.bytes, 0, NULL);
     struct object *object = NULL;
-    int rc = object_from_json(json, &object);
-    json_decref(json);
+    int rc = etcd_parts_get(follower->etcd, value, &object);
+    if (rc == ETCD_PARTS_GONE) {
+        return WATCH_BEHIND;
+    }
     if (rc == ERR_UNSUPPORTED) {
         etcd_tell(follower, SYNC_WARN, "unknown-object", "%s; it is passed over", err_text());
         return 0;
@@ -279,8 +299,6 @@ static int take_event(struct etcd_follower *follower, const json_t *event)
     return rc;
 }
 
-enum { WATCH_COMPACTED = 1 };
-
 static int take_result(void *context, const json_t *result)
 {
     struct etcd_follower *follower = context;
@@ -290,7 +308,7 @@ static int take_result(void *context, const json_t *result)
         const char *reason = json_string_value(json_object_get(result, "cancel_reason"));
         bool compacted = etcd_answer_number(result, "compact_revision") > 0;
         rc = err_set(ERR_UNAVAILABLE, "etcd ended the watch: %.200s", reason == NULL ? "" : reason);
-        return compacted ? WATCH_COMPACTED : rc;
+        return compacted ? WATCH_BEHIND : rc;
     }
     for (size_t i = 0; rc == 0 && i < json_array_size(events); i++) {
         rc = take_event(follower, json_array_get(events, i));
@@ -307,7 +325,7 @@ static int take_watched(void *context, const json_t *result)
 {
     struct watching *watching = context;
     int rc = take_result(watching->follower, result);
-    watching->compacted = rc == WATCH_COMPACTED;
+    watching->compacted = rc == WATCH_BEHIND;
     return rc;
 }
 

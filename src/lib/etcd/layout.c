@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "etcd/parts.h"
 #include "sync/core.h"
 #include "sync/message.h"
 
@@ -273,6 +274,7 @@ int etcd_read(struct etcd *etcd, unsigned timeout_ms, struct etcd_head *ret_head
 }
 
 struct walk {
+    struct etcd *etcd;
     struct buf key; /* of the last object seen */
     int (*each)(void *context, struct object **takes);
     void *context;
@@ -285,14 +287,15 @@ static int walk_one(struct walk *walk, const json_t *kv)
     buf_clear(&walk->key);
     int rc = etcd_answer_bytes(kv, "key", &walk->key);
     rc = rc < 0 ? rc : etcd_answer_bytes(kv, "value", &value);
-    json_t *json = rc < 0 ? NULL : json_loadb((const char *)value.data, value.bytes, 0, NULL);
-    rc = rc < 0 ? rc : object_from_json(json, &object);
+    rc = rc < 0 ? rc : etcd_parts_get(walk->etcd, buf_span(&value), &object);
+    if (rc == ETCD_PARTS_GONE) {
+        rc = err_set(ERR_UNAVAILABLE, "its parts are gone, it has been replaced meanwhile");
+    }
     if (rc < 0) {
         rc = err_wrap(rc, "etcd: the key %.128s", buf_str(&walk->key));
     }
     rc = rc == 0 ? walk->each(walk->context, &object) : rc;
     object_free(&object);
-    json_decref(json);
     buf_deinit(&value);
     return rc;
 }
@@ -335,7 +338,7 @@ static int walk_page(struct etcd *etcd, struct walk *walk, uint64_t after, uint6
 int etcd_walk(struct etcd *etcd, uint64_t after, uint64_t at,
               int (*each)(void *context, struct object **takes), void *context)
 {
-    struct walk walk = {.each = each, .context = context};
+    struct walk walk = {.etcd = etcd, .each = each, .context = context};
     bool more = true;
     int rc = 0;
     while (rc == 0 && more) {

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "etcd/layout.h"
+#include "etcd/parts.h"
 #include "sync/message.h"
 
 #define SCAN_OBJECTS 256
@@ -110,24 +111,21 @@ static int flush(struct in *in)
 static int put_one(void *context, const struct object *object)
 {
     struct in *in = context;
+    struct etcd_migration *migration = in->migration;
+    struct buf value = {0};
     char *text = text_of(object);
-    size_t bytes = strlen(text);
-    char id[UUID_TEXT_BYTES];
-    int rc = 0;
-    if (bytes + 4096 > ETCD_BYTES_MAX) {
-        rc = err_set(ERR_TOO_LARGE, "%s %s \"%.64s\" is %zu bytes, etcd takes at most %d at once",
-                     object_kind_name(object->kind), uuid_text(object->id, id), object->name, bytes,
-                     ETCD_BYTES_MAX);
-    } else if (json_array_size(in->puts) + 1 > ETCD_PUTS_MAX ||
-               in->bytes + bytes + 65536 > ETCD_BYTES_MAX) {
-        rc = flush(in);
-    }
+    int rc = etcd_parts_put(migration->etcd, migration->io, &object->id, object->revision,
+                            span_of_str(text), &value);
+    bool full = json_array_size(in->puts) + 1 > ETCD_PUTS_MAX ||
+                in->bytes + value.bytes + 65536 > ETCD_BYTES_MAX;
+    rc = rc < 0 || !full ? rc : flush(in);
     if (rc == 0) {
-        char *key = etcd_key_of(in->migration->etcd, "object", &object->id);
-        json_array_append_new(in->puts, etcd_put(key, span_of_str(text), 0));
-        in->bytes += bytes;
+        char *key = etcd_key_of(migration->etcd, "object", &object->id);
+        json_array_append_new(in->puts, etcd_put(key, buf_span(&value), 0));
+        in->bytes += value.bytes;
         mem_free(key);
     }
+    buf_deinit(&value);
     free(text);
     return rc;
 }
@@ -146,7 +144,11 @@ static int expect_nothing(struct etcd *etcd)
         return rc;
     }
     char *prefix = etcd_key(etcd, "object/"); /* of a migration that was broken off */
-    rc = etcd_txn(etcd, NULL, json_pack("[o]", etcd_delete_prefix(prefix)), NULL, CALL_MS, NULL);
+    char *parts = etcd_key(etcd, "part/");
+    rc = etcd_txn(etcd, NULL,
+                  json_pack("[o, o]", etcd_delete_prefix(prefix), etcd_delete_prefix(parts)), NULL,
+                  CALL_MS, NULL);
+    mem_free(parts);
     mem_free(prefix);
     return rc;
 }

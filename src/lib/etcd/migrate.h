@@ -23,7 +23,7 @@ struct etcd_migration {
     uint64_t revision;
 };
 
-/* ERR_EXISTS: the target holds a datastore. ERR_TOO_LARGE names an object etcd will not take. */
+/* ERR_EXISTS: the target holds a datastore. */
 MUST_CHECK int etcd_migrate_in(struct etcd_migration *migration);
 /* ERR_CONFLICT: a datastore is running over this etcd. */
 MUST_CHECK int etcd_migrate_out(struct etcd_migration *migration);

@@ -135,25 +135,6 @@ static bool is_full(const struct sync_backend *backend, const struct sync_change
                                   changes->bytes + more + 65536 > backend->bytes_max);
 }
 
-/* Refused before it can be stored: it would never fit. */
-static bool is_too_large(const struct sync_backend *backend, const struct object *object,
-                         struct sync_reply *reply)
-{
-    struct sync_line line = sync_line_of(object);
-    bool too_large = line.bytes + 4096 > backend->bytes_max;
-    mem_free(line.text);
-    if (too_large) {
-        reply->id = object->id;
-        reply->change = object->change;
-        reply->verdict = SYNC_REFUSED;
-        reply->fault = ERR_TOO_LARGE;
-        snprintf(reply->text, sizeof(reply->text),
-                 "%s: %zu bytes, etcd takes at most %zu at once (its --max-request-bytes)",
-                 object_kind_name(object->kind), line.bytes, backend->bytes_max);
-    }
-    return too_large;
-}
-
 static int judge_piece(struct sync_server *server, struct place *place,
                        struct sync_changes *changes)
 {
@@ -168,7 +149,7 @@ static int judge_piece(struct sync_server *server, struct place *place,
                 return 0;
             }
             struct sync_reply *reply = &push->replies[place->index++];
-            if (object != NULL && !is_too_large(backend, object, reply)) {
+            if (object != NULL) {
                 rc = sync_push_one(server, object, reply, changes);
             }
         }

@@ -43,7 +43,7 @@ enum sync_backend_outcome { SYNC_BACKEND_BEHIND = 1 };
  */
 struct sync_backend {
     size_t changes_max; /* of a proposal; at least 2 */
-    size_t bytes_max;   /* of all of its JSON; a larger object is refused */
+    size_t bytes_max;   /* of all of its JSON; a larger object is alone in its proposal */
     /* 0: the proposal is part of the truth, and the note says so in the store once it commits.
      * SYNC_BACKEND_BEHIND: it is not, the truth went on. Negative: not known. */
     int (*commit)(void *context, const struct sync_proposal *proposal);
