@@ -1,0 +1,182 @@
+"""The indexer's storage under real signals and on real files: what was acknowledged is found after
+many kills, after a full disk, and, but for what was damaged, after damage. Beside it, with every
+call and every byte: tests/crash."""
+
+import random
+import re
+import subprocess
+import threading
+import uuid
+
+import pytest
+from client import wait_until
+from cluster import BUILD, Background, Cluster
+
+KILLS = 10
+FEEDERS = 3
+BATCH = 40
+
+
+class Witness:
+    """Feeders that ingest small batches and write down, outside of the indexer, what was tried
+    and what was acknowledged."""
+
+    def __init__(self, cluster, tag):
+        self.cluster, self.tag = cluster, tag
+        self.lock, self.stop = threading.Lock(), threading.Event()
+        self.tried, self.acked = set(), set()
+        self.runs = [Background(self.feed) for _ in range(FEEDERS)]
+
+    def feed(self):
+        command = [BUILD / "bin/aquifer", *self.cluster.ingest_command(self.tag)]
+        while not self.stop.is_set():
+            ids = {uuid.uuid4().hex for _ in range(BATCH)}
+            with self.lock:
+                self.tried |= ids
+            run = subprocess.run(command, input="".join(f"id={id}\n" for id in ids).encode(),
+                                 capture_output=True, check=False, timeout=120)
+            if run.returncode == 0:
+                with self.lock:
+                    self.acked |= ids
+
+    def acknowledged(self):
+        with self.lock:
+            return len(self.acked)
+
+    def end(self):
+        self.stop.set()
+        for run in self.runs:
+            run.join(120)
+
+
+def test_ten_kills_under_load_lose_nothing():
+    """kill -9 while three feeders write, ten times, also while it is still starting: everything
+    acknowledged is found, and nothing that nobody sent. A batch that met a kill may be there
+    twice, for the sender had to send it again; the others are there once."""
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        quiet = set(c.ingest("killed", lines=200))
+        witness = Witness(c, "killed")
+        chance = random.Random(1)
+        for kill in range(KILLS):
+            enough = witness.acknowledged() + chance.randrange(1, 6) * BATCH
+            wait_until(lambda: witness.acknowledged() >= enough, 60, "more acknowledged batches")
+            c.indexer(0).kill()
+            if kill % 3 == 2:
+                c.indexer(0).start(ready=False)
+                c.indexer(0).kill()
+            c.indexer(0).start()
+        witness.end()
+        session = c.webserver(0).login()
+        wait_until(lambda: witness.acked <= set(c.ids_found("killed", session)), 30,
+                   "every acknowledged entry")
+        found = c.ids_found("killed", session)
+        assert set(found) <= witness.tried | quiet
+        assert sum(id in quiet for id in found) == len(quiet)
+        assert len(found) - len(set(found)) <= KILLS * FEEDERS * BATCH
+        assert c.indexer(0).stop() == 0
+        c.indexer(0).start()
+        assert sorted(c.ids_found("killed", session)) == sorted(found)
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts a small disk at a folder; takes it off again."""
+    mounted = []
+
+    def mount(folder, megabytes):
+        folder.mkdir(parents=True, exist_ok=True)
+        answer = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs",
+                                 folder], capture_output=True, check=False)
+        if answer.returncode != 0:
+            pytest.skip("a tmpfs cannot be mounted here (root is needed)")
+        mounted.append(folder)
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def fill(path):
+    with open(path, "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+        except OSError:
+            pass
+
+
+def test_a_storage_on_a_full_disk_searches_restarts_and_resumes(small_disk):
+    """Datalog and wells stand on one disk, which is full: senders wait without an acknowledgement,
+    searches go on, also after a kill and a restart. Room again: the sender that waited is served,
+    and what was acknowledged is there. Nobody touches the indexer."""
+    with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
+        disk, config = c.indexer(0).process.dir / "disk", c.indexer(0).process.config
+        small_disk(disk, 48)
+        config.write_text(re.sub(rf"{disk.parent}/(datalog|wells|tags)", rf"{disk}/\1",
+                                 config.read_text()))
+        c.start()
+        ids = c.ingest("full", lines=300)
+        ballast = disk / "ballast"
+        fill(ballast)
+        waiting = [uuid.uuid4().hex for _ in range(50)]
+        feeder = subprocess.Popen([BUILD / "bin/aquifer", *c.ingest_command("full")],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+        feeder.stdin.write("".join(f"id={id}\n" for id in waiting).encode())
+        feeder.stdin.close()
+        wait_until(lambda: "disk full" in c.indexer(0).log(), 30, "that it says so")
+        c.expect_found("full", ids)
+        c.indexer(0).kill()
+        c.indexer(0).start()
+        c.expect_found("full", ids)
+        assert feeder.poll() is None
+        ballast.unlink()
+        assert feeder.wait(60) == 0, feeder.stderr.read()
+        c.expect_found("full", ids + waiting)
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+def test_damaged_files_are_named_and_the_rest_is_found():
+    """By hand, in the files of a stopped indexer, one of each kind: the log says which, searches go
+    on, and what is missing is a block and a record at most."""
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        batches = []
+        for _ in range(4):
+            for tag in ("one", "two"):
+                batches.append((tag, c.ingest(tag, lines=100)))
+            assert c.indexer(0).stop() == 0
+            c.indexer(0).start()
+        for tag in ("one", "two"):
+            batches.append((tag, c.ingest(tag, lines=100)))
+        c.indexer(0).kill()
+        folder = c.indexer(0).process.dir
+        segments = sorted(folder.rglob("*.seg"))
+        logs = sorted(folder.rglob("[0-9]*.log"))
+        tags = next(path for path in folder.rglob("*") if path.is_file()
+                    and re.search(rb"^\d+ one [0-9a-f]{8}$", path.read_bytes()[:65536], re.M))
+        flushed = next(folder.rglob("flushed"))
+        flip(segments[0], segments[0].stat().st_size // 3)  # a block
+        flip(segments[1], 20)  # the header
+        flip(segments[2], segments[2].stat().st_size - 40)  # the footer
+        flip(logs[-1], logs[-1].stat().st_size - 200)  # the last record
+        flip(tags, 5)
+        flip(flushed, 1)
+        c.indexer(0).start()
+        session = c.webserver(0).login()
+        lost = {}
+        for number, (tag, ids) in enumerate(batches):
+            missing = set(ids) - set(c.ids_found(tag, session))
+            if missing:
+                lost[number] = len(missing)
+        assert len(lost) <= 2, lost
+        log = c.indexer(0).log()
+        for path in [*segments[:3], logs[-1], tags, flushed]:
+            assert path.name in log, f"nobody says that {path} is damaged"
+        later = c.ingest("one", lines=50)
+        assert set(later) <= set(c.ids_found("one", session))
+        assert c.stop() == {"webserver-0": 0, "indexer-0": 0, "datastore-0": 0}
