@@ -69,6 +69,7 @@ void series_catalogue_close(struct series_catalogue **catalogue_place)
         mem_free(catalogue->deletes.items[i].text);
     }
     vec_deinit(&catalogue->deletes);
+    map_deinit(&catalogue->deletes_known);
     size_t cursor = 0;
     struct span key;
     void *attributes;

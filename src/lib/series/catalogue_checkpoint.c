@@ -238,6 +238,7 @@ static int write_anew(struct series_catalogue *catalogue, uint64_t position)
         remove_older(catalogue, before);
     } else {
         io_close(&file);
+        (void)!io_remove(catalogue->options.io, temp); /* it takes room on a disk that is full */
     }
     buf_deinit(&output.buf);
     mem_free(temp);

@@ -64,6 +64,7 @@ struct series_catalogue {
     uint64_t next;         /* number to give next; atomic */
     uint64_t count;
     VEC(struct whole_delete) deletes;
+    struct map deletes_known; /* each of them as bytes */
     bool deletes_dirty;
     struct map orphans; /* key -> attributes of a series that has no logged number yet */
     bool orphans_dirty;

@@ -1,6 +1,5 @@
 /* Which series live, and their attributes. Tested by catalogue_test.c. */
-#include <inttypes.h>
-
+#include "base/wire.h"
 #include "series/catalogue_internal.h"
 
 #define ACTIVITY_STEP_NS (UINT64_C(3600) * 1000000000) /* how exact it is on disk */
@@ -111,26 +110,25 @@ uint64_t series_catalogue_touched(struct series_catalogue *catalogue, uint32_t n
  * Deletes of whole series.
  */
 
-static bool is_known(const struct series_catalogue *catalogue, const struct series_delete *deletion,
-                     struct stamp stamp)
+static void delete_bytes(struct buf *buf, struct stamp stamp, uint8_t flags, struct span selector)
 {
-    for (size_t i = 0; i < catalogue->deletes.count; i++) {
-        const struct whole_delete *known = &catalogue->deletes.items[i];
-        if (known->stamp.time == stamp.time && known->stamp.origin == stamp.origin &&
-            known->flags == deletion->flags && span_equal_str(deletion->selector, known->text)) {
-            return true;
-        }
-    }
-    return false;
+    buf_clear(buf);
+    wire_put_u64(buf, stamp.time);
+    wire_put_u16(buf, stamp.origin);
+    wire_put_u8(buf, flags);
+    buf_append(buf, selector);
 }
 
 /* False: it is there already. Series that are made from now on find it. */
 static bool remember(struct series_catalogue *catalogue, const struct series_delete *deletion,
                      struct stamp stamp, struct series_selector **selector)
 {
+    struct buf bytes = {0};
+    delete_bytes(&bytes, stamp, deletion->flags, deletion->selector);
     pthread_mutex_lock(&catalogue->lock);
-    bool known = is_known(catalogue, deletion, stamp);
+    bool known = map_get(&catalogue->deletes_known, buf_span(&bytes)) != NULL;
     if (!known) {
+        (void)map_put(&catalogue->deletes_known, buf_span(&bytes), catalogue);
         vec_push(&catalogue->deletes, (struct whole_delete){
                                           .selector = *selector,
                                           .text = mem_strndup((const char *)deletion->selector.data,
@@ -142,6 +140,7 @@ static bool remember(struct series_catalogue *catalogue, const struct series_del
         *selector = NULL;
     }
     pthread_mutex_unlock(&catalogue->lock);
+    buf_deinit(&bytes);
     return !known;
 }
 
@@ -200,11 +199,14 @@ int series_catalogue_apply_delete(struct series_catalogue *catalogue, struct spa
 
 void series_catalogue_forget_deletes(struct series_catalogue *catalogue, uint64_t time)
 {
+    struct buf bytes = {0};
     pthread_mutex_lock(&catalogue->lock);
     size_t kept = 0;
     for (size_t i = 0; i < catalogue->deletes.count; i++) {
         struct whole_delete deletion = catalogue->deletes.items[i];
         if (deletion.stamp.time < time) {
+            delete_bytes(&bytes, deletion.stamp, deletion.flags, span_of_str(deletion.text));
+            (void)map_remove(&catalogue->deletes_known, buf_span(&bytes));
             series_selector_free(&deletion.selector);
             mem_free(deletion.text);
             catalogue->deletes_dirty = true;
@@ -214,6 +216,7 @@ void series_catalogue_forget_deletes(struct series_catalogue *catalogue, uint64_
     }
     catalogue->deletes.count = kept;
     pthread_mutex_unlock(&catalogue->lock);
+    buf_deinit(&bytes);
 }
 
 /*

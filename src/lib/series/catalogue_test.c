@@ -326,6 +326,51 @@ static void an_exact_selector_finds_its_series(void **state)
     world_deinit(&world);
 }
 
+static void a_regex_that_explodes_fails_the_selection(void **state)
+{
+    (void)state;
+    struct world world;
+    struct series_selector *selector = NULL;
+    struct series_numbers numbers = {0};
+    world_init(&world, 1);
+    assert_int_equal(world_open(&world), 0);
+    world_write(&world, "a{x=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab}", 1);
+    assert_int_equal(
+        series_selector_parse(SPAN_LIT("a{x~(a+)+(a+)+(a+)+[0-9]}"), 0, &selector, NULL), 0);
+    assert_int_equal(series_catalogue_select(world.catalogue, selector, 0, &numbers),
+                     ERR_TOO_LARGE);
+    assert_null(numbers.items);
+    series_selector_free(&selector);
+    world_deinit(&world);
+}
+
+static void large_answers_are_sorted_too(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world, 1);
+    assert_int_equal(world_open(&world), 0);
+    for (int i = 0; i < 3000; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "c%d{n=%d}", i % 7, i);
+        world_write(&world, text, 1);
+    }
+    struct series_selector *selector = NULL;
+    struct series_numbers numbers = {0};
+    assert_int_equal(series_selector_parse(SPAN_LIT("~c[0-5]{}"), 0, &selector, NULL), 0);
+    assert_int_equal(series_catalogue_select(world.catalogue, selector, 0, &numbers), 0);
+    size_t at = 0;
+    for (uint32_t i = 0; i < 3000; i++) {
+        if (i % 7 != 6) {
+            assert_int_equal(numbers.items[at++], i + 1);
+        }
+    }
+    assert_int_equal(at, numbers.count);
+    series_numbers_deinit(&numbers);
+    series_selector_free(&selector);
+    world_deinit(&world);
+}
+
 /*
  * Threads: some put the same series, some select, one deletes and writes again.
  */
@@ -396,6 +441,8 @@ int main(void)
         cmocka_unit_test(attributes_wait_for_a_series_that_is_not_known_yet),
         cmocka_unit_test(answers_are_those_of_looking_at_each_series),
         cmocka_unit_test(an_exact_selector_finds_its_series),
+        cmocka_unit_test(a_regex_that_explodes_fails_the_selection),
+        cmocka_unit_test(large_answers_are_sorted_too),
         cmocka_unit_test(threads_agree_on_the_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
