@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/cli.h"
+#include "cli/datalog_payload.h"
 #include "datalog/inspect.h"
 #include "series/entry.h"
 #include "series/evs.h"
@@ -156,12 +157,19 @@ static int print_record(void *context, const struct datalog_seen_record *seen)
            uuid_text(record->origin.node, node), record->origin.incarnation,
            record->origin_position, type_text(record->type), SPAN_ARG(record->well),
            record->payload.bytes);
+    uint32_t count = 0;
     if (run) {
         printf(" entries=%" PRIu32, entries.count);
+    } else if (datalog_payload_check(record, &count) < 0) {
+        printf(" DAMAGED");
+    } else if (count > 0) {
+        printf(" count=%" PRIu32, count);
     }
     putchar('\n');
     if (run && look->entries) {
         print_entries(&entries);
+    } else if (count > 0 && look->entries) {
+        datalog_payload_print(record);
     }
     return 0;
 }
@@ -172,11 +180,14 @@ static int verify_record(void *context, const struct datalog_seen_record *seen)
     struct look *look = context;
     struct entries entries;
     struct entry entry;
-    if (seen->record->type != DATALOG_UPDATE || seen->ignored) {
+    uint32_t count;
+    if (seen->ignored) {
         return 0;
     }
-    int rc = entries_open(&entries, seen->record->payload);
-    while (rc == 0 && entries_next(&entries, &entry)) {
+    bool run = seen->record->type == DATALOG_UPDATE;
+    int rc = run ? entries_open(&entries, seen->record->payload)
+                 : datalog_payload_check(seen->record, &count);
+    while (run && rc == 0 && entries_next(&entries, &entry)) {
         rc = series_evs_check(entry.enumerated);
         look->count++;
     }

@@ -81,7 +81,7 @@ static const struct cli_command commands[] = {
      "  cat                  its records, one line each\n"
      "  verify               every checksum, every record's form; the status is 1 if one is wrong\n"
      "  --from P, --to P     cat: positions from P, up to P\n"
-     "  --entries            cat: the entries too\n"
+     "  --entries            cat: the entries too, the series, attributes and deletes\n"
      "DIR may be that of a running indexer. Nothing is changed in it.\n",
      cli_datalog},
     {"check-config", "[FILE]", "say what is wrong with a configuration file",
