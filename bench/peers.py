@@ -177,13 +177,16 @@ class Http(Server):
 
     def ask(self, path, body=None):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as fault:
+            raise RuntimeError(f"{path}: {fault.code} {fault.read()[:300]!r}") from None
 
     def answers(self, path):
         try:
             self.ask(path)
-        except (urllib.error.URLError, OSError):
+        except (urllib.error.URLError, OSError, RuntimeError):
             return False
         return True
 

@@ -62,6 +62,7 @@ static inline int64_t points_next(struct points_data *data, uint32_t series)
     }
     if (series % KINDS == 8) {
         *state += random % 20 == 0 ? ((int64_t)(random >> 32) % 5 - 2) * 10 : 0;
+        *state = *state < 0 ? 0 : *state;
         return *state / 10 * 10;
     }
     if (series % KINDS == 9) {
