@@ -13,10 +13,18 @@
 #define EXPONENT_MAX 18
 #define SAMPLE 64
 #define ZSTD_COUNT_MIN 64
+#define REPEATS_SAMPLE 256
 
 /* The first byte: how, and whether there is a divisor. */
 enum { AS_IS, DELTAS, DELTAS_ZIGZAG, DELTAS_TWICE, TRANSFORMS };
-enum { PACK_NONE = 0, PACK_BITS = 4, PACK_BYTES = 8, PACK_MASK = 12, DIVIDED = 16 };
+enum {
+    PACK_NONE = 0,
+    PACK_BITS = 4,
+    PACK_PLANES = 8,
+    PACK_RECORDS = 12,
+    PACK_MASK = 12,
+    DIVIDED = 16
+};
 
 /* The first byte of doubles: the exponent of decimal ones, or: */
 #define DOUBLES_BITS 32
@@ -210,24 +218,32 @@ static bool get_group(struct span *rest, uint64_t *values, size_t count)
 }
 
 /*
- * Bytes: one plane after the other, the lowest first, in a zstd frame.
+ * Bytes, in a zstd frame: planes, the lowest bytes of all numbers first, where neighbours are near;
+ * or records, the bytes of each number side by side, where numbers come again.
  */
 
+static void lay_out(const uint64_t *values, size_t count, size_t width, bool planes, uint8_t *to)
+{
+    size_t next = planes ? 1 : width;
+    size_t step = planes ? count : 1;
+    for (size_t byte = 0; byte < width; byte++) {
+        for (size_t i = 0; i < count; i++) {
+            to[byte * step + i * next] = (uint8_t)(values[i] >> byte * 8);
+        }
+    }
+}
+
 /* Appends them unless there would be `limit` bytes or more. */
-static bool put_planes(struct numbers *numbers, const uint64_t *values, size_t count, size_t limit,
-                       struct buf *buf)
+static bool put_bytes(struct numbers *numbers, const uint64_t *values, size_t count, bool planes,
+                      size_t limit, struct buf *buf)
 {
     uint64_t all = 0;
     for (size_t i = 0; i < count; i++) {
         all |= values[i];
     }
-    size_t planes = (width_of(all) + 7) / 8;
-    uint8_t *raw = scratch(numbers, 3, planes * count);
-    for (size_t plane = 0; plane < planes; plane++) {
-        for (size_t i = 0; i < count; i++) {
-            raw[plane * count + i] = (uint8_t)(values[i] >> plane * 8);
-        }
-    }
+    size_t width = MAX((width_of(all) + 7) / 8, 1u);
+    uint8_t *raw = scratch(numbers, 3, width * count);
+    lay_out(values, count, width, planes, raw);
     if (numbers->writing == NULL) {
         numbers->writing = ZSTD_createCCtx();
         CHECK(numbers->writing != NULL);
@@ -235,39 +251,42 @@ static bool put_planes(struct numbers *numbers, const uint64_t *values, size_t c
         ZSTD_CCtx_setParameter(numbers->writing, ZSTD_c_contentSizeFlag, 0);
     }
     uint8_t *frame = scratch(numbers, 4, limit);
-    size_t bytes = ZSTD_compress2(numbers->writing, frame, limit, raw, planes * count);
+    size_t bytes = ZSTD_compress2(numbers->writing, frame, limit, raw, width * count);
     if (ZSTD_isError(bytes) || bytes + 4 >= limit) {
         return false;
     }
-    wire_put_u8(buf, (uint8_t)planes);
+    wire_put_u8(buf, (uint8_t)width);
     wire_put_bytes(buf, span_of(frame, bytes));
     return true;
 }
 
-static bool get_planes(struct numbers *numbers, struct span *rest, uint64_t *values, size_t count)
+static bool get_bytes(struct numbers *numbers, struct span *rest, bool planes, uint64_t *values,
+                      size_t count)
 {
     struct wire_reader reader = wire_reader_of(*rest);
-    size_t planes = wire_get_u8(&reader);
+    size_t width = wire_get_u8(&reader);
     struct span frame = wire_get_bytes(&reader, UINT32_MAX);
-    if (reader.failed || planes == 0 || planes > 8) {
+    if (reader.failed || width == 0 || width > 8) {
         return false;
     }
     if (numbers->reading == NULL) {
         numbers->reading = ZSTD_createDCtx();
         CHECK(numbers->reading != NULL);
     }
-    uint8_t *raw = scratch(numbers, 3, planes * count);
+    uint8_t *raw = scratch(numbers, 3, width * count);
     size_t bytes =
-        ZSTD_decompressDCtx(numbers->reading, raw, planes * count, frame.data, frame.bytes);
-    if (ZSTD_isError(bytes) || bytes != planes * count) {
+        ZSTD_decompressDCtx(numbers->reading, raw, width * count, frame.data, frame.bytes);
+    if (ZSTD_isError(bytes) || bytes != width * count) {
         return false;
     }
+    size_t next = planes ? 1 : width;
+    size_t step = planes ? count : 1;
     for (size_t i = 0; i < count; i++) {
-        values[i] = raw[i];
+        values[i] = raw[i * next];
     }
-    for (size_t plane = 1; plane < planes; plane++) {
+    for (size_t byte = 1; byte < width; byte++) {
         for (size_t i = 0; i < count; i++) {
-            values[i] |= (uint64_t)raw[plane * count + i] << plane * 8;
+            values[i] |= (uint64_t)raw[byte * step + i * next] << byte * 8;
         }
     }
     *rest = reader.rest;
@@ -377,16 +396,71 @@ static unsigned choose(const uint64_t *scaled, size_t count, uint64_t *best, uin
     return chosen;
 }
 
+static void put_constant(const int64_t *values, size_t count, struct buf *buf)
+{
+    if (count > 0) {
+        wire_put_u8(buf, PACK_NONE | AS_IS);
+        wire_put_svarint(buf, values[0]);
+    }
+}
+
+static void put_head(int64_t first, uint64_t divisor, unsigned how, uint64_t base, struct buf *buf)
+{
+    wire_put_u8(buf, (uint8_t)(how | (divisor > 1 ? DIVIDED : 0)));
+    wire_put_svarint(buf, first);
+    if (divisor > 1) {
+        wire_put_varint(buf, divisor);
+    }
+    wire_put_svarint(buf, (int64_t)base);
+}
+
+/* By a sample: at least a quarter of the numbers have been there before, and most are not small. */
+static bool do_repeat(const uint64_t *scaled, size_t count)
+{
+    uint64_t table[2 * REPEATS_SAMPLE] = {0};
+    size_t sample = MIN(count, (size_t)REPEATS_SAMPLE);
+    size_t repeats = 0;
+    size_t wide = 0;
+    for (size_t i = 0; i < sample; i++) {
+        uint64_t value = scaled[i] + 1; /* 0: free */
+        size_t place = (size_t)(value * UINT64_C(0x9e3779b97f4a7c15) >> 40) % ARRAY_COUNT(table);
+        while (table[place] != 0 && table[place] != value) {
+            place = (place + 1) % ARRAY_COUNT(table);
+        }
+        repeats += table[place] == value;
+        wide += zigzag(scaled[i]) > UINT8_MAX;
+        table[place] = value;
+    }
+    return repeats * 4 >= sample && wide * 2 >= sample;
+}
+
+/* Replaces what `buf` has from `begin` on, of which `bytes` are packed numbers, by records, if
+ * these are clearly fewer. */
+static bool put_records(struct numbers *numbers, const uint64_t *scaled, size_t count,
+                        int64_t first, uint64_t divisor, size_t bytes, size_t begin,
+                        struct buf *buf)
+{
+    uint64_t base;
+    size_t end = buf->bytes;
+    uint64_t *packed = scratch(numbers, 2, count * sizeof(*packed));
+    (void)transform(scaled, count, AS_IS, packed, &base);
+    put_head(first, divisor, AS_IS, base, buf);
+    if (!put_bytes(numbers, packed, count, false, bytes - bytes / 16, buf)) {
+        buf->bytes = end;
+        return false;
+    }
+    buf->data[end] |= PACK_RECORDS;
+    buf->bytes -= end - begin;
+    memmove(buf->data + begin, buf->data + end, buf->bytes - begin);
+    return true;
+}
+
 void numbers_put(struct numbers *numbers, const int64_t *values, size_t count, struct buf *buf)
 {
     CHECK(count <= NUMBERS_COUNT_MAX);
-    if (count == 0) {
-        return;
-    }
-    uint64_t divisor = divisor_of(values, count);
-    if (divisor == 0) {
-        wire_put_u8(buf, PACK_NONE | AS_IS);
-        wire_put_svarint(buf, values[0]);
+    uint64_t divisor = count == 0 ? 1 : divisor_of(values, count);
+    if (count == 0 || divisor == 0) {
+        put_constant(values, count, buf);
         return;
     }
     uint64_t *scaled = scratch(numbers, 0, count * sizeof(*scaled));
@@ -397,24 +471,21 @@ void numbers_put(struct numbers *numbers, const int64_t *values, size_t count, s
     uint64_t base;
     scale(values, count, divisor, scaled);
     unsigned how = choose(scaled, count, best, other, &out, &base, &bytes);
-    size_t form_at = buf->bytes;
-    wire_put_u8(buf, (uint8_t)(how | (divisor > 1 ? DIVIDED : 0)));
-    wire_put_svarint(buf, values[0]);
-    if (divisor > 1) {
-        wire_put_varint(buf, divisor);
+    size_t begin = buf->bytes;
+    put_head(values[0], divisor, how, base, buf);
+    size_t head_end = buf->bytes;
+    bool with_zstd = numbers->zstd_level != 0 && count >= ZSTD_COUNT_MIN && bytes > 0;
+    unsigned packing = how == AS_IS || bytes > 0 ? PACK_BITS : PACK_NONE;
+    if (with_zstd && put_bytes(numbers, best, out, true, bytes - bytes / 16, buf)) {
+        packing = PACK_PLANES;
+        bytes = buf->bytes - head_end;
     }
-    wire_put_svarint(buf, (int64_t)base);
-    if (bytes == 0) {
-        buf->data[form_at] |= how == AS_IS ? PACK_BITS : PACK_NONE;
+    if (with_zstd && do_repeat(scaled, count) &&
+        put_records(numbers, scaled, count, values[0], divisor, bytes, begin, buf)) {
         return;
     }
-    if (numbers->zstd_level != 0 && count >= ZSTD_COUNT_MIN &&
-        put_planes(numbers, best, out, bytes - bytes / 16, buf)) {
-        buf->data[form_at] |= PACK_BYTES;
-        return;
-    }
-    buf->data[form_at] |= PACK_BITS;
-    for (size_t from = 0; from < out; from += GROUP) {
+    buf->data[begin] = (uint8_t)(buf->data[begin] | packing);
+    for (size_t from = 0; packing == PACK_BITS && from < out; from += GROUP) {
         put_group(best + from, MIN(out - from, (size_t)GROUP), buf);
     }
 }
@@ -431,10 +502,10 @@ static bool get_packed(struct numbers *numbers, unsigned packing, struct span *r
         memset(values, 0, count * sizeof(*values));
         return true;
     }
-    if (packing == PACK_BYTES) {
-        return get_planes(numbers, rest, values, count);
+    if (packing != PACK_BITS) {
+        return get_bytes(numbers, rest, packing == PACK_PLANES, values, count);
     }
-    bool good = packing == PACK_BITS;
+    bool good = true;
     for (size_t from = 0; good && from < count; from += GROUP) {
         good = get_group(rest, values + from, MIN(count - from, (size_t)GROUP));
     }
@@ -551,8 +622,9 @@ static void put_bits(struct numbers *numbers, const double *values, size_t count
     mem_free(bits);
 }
 
-static void put_decimals(struct numbers *numbers, const double *values, size_t count,
-                         unsigned exponent, struct buf *buf)
+/* Returns how many exceptions there are. */
+static size_t put_decimals(struct numbers *numbers, const double *values, size_t count,
+                           unsigned exponent, struct buf *buf)
 {
     struct buf exceptions = {0};
     int64_t *integers = mem_alloc_array(count, sizeof(*integers));
@@ -579,6 +651,7 @@ static void put_decimals(struct numbers *numbers, const double *values, size_t c
     buf_append(buf, buf_span(&exceptions));
     mem_free(integers);
     buf_deinit(&exceptions);
+    return exceptions_count;
 }
 
 void numbers_put_doubles(struct numbers *numbers, const double *values, size_t count,
@@ -590,10 +663,8 @@ void numbers_put_doubles(struct numbers *numbers, const double *values, size_t c
         return;
     }
     bool decimal = choose_exponent(values, count, &exponent);
-    if (decimal) {
-        put_decimals(numbers, values, count, exponent, buf);
-    }
-    if (!decimal || buf->bytes - begin > 5 * count + 16) {
+    size_t exceptions = decimal ? put_decimals(numbers, values, count, exponent, buf) : 0;
+    if (!decimal || exceptions > count / 16 || buf->bytes - begin > 5 * count + 16) {
         struct buf other = {0};
         put_bits(numbers, values, count, &other);
         if (!decimal || other.bytes < buf->bytes - begin) {

@@ -4,7 +4,7 @@
  * Integers: differences to the first one, divided by what divides them all; then as they are, by
  * their differences or by the differences of these; then packed to the bits that most of a group
  * need, with exceptions (PFOR: Zukowski et al., "Super-Scalar RAM-CPU Cache Compression", 2006),
- * or as planes of bytes in a zstd frame, whichever is smaller. Differences of differences are those
+ * or as bytes in a zstd frame, whichever is smaller. Differences of differences are those
  * of Pelkonen et al., "Gorilla", 2015.
  * Doubles: as decimal numbers, integers with one exponent, where every bit comes back (Afroozeh,
  * Kuffo, Boncz, "ALP: Adaptive Lossless floating-Point Compression", 2023), the others as

@@ -173,6 +173,18 @@ static void what_is_regular_costs_nearly_nothing(void **state)
     assert_true(doubles_round_trip(doubles, COUNT_MAX, 0) < COUNT_MAX * 9 / 16);
 }
 
+/* Full doubles of which there are few different ones. */
+static void what_repeats_is_stored_shorter(void **state)
+{
+    (void)state;
+    static double doubles[COUNT_MAX];
+    for (size_t i = 0; i < COUNT_MAX; i++) {
+        doubles[i] = 100.0 / (double)(7 + below(30));
+    }
+    assert_true(doubles_round_trip(doubles, COUNT_MAX, 0) > COUNT_MAX * 5);
+    assert_true(doubles_round_trip(doubles, COUNT_MAX, 3) < COUNT_MAX * 3);
+}
+
 static void damaged_bytes_do_no_harm(void **state)
 {
     (void)state;
@@ -215,6 +227,7 @@ int main(void)
         cmocka_unit_test(integers_come_back),
         cmocka_unit_test(doubles_come_back_bit_for_bit),
         cmocka_unit_test(what_is_regular_costs_nearly_nothing),
+        cmocka_unit_test(what_repeats_is_stored_shorter),
         cmocka_unit_test(damaged_bytes_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
