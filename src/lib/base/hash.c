@@ -1,5 +1,6 @@
 #include "base/hash.h"
 
+#define XXH_STATIC_LINKING_ONLY /* the state of a hash on the stack */
 #include <xxhash.h>
 
 uint64_t hash64(struct span span)
@@ -10,6 +11,15 @@ uint64_t hash64(struct span span)
 uint64_t hash64_seeded(struct span span, uint64_t seed)
 {
     return XXH3_64bits_withSeed(span.data, span.bytes, seed);
+}
+
+uint64_t hash64_seeded_two(struct span first, struct span second, uint64_t seed)
+{
+    XXH3_state_t state; /* 576 bytes, aligned to 64 */
+    XXH3_64bits_reset_withSeed(&state, seed);
+    XXH3_64bits_update(&state, first.data, first.bytes);
+    XXH3_64bits_update(&state, second.data, second.bytes);
+    return XXH3_64bits_digest(&state);
 }
 
 uint32_t hash32(struct span span)

@@ -8,6 +8,8 @@
 
 uint64_t hash64(struct span span);
 uint64_t hash64_seeded(struct span span, uint64_t seed);
+/* Of both as if the second stood right behind the first. */
+uint64_t hash64_seeded_two(struct span first, struct span second, uint64_t seed);
 uint32_t hash32(struct span span); /* the low half of hash64: record checksums */
 
 #endif

@@ -17,6 +17,12 @@ struct datalog_file {
     uint64_t bytes; /* confirmed ones, in the newest file; all, in the others */
 };
 
+/* A payload that is written from where it is, behind so many bytes of the group's buffer. */
+struct datalog_direct {
+    size_t behind;
+    struct span payload;
+};
+
 struct datalog_cursor {
     struct datalog *log;
     char *name;
@@ -48,6 +54,7 @@ struct datalog {
     uint64_t segment_bytes_max;
     uint64_t pending_bytes_max;
     uint64_t group_bytes_max;
+    uint64_t direct_bytes_min; /* payloads from here on are written without a copy */
     uint64_t held_bytes_max;
     uint64_t ahead_ns_max;
     void (*report)(void *context, const char *text);
@@ -85,7 +92,9 @@ struct datalog {
     uint64_t file_first;      /* position it is named by */
     uint64_t file_begin;      /* where its records begin */
     uint64_t offset;          /* where the next group goes */
-    struct buf group;
+    struct buf group;         /* what is copied of it */
+    VEC(struct datalog_direct) direct;
+    uint64_t group_bytes; /* of both */
 };
 
 char *datalog_file_path(const struct datalog *log, uint64_t first);

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "datalog/internal.h"
 
+#define DIRECT_BYTES_MIN (UINT64_C(32) * 1024) /* above it another write is cheaper than a copy */
+
 bool datalog_same_origin(struct datalog_origin a, struct datalog_origin b)
 {
     return a.incarnation == b.incarnation && uuid_equal(a.node, b.node);
@@ -39,6 +41,7 @@ static struct datalog *log_new(const struct datalog_options *options)
     log->segment_bytes_max = or_default(options->segment_bytes_max, DATALOG_SEGMENT_BYTES_DEFAULT);
     log->pending_bytes_max = or_default(options->pending_bytes_max, DATALOG_PENDING_BYTES_DEFAULT);
     log->group_bytes_max = or_default(options->group_bytes_max, DATALOG_GROUP_BYTES_DEFAULT);
+    log->direct_bytes_min = MIN(DIRECT_BYTES_MIN, log->segment_bytes_max / 8);
     log->held_bytes_max = or_default(options->held_bytes_max, DATALOG_HELD_BYTES_DEFAULT);
     log->ahead_ns_max = or_default(options->ahead_ns_max, DATALOG_AHEAD_NS_DEFAULT);
     log->report = options->report;
@@ -60,6 +63,7 @@ static void log_free(struct datalog *log)
 {
     io_close(&log->file);
     buf_deinit(&log->group);
+    vec_deinit(&log->direct);
     vec_deinit(&log->files);
     vec_deinit(&log->advances);
     datalog_origins_deinit(&log->origins);

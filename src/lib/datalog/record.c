@@ -105,12 +105,13 @@ size_t datalog_record_bytes(struct span well, struct span payload)
     return DATALOG_HEADER_BYTES + well.bytes + payload.bytes;
 }
 
-void datalog_record_write(struct buf *buf, const struct datalog_record *record, uint64_t group,
-                          uint64_t file)
+/* All but the checksum; returns where the record begins. */
+static size_t write_head(struct buf *buf, const struct datalog_record *record, uint64_t group)
 {
+    size_t begin = buf->bytes;
     size_t bytes = datalog_record_bytes(record->well, record->payload);
     CHECK(record->well.bytes <= DATALOG_WELL_BYTES_MAX && bytes <= DATALOG_RECORD_BYTES_MAX);
-    uint8_t *at = buf_reserve(buf, bytes);
+    uint8_t *at = buf_reserve(buf, DATALOG_HEADER_BYTES + record->well.bytes);
     wire_store_u32(at, (uint32_t)bytes);
     wire_store_u64(at + 8, record->position);
     wire_store_u64(at + 16, group);
@@ -123,8 +124,25 @@ void datalog_record_write(struct buf *buf, const struct datalog_record *record, 
     wire_store_u16(at + 66, (uint16_t)record->well.bytes);
     buf->bytes += DATALOG_HEADER_BYTES;
     buf_append(buf, record->well);
+    return begin;
+}
+
+void datalog_record_write_head(struct buf *buf, const struct datalog_record *record, uint64_t group,
+                               uint64_t file)
+{
+    size_t begin = write_head(buf, record, group);
+    struct span head = span_from(buf_span(buf), begin + 8);
+    uint64_t sum = hash64_seeded_two(head, record->payload, file);
+    wire_store_u32(buf->data + begin + 4, (uint32_t)sum);
+}
+
+void datalog_record_write(struct buf *buf, const struct datalog_record *record, uint64_t group,
+                          uint64_t file)
+{
+    size_t begin = write_head(buf, record, group);
     buf_append(buf, record->payload);
-    wire_store_u32(at + 4, (uint32_t)hash64_seeded(span_of(at + 8, bytes - 8), file));
+    uint64_t sum = hash64_seeded(span_from(buf_span(buf), begin + 8), file);
+    wire_store_u32(buf->data + begin + 4, (uint32_t)sum);
 }
 
 /* Whether the 68 bytes at `at` can be a record's header. */

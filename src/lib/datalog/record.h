@@ -49,6 +49,10 @@ size_t datalog_record_bytes(struct span well, struct span payload);
 void datalog_record_write(struct buf *buf, const struct datalog_record *record, uint64_t group,
                           uint64_t file);
 
+/* The same without the payload, which is to follow right behind it. */
+void datalog_record_write_head(struct buf *buf, const struct datalog_record *record, uint64_t group,
+                               uint64_t file);
+
 /* The record at the front of `bytes`. *ret_bytes is its length, also when it is CUT (then at
  * least what is needed to know more). The record borrows. */
 MUST_CHECK int datalog_record_read(struct span bytes, uint64_t file,

@@ -58,6 +58,20 @@ static void the_form_does_not_change(void **state)
     buf_deinit(&bytes);
 }
 
+/* Head and payload one after the other are the record. */
+static void a_record_in_two_pieces_is_the_same(void **state)
+{
+    (void)state;
+    struct buf whole = {0};
+    struct buf pieces = {0};
+    datalog_record_write(&whole, &sample, 70, 60);
+    datalog_record_write_head(&pieces, &sample, 70, 60);
+    buf_append(&pieces, sample.payload);
+    assert_true(span_equal(buf_span(&whole), buf_span(&pieces)));
+    buf_deinit(&whole);
+    buf_deinit(&pieces);
+}
+
 /* Any bit, any cut, another file: not read. A cut says how much is needed. */
 static void a_damaged_record_is_not_read(void **state)
 {
@@ -186,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_read_as_it_was_written),
         cmocka_unit_test(the_form_does_not_change),
+        cmocka_unit_test(a_record_in_two_pieces_is_the_same),
         cmocka_unit_test(a_damaged_record_is_not_read),
         cmocka_unit_test(a_record_is_found_behind_damage),
         cmocka_unit_test(a_file_header_is_read_or_refused),

@@ -16,9 +16,29 @@ static void give_up_file(struct datalog *log, int rc)
     }
 }
 
+/* Small payloads are copied and written together, large ones from where they are. */
+static int write_pieces(struct datalog *log)
+{
+    uint64_t offset = log->offset;
+    size_t from = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < log->direct.count; i++) {
+        const struct datalog_direct *direct = &log->direct.items[i];
+        struct span copied = span_from(span_first(buf_span(&log->group), direct->behind), from);
+        rc = io_write_at(log->file, offset, copied);
+        if (rc == 0) {
+            rc = io_write_at(log->file, offset + copied.bytes, direct->payload);
+        }
+        offset += copied.bytes + direct->payload.bytes;
+        from = direct->behind;
+    }
+    struct span rest = span_from(buf_span(&log->group), from);
+    return rc == 0 && rest.bytes > 0 ? io_write_at(log->file, offset, rest) : rc;
+}
+
 static int write_group(struct datalog *log)
 {
-    int rc = io_write_at(log->file, log->offset, buf_span(&log->group));
+    int rc = write_pieces(log);
     if (rc < 0) {
         char text[ERR_TEXT_BYTES_MAX];
         strcpy(text, err_text());
@@ -155,7 +175,13 @@ static void add_record(struct datalog *log, struct part *part,
         record.time = MAX(now, part->time + 1);
     }
     part->time = MAX(part->time, record.time);
-    datalog_record_write(&log->group, &record, log->end, log->file_first);
+    if (record.payload.bytes < log->direct_bytes_min) {
+        datalog_record_write(&log->group, &record, log->end, log->file_first);
+    } else {
+        datalog_record_write_head(&log->group, &record, log->end, log->file_first);
+        vec_push(&log->direct, (struct datalog_direct){log->group.bytes, record.payload});
+    }
+    log->group_bytes += datalog_record_bytes(record.well, record.payload);
     submission->position = record.position;
     submission->time = record.time;
     part->end++;
@@ -167,15 +193,17 @@ static void collect(struct datalog *log, struct datalog_submission *first,
 {
     *part = (struct part){first, log->end, log->origin_position, log->time};
     buf_clear(&log->group);
+    vec_clear(&log->direct);
+    log->group_bytes = 0;
     while (part->behind != behind) {
         struct datalog_submission *next = part->behind;
         size_t bytes = datalog_record_bytes(next->well, next->payload);
-        uint64_t after = log->offset + log->group.bytes + bytes;
-        bool first_of_file = log->offset == log->file_begin && log->group.bytes == 0;
+        uint64_t after = log->offset + log->group_bytes + bytes;
+        bool first_of_file = log->offset == log->file_begin && log->group_bytes == 0;
         if (after > log->segment_bytes_max && !first_of_file) {
             break;
         }
-        if (log->group.bytes > 0 && log->group.bytes + bytes > log->group_bytes_max) {
+        if (log->group_bytes > 0 && log->group_bytes + bytes > log->group_bytes_max) {
             break;
         }
         add_record(log, part, next);
@@ -208,12 +236,9 @@ static int do_part(struct datalog *log, struct datalog_submission *first,
             take_back(log);
             return rc;
         }
-        log->offset += log->group.bytes;
+        log->offset += log->group_bytes;
         log->time = part.time;
         publish(log, &part);
-    }
-    if (log->group.capacity > 4 * log->group_bytes_max) {
-        buf_deinit(&log->group); /* a giant came by */
     }
     *ret_rest = part.behind;
     give_room(log, complete(first, part.behind, 0), 0);
