@@ -84,6 +84,22 @@ static const struct cli_command commands[] = {
      "  --entries            cat: the entries too, the series, attributes and deletes\n"
      "DIR may be that of a running indexer. Nothing is changed in it.\n",
      cli_datalog},
+    {"token", "make|list|revoke [options] [ID|TOKEN]", "make and revoke tokens of the Warp 10 API",
+     "  make --write         a token that writes; it is shown once, the file has its hash\n"
+     "  make --read          a token that reads\n"
+     "  list                 what is in the file\n"
+     "  revoke ID|TOKEN      by what list shows (write.0), or by the token\n"
+     "  --file FILE          default: Token-File of [Warp10] in --config\n"
+     "  --config FILE        default " CLI_CONFIG_PATH "\n"
+     "  --app NAME           application; --owner UUID (default of writers: a new one),\n"
+     "  --producer UUID      (default of writers: the owner); readers see what fits\n"
+     "  --labels A=B,C=D     put on every series; of readers: conditions, also A~REGEX\n"
+     "  --attributes A=B     .nodelete= .maxsize=1000 and others\n"
+     "  --expires WHEN       a duration such as 30d, or RFC 3339\n"
+     "  --max-rate N         points per second\n"
+     "  --id ID              its name in the file (default: the next number)\n"
+     "Indexers read a changed file within a second.\n",
+     cli_token},
     {"check-config", "[FILE]", "say what is wrong with a configuration file",
      "  --loadbalancer       it is a loadbalancer.conf\n"
      "  FILE                 default " CLI_CONFIG_PATH "\n",
