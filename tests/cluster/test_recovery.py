@@ -160,19 +160,28 @@ def test_a_new_webserver_shows_the_versions_that_the_others_show():
         for name in ("two", "three"):
             session.put(f"/api/dashboards/{id}", {**board, "Name": name}).ok()
         gone = session.post("/api/dashboards", {"Name": "gone", "Data": {"x": 1}}).ok().json()
+        many = session.post("/api/dashboards", {"Name": "m0", "Data": {}}).ok().json()
+        steps = session.get(f"/api/dashboards/{many}").ok().json()
         lost = session.get(f"/api/dashboards/{gone}").ok().json()["ThingUUID"]
         session.delete(f"/api/dashboards/{gone}").ok()
         path = f"/api/versions/{board['ThingUUID']}"
         wanted = session.get(path).ok().json()
         assert [v["Name"] for v in wanted] == ["three", "two", "one"]
-        assert c.webserver(2).stop() == 0
+        assert c.webserver(2).stop() == 0 and c.datastore.stop() == 0
         forget_webserver(c, 2)
+        for i in range(1, 5):  # steps that no datastore was there for
+            session.put(f"/api/dashboards/{many}", {**steps, "Name": f"m{i}"}).ok()
+        c.datastore.start()
+        is_live(c.webserver(0))
+        all_is_pushed(c.webserver(0))
         c.webserver(2).start()
         is_live(c.webserver(2))
         fresh = c.webserver(2).login()
         wait_until(lambda: fresh.get(f"/api/dashboards/{id}").status == 200, 30, "the dashboard")
         for i in range(3):
             assert c.webserver(i).login().get(path).ok().json() == wanted, i
+            shown = c.webserver(i).login().get(f"/api/versions/{steps['ThingUUID']}").ok().json()
+            assert [v["Name"] for v in shown] == ["m4", "m3", "m2", "m1", "m0"], i
         assert fresh.get(f"{path}/diff").ok().json() == [
             {"Path": "name", "Before": "two", "After": "three"}]
         fresh.post(f"{path}/restore", {"Change": wanted[2]["Change"]}).ok()

@@ -143,6 +143,7 @@ static int judge_piece(struct sync_server *server, struct place *place,
     while (rc == 0 && place->push != NULL) {
         struct sync_pushed *push = place->push;
         rc = place->index == 0 ? sync_learn_epochs(server, push->request) : 0;
+        rc = rc < 0 || place->index > 0 ? rc : sync_learn_versions(server, push->request);
         while (rc == 0 && place->index < push->count) {
             struct object *object = push->objects[place->index];
             if (is_full(backend, changes, object)) {

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "sync/driver.h"
 
+#define VERSIONS_BYTES_MAX (8u << 20) /* of earlier versions that go along; about */
+
 /* ---- one call ---- */
 
 static int add_pasts(struct sync *sync, json_t *request)
@@ -37,6 +39,41 @@ static json_t *request_of(struct sync *sync, struct uuid run, struct object *con
     return json_pack("{s:i, s:o, s:o, s:o}", "protocol", SYNC_PROTOCOL, "run",
                      sync_uuid_to_json(run), "webserver",
                      sync_uuid_to_json(sync->options.webserver), "objects", list);
+}
+
+/* What was edited more than once before it went out: the steps between, newest first. */
+static int add_versions_of(struct sync *sync, const struct object *object, json_t *versions,
+                           size_t *bytes)
+{
+    struct object_list list = {0};
+    int rc = object->over_count == 0 ? 0 : store_versions(sync->store, &object->id, &list);
+    for (size_t i = 0; rc == 0 && i < list.count; i++) {
+        for (size_t n = 0; n < object->over_count; n++) {
+            if (*bytes < VERSIONS_BYTES_MAX && uuid_equal(object->over[n], list.items[i]->change)) {
+                json_t *version = object_to_json(list.items[i]);
+                *bytes += json_dumpb(version, NULL, 0, JSON_COMPACT);
+                json_array_append_new(versions, version);
+            }
+        }
+    }
+    object_list_deinit(&list);
+    return rc;
+}
+
+static int add_versions(struct sync *sync, struct object *const *objects, size_t count,
+                        json_t *request)
+{
+    json_t *versions = json_array();
+    size_t bytes = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = add_versions_of(sync, objects[i], versions, &bytes);
+    }
+    if (rc == 0 && json_array_size(versions) > 0) {
+        json_object_set(request, "versions", versions);
+    }
+    json_decref(versions);
+    return rc;
 }
 
 static int read_replies(const json_t *answer, struct object *const *objects, size_t count,
@@ -73,6 +110,7 @@ int sync_push_objects(struct sync *sync, struct object *const *objects, size_t c
     json_t *request = request_of(sync, run, objects, count, &rescue);
     json_t *answer = NULL;
     int rc = rescue && !told ? add_pasts(sync, request) : 0;
+    rc = rc < 0 ? rc : add_versions(sync, objects, count, request);
     struct http_call call = {.method = "POST",
                              .url = url,
                              .control = true,

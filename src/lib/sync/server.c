@@ -367,12 +367,28 @@ int sync_learn_epochs(struct sync_server *server, const json_t *request)
     return 0;
 }
 
+int sync_learn_versions(struct sync_server *server, const json_t *request)
+{
+    const json_t *list = json_object_get(request, "versions");
+    int rc = 0;
+    for (size_t i = json_array_size(list); rc == 0 && i-- > 0;) {
+        struct object *object = NULL;
+        if (object_from_json(json_array_get(list, i), &object) == 0 &&
+            object_validate(object) == 0 && !object->deleted) {
+            rc = store_put_version(server->store, object);
+        }
+        object_free(&object);
+    }
+    return rc;
+}
+
 static int push_all(struct sync_server *server, struct sync_pushed *batch,
                     struct sync_changes *changes)
 {
     int rc = 0;
     for (struct sync_pushed *push = batch; rc == 0 && push != NULL; push = push->next) {
         rc = sync_learn_epochs(server, push->request);
+        rc = rc < 0 ? rc : sync_learn_versions(server, push->request);
         for (size_t i = 0; rc == 0 && i < push->count; i++) {
             if (push->objects[i] != NULL) {
                 rc = sync_push_one(server, push->objects[i], &push->replies[i], changes);

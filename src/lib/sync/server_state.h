@@ -102,6 +102,8 @@ void sync_publish(struct sync_server *server, struct sync_line line);
 /* The leader's. */
 int sync_load_epochs(struct sync_server *server, enum object_file file);
 int sync_learn_epochs(struct sync_server *server, const json_t *request);
+/* Steps that a webserver went through before it could push: kept as earlier versions. */
+int sync_learn_versions(struct sync_server *server, const json_t *request);
 int sync_push_one(struct sync_server *server, struct object *pushed, struct sync_reply *reply,
                   struct sync_changes *changes);
 /* The leader's: as write_batch in server.c, by way of the backend; publishes. */
