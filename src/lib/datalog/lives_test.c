@@ -72,7 +72,7 @@ static struct pending *pending_new(struct world *world, struct batch *batch, uin
     pending->received = (struct datalog_record){
         .origin = other_origin(origin),
         .origin_position = number,
-        .time = (uint64_t)world->sim.now_ns - 1000000 + below(world, 2000000000),
+        .time = (uint64_t)io_now_ns(&world->sim.io) - 1000000 + below(world, 2000000000),
     };
     pending->submission = (struct datalog_submission){
         .type = (enum datalog_type)(1 + below(world, DATALOG_TYPE_MAX)),
