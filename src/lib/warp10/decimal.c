@@ -2,8 +2,8 @@
 #include "warp10/decimal.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#include "warp10/shortest.h"
 
 #define EXACT_DIGITS 1e15 /* fewer digits than that: rounding finds the right ones */
 #define EXACT_POWER_MAX 22
@@ -25,35 +25,6 @@ static void strip_zeros(struct decimal *decimal)
     }
 }
 
-/* Digits and exponent of "d.dddde-dd". */
-static void read_scientific(const char *text, struct decimal *decimal)
-{
-    int after = 0;
-    bool point = false;
-    decimal->digits = 0;
-    for (; *text != 'e'; text++) {
-        if (*text == '.') {
-            point = true;
-            continue;
-        }
-        decimal->digits = decimal->digits * 10 + (uint64_t)(*text - '0');
-        after += point;
-    }
-    decimal->exponent = atoi(text + 1) - after;
-}
-
-static void search(double value, struct decimal *decimal)
-{
-    char text[TEXT_BYTES];
-    for (int digits = 14; digits <= 16; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*e", digits, value);
-        if (strtod(text, NULL) == value) {
-            break;
-        }
-    }
-    read_scientific(text, decimal);
-}
-
 struct decimal decimal_of(double value)
 {
     struct decimal decimal = {.negative = signbit(value) != 0};
@@ -71,7 +42,7 @@ struct decimal decimal_of(double value)
             return decimal;
         }
     }
-    search(value, &decimal);
+    shortest_digits(value, &decimal.digits, &decimal.exponent);
     strip_zeros(&decimal);
     return decimal;
 }

@@ -295,6 +295,34 @@ static void doubles_print_as_the_fewest_digits_that_read_back(void **state)
     }
 }
 
+/* Against printf: no fewer digits read back, and of those with so many none is nearer. */
+static void no_shorter_digits_would_do(void **state)
+{
+    (void)state;
+    uint64_t seed = 11;
+    for (size_t i = 0; i < 100000; i++) {
+        double value;
+        char text[64];
+        char fewer[64];
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        uint64_t bits = i % 3 == 0 ? seed & ~(UINT64_C(0xFFFFFFFFFFFFF) >> seed % 53) : seed;
+        memcpy(&value, &bits, sizeof(value));
+        value = fabs(value);
+        if (!isfinite(value) || value == 0) {
+            continue;
+        }
+        struct decimal decimal = decimal_of(value);
+        (void)snprintf(text, sizeof(text), "%llue%d", (unsigned long long)decimal.digits,
+                       decimal.exponent);
+        assert_true(strtod(text, NULL) == value);
+        int digits = snprintf(text, sizeof(text), "%llu", (unsigned long long)decimal.digits);
+        if (digits > 1) {
+            (void)snprintf(fewer, sizeof(fewer), "%.*e", digits - 2, value);
+            assert_false(strtod(fewer, NULL) == value);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +332,7 @@ int main(void)
         cmocka_unit_test(dedup_keeps_the_first_of_equal_neighbours_and_the_last_point),
         cmocka_unit_test(json_without_points_or_series_is_as_in_the_reference),
         cmocka_unit_test(doubles_print_as_the_fewest_digits_that_read_back),
+        cmocka_unit_test(no_shorter_digits_would_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
