@@ -2,8 +2,11 @@
  * Checkpoints: with the log from their position on they give back everything, whatever the disk
  * does; damage costs a block, is told by name, and segments and the log make up for it.
  */
-#include "base/text.h"
 #include "series/catalogue_test_world.h"
+
+#include <stdlib.h>
+
+#include "base/text.h"
 
 #define OPERATIONS 60
 
@@ -286,6 +289,68 @@ static void the_file_does_not_grow_without_end(void **state)
     world_deinit(&world);
 }
 
+/*
+ * What earlier versions wrote opens for ever: tests/golden/catalogue-1.cat. It is never written
+ * again; a new form gets a file of its own:
+ *
+ *     AQUIFER_WRITE_GOLDEN=tests/golden/catalogue-2.cat
+ * build/debug/test/series_catalogue_checkpoint_test
+ */
+
+static void write_golden(const char *path)
+{
+    struct world world;
+    struct buf content = {0};
+    world_init(&world, 1);
+    assert_int_equal(world_open(&world), 0);
+    for (uint64_t position = 1; position <= OPERATIONS; position++) {
+        apply(&world, position);
+        if (position % 25 == 0) {
+            assert_int_equal(series_catalogue_checkpoint(world.catalogue, position + 1), 0);
+        }
+    }
+    world_meta(&world, "later{x=1}", false, "team", "blue", OPERATIONS);
+    uint32_t number = 1; /* dead */
+    series_catalogue_forget(world.catalogue, &number, 1);
+    assert_int_equal(series_catalogue_checkpoint(world.catalogue, OPERATIONS + 1), 0);
+    assert_int_equal(io_read_file(&world.sim.io, "/series/0000000001.cat", SIZE_MAX / 2, &content),
+                     0);
+    assert_int_equal(io_write_file(io_real(), path, buf_span(&content)), 0);
+    buf_deinit(&content);
+    world_deinit(&world);
+}
+
+static void a_golden_file_opens_for_ever(void **state)
+{
+    (void)state;
+    const char *made = getenv("AQUIFER_WRITE_GOLDEN");
+    if (made != NULL) {
+        write_golden(made);
+    }
+    struct world world;
+    struct buf content = {0};
+    struct buf expected = {0};
+    struct buf text = {0};
+    world_init(&world, 1);
+    assert_int_equal(
+        io_read_file(io_real(), "tests/golden/catalogue-1.cat", SIZE_MAX / 2, &content), 0);
+    assert_int_equal(io_make_dirs(&world.sim.io, "/series"), 0);
+    assert_int_equal(io_write_file(&world.sim.io, "/series/0000000001.cat", buf_span(&content)), 0);
+    assert_int_equal(world_open(&world), 0);
+    assert_int_equal(world.reports, 0);
+    assert_int_equal(series_catalogue_position(world.catalogue), OPERATIONS + 1);
+    describe(&world, &text);
+    describe_a_life_without_faults(&expected);
+    ptrdiff_t line = span_find_byte(buf_span(&expected), '\n'); /* number 1 was forgotten */
+    assert_string_equal(buf_str(&text), buf_str(&expected) + line + 1);
+    uint32_t number = world_write(&world, "later{x=1}", OPERATIONS + 1);
+    world_expect_attributes(&world, number, "team=blue ");
+    buf_deinit(&content);
+    buf_deinit(&expected);
+    buf_deinit(&text);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_costs_one_block_and_segments_give_it_back),
         cmocka_unit_test(a_checkpoint_after_damage_holds_what_was_restored),
         cmocka_unit_test(the_file_does_not_grow_without_end),
+        cmocka_unit_test(a_golden_file_opens_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
