@@ -403,6 +403,7 @@ static int parse_metadata(struct gts_reader *reader, struct gts_reading *reading
 int gts_line_parse(struct gts_reader *reader, struct gts_reading *reading)
 {
     reading->line = reader->line;
+    reading->text = reader->present;
     reading->has_attributes = reading->same = false;
     reading->element.has = 0;
     reader->attributes.count = 0;
