@@ -71,9 +71,7 @@ int datalog_cursors_load(struct datalog *log)
 {
     char *path = mem_printf("%s/" DATALOG_CURSORS_NAME, log->dir);
     struct buf text = {0};
-    int rc = io_exists(log->io, path)
-                 ? io_read_file(log->io, path, DATALOG_CURSORS_BYTES_MAX, &text)
-                 : ERR_NOT_FOUND;
+    int rc = io_read_file(log->io, path, DATALOG_CURSORS_BYTES_MAX, &text);
     if (rc == 0) {
         size_t damaged = datalog_cursor_lines_read(buf_span(&text), take_line, log);
         if (damaged > 0) {
