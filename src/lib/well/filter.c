@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -12,7 +13,8 @@
 #define TABLE_PLACES_MIN ((size_t)4096)
 #define BITS_PER_TOKEN 12
 #define BITS_PER_TOKEN_MIN 2
-#define PROBES_MAX 8 /* 0.3 % of the blocks that do not have a word seem to */
+#define WORD_WEIGHT 3 /* words are looked for more often than numbers */
+#define PROBES_MAX 8  /* 0.3 % of the blocks that do not have a word seem to */
 #define ROWS_MIN 64
 #define ROWS_MAX (FILTER_TOKENS_MAX * BITS_PER_TOKEN)
 #define PIECE_DATA (FILTER_PIECE_BYTES - 4)
@@ -32,6 +34,9 @@ static const uint8_t in_token[256] = {
 };
 
 #define SMALL UINT64_C(0x2020202020202020)
+#define LETTER UINT64_C(0x4040404040404040) /* digits have none of these bits */
+#define HASH_OF_NUMBER 2u                   /* of digits only */
+#define HASH_FLAGS 3u
 
 static uint64_t mix(uint64_t value)
 {
@@ -51,15 +56,25 @@ static uint64_t load(const uint8_t *at, size_t bytes, size_t readable)
     return le64toh(word) & UINT64_MAX >> (64 - 8 * bytes);
 }
 
-/* Letters are made small by a bit that digits have anyhow. Never 0. */
+/* Letters are made small by a bit that digits have anyhow. Never 0; says what it is of. */
 static uint64_t hash_of(const uint8_t *token, size_t bytes, const uint8_t *end)
 {
     uint64_t hash = bytes;
+    uint64_t all = 0;
     for (; bytes > 8; token += 8, bytes -= 8) {
-        hash = mix(hash ^ (load(token, 8, 8) | SMALL));
+        uint64_t some = load(token, 8, 8);
+        all |= some;
+        hash = mix(hash ^ (some | SMALL));
     }
-    uint64_t last = load(token, bytes, (size_t)(end - token)) | SMALL >> (64 - 8 * bytes);
-    return mix(mix(hash ^ last)) | 1;
+    uint64_t last = load(token, bytes, (size_t)(end - token));
+    all |= last;
+    hash = mix(mix(hash ^ (last | SMALL >> (64 - 8 * bytes))));
+    return (hash & ~(uint64_t)HASH_FLAGS) | 1 | ((all & LETTER) == 0 ? HASH_OF_NUMBER : 0);
+}
+
+static bool is_of_number(uint64_t hash)
+{
+    return (hash & HASH_OF_NUMBER) != 0;
 }
 
 /* The hash of the next token of `*rest`; false at the end. */
@@ -170,11 +185,40 @@ void filter_deinit(struct filter_writer *writer)
 static uint32_t row_of(uint64_t hash, unsigned probe, uint32_t rows)
 {
     uint64_t step = (hash >> 33) | 1;
-    return (uint32_t)((uint64_t)(uint32_t)((hash >> 1) + probe * step) * rows >> 32);
+    return (uint32_t)((uint64_t)(uint32_t)((hash >> 2) + probe * step) * rows >> 32);
+}
+
+static unsigned probes_of(const struct filter_group *group, uint64_t hash)
+{
+    return is_of_number(hash) ? group->number_probes : group->word_probes;
+}
+
+/* The probes of which fewest blocks pass. Where there is little room it is mostly numbers that
+ * want it, and words can have many probes all the same. */
+static void choose_probes(const struct filter_writer *writer, struct filter_group *group)
+{
+    double numbers = 0;
+    for (size_t i = 0; i < writer->hashes.count; i++) {
+        numbers += is_of_number(writer->hashes.items[i]) ? 1 : 0;
+    }
+    double bits = (double)group->rows * group->blocks;
+    double words = (double)writer->hashes.count - numbers;
+    double least = INFINITY;
+    for (unsigned word = 1; word <= PROBES_MAX; word++) {
+        for (unsigned number = 1; number <= word; number++) {
+            double filled = 1 - exp(-(word * words + number * numbers) / bits);
+            double wrong = WORD_WEIGHT * pow(filled, word) + pow(filled, number);
+            if (wrong < least) {
+                least = wrong;
+                group->word_probes = (uint8_t)word;
+                group->number_probes = (uint8_t)number;
+            }
+        }
+    }
 }
 
 /* Enough for the block with the most tokens, unless that is an exception among the others, or as
- * many as `bytes_max` has room for; and the number of probes of which fewest blocks pass. */
+ * many as `bytes_max` has room for. */
 static void choose_rows(const struct filter_writer *writer, uint64_t bytes_max,
                         struct filter_group *group)
 {
@@ -190,7 +234,6 @@ static void choose_rows(const struct filter_writer *writer, uint64_t bytes_max,
     uint64_t rows = MIN((uint64_t)tokens * BITS_PER_TOKEN, room);
     rows = MAX(rows, (uint64_t)tokens * BITS_PER_TOKEN_MIN);
     group->rows = (uint32_t)MAX(rows, (uint64_t)ROWS_MIN);
-    group->probes = (uint32_t)MIN(MAX(rows * 69 / 100 / tokens, 1u), (uint64_t)PROBES_MAX);
 }
 
 static void set_bit(uint8_t *rows, uint64_t bit)
@@ -210,7 +253,7 @@ static void fill_rows(const struct filter_writer *writer, const struct filter_gr
             for (uint32_t row = 0; hash == 0 && row < rows; row++) {
                 set_bit(bits, row * blocks + block);
             }
-            for (unsigned probe = 0; hash != 0 && probe < group->probes; probe++) {
+            for (unsigned probe = 0; hash != 0 && probe < probes_of(group, hash); probe++) {
                 set_bit(bits, row_of(hash, probe, rows) * blocks + block);
             }
         }
@@ -225,7 +268,8 @@ static uint64_t raw_bytes(const struct filter_group *group)
 uint64_t filter_group_bytes(const struct filter_group *group)
 {
     if (group->blocks == 0 || group->blocks > FILTER_BLOCKS_MAX || group->rows == 0 ||
-        group->rows > ROWS_MAX || group->probes == 0 || group->probes > PROBES_MAX) {
+        group->rows > ROWS_MAX || group->word_probes == 0 || group->word_probes > PROBES_MAX ||
+        group->number_probes == 0 || group->number_probes > PROBES_MAX) {
         return 0;
     }
     return (raw_bytes(group) + PIECE_DATA - 1) / PIECE_DATA * FILTER_PIECE_BYTES;
@@ -240,6 +284,7 @@ void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t
         .blocks = (uint32_t)writer->ends.count,
     };
     choose_rows(writer, bytes_max, &group);
+    choose_probes(writer, &group);
     uint64_t bytes = filter_group_bytes(&group);
     uint8_t *bits = mem_alloc(bytes);
     fill_rows(writer, &group, bits);
@@ -302,7 +347,7 @@ int filter_find(const struct filter_group *group, struct span hashes, filter_rea
     bool any = true;
     for (; any && hashes.bytes >= 8; hashes = span_from(hashes, 8)) {
         uint64_t hash = wire_load_u64(hashes.data);
-        for (unsigned probe = 0; any && probe < group->probes; probe++) {
+        for (unsigned probe = 0; any && probe < probes_of(group, hash); probe++) {
             uint8_t row[FILTER_BLOCKS_MAX / 8 + 16] = {0};
             uint64_t bit = (uint64_t)row_of(hash, probe, group->rows) * group->blocks;
             int rc = read_row(group, bit, read, context, row);

@@ -34,7 +34,8 @@ struct filter_group {
     uint32_t first; /* number of its first block in the segment */
     uint32_t blocks;
     uint32_t rows;
-    uint32_t probes;
+    uint8_t word_probes; /* of a token with a letter */
+    uint8_t number_probes;
     bool damaged; /* found so by some reader; atomic */
 };
 

@@ -137,7 +137,7 @@ static void little_room_makes_a_smaller_filter(void **state)
     assert_true(group.bytes.bytes > 15000 && group.bytes.bytes < 21000);
     unsigned wrong = 0;
     for (int i = 0; i < 1000; i++) {
-        snprintf(text, sizeof(text), "missing%d", i);
+        snprintf(text, sizeof(text), "%d", 500000 + i);
         wrong += may_have(&group, 0, text);
         snprintf(text, sizeof(text), "word2-%d", i);
         assert_true(may_have(&group, 2, text));
@@ -167,6 +167,38 @@ static void a_block_with_too_many_tokens_is_always_looked_into(void **state)
         assert_true(may_have(&group, block, "there49"));
         assert_true(may_have(&group, block, "elsewhere") == (block == 2));
     }
+    buf_deinit(&group.bytes);
+    filter_deinit(&writer);
+}
+
+/* Where numbers want more than there is room for, words are still told apart. */
+static void many_numbers_leave_words_their_probes(void **state)
+{
+    (void)state;
+    struct filter_writer writer = {0};
+    struct group group = {0};
+    char text[32];
+    uint64_t numbers = 0;
+    for (int block = 0; block < 100; block++) {
+        for (int i = 0; i < 2000; i++, numbers++) {
+            snprintf(text, sizeof(text), "%d", 1000000 + block * 2000 + i);
+            filter_add(&writer, span_of_str(text));
+        }
+        filter_add(&writer, SPAN_LIT("some words"));
+        filter_end_block(&writer);
+    }
+    filter_end_group(&writer, numbers * 4 / 8, OFFSET, &group.bytes, &group.about);
+    size_t words_wrong = 0;
+    size_t numbers_wrong = 0;
+    for (int i = 0; i < 100; i++) {
+        for (size_t block = 0; block < 100; block++) {
+            snprintf(text, sizeof(text), "missing%d", i);
+            words_wrong += may_have(&group, block, text);
+            snprintf(text, sizeof(text), "%d", 5000000 + i);
+            numbers_wrong += may_have(&group, block, text);
+        }
+    }
+    assert_true(words_wrong < 10000 / 40 && numbers_wrong < 10000 / 4);
     buf_deinit(&group.bytes);
     filter_deinit(&writer);
 }
@@ -329,6 +361,7 @@ int main(void)
         cmocka_unit_test(most_of_what_is_missing_is_denied),
         cmocka_unit_test(little_room_makes_a_smaller_filter),
         cmocka_unit_test(a_block_with_too_many_tokens_is_always_looked_into),
+        cmocka_unit_test(many_numbers_leave_words_their_probes),
         cmocka_unit_test(damage_denies_nothing),
         cmocka_unit_test(scans_with_words_find_what_scans_without_find),
     };

@@ -139,7 +139,8 @@ static void finish_filters(struct segment_writer *writer)
                      &group);
     wire_put_u64(&writer->filters, group.offset);
     wire_put_u16(&writer->filters, (uint16_t)group.blocks);
-    wire_put_u16(&writer->filters, (uint16_t)group.probes);
+    wire_put_u8(&writer->filters, group.word_probes);
+    wire_put_u8(&writer->filters, group.number_probes);
     wire_put_u32(&writer->filters, group.rows);
     writer->filters_count++;
     writer->filtered = writer->blocks;
@@ -319,7 +320,8 @@ static int take_filters(struct segment *segment, struct wire_reader *reader)
         group->first = first;
         group->offset = wire_get_u64(reader);
         group->blocks = wire_get_u16(reader);
-        group->probes = wire_get_u16(reader);
+        group->word_probes = wire_get_u8(reader);
+        group->number_probes = wire_get_u8(reader);
         group->rows = wire_get_u32(reader);
         uint64_t bytes = filter_group_bytes(group);
         if (bytes == 0 || bytes > segment->bytes || group->offset > segment->bytes - bytes ||
