@@ -196,8 +196,8 @@ static int remove_file(void *context, const char *name)
 
 static void remove_copy(char *dir)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
-        char *inner = mem_printf("%s/%s", dir, folders[i]);
+    for (size_t i = 0; i <= ARRAY_COUNT(folders); i++) { /* and what was made beside them */
+        char *inner = mem_printf("%s/%s", dir, i < ARRAY_COUNT(folders) ? folders[i] : "series");
         assert_int_equal(io_list(io_real(), inner, remove_file, inner), 0);
         assert_int_equal(io_remove_dir(io_real(), inner), 0);
         mem_free(inner);

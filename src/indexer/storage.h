@@ -95,11 +95,13 @@ MUST_CHECK int storage_append(struct storage *storage, const struct entry *entri
 /*
  * The same for what other nodes wrote first: one record of theirs. It keeps its origin, its
  * position there and its time, and it becomes one record here too, whatever wells it goes to.
+ * done() may also get DATALOG_KNOWN and DATALOG_AHEAD (datalog/log.h): nothing was stored.
  */
 struct storage_received {
     struct datalog_origin origin;
     uint64_t origin_position;
-    uint64_t time; /* hybrid */
+    uint64_t time;  /* hybrid */
+    uint64_t after; /* origin position that must be here before; 0: any */
 };
 MUST_CHECK int storage_submit_received(struct storage *storage, const struct entry *entries,
                                        size_t count, const struct storage_received *received,

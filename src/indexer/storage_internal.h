@@ -11,11 +11,17 @@
 #include "datalog/log.h"
 #include "indexer/storage.h"
 #include "query/source.h"
+#include "series/catalogue.h"
+#include "well/tombstones.h"
 
 #define STORAGE_RESERVE_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define STORAGE_KEPT_BYTES_DEFAULT (UINT64_C(256) << 20)
 #define STORAGE_RECORD_BYTES_TARGET ((size_t)4 << 20) /* a submission is cut into such records */
 #define STORAGE_SEALED_MAX 3                          /* submitters wait for flushes above it */
+#define STORAGE_SERIES_PER_CHUNK 65536
+
+/* How long a delete is kept at least, for what may come late. */
+#define STORAGE_DELETE_HORIZON_NS (INT64_C(30) * 24 * 3600 * 1000000000)
 
 struct storage_slot {
     char *name;
@@ -46,7 +52,10 @@ struct storage_source {
 struct storage {
     struct io *io;
     struct series_tags *tags;
+    struct series_origins *origins;
+    struct series_catalogue *catalogue;
     struct datalog *log;
+    uint16_t origin;                /* number of the log's own */
     VEC(struct storage_slot) slots; /* does not change once it is open */
     size_t default_slot;
     VEC(struct storage_dropped) dropped; /* as slots */
@@ -54,6 +63,7 @@ struct storage {
     pthread_mutex_t flushing;            /* one round of flushing at a time */
     struct storage_source source;
     char *datalog_dir;
+    char *series_dir;
     uint64_t kept_bytes_max;
     uint64_t reserve_bytes;
     bool manual;
@@ -61,12 +71,22 @@ struct storage {
     void *report_context;
 
     _Atomic uint32_t routes[UINT16_MAX + 1]; /* by tag: slot + 1; 0: not looked up yet */
-    _Atomic uint64_t applied_end;            /* one after the last position that wells have seen */
+    _Atomic(_Atomic uint16_t *) series_routes[STORAGE_SERIES_PER_CHUNK]; /* the same, in chunks */
+
+    pthread_mutex_t deletes_lock;
+    struct tombstones *tombstones; /* all deletes; the wells have them too */
+    uint64_t deletes_unfiled;      /* position of the first that is in no file; 0: none */
+    bool deletes_changed;          /* since the file was written */
+
+    _Atomic uint64_t applied_end; /* one after the last position that wells have seen */
     _Atomic uint64_t entries_accepted;
     _Atomic uint64_t bytes_accepted;
+    _Atomic uint64_t points_accepted;
+    _Atomic uint64_t deletes_accepted;
     _Atomic uint64_t unwatched_bytes; /* accepted since free space was looked at */
     _Atomic uint64_t watch_bytes;     /* as much may be */
     uint64_t entries_replayed;
+    uint64_t points_replayed;
     uint64_t damage; /* met while opening, and by the catalogue */
 
     pthread_mutex_t lock;
@@ -88,8 +108,93 @@ struct storage {
 
 void storage_report(struct storage *storage, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* The slot that a tag's entries go to. */
+/* The slot that a tag's entries go to; that of a series' points, SIZE_MAX: nobody made it. */
 size_t storage_route(struct storage *storage, uint16_t tag);
+size_t storage_route_series(struct storage *storage, uint32_t series);
+size_t storage_find_route(struct storage *storage, struct span name);
+
+/*
+ * Appending (storage_append.c). A submission becomes records, one after the other; done() is
+ * called when the last one is durable and applied.
+ */
+
+/* Of one well. */
+struct storage_run {
+    size_t slot;
+    struct buf payload;
+    uint64_t entries;
+    uint64_t points;
+    uint64_t data_bytes;
+};
+
+struct storage_record {
+    struct datalog_submission submission;
+    struct storage_append *append;
+    struct buf payload;             /* unless it is the one run's */
+    VEC(struct storage_run) runs;   /* UPDATE, POINTS: more than one only if it was received */
+    struct datalog_record received; /* as the log wants it */
+    VEC(uint32_t) defined;          /* SERIES: the numbers */
+};
+
+struct storage_append {
+    struct storage *storage;
+    storage_done done;
+    void *context;
+    bool is_received;
+    uint16_t origin; /* of its stamps */
+    struct storage_received received;
+    uint64_t bytes; /* about; what it was admitted with */
+    size_t left;    /* records not completed */
+    int rc;
+    char text[ERR_TEXT_BYTES_MAX];
+    VEC(struct storage_record *) records;
+};
+
+/* `received` may be NULL. */
+MUST_CHECK int storage_append_new(struct storage *storage, const struct storage_received *received,
+                                  storage_done done, void *context,
+                                  struct storage_append **ret_append);
+struct storage_record *storage_append_record(struct storage_append *append, enum datalog_type type);
+
+/* Adds a run to the last record of the type if it is the append's one record, or to a new one. */
+struct storage_run *storage_append_run(struct storage_append *append, enum datalog_type type,
+                                       size_t slot);
+
+/* Hands it over, or frees it with a fault. */
+MUST_CHECK int storage_append_submit(struct storage_append **append);
+void storage_append_free(struct storage_append **append);
+
+/* Waits for a submission: storage_wake() is its done(). */
+struct storage_waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    bool is_done;
+    int rc;
+    char text[ERR_TEXT_BYTES_MAX];
+};
+#define STORAGE_WAITER                                                                             \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER                    \
+    }
+void storage_wake(void *context, int rc);
+MUST_CHECK int storage_wait(struct storage_waiter *waiter, int submit_rc);
+
+/* Applies what is durable, to the wells and the catalogue; the log's writer, or the replay. */
+void storage_touch(struct storage *storage, struct span points, struct stamp stamp);
+void storage_apply_meta(struct storage *storage, struct span payload, struct stamp stamp);
+void storage_apply_delete(struct storage *storage, struct span payload, uint64_t position,
+                          struct stamp stamp);
+
+/*
+ * Deletes (storage_deletes.c). Read before the wells are opened, written before the log is
+ * trimmed.
+ */
+MUST_CHECK int storage_deletes_read(struct storage *storage);
+MUST_CHECK int storage_deletes_write(struct storage *storage);
+uint64_t storage_deletes_need_from(struct storage *storage, uint64_t applied_end);
+void storage_deletes_publish(struct storage *storage);
+void storage_deletes_drop_done(struct storage *storage);
+uint64_t storage_deletes_count(struct storage *storage);
 
 /* Checks wells and their tags against each other, without touching a disk. */
 MUST_CHECK int storage_check_wells(const struct storage_well *wells, size_t count);
@@ -98,6 +203,15 @@ struct span storage_name_of(void *context, uint16_t tag); /* context: the catalo
 
 void storage_start_threads(struct storage *storage);
 void storage_stop_threads(struct storage *storage);
+
+struct span storage_without_slashes(const char *path);
+struct well_options storage_well_options(struct storage *storage, const char *name,
+                                         const char *location);
+
+/* The position up to which its records are in segments. */
+uint64_t storage_slot_flushed(const struct storage_slot *slot);
+
+MUST_CHECK int storage_replay(struct storage *storage);
 
 /* Looks at the free space; below the reserve ingest stops. */
 void storage_watch_space(struct storage *storage);

@@ -1,5 +1,5 @@
 /*
- * Opening and closing storage: the config's wells, the replay of the log.
+ * Opening and closing storage: the config's wells. Tested by storage_open_test.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static int check_tags(const struct storage_well *wells, size_t at)
     return 0;
 }
 
-static struct span without_slashes(const char *path)
+struct span storage_without_slashes(const char *path)
 {
     struct span span = span_of_str(path);
     while (span.bytes > 1 && span.data[span.bytes - 1] == '/') {
@@ -87,8 +87,8 @@ int storage_check_wells(const struct storage_well *wells, size_t count)
                 return err_set(ERR_INVALID, "two wells have the name %s", wells[i].name);
             }
             if (on_disk && wells[j].memory_bytes_max == 0 &&
-                span_equal(without_slashes(wells[i].location),
-                           without_slashes(wells[j].location))) {
+                span_equal(storage_without_slashes(wells[i].location),
+                           storage_without_slashes(wells[j].location))) {
                 return err_set(ERR_INVALID, "wells %s and %s have the same Location %s",
                                wells[j].name, wells[i].name, wells[i].location);
             }
@@ -125,11 +125,24 @@ static void copy_wells(struct storage *storage, const struct storage_options *op
     }
 }
 
+/* Beside the tags' file, unless it is said. */
+static char *series_dir_of(const struct storage_options *options)
+{
+    if (options->series_dir != NULL) {
+        return mem_strdup(options->series_dir);
+    }
+    const char *slash = strrchr(options->tags_path, '/');
+    return slash == NULL
+               ? mem_strdup("series")
+               : mem_printf("%.*s/series", (int)(slash - options->tags_path), options->tags_path);
+}
+
 static struct storage *storage_new(const struct storage_options *options)
 {
     struct storage *storage = MEM_NEW(struct storage);
     storage->io = options->io;
     storage->datalog_dir = mem_strdup(options->datalog_dir);
+    storage->series_dir = series_dir_of(options);
     storage->kept_bytes_max = options->datalog_kept_bytes_max > 0 ? options->datalog_kept_bytes_max
                                                                   : STORAGE_KEPT_BYTES_DEFAULT;
     storage->reserve_bytes = options->space_reserve_bytes > 0 ? options->space_reserve_bytes
@@ -139,6 +152,7 @@ static struct storage *storage_new(const struct storage_options *options)
     storage->report_context = options->report_context;
     pthread_mutex_init(&storage->lock, NULL);
     pthread_mutex_init(&storage->flushing, NULL);
+    pthread_mutex_init(&storage->deletes_lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -164,13 +178,21 @@ static void storage_free(struct storage *storage)
         mem_free(slot->location);
     }
     vec_deinit(&storage->slots);
+    tombstones_unref(&storage->tombstones);
+    series_catalogue_close(&storage->catalogue);
+    series_origins_close(&storage->origins);
     series_tags_close(&storage->tags);
+    for (size_t i = 0; i < ARRAY_COUNT(storage->series_routes); i++) {
+        mem_free((void *)atomic_load(&storage->series_routes[i]));
+    }
     pthread_cond_destroy(&storage->changed);
     pthread_cond_destroy(&storage->work);
+    pthread_mutex_destroy(&storage->deletes_lock);
     pthread_mutex_destroy(&storage->flushing);
     pthread_mutex_destroy(&storage->lock);
     storage_dropped_free(storage);
     mem_free(storage->datalog_dir);
+    mem_free(storage->series_dir);
     mem_free(storage);
 }
 
@@ -194,14 +216,40 @@ static int open_tags(struct storage *storage, const char *path)
     return 0;
 }
 
-static struct well_options well_options_of(struct storage *storage, const char *name,
-                                           const char *location)
+static int open_series(struct storage *storage)
+{
+    char *path = mem_printf("%s/origins", storage->series_dir);
+    int rc = series_origins_open(storage->io, path, &storage->origins);
+    if (rc == 0 && series_origins_damage(storage->origins).lines > 0) {
+        storage->damage += series_origins_damage(storage->origins).lines;
+        storage_report(storage, "%s: damaged lines; their origins come back from the data", path);
+    }
+    mem_free(path);
+    struct series_catalogue_options options = {
+        .io = storage->io,
+        .dir = storage->series_dir,
+        .origins = storage->origins,
+        .report = storage->report,
+        .report_context = storage->report_context,
+    };
+    if (rc == 0) {
+        rc = series_catalogue_open(&options, &storage->catalogue);
+    }
+    if (rc == 0) {
+        storage->damage += series_catalogue_stats(storage->catalogue).damaged_blocks;
+        rc = storage_deletes_read(storage);
+    }
+    return rc;
+}
+
+struct well_options storage_well_options(struct storage *storage, const char *name,
+                                         const char *location)
 {
     return (struct well_options){
         .io = storage->io,
         .name = name,
         .dir = location,
-        .tags = storage->tags,
+        .names = {storage->tags, storage->catalogue, storage->origins},
         .report = storage->report,
         .report_context = storage->report_context,
     };
@@ -211,7 +259,7 @@ static int open_wells(struct storage *storage, const struct storage_options *opt
 {
     for (size_t i = 0; i < storage->slots.count; i++) {
         struct storage_slot *slot = &storage->slots.items[i];
-        struct well_options well = well_options_of(storage, slot->name, slot->location);
+        struct well_options well = storage_well_options(storage, slot->name, slot->location);
         well.memtable_bytes_max = options->memtable_bytes_max;
         well.memory_bytes_max = slot->memory_bytes_max;
         int rc = well_open(&well, &slot->well);
@@ -220,12 +268,6 @@ static int open_wells(struct storage *storage, const struct storage_options *opt
         }
     }
     return 0;
-}
-
-static uint64_t slot_flushed(const struct storage_slot *slot)
-{
-    uint64_t flushed = well_flushed(slot->well);
-    return MAX(flushed, slot->flushed);
 }
 
 /* A log that lost its files goes on behind everything that anybody has flushed: a position that
@@ -238,12 +280,15 @@ static int open_log(struct storage *storage, const struct storage_options *optio
         return rc;
     }
     for (size_t i = 0; i < storage->slots.count; i++) {
-        uint64_t here = slot_flushed(&storage->slots.items[i]);
+        uint64_t here = storage_slot_flushed(&storage->slots.items[i]);
         flushed = MAX(flushed, here);
     }
     for (size_t i = 0; i < storage->dropped.count; i++) {
         flushed = MAX(flushed, storage->dropped.items[i].flushed);
     }
+    flushed = MAX(flushed, storage->tombstones->end);
+    uint64_t checkpoint = series_catalogue_position(storage->catalogue);
+    flushed = MAX(flushed, checkpoint);
     struct datalog_options log = {
         .io = storage->io,
         .dir = options->datalog_dir,
@@ -254,215 +299,25 @@ static int open_log(struct storage *storage, const struct storage_options *optio
         .report_context = storage->report_context,
         .position_min = flushed,
     };
-    return datalog_open(&log, &storage->log);
-}
-
-static struct storage_slot *slot_named(struct storage *storage, struct span name)
-{
-    for (size_t i = 0; i < storage->slots.count; i++) {
-        if (span_equal_str(name, storage->slots.items[i].name)) {
-            return &storage->slots.items[i];
-        }
-    }
-    return NULL;
-}
-
-/* The catalogue learns the names it lost from the record. */
-static void restore_names(struct storage *storage, struct entries *entries)
-{
-    uint16_t tag;
-    struct span name;
-    struct entries walk = *entries;
-    while (entries_next_tag(&walk, &tag, &name)) {
-        if (name.bytes > 0 && series_tags_restore(storage->tags, name, tag) < 0) {
-            storage->damage++;
-            storage_report(storage, "replay: %s", err_text());
-        }
-    }
-}
-
-static int apply_copy(struct storage *storage, struct well *well, struct span run,
-                      uint64_t position)
-{
-    struct buf copy = {0};
-    buf_append(&copy, run);
-    int rc = well_apply(well, &copy, position);
-    if (rc == 0 && well_sealed(well) > 0 && well_flush(well) < 0) {
-        storage_report(storage, "replay: %s", err_text()); /* it stays in memory */
-    }
-    return rc;
-}
-
-/* A record of a well that the config has no more, and nobody knows where it was: its entries go
- * where their tags go now. */
-static int apply_orphan(struct storage *storage, struct entries *entries, uint64_t position)
-{
-    int rc = 0;
-    VEC(struct entry) own = {0};
-    for (size_t slot = 0; rc == 0 && slot < storage->slots.count; slot++) {
-        struct entries walk = *entries;
-        struct entry entry;
-        vec_clear(&own);
-        while (entries_next(&walk, &entry)) {
-            if (storage_route(storage, entry.tag) == slot) {
-                vec_push(&own, entry);
-            }
-        }
-        if (own.count > 0) {
-            struct buf run = {0};
-            entries_encode(&run, own.items, own.count, storage_name_of, storage->tags);
-            rc = apply_copy(storage, storage->slots.items[slot].well, buf_span(&run), position);
-            buf_deinit(&run);
-        }
-    }
-    vec_deinit(&own);
-    return rc;
-}
-
-struct replay {
-    uint64_t *flushed; /* by slot */
-    bool has_dropped;
-};
-
-/* The well that has the location now: it was given another name. */
-static struct storage_slot *slot_at(struct storage *storage, const char *location)
-{
-    for (size_t i = 0; location != NULL && i < storage->slots.count; i++) {
-        const char *other = storage->slots.items[i].location;
-        if (other != NULL && span_equal(without_slashes(other), without_slashes(location))) {
-            return &storage->slots.items[i];
-        }
-    }
-    return NULL;
-}
-
-static int open_dropped(struct storage *storage, struct storage_dropped *dropped)
-{
-    if (dropped->well != NULL) {
-        return 0;
-    }
-    struct well_options options = well_options_of(storage, dropped->name, dropped->location);
-    int rc = well_open(&options, &dropped->well);
-    if (rc < 0) {
-        return err_wrap(rc == ERR_CORRUPT ? ERR_IO : rc,
-                        "the config has no well %s any more, but the datalog has entries of it",
-                        dropped->name);
-    }
-    uint64_t flushed = well_flushed(dropped->well);
-    dropped->flushed = MAX(dropped->flushed, flushed);
-    return 0;
-}
-
-/* What a well had stays with it, also when the config has dropped it: its records are flushed
- * where it was. The well itself knows best which of them are. */
-static int replay_dropped(struct storage *storage, const struct datalog_record *record,
-                          struct entries *entries, struct replay *replay)
-{
-    struct storage_dropped *dropped = storage_dropped_well(storage, record->well);
-    int rc = 0;
-    if (record->position >= dropped->flushed && dropped->location != NULL) {
-        rc = open_dropped(storage, dropped);
-    }
-    if (rc < 0 || record->position < dropped->flushed) {
-        return rc;
-    }
-    replay->has_dropped = true;
-    return dropped->location == NULL
-               ? apply_orphan(storage, entries, record->position)
-               : apply_copy(storage, dropped->well, record->payload, record->position);
-}
-
-static int replay_record(struct storage *storage, const struct datalog_record *record,
-                         struct replay *replay)
-{
-    struct entries entries;
-    int rc = entries_open(&entries, record->payload);
-    if (rc < 0) {
-        return rc;
-    }
-    restore_names(storage, &entries);
-    struct storage_slot *slot = slot_named(storage, record->well);
-    if (slot == NULL) {
-        slot = slot_at(storage, storage_dropped_well(storage, record->well)->location);
-    }
-    if (slot == NULL) {
-        rc = replay_dropped(storage, record, &entries, replay);
-    } else if (record->position >= replay->flushed[slot - storage->slots.items]) {
-        rc = apply_copy(storage, slot->well, record->payload, record->position);
-    } else {
-        return 0;
-    }
-    storage->entries_replayed += rc == 0 ? entries.count : 0;
-    return rc;
-}
-
-static int replay_log(struct storage *storage, struct replay *replay)
-{
-    struct datalog_reader *reader;
-    int rc = datalog_reader_open(storage->log, datalog_first(storage->log), &reader);
-    while (rc >= 0) {
-        struct datalog_record record;
-        rc = datalog_read(reader, &record);
-        if (rc == DATALOG_END) {
-            rc = 0;
-            break;
-        }
-        if (rc == 0 && record.type == DATALOG_UPDATE) {
-            rc = replay_record(storage, &record, replay);
-            storage->damage += rc == ERR_CORRUPT ? 1 : 0; /* the log counts its own */
-        }
-        if (rc == ERR_CORRUPT) {
-            storage_report(storage, "replay: %s", err_text());
-            rc = 0;
-        }
-    }
-    datalog_reader_close(&reader);
-    return rc;
-}
-
-static int flush_dropped(struct storage *storage)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < storage->dropped.count; i++) {
-        struct well *well = storage->dropped.items[i].well;
-        if (well != NULL) {
-            well_seal(well);
-            rc = well_flush(well);
-        }
-    }
-    return rc;
-}
-
-/* What dropped wells had not flushed is flushed now, before the log is trimmed, and must not be
- * met again. */
-static int settle_dropped(struct storage *storage)
-{
-    int rc = flush_dropped(storage);
+    rc = datalog_open(&log, &storage->log);
     if (rc == 0) {
-        rc = storage_flush(storage);
+        struct datalog_origin own = datalog_origin(storage->log);
+        struct series_origin origin = {own.node, own.incarnation};
+        rc = series_origins_put(storage->origins, &origin, &storage->origin);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    for (size_t i = 0; i < storage->dropped.count; i++) {
-        well_close(&storage->dropped.items[i].well);
-        storage->dropped.items[i].flushed = datalog_end(storage->log);
-    }
-    return storage_flushed_write(storage);
+    return rc;
 }
 
-static int replay(struct storage *storage)
+/* What the log does not tell any more, the segments do. */
+static void restore_series(struct storage *storage)
 {
-    struct replay about = {
-        .flushed = mem_alloc_array(storage->slots.count, sizeof(uint64_t)),
-    };
-    for (size_t i = 0; i < storage->slots.count; i++) {
-        about.flushed[i] = slot_flushed(&storage->slots.items[i]);
+    struct series_catalogue_stats stats = series_catalogue_stats(storage->catalogue);
+    if (stats.damaged_blocks == 0 && stats.position >= datalog_first(storage->log)) {
+        return;
     }
-    int rc = replay_log(storage, &about);
-    mem_free(about.flushed);
-    atomic_store(&storage->applied_end, datalog_end(storage->log));
-    return rc == 0 && about.has_dropped ? settle_dropped(storage) : rc;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        well_restore_series(storage->slots.items[i].well);
+    }
 }
 
 /* Exact names of the config exist from the start. */
@@ -490,13 +345,18 @@ static int open_all(struct storage *storage, const struct storage_options *optio
 {
     int rc = open_tags(storage, options->tags_path);
     if (rc == 0) {
+        rc = open_series(storage);
+    }
+    if (rc == 0) {
         rc = open_wells(storage, options);
     }
     if (rc == 0) {
+        storage_deletes_publish(storage);
         rc = open_log(storage, options);
     }
     if (rc == 0) {
-        rc = replay(storage);
+        restore_series(storage);
+        rc = storage_replay(storage);
     }
     if (rc == 0 && !storage_flushed_knows_all(storage)) {
         rc = storage_flushed_write(storage); /* before anything is acknowledged for a new well */

@@ -579,7 +579,7 @@ static void a_memory_well_has_the_newest_and_what_the_log_has(void **state)
     struct storage_well some[ARRAY_COUNT(wells)];
     memcpy(some, wells, sizeof(wells));
     some[1].location = NULL;
-    some[1].memory_bytes_max = 2000000;
+    some[1].memory_bytes_max = 300000;
     struct storage_options options = options_of(&sim);
     options.wells = some;
     struct storage *storage = NULL;
@@ -598,7 +598,7 @@ static void a_memory_well_has_the_newest_and_what_the_log_has(void **state)
         assert_int_equal(append_some(storage, &history, tags, 60), 0);
         assert_int_equal(storage_work(storage), 0);
         assert_true(storage_stats(storage).log_bytes < 12000 + 4 * 8000);
-        assert_true(storage_well_stats(storage, 1).memtable_bytes <= 2000000);
+        assert_true(storage_well_stats(storage, 1).memtable_bytes <= 300000);
     }
     assert_true(storage_well_stats(storage, 1).dropped_entries > 0);
     assert_true(storage_well_stats(storage, 1).entries > 0);

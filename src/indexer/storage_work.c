@@ -168,6 +168,27 @@ static int flush_wells(struct storage *storage)
     return rc < 0 ? err_set((enum err)rc, "%s", storage->flush_text) : 0;
 }
 
+/* What the log must not be trimmed before. A log of one file is not trimmed anyway. */
+static int checkpoint(struct storage *storage)
+{
+    int rc = storage_deletes_write(storage);
+    uint64_t position = atomic_load(&storage->applied_end);
+    if (rc == 0 && position > series_catalogue_position(storage->catalogue) &&
+        (storage->closing || datalog_stats(storage->log).segments > 1)) {
+        rc = series_catalogue_checkpoint(storage->catalogue, position);
+    }
+    return rc;
+}
+
+static int trim(struct storage *storage)
+{
+    uint64_t needed = needed_from(storage);
+    uint64_t deletes = storage_deletes_need_from(storage, needed);
+    uint64_t position = series_catalogue_position(storage->catalogue);
+    needed = MIN(needed, deletes);
+    return datalog_trim(storage->log, MIN(needed, position));
+}
+
 /* Flushes, notes how far, trims. */
 static int flush_and_trim(struct storage *storage)
 {
@@ -177,7 +198,10 @@ static int flush_and_trim(struct storage *storage)
         rc = storage_flushed_write(storage);
     }
     if (rc == 0) {
-        rc = datalog_trim(storage->log, needed_from(storage));
+        rc = checkpoint(storage);
+    }
+    if (rc == 0) {
+        rc = trim(storage);
     }
     pthread_mutex_unlock(&storage->flushing);
     return rc;
@@ -223,6 +247,7 @@ int storage_work(struct storage *storage)
     int rc = flush_round(storage);
     int retain_rc = storage_retain(storage);
     int merge_rc = merge_round(storage);
+    storage_deletes_drop_done(storage);
     rc = rc < 0 ? rc : retain_rc;
     return rc < 0 ? rc : MIN(merge_rc, 0);
 }
@@ -290,6 +315,7 @@ static void *merger(void *context)
             storage_report(storage, "merging failed and will be tried again: %s", err_text());
             pause = MERGE_PAUSE_ROUNDS;
         }
+        storage_deletes_drop_done(storage);
     }
     return NULL;
 }

@@ -29,12 +29,15 @@ struct stream {
     const struct filter_group *filters; /* of the block looked at last */
     struct filter_blocks may_have;      /* the words; of the blocks of the group */
     struct block block;
+    struct tombstone_list deleted; /* what its entries are looked up in */
+    bool has_holes;                /* entries of the block are left out */
     size_t at; /* entries [at, end) of the block are left, in the order of the scan */
     size_t end;
 
     const struct memtable *memtable; /* if there is no segment */
-    size_t items;                    /* of it that may be looked at */
-    struct memtable_pick *picks;     /* once loaded; in the order of the scan */
+    size_t runs;                     /* of it that may be looked at */
+    const struct tombstones *tombstones;
+    struct memtable_pick *picks; /* once loaded; in the order of the scan */
     size_t picks_count;
 };
 
@@ -101,6 +104,7 @@ static void stream_free(struct stream *stream)
 {
     if (stream != NULL) {
         block_deinit(&stream->block);
+        tombstone_list_deinit(&stream->deleted);
         mem_free(stream->picks);
         mem_free(stream);
     }
@@ -156,7 +160,7 @@ static struct entry stream_entry(const struct stream *stream, size_t i)
         return stream->block.entries[i];
     }
     struct entry entry;
-    entries_entry_at(stream->picks[i].at, &entry);
+    memtable_entry(&stream->picks[i], &entry);
     return entry;
 }
 
@@ -189,7 +193,7 @@ static void add_stream(struct well_cursor *cursor, struct stream *stream)
 }
 
 static void add_blocks(struct well_cursor *cursor, struct well *well, struct segment *segment,
-                       size_t from, size_t to)
+                       const struct tombstones *tombstones, size_t from, size_t to)
 {
     if (from == to) {
         return;
@@ -199,17 +203,19 @@ static void add_blocks(struct well_cursor *cursor, struct well *well, struct seg
     stream->segment = segment;
     stream->next = from;
     stream->stop = to;
+    tombstones_of_tag(tombstones, segment->blocks[from].tag, &stream->deleted);
     add_stream(cursor, stream);
 }
 
-static void add_segment(struct well_cursor *cursor, struct well *well, struct segment *segment)
+static void add_segment(struct well_cursor *cursor, struct well *well, struct segment *segment,
+                        const struct tombstones *tombstones)
 {
     if (cursor->scan.tags != NULL) {
         for (size_t i = 0; i < cursor->scan.tags_count; i++) {
             size_t from;
             size_t to;
             segment_find_tag(segment, cursor->scan.tags[i], &from, &to);
-            add_blocks(cursor, well, segment, from, to);
+            add_blocks(cursor, well, segment, tombstones, from, to);
         }
         return;
     }
@@ -217,7 +223,7 @@ static void add_segment(struct well_cursor *cursor, struct well *well, struct se
         size_t to;
         size_t same;
         segment_find_tag(segment, segment->blocks[from].tag, &same, &to);
-        add_blocks(cursor, well, segment, from, to);
+        add_blocks(cursor, well, segment, tombstones, from, to);
         from = to;
     }
 }
@@ -234,8 +240,8 @@ static void turn_picks(struct stream *stream)
 
 static void load_memtable(const struct well_cursor *cursor, struct stream *stream)
 {
-    memtable_pick(stream->memtable, stream->items, &cursor->scan, false, &stream->picks,
-                  &stream->picks_count);
+    memtable_pick(stream->memtable, stream->runs, &cursor->scan, stream->tombstones, false,
+                  &stream->picks, &stream->picks_count);
     stream->loaded = true;
     stream->end = stream->picks_count;
     if (cursor->scan.descending) {
@@ -245,9 +251,11 @@ static void load_memtable(const struct well_cursor *cursor, struct stream *strea
 
 /* A sealed memtable is looked into when the scan comes to its times. */
 static void add_memtable(struct well_cursor *cursor, struct well *well,
-                         const struct memtable *memtable, size_t count, bool sealed)
+                         const struct well_snapshot *snapshot, size_t index)
 {
     const struct well_scan *scan = &cursor->scan;
+    const struct memtable *memtable = snapshot->memtables.items[index];
+    bool sealed = index < snapshot->sealed_count;
     if (sealed && (memtable->newest_ns < scan->start_ns ||
                    (memtable->oldest_ns >= scan->end_ns && scan->end_ns != INT64_MAX))) {
         return;
@@ -255,7 +263,8 @@ static void add_memtable(struct well_cursor *cursor, struct well *well,
     struct stream *stream = MEM_NEW(struct stream);
     stream->well = well;
     stream->memtable = memtable;
-    stream->items = count;
+    stream->runs = well_snapshot_runs(snapshot, index);
+    stream->tombstones = snapshot->tombstones;
     if (sealed) {
         stream->time_ns = scan->descending ? memtable->newest_ns : memtable->oldest_ns;
         stream->tag = scan->descending ? UINT16_MAX : 0;
@@ -321,11 +330,10 @@ int well_cursor_open(struct well *const *wells, size_t count, const struct well_
         well_snapshot_take(wells[i], &snapshot);
         vec_push(&cursor->snapshots, snapshot);
         for (size_t j = 0; j < snapshot.segments.count; j++) {
-            add_segment(cursor, wells[i], snapshot.segments.items[j]);
+            add_segment(cursor, wells[i], snapshot.segments.items[j], snapshot.tombstones);
         }
         for (size_t j = 0; j < snapshot.memtables.count; j++) {
-            add_memtable(cursor, wells[i], snapshot.memtables.items[j],
-                         well_snapshot_items(&snapshot, j), j < snapshot.sealed_count);
+            add_memtable(cursor, wells[i], &snapshot, j);
         }
     }
     make_heap(cursor);
@@ -334,12 +342,13 @@ int well_cursor_open(struct well *const *wells, size_t count, const struct well_
 }
 
 int well_cursor_over(struct well *well, struct segment *const *segments, size_t count,
-                     const struct well_scan *scan, struct well_cursor **ret_cursor)
+                     const struct tombstones *tombstones, const struct well_scan *scan,
+                     struct well_cursor **ret_cursor)
 {
     struct well_cursor *cursor = cursor_new(scan);
     cursor->strict = true;
     for (size_t i = 0; i < count; i++) {
-        add_segment(cursor, well, segments[i]);
+        add_segment(cursor, well, segments[i], tombstones);
     }
     make_heap(cursor);
     *ret_cursor = cursor;
@@ -440,6 +449,26 @@ static void crop(const struct well_cursor *cursor, struct stream *stream)
     }
 }
 
+/* Takes what was deleted out of the block that was just read. */
+static void leave_out(struct stream *stream, uint64_t first_stamp)
+{
+    const struct tombstone_list *deleted = &stream->deleted;
+    struct block *block = &stream->block;
+    size_t kept = 0;
+    stream->has_holes = false;
+    if (deleted->items.count == 0 || first_stamp > deleted->newest_stamp) {
+        return;
+    }
+    for (size_t i = 0; i < block->count; i++) {
+        const struct entry *entry = &block->entries[i];
+        if (!tombstone_list_covers(deleted, entry->time_ns, entry->stamp)) {
+            block->entries[kept++] = *entry;
+        }
+    }
+    stream->has_holes = kept < block->count;
+    block->count = kept;
+}
+
 static int load_top(struct well_cursor *cursor)
 {
     struct stream *stream = cursor->heap.items[0];
@@ -462,6 +491,7 @@ static int load_top(struct well_cursor *cursor)
     } else if (rc < 0) {
         return rc;
     } else {
+        leave_out(stream, stream->segment->blocks[index].first_stamp);
         crop(cursor, stream);
         stream->loaded = true;
     }
@@ -569,7 +599,7 @@ int well_cursor_next(struct well_cursor *cursor, struct well_block *ret_block)
         }
         size_t run = run_of(cursor, BLOCK_ENTRIES_MAX);
         CHECK(run > 0);
-        if (run < DIRECT_ENTRIES_MIN || top->segment == NULL) {
+        if (run < DIRECT_ENTRIES_MIN || top->segment == NULL || top->has_holes) {
             copy_run(cursor, MIN(run, BATCH_ENTRIES_MAX - cursor->batch.count));
         } else if (cursor->batch.count == 0) {
             give_run(cursor, run, ret_block);

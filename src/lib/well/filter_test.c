@@ -306,14 +306,14 @@ static struct well *make_well(struct io_sim *sim, struct series_tags **tags)
     struct buf text = {0};
     assert_int_equal(series_tags_open(&sim->io, "/tags", tags), 0);
     struct well_options options = {
-        .io = &sim->io, .name = "w", .dir = "/w", .tags = *tags, .merge_files = 3};
+        .io = &sim->io, .name = "w", .dir = "/w", .names = {.tags = *tags}, .merge_files = 3};
     assert_int_equal(well_open(&options, &well), 0);
     for (uint64_t i = 0; i < 3000; i++) {
         struct buf run = {0};
         make_text(sim, i, &text);
         struct entry entry = {.time_ns = (int64_t)i, .data = buf_span(&text)};
         entries_encode(&run, &entry, 1, name_of, *tags);
-        assert_int_equal(well_apply(well, &run, i + 1), 0);
+        assert_int_equal(well_apply(well, &run, i + 1, (struct stamp){i + 1, 0}), 0);
         if (io_sim_below(sim, 60) == 0) {
             well_seal(well);
             assert_int_equal(well_flush(well), 0);

@@ -24,10 +24,13 @@ struct part {
 
 struct flush {
     struct well *well;
-    const struct memtable *memtable;
+    struct memtable *memtable;
     uint64_t number;
+    struct tombstones *tombstones;
     struct memtable_pick *picks; /* by tag, time, arrival */
     size_t picks_count;
+    uint32_t *series; /* that have points */
+    size_t series_count;
     VEC(struct part) parts;
     segments_vec segments;
 };
@@ -50,17 +53,57 @@ static void add_part(struct flush *flush, int64_t low, int64_t high)
     vec_push(&flush->parts, part);
 }
 
+typedef VEC(int64_t) numbers_vec;
+
+static void note_time(const struct flush *flush, int64_t time_ns, numbers_vec *numbers)
+{
+    int64_t number = well_partition_of(time_ns, flush->well->partition_ns);
+    if (numbers->count == 0 || numbers->items[numbers->count - 1] != number) {
+        vec_push(numbers, number);
+    }
+}
+
+static void note_points(const struct flush *flush, const struct memtable_run *run,
+                        numbers_vec *numbers)
+{
+    struct points_record record;
+    struct points_part part;
+    CHECK(points_record_open(&record, buf_span(&run->bytes)) == 0);
+    while (points_record_next(&record, &part)) {
+        for (size_t i = 0; i < part.count; i++) {
+            note_time(flush, points_part_time(&part, i), numbers);
+        }
+    }
+}
+
+/* The numbers of partitions in which something lies, not all of them once. */
+static void list_partitions(const struct flush *flush, numbers_vec *numbers)
+{
+    const struct memtable *memtable = flush->memtable;
+    int64_t partition_ns = flush->well->partition_ns;
+    if (well_partition_of(memtable->oldest_ns, partition_ns) ==
+        well_partition_of(memtable->newest_ns, partition_ns)) {
+        note_time(flush, memtable->oldest_ns, numbers);
+        return;
+    }
+    for (size_t i = 0; i < flush->picks_count; i++) {
+        note_time(flush, flush->picks[i].time_ns, numbers);
+    }
+    for (const struct memtable_run *run = memtable->first; run != NULL; run = run->next) {
+        if (run->points) {
+            note_points(flush, run, numbers);
+        }
+    }
+}
+
 /* One part per partition; the oldest ones share a part when there are too many. */
 static void cut_parts(struct flush *flush)
 {
-    VEC(int64_t) numbers = {0};
-    for (size_t i = 0; i < flush->picks_count; i++) {
-        int64_t number = well_partition_of(flush->picks[i].time_ns, flush->well->partition_ns);
-        if (numbers.count == 0 || numbers.items[numbers.count - 1] != number) {
-            vec_push(&numbers, number);
-        }
+    numbers_vec numbers = {0};
+    list_partitions(flush, &numbers);
+    if (numbers.count > 1) {
+        qsort(numbers.items, numbers.count, sizeof(*numbers.items), by_value);
     }
-    qsort(numbers.items, numbers.count, sizeof(*numbers.items), by_value);
     size_t count = 0;
     for (size_t i = 0; i < numbers.count; i++) {
         if (count == 0 || numbers.items[count - 1] != numbers.items[i]) {
@@ -86,23 +129,67 @@ static int add_entries(const struct flush *flush, const struct part *part,
         int64_t number = well_partition_of(pick->time_ns, flush->well->partition_ns);
         if (number >= part->low && number <= part->high) {
             struct entry entry;
-            entries_entry_at(pick->at, &entry);
+            memtable_entry(pick, &entry);
             rc = segment_writer_add(writer, &entry);
         }
     }
     return rc;
 }
 
+/* What a part has of a partition's time, both ends included. */
+static int64_t first_time(const struct flush *flush, const struct part *part)
+{
+    int64_t first_ns;
+    return __builtin_mul_overflow(part->low, flush->well->partition_ns, &first_ns) ? INT64_MIN
+                                                                                   : first_ns;
+}
+
+static int64_t last_time(const struct flush *flush, const struct part *part)
+{
+    int64_t end_ns;
+    return __builtin_mul_overflow(part->high + 1, flush->well->partition_ns, &end_ns) ? INT64_MAX
+                                                                                      : end_ns - 1;
+}
+
+static int add_points(const struct flush *flush, const struct part *part,
+                      struct segment_writer *writer)
+{
+    int rc = 0;
+    struct tombstone_list deleted = {0};
+    elements_vec elements = {0};
+    for (size_t i = 0; rc == 0 && i < flush->series_count; i++) {
+        uint32_t series = flush->series[i];
+        vec_clear(&elements);
+        memtable_elements(flush->memtable, flush->memtable->runs_count, series,
+                          first_time(flush, part), last_time(flush, part),
+                          flush->well->names.origins, &elements);
+        tombstones_of_series(flush->tombstones, series, &deleted);
+        for (size_t j = 0; rc == 0 && j < elements.count; j++) {
+            const struct element *element = &elements.items[j];
+            if (!tombstone_list_covers(&deleted, element->time_ns, element->stamp)) {
+                rc = segment_writer_add_point(writer, series, element);
+            }
+        }
+    }
+    tombstone_list_deinit(&deleted);
+    vec_deinit(&elements);
+    return rc;
+}
+
 static int write_part(const struct flush *flush, const struct part *part)
 {
-    struct segment_about about = {flush->number, flush->number, flush->memtable->log_end};
+    struct segment_about about = {flush->number, flush->number, flush->memtable->log_end,
+                                  flush->tombstones != NULL ? flush->tombstones->end : 0};
     struct segment_writer *writer = NULL;
-    int rc = segment_writer_open(flush->well->io, part->temp, about, flush->well->tags,
+    int rc = segment_writer_open(flush->well->io, part->temp, about, &flush->well->names,
                                  FLUSH_ZSTD_LEVEL, &writer);
     if (rc < 0) {
         return rc;
     }
     rc = add_entries(flush, part, writer);
+    if (rc == 0) {
+        rc = add_points(flush, part, writer);
+    }
     if (rc < 0) {
         segment_writer_abort(&writer);
         return rc;
@@ -165,6 +252,7 @@ static void commit(struct flush *flush, const struct well_mark *mark)
     well->mark = *mark;
     for (size_t i = 0; i < flush->segments.count; i++) {
         well_insert_segment(well, flush->segments.items[i]);
+        well->flushed_bytes += flush->segments.items[i]->bytes;
     }
     well->sealed.count--;
     memmove(well->sealed.items, well->sealed.items + 1,
@@ -186,8 +274,12 @@ static int do_flush(struct flush *flush)
     struct well *well = flush->well;
     struct well_mark before = well->mark; /* changed by flushing only */
     struct well_mark mark = {flush->number, flush->memtable->log_end};
-    memtable_pick(flush->memtable, flush->memtable->count, NULL, true, &flush->picks,
-                  &flush->picks_count);
+    memtable_pick(flush->memtable, flush->memtable->runs_count, NULL, flush->tombstones, true,
+                  &flush->picks, &flush->picks_count);
+    if (flush->memtable->points > 0) {
+        memtable_series(flush->memtable, flush->memtable->runs_count, &flush->series,
+                        &flush->series_count);
+    }
     cut_parts(flush);
     int rc = write_parts(flush);
     if (rc == ERR_NO_SPACE) {
@@ -206,9 +298,14 @@ static int do_flush(struct flush *flush)
     return rc;
 }
 
-static int flush_one(struct well *well, const struct memtable *memtable)
+static int flush_one(struct well *well, struct memtable *memtable)
 {
-    struct flush flush = {well, memtable, well->mark.flush + 1, NULL, 0, {0}, {0}};
+    struct flush flush = {
+        .well = well,
+        .memtable = memtable,
+        .number = well->mark.flush + 1,
+        .tombstones = well_tombstones(well),
+    };
     int rc = do_flush(&flush);
     for (size_t i = 0; i < flush.parts.count; i++) {
         mem_free(flush.parts.items[i].temp);
@@ -218,7 +315,9 @@ static int flush_one(struct well *well, const struct memtable *memtable)
     }
     vec_deinit(&flush.parts);
     vec_deinit(&flush.segments);
+    tombstones_unref(&flush.tombstones);
     mem_free(flush.picks);
+    mem_free(flush.series);
     return rc < 0 ? err_wrap(rc, "flush well %s", well->name) : 0;
 }
 

@@ -9,6 +9,7 @@
 #include "well/memtable.h"
 #include "well/partition.h"
 #include "well/segment.h"
+#include "well/tombstones.h"
 
 typedef VEC(struct segment *) segments_vec;
 typedef VEC(struct memtable *) memtables_vec;
@@ -18,7 +19,7 @@ struct well {
     struct io *io;
     char *name;
     char *dir;
-    struct series_tags *tags;
+    struct well_names names;
     uint64_t memtable_bytes_max;
     uint64_t segment_bytes_max;
     uint32_t merge_files;
@@ -29,15 +30,22 @@ struct well {
 
     pthread_mutex_t flushing;
     pthread_mutex_t merging;
-    bool merging_stopped; /* under `merging` */
+    bool merging_stopped;      /* under `merging`, as the next two */
+    uint64_t purge_looked_end; /* `end` of the tombstones that segments were compared with last */
+    int64_t purge_looked_ns;   /* and when */
     pthread_mutex_t lock;
-    struct memtable *active; /* NULL: nothing yet */
-    memtables_vec sealed;    /* oldest first */
-    segments_vec segments;   /* by partition, then by the flushes they hold */
-    segments_vec dropped;    /* off the disk, but somebody may still read them */
-    struct well_mark mark;   /* as on the disk; next flush is mark.flush + 1 */
+    struct memtable *active;       /* NULL: nothing yet */
+    memtables_vec sealed;          /* oldest first */
+    segments_vec segments;         /* by partition, then by the flushes they hold */
+    segments_vec dropped;          /* off the disk, but somebody may still read them */
+    struct well_mark mark;         /* as on the disk; next flush is mark.flush + 1 */
+    struct tombstones *tombstones; /* a reference; NULL: none */
     uint64_t corrupt_blocks;
+    uint64_t flushed_bytes;
+    uint64_t merged_bytes;
+    uint64_t purged_bytes;
     uint64_t dropped_entries;
+    uint64_t dropped_points;
     uint64_t dropped_bytes;
     uint64_t dropped_partitions;
     struct well_dropped evicted; /* of a memory well, since it was asked for */
@@ -48,13 +56,14 @@ struct well_snapshot {
     struct well *well;
     VEC(struct memtable *) memtables; /* oldest first */
     size_t sealed_count;              /* of them that cannot grow any more */
-    size_t active_count;              /* items of the last one that may be looked at */
+    size_t active_runs;               /* of the last one that may be looked at */
     segments_vec segments;
+    struct tombstones *tombstones; /* NULL: none */
 };
 
 void well_snapshot_take(struct well *well, struct well_snapshot *snapshot);
 void well_snapshot_drop(struct well_snapshot *snapshot);
-size_t well_snapshot_items(const struct well_snapshot *snapshot, size_t memtable);
+size_t well_snapshot_runs(const struct well_snapshot *snapshot, size_t memtable);
 
 void well_seal_locked(struct well *well);
 
@@ -82,6 +91,24 @@ MUST_CHECK int well_write_mark(struct well *well, const struct well_mark *mark);
 
 /* A cursor over some segments of one well, for merging: stops with ERR_CORRUPT at damage. */
 MUST_CHECK int well_cursor_over(struct well *well, struct segment *const *segments, size_t count,
-                                const struct well_scan *scan, struct well_cursor **ret_cursor);
+                                const struct tombstones *tombstones, const struct well_scan *scan,
+                                struct well_cursor **ret_cursor);
+
+/* The same for all points of these series. */
+struct well_points_cursor;
+MUST_CHECK int well_points_cursor_over(struct well *well, struct segment *const *segments,
+                                       size_t count, struct tombstones *tombstones,
+                                       const uint32_t *series, size_t series_count,
+                                       struct well_points_cursor **ret_cursor);
+
+/* The tombstones of now; the caller drops the reference. NULL: none. */
+struct tombstones *well_tombstones(struct well *well);
+
+/* Off the disk and off the list, for good; under `merging`. */
+MUST_CHECK int well_drop_segments(struct well *well, const segments_vec *run, bool by_retention);
+
+/* purge.c: the segment that is to be written anew for what was deleted from it, with a reference;
+ * NULL: none. Notes of the others that they have nothing of it. */
+struct segment *well_choose_purge(struct well *well, struct tombstones *tombstones);
 
 #endif

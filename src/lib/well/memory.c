@@ -11,13 +11,15 @@
 static void note(struct well *well, const struct memtable *memtable, const char *rule)
 {
     struct well_dropped *evicted = &well->evicted;
-    bool first = evicted->entries == 0;
+    bool first = evicted->entries + evicted->points == 0;
     evicted->oldest_ns = first ? memtable->oldest_ns : MIN(evicted->oldest_ns, memtable->oldest_ns);
     evicted->newest_ns = first ? memtable->newest_ns : MAX(evicted->newest_ns, memtable->newest_ns);
-    evicted->entries += memtable->count;
+    evicted->entries += memtable->entries;
+    evicted->points += memtable->points;
     evicted->bytes += memtable->bytes;
     evicted->rule = rule;
-    well->dropped_entries += memtable->count;
+    well->dropped_entries += memtable->entries;
+    well->dropped_points += memtable->points;
     well->dropped_bytes += memtable->bytes;
 }
 
@@ -80,7 +82,7 @@ int well_memory_retain(struct well *well, const struct well_retention *retention
     well->evicted = (struct well_dropped){0};
     pthread_mutex_unlock(&well->lock);
     well_memory_free(&gone);
-    if (evicted.entries == 0) {
+    if (evicted.entries + evicted.points == 0) {
         return WELL_NOTHING;
     }
     *ret_dropped = evicted;

@@ -34,7 +34,7 @@ static void world_init(struct world *world, uint64_t bytes_max)
     struct well_options options = {
         .io = &world->sim.io,
         .name = "m",
-        .tags = world->tags,
+        .names = {.tags = world->tags},
         .memory_bytes_max = bytes_max,
     };
     assert_int_equal(well_open(&options, &world->well), 0);
@@ -60,7 +60,8 @@ static void ingest(struct world *world, int64_t time_ns)
     wire_store_u64(data, world->count);
     struct entry entry = {.time_ns = time_ns, .data = span_of(data, sizeof(data))};
     entries_encode(&run, &entry, 1, name_of, world->tags);
-    assert_int_equal(well_apply(world->well, &run, ++world->count), 0);
+    assert_int_equal(well_apply(world->well, &run, ++world->count, (struct stamp){world->count, 0}),
+                     0);
 }
 
 /* What a scan finds is [first, count) without gaps, each once; returns `first`. */

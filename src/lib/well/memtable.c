@@ -11,6 +11,8 @@ struct memtable *memtable_new(void)
     memtable->references = 1;
     memtable->oldest_ns = TIME_MAX_NS;
     memtable->newest_ns = INT64_MIN;
+    memtable->first_stamp = UINT64_MAX;
+    pthread_mutex_init(&memtable->index.lock, NULL);
     return memtable;
 }
 
@@ -27,52 +29,85 @@ void memtable_unref(struct memtable **place)
     if (memtable == NULL || __atomic_sub_fetch(&memtable->references, 1, __ATOMIC_ACQ_REL) > 0) {
         return;
     }
-    for (size_t i = 0; i < memtable->runs.count; i++) {
-        buf_deinit(&memtable->runs.items[i]);
-    }
-    vec_deinit(&memtable->runs);
     while (memtable->first != NULL) {
-        struct memtable_chunk *next = memtable->first->next;
+        struct memtable_run *next = memtable->first->next;
+        buf_deinit(&memtable->first->bytes);
         mem_free(memtable->first);
         memtable->first = next;
     }
+    vec_deinit(&memtable->index.pieces);
+    mem_free(memtable->index.table);
+    pthread_mutex_destroy(&memtable->index.lock);
     mem_free(memtable);
 }
 
-static void add_item(struct memtable *memtable, const struct entry *entry)
+static struct memtable_run *run_new(struct memtable *memtable, struct buf *takes, size_t items,
+                                    uint64_t position, struct stamp stamp)
 {
-    size_t in_chunk = memtable->count % MEMTABLE_CHUNK_ITEMS;
-    if (in_chunk == 0) {
-        struct memtable_chunk *chunk = MEM_NEW(struct memtable_chunk);
-        if (memtable->last != NULL) {
-            memtable->last->next = chunk;
-        } else {
-            memtable->first = chunk;
-        }
-        memtable->last = chunk;
-        memtable->bytes += sizeof(*chunk);
-    }
-    memtable->last->items[in_chunk] = (struct memtable_item){entry->time_ns, entries_place(entry)};
-    memtable->count++;
-    memtable->data_bytes += entry->data.bytes;
-    memtable->oldest_ns = MIN(memtable->oldest_ns, entry->time_ns);
-    memtable->newest_ns = MAX(memtable->newest_ns, entry->time_ns);
-}
-
-void memtable_add(struct memtable *memtable, struct buf *takes, struct entries *entries,
-                  uint64_t position)
-{
+    size_t bytes = sizeof(struct memtable_run) + items * sizeof(struct memtable_item);
+    struct memtable_run *run =
+        mem_realloc(NULL, bytes); /* nothing of it is read before it is set */
+    *run = (struct memtable_run){.bytes = *takes, .stamp = stamp, .count = items};
     if (memtable->first_position == 0) {
         memtable->first_position = position;
     }
     memtable->log_end = position + 1;
-    memtable->bytes += takes->capacity;
-    vec_push(&memtable->runs, *takes);
+    memtable->bytes += takes->capacity + bytes;
+    memtable->first_stamp = MIN(memtable->first_stamp, stamp.time);
     *takes = (struct buf){0};
-    struct entry entry;
-    while (entries_next(entries, &entry)) {
-        add_item(memtable, &entry);
+    return run;
+}
+
+/* Complete: readers may meet it from now on. */
+static void link_run(struct memtable *memtable, struct memtable_run *run)
+{
+    if (memtable->last != NULL) {
+        memtable->last->next = run;
+    } else {
+        memtable->first = run;
     }
+    memtable->last = run;
+    memtable->runs_count++;
+}
+
+void memtable_add(struct memtable *memtable, struct buf *takes, struct entries *entries,
+                  uint64_t position, struct stamp stamp)
+{
+    struct memtable_run *run = run_new(memtable, takes, entries->count, position, stamp);
+    struct entry entry;
+    for (size_t i = 0; entries_next(entries, &entry); i++) {
+        run->items[i] = (struct memtable_item){entry.time_ns, entries_place(&entry)};
+        memtable->data_bytes += entry.data.bytes;
+        memtable->oldest_ns = MIN(memtable->oldest_ns, entry.time_ns);
+        memtable->newest_ns = MAX(memtable->newest_ns, entry.time_ns);
+    }
+    memtable->entries += run->count;
+    link_run(memtable, run);
+}
+
+void memtable_add_points(struct memtable *memtable, struct buf *takes,
+                         const struct points_record *record, uint64_t position, struct stamp stamp)
+{
+    struct memtable_run *run = run_new(memtable, takes, 0, position, stamp);
+    struct points_record walk = *record;
+    struct points_part part;
+    int64_t oldest_ns = memtable->oldest_ns;
+    int64_t newest_ns = memtable->newest_ns;
+    while (points_record_next(&walk, &part)) {
+        for (size_t i = 0; i < part.count; i++) {
+            int64_t time_ns = points_part_time(&part, i);
+            oldest_ns = MIN(oldest_ns, time_ns);
+            newest_ns = MAX(newest_ns, time_ns);
+        }
+    }
+    run->points = true;
+    memtable->oldest_ns = oldest_ns;
+    memtable->newest_ns = newest_ns;
+    memtable->points += record->elements;
+    memtable->data_bytes += run->bytes.bytes;
+    /* The index that is made when somebody asks, or at the latest when it is flushed. */
+    memtable->bytes += record->parts * (sizeof(struct memtable_piece) * 3 / 2);
+    link_run(memtable, run);
 }
 
 bool well_scan_has_tag(const struct well_scan *scan, uint16_t tag)
@@ -131,32 +166,50 @@ static void sort(struct memtable_pick *picks, size_t count,
     }
 }
 
-static bool wanted(const struct well_scan *scan, const struct memtable_pick *pick)
+/* What picking has of the tag it met last. */
+struct pick_tag {
+    bool known;
+    bool wanted;
+    uint16_t tag;
+    struct tombstone_list deleted;
+};
+
+static void look_at_tag(struct pick_tag *about, const struct well_scan *scan,
+                        const struct tombstones *tombstones, uint16_t tag)
 {
-    return scan == NULL ||
-           (well_scan_has_time(scan, pick->time_ns) && well_scan_has_tag(scan, pick->tag));
+    if (about->known && about->tag == tag) {
+        return;
+    }
+    about->known = true;
+    about->tag = tag;
+    about->wanted = scan == NULL || well_scan_has_tag(scan, tag);
+    tombstones_of_tag(tombstones, tag, &about->deleted);
 }
 
-void memtable_pick(const struct memtable *memtable, size_t count, const struct well_scan *scan,
-                   bool by_tag, struct memtable_pick **ret_picks, size_t *ret_count)
+void memtable_pick(const struct memtable *memtable, size_t runs, const struct well_scan *scan,
+                   const struct tombstones *tombstones, bool by_tag,
+                   struct memtable_pick **ret_picks, size_t *ret_count)
 {
     VEC(struct memtable_pick) picks = {0};
-    const struct memtable_chunk *chunk = memtable->first;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && i % MEMTABLE_CHUNK_ITEMS == 0) {
-            chunk = chunk->next;
-        }
-        const struct memtable_item *item = &chunk->items[i % MEMTABLE_CHUNK_ITEMS];
-        if (scan != NULL && !well_scan_has_time(scan, item->time_ns)) {
-            continue;
-        }
-        struct entry entry;
-        entries_entry_at(item->at, &entry);
-        struct memtable_pick pick = {item->time_ns, item->at, (uint32_t)i, entry.tag};
-        if (wanted(scan, &pick)) {
-            vec_push(&picks, pick);
+    struct pick_tag about = {0};
+    uint32_t index = 0;
+    const struct memtable_run *run = memtable->first;
+    for (size_t i = 0; i < runs; i++, run = i < runs ? run->next : NULL) {
+        for (size_t j = 0; j < run->count; j++, index++) {
+            const struct memtable_item *item = &run->items[j];
+            if (scan != NULL && !well_scan_has_time(scan, item->time_ns)) {
+                continue;
+            }
+            struct entry entry;
+            entries_entry_at(item->at, &entry);
+            look_at_tag(&about, scan, tombstones, entry.tag);
+            if (about.wanted && !tombstone_list_covers(&about.deleted, item->time_ns, run->stamp)) {
+                vec_push(&picks,
+                         (struct memtable_pick){item->time_ns, item->at, run, index, entry.tag});
+            }
         }
     }
+    tombstone_list_deinit(&about.deleted);
     sort(picks.items, picks.count, by_tag ? by_tag_and_time : by_time);
     *ret_picks = picks.items;
     *ret_count = picks.count;

@@ -29,7 +29,7 @@ static void add(struct memtable *memtable, const int64_t *times, size_t count, u
     struct entries entries;
     entries_encode(&run, list, count, no_name, NULL);
     assert_int_equal(entries_open(&entries, buf_span(&run)), 0);
-    memtable_add(memtable, &run, &entries, position);
+    memtable_add(memtable, &run, &entries, position, (struct stamp){position, 0});
     assert_int_equal(run.bytes, 0); /* taken */
     mem_free(list);
 }
@@ -46,7 +46,7 @@ static void picks_are_sorted_and_stable(void **state)
     assert_true(memtable->first_position == 10 && memtable->log_end == 12);
     assert_true(memtable->oldest_ns == 1 && memtable->newest_ns == 9);
     for (int by_tag = 0; by_tag < 2; by_tag++) {
-        memtable_pick(memtable, memtable->count, NULL, by_tag != 0, &picks, &count);
+        memtable_pick(memtable, memtable->runs_count, NULL, NULL, by_tag != 0, &picks, &count);
         assert_int_equal(count, 14);
         for (size_t i = 1; i < count; i++) {
             const struct memtable_pick *a = &picks[i - 1];
@@ -73,15 +73,15 @@ static void a_scan_picks_by_time_and_tag(void **state)
     size_t count;
     add(memtable, times, ARRAY_COUNT(times), 1);
     struct well_scan scan = {.start_ns = 0, .end_ns = 30, .tags = tags, .tags_count = 2};
-    memtable_pick(memtable, memtable->count, &scan, false, &picks, &count);
+    memtable_pick(memtable, memtable->runs_count, &scan, NULL, false, &picks, &count);
     assert_int_equal(count, 2); /* 0 of tag 0, 20 of tag 2; 10 has tag 1, 30 is outside */
     mem_free(picks);
     scan = (struct well_scan){.start_ns = INT64_MIN, .end_ns = INT64_MAX};
-    memtable_pick(memtable, memtable->count, &scan, false, &picks, &count);
+    memtable_pick(memtable, memtable->runs_count, &scan, NULL, false, &picks, &count);
     assert_int_equal(count, 7);
     mem_free(picks);
     scan.tags = tags;
-    memtable_pick(memtable, memtable->count, &scan, false, &picks, &count);
+    memtable_pick(memtable, memtable->runs_count, &scan, NULL, false, &picks, &count);
     assert_int_equal(count, 0); /* an empty set of tags is no tag */
     mem_free(picks);
     memtable_unref(&memtable);
@@ -101,14 +101,14 @@ static void growing_does_not_disturb_a_reader(void **state)
     }
     for (uint64_t i = 1; i <= 5; i++) {
         add(memtable, times, ARRAY_COUNT(times), i);
-        memtable_pick(reader, 700, NULL, false, &picks, &count);
+        memtable_pick(reader, 1, NULL, NULL, false, &picks, &count);
         assert_int_equal(count, 700);
         assert_int_equal(picks[699].index, 699);
         mem_free(picks);
     }
-    assert_true(memtable->count == 3500 && memtable->data_bytes == 14000);
+    assert_true(memtable->entries == 3500 && memtable->data_bytes == 14000);
     memtable_unref(&memtable);
-    memtable_pick(reader, 3500, NULL, true, &picks, &count); /* still held by the reader */
+    memtable_pick(reader, 5, NULL, NULL, true, &picks, &count); /* still held by the reader */
     assert_int_equal(count, 3500);
     mem_free(picks);
     memtable_unref(&reader);

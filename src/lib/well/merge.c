@@ -4,20 +4,10 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "well/internal.h"
+#include "well/points.h"
 
 #define MERGE_ZSTD_LEVEL 3
 #define TIER_BYTES_MIN ((uint64_t)64 * 1024)
-
-/* A damaged file stays as it is, so that it can be repaired. */
-static bool is_damaged(const struct segment *segment)
-{
-    for (size_t i = 0; i < segment->blocks_count; i++) {
-        if (__atomic_load_n(&segment->blocks[i].damaged, __ATOMIC_ACQUIRE)) {
-            return true;
-        }
-    }
-    return segment->header_damaged || segment->footer_damaged;
-}
 
 static unsigned tier_of(const struct well *well, const struct segment *segment)
 {
@@ -29,22 +19,40 @@ static unsigned tier_of(const struct well *well, const struct segment *segment)
     return tier;
 }
 
-/* The length of the run of neighbours from `from` on that may be merged at this tier. */
-static size_t run_length(const struct well *well, size_t from, unsigned tier)
+/* Neighbours that could be merged. */
+struct window {
+    size_t from;
+    size_t length;
+    uint64_t bytes;
+    uint64_t largest;
+};
+
+/* The neighbours from `from` on that may be merged at this tier. */
+static struct window window_at(const struct well *well, size_t from, unsigned tier)
 {
-    uint64_t bytes = 0;
-    size_t length = 0;
-    while (from + length < well->segments.count && length < 4 * (size_t)well->merge_files) {
-        const struct segment *segment = well->segments.items[from + length];
-        bytes += segment->bytes;
+    struct window window = {.from = from};
+    while (from + window.length < well->segments.count &&
+           window.length < 4 * (size_t)well->merge_files) {
+        const struct segment *segment = well->segments.items[from + window.length];
         if (segment->partition != well->segments.items[from]->partition ||
-            tier_of(well, segment) > tier || is_damaged(segment) ||
-            bytes > well->segment_bytes_max) {
+            tier_of(well, segment) > tier || segment_is_damaged(segment) ||
+            window.bytes + segment->bytes > well->segment_bytes_max) {
             break;
         }
-        length++;
+        window.bytes += segment->bytes;
+        window.largest = MAX(window.largest, segment->bytes);
+        window.length++;
     }
-    return length;
+    return window;
+}
+
+/* What bounds the writing: each merge makes of its bytes a file that is larger by a factor, or
+ * there is nothing but small files in it, each of which is an input once. */
+static bool is_worth_it(const struct well *well, const struct window *window)
+{
+    return window->length >= well->merge_files &&
+           (window->largest < TIER_BYTES_MIN ||
+            window->bytes / window->largest >= well->merge_files / 2);
 }
 
 /* Takes references to the neighbours that are worth merging; none when there are none. */
@@ -57,8 +65,8 @@ static void choose(struct well *well, segments_vec *run)
     }
     for (unsigned tier = 0; tier < tiers && run->count == 0; tier++) {
         for (size_t from = 0; from < well->segments.count && run->count == 0; from++) {
-            size_t length = run_length(well, from, tier);
-            for (size_t i = 0; length >= well->merge_files && i < length; i++) {
+            struct window window = window_at(well, from, tier);
+            for (size_t i = 0; is_worth_it(well, &window) && i < window.length; i++) {
                 vec_push(run, segment_ref(well->segments.items[from + i]));
             }
         }
@@ -66,14 +74,14 @@ static void choose(struct well *well, segments_vec *run)
     pthread_mutex_unlock(&well->lock);
 }
 
-static int copy_tag(struct well *well, const segments_vec *run, uint16_t tag,
-                    struct segment_writer *writer)
+static int copy_tag(struct well *well, const segments_vec *run, const struct tombstones *tombstones,
+                    uint16_t tag, struct segment_writer *writer)
 {
     struct well_scan scan = {
         .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .tags = &tag, .tags_count = 1};
     struct well_cursor *cursor;
     struct well_block block;
-    int rc = well_cursor_over(well, run->items, run->count, &scan, &cursor);
+    int rc = well_cursor_over(well, run->items, run->count, tombstones, &scan, &cursor);
     while (rc == 0 && (rc = well_cursor_next(cursor, &block)) == 0) {
         for (size_t i = 0; rc == 0 && i < block.count; i++) {
             rc = segment_writer_add(writer, &block.entries[i]);
@@ -92,27 +100,78 @@ static void find_tags(const segments_vec *run, uint8_t *has)
     }
 }
 
-static int write_merged(struct well *well, const segments_vec *run, const char *temp)
+static int copy_entries(struct well *well, const segments_vec *run,
+                        const struct tombstones *tombstones, struct segment_writer *writer)
 {
-    struct segment_about about = {run->items[0]->first, run->items[run->count - 1]->last, 0};
+    int rc = 0;
+    uint8_t *has = mem_alloc(UINT16_MAX + 1);
+    find_tags(run, has);
+    for (uint32_t tag = 0; rc == 0 && tag <= UINT16_MAX; tag++) {
+        rc = has[tag] != 0 ? copy_tag(well, run, tombstones, (uint16_t)tag, writer) : 0;
+    }
+    mem_free(has);
+    return rc;
+}
+
+typedef VEC(uint32_t) series_vec;
+
+static int take_series(void *context, uint32_t number, struct span key, uint64_t newest_stamp)
+{
+    series_vec *series = context;
+    (void)key;
+    (void)newest_stamp;
+    vec_push(series, number);
+    return 0;
+}
+
+static int copy_points(struct well *well, const segments_vec *run, struct tombstones *tombstones,
+                       struct segment_writer *writer)
+{
+    series_vec series = {0};
+    struct well_points_cursor *cursor = NULL;
+    struct well_points points;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < run->count; i++) {
+        rc = segment_each_series(run->items[i], take_series, &series);
+    }
+    if (rc == 0 && series.count > 0) {
+        rc = well_points_cursor_over(well, run->items, run->count, tombstones, series.items,
+                                     series.count, &cursor);
+        while (rc == 0 && (rc = well_points_cursor_next(cursor, &points)) == 0) {
+            for (size_t i = 0; rc == 0 && i < points.count; i++) {
+                rc = segment_writer_add_point(writer, points.series, &points.elements[i]);
+            }
+        }
+    }
+    well_points_cursor_close(&cursor);
+    vec_deinit(&series);
+    return rc == WELL_END ? 0 : rc;
+}
+
+/* *ret_empty: there is nothing left to write. */
+static int write_merged(struct well *well, const segments_vec *run, const char *temp,
+                        bool *ret_empty)
+{
+    struct tombstones *tombstones = well_tombstones(well);
+    struct segment_about about = {run->items[0]->first, run->items[run->count - 1]->last, 0,
+                                  tombstones != NULL ? tombstones->end : 0};
     for (size_t i = 0; i < run->count; i++) {
         about.log_end = MAX(about.log_end, run->items[i]->log_end);
     }
     struct segment_writer *writer = NULL;
-    int rc = segment_writer_open(well->io, temp, about, well->tags, MERGE_ZSTD_LEVEL, &writer);
-    if (rc < 0) {
-        return rc;
+    int rc = segment_writer_open(well->io, temp, about, &well->names, MERGE_ZSTD_LEVEL, &writer);
+    if (rc == 0) {
+        rc = copy_entries(well, run, tombstones, writer);
     }
-    uint8_t *has = mem_alloc(UINT16_MAX + 1);
-    find_tags(run, has);
-    for (uint32_t tag = 0; rc == 0 && tag <= UINT16_MAX; tag++) {
-        rc = has[tag] != 0 ? copy_tag(well, run, (uint16_t)tag, writer) : 0;
+    if (rc == 0) {
+        rc = copy_points(well, run, tombstones, writer);
     }
-    mem_free(has);
+    tombstones_unref(&tombstones);
     if (rc < 0) {
         segment_writer_abort(&writer);
         return rc;
     }
+    *ret_empty = segment_writer_is_empty(writer);
     return segment_writer_finish(&writer);
 }
 
@@ -142,6 +201,7 @@ static int publish(struct well *well, const char *temp, const segments_vec *run,
 static void replace(struct well *well, const segments_vec *run, struct segment *merged)
 {
     pthread_mutex_lock(&well->lock);
+    *(run->count > 1 ? &well->merged_bytes : &well->purged_bytes) += merged->bytes;
     size_t at = 0;
     while (well->segments.items[at] != run->items[0]) {
         at++;
@@ -187,25 +247,44 @@ static int withdraw(struct well *well, const segments_vec *run, int rc)
     return err_set((enum err)rc, "%s", text);
 }
 
+static int remove_temp(struct well *well, const char *temp, int rc)
+{
+    char text[ERR_TEXT_BYTES_MAX];
+    strcpy(text, err_text());
+    int remove_rc = io_remove(well->io, temp);
+    return rc < 0 ? err_set((enum err)rc, "%s", text) : remove_rc;
+}
+
+/* A run of one is written anew under its own name: whichever of the two files a crash leaves, it
+ * is a good one. */
 static int merge_run(struct well *well, const segments_vec *run)
 {
     char *temp = mem_printf("%s/merge.tmp", well->dir);
     struct segment *merged = NULL;
-    int rc = write_merged(well, run, temp);
-    if (rc == 0) {
-        rc = publish(well, temp, run, &merged);
-    } else {
-        char text[ERR_TEXT_BYTES_MAX];
-        strcpy(text, err_text());
-        (void)!io_remove(well->io, temp);
-        rc = err_set((enum err)rc, "%s", text);
+    bool is_empty = false;
+    int rc = write_merged(well, run, temp, &is_empty);
+    if (rc < 0 || is_empty) {
+        rc = remove_temp(well, temp, rc);
+        mem_free(temp);
+        return rc < 0 ? rc : well_drop_segments(well, run, false);
     }
+    rc = publish(well, temp, run, &merged);
     mem_free(temp);
     if (rc < 0) {
-        return withdraw(well, run, rc);
+        return run->count > 1 ? withdraw(well, run, rc) : rc;
     }
     replace(well, run, merged);
-    return remove_files(well, run);
+    return run->count > 1 ? remove_files(well, run) : 0;
+}
+
+static void choose_purge(struct well *well, segments_vec *run)
+{
+    struct tombstones *tombstones = well_tombstones(well);
+    struct segment *segment = tombstones != NULL ? well_choose_purge(well, tombstones) : NULL;
+    if (segment != NULL) {
+        vec_push(run, segment);
+    }
+    tombstones_unref(&tombstones);
 }
 
 int well_merge(struct well *well)
@@ -215,6 +294,9 @@ int well_merge(struct well *well)
     pthread_mutex_lock(&well->merging);
     if (!well->merging_stopped) {
         choose(well, &run);
+    }
+    if (run.count == 0) {
+        choose_purge(well, &run);
     }
     if (run.count > 0) {
         rc = merge_run(well, &run);

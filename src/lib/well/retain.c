@@ -132,6 +132,7 @@ static int choose(struct well *well, const struct well_retention *retention, seg
         struct segment *segment = well->segments.items[group.from + i];
         dropped->oldest_ns = MIN(dropped->oldest_ns, segment->oldest_ns);
         dropped->entries += segment->entries;
+        dropped->points += segment->elements;
         dropped->bytes += segment->bytes;
         vec_push(run, segment_ref(segment));
     }
@@ -177,7 +178,7 @@ static int remove_superseded(struct well *well, const segments_vec *run)
 }
 
 /* Off the list: no new cursor sees it. */
-static void take_off(struct well *well, const struct segment *segment)
+static void take_off(struct well *well, const struct segment *segment, bool by_retention)
 {
     pthread_mutex_lock(&well->lock);
     size_t at = 0;
@@ -188,12 +189,13 @@ static void take_off(struct well *well, const struct segment *segment)
     well->segments.count--;
     memmove(well->segments.items + at, well->segments.items + at + 1,
             (well->segments.count - at) * sizeof(*well->segments.items));
-    well->dropped_entries += segment->entries;
-    well->dropped_bytes += segment->bytes;
+    well->dropped_entries += by_retention ? segment->entries : 0;
+    well->dropped_points += by_retention ? segment->elements : 0;
+    well->dropped_bytes += by_retention ? segment->bytes : 0;
     pthread_mutex_unlock(&well->lock);
 }
 
-static int drop(struct well *well, const segments_vec *run)
+int well_drop_segments(struct well *well, const segments_vec *run, bool by_retention)
 {
     int rc = remove_superseded(well, run);
     for (size_t i = 0; rc == 0 && i < run->count; i++) {
@@ -201,7 +203,7 @@ static int drop(struct well *well, const segments_vec *run)
         rc = io_remove(well->io, path);
         mem_free(path);
         if (rc == 0) {
-            take_off(well, run->items[i]);
+            take_off(well, run->items[i], by_retention);
         }
     }
     return rc < 0 ? rc : io_sync_dir(well->io, well->dir);
@@ -218,7 +220,7 @@ int well_retain(struct well *well, const struct well_retention *retention,
     pthread_mutex_lock(&well->merging);
     int rc = choose(well, retention, &run, &dropped);
     if (rc == 0) {
-        rc = drop(well, &run);
+        rc = well_drop_segments(well, &run, true);
     }
     for (size_t i = 0; i < run.count; i++) {
         segment_unref(&run.items[i]);

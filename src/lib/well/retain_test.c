@@ -69,7 +69,8 @@ static void apply(struct world *world, size_t number)
     wire_store_u64(data, number);
     struct entry entry = {.time_ns = fact->time_ns, .data = span_of(data, sizeof(data))};
     entries_encode(&run, &entry, 1, name_of, world->tags);
-    assert_int_equal(well_apply(world->well, &run, fact->position), 0);
+    assert_int_equal(
+        well_apply(world->well, &run, fact->position, (struct stamp){fact->position, 0}), 0);
 }
 
 static void ingest(struct world *world, int64_t time_ns)
@@ -85,7 +86,7 @@ static int open_well(struct world *world)
         .io = &world->sim.io,
         .name = "w",
         .dir = "/wells/w",
-        .tags = world->tags,
+        .names = {.tags = world->tags},
         .merge_files = 3,
         .partition_ns = PARTITION_NS,
     };

@@ -7,235 +7,12 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "base/wire.h"
+#include "well/segment_format.h"
 
-#define HEADER_BYTES 64
-#define TRAILER_BYTES 24
-#define INDEX_ENTRY_BYTES 40
-#define WRITE_BYTES ((size_t)1 << 20)
 #define FOOTER_BYTES_MAX (UINT32_C(1) << 30)
 #define SCAN_BYTES ((size_t)4 << 20)
 
-static const char header_magic[8] = {'A', 'Q', 'F', 'S', 'E', 'G', '0', '1'};
-#define FILTER_SHARE 8 /* filters take this part of what their blocks take, if that is enough */
-#define VERSION 2      /* 1: before there were filters */
-
-/* The footer says where filters stand if the trailer ends with '2'. */
-static const char trailer_magic[8] = {'A', 'Q', 'S', 'E', 'G', 'E', 'N', '2'};
-static const char trailer_magic_plain[8] = {'A', 'Q', 'S', 'E', 'G', 'E', 'N', 'D'};
-
-struct segment_writer {
-    struct io_file *file;
-    struct series_tags *tags;
-    struct segment_about about;
-    struct block_writer *block;
-    uint16_t block_tag;
-    struct buf pending; /* to be written at `written` */
-    uint64_t written;
-    struct buf index; /* footer's entries */
-    struct filter_writer filter;
-    struct buf filters; /* where the groups stand */
-    uint32_t filters_count;
-    uint32_t filtered;       /* blocks in them */
-    uint64_t filtered_bytes; /* of the file up to the last group's end */
-    struct buf names;
-    uint32_t blocks;
-    uint32_t tags_count;
-    bool any_tag;
-    uint16_t last_tag;
-};
-
-static void put_about(struct buf *buf, const struct segment_about *about)
-{
-    wire_put_u64(buf, about->first);
-    wire_put_u64(buf, about->last);
-    wire_put_u64(buf, about->log_end);
-}
-
-static void put_header(struct buf *buf, const struct segment_about *about)
-{
-    static const uint8_t zeros[24];
-    buf_append(buf, span_of(header_magic, sizeof(header_magic)));
-    wire_put_u32(buf, 0);
-    wire_put_u32(buf, VERSION);
-    put_about(buf, about);
-    buf_append(buf, span_of(zeros, sizeof(zeros)));
-    wire_store_u32(buf->data + 8, hash32(span_from(buf_span(buf), 12)));
-}
-
-int segment_writer_open(struct io *io, const char *path, struct segment_about about,
-                        struct series_tags *tags, int zstd_level,
-                        struct segment_writer **ret_writer)
-{
-    struct io_file *file;
-    int rc = io_open(io, path, IO_WRITE | IO_CREATE | IO_TRUNCATE, &file);
-    if (rc < 0) {
-        return rc;
-    }
-    struct segment_writer *writer = MEM_NEW(struct segment_writer);
-    writer->file = file;
-    writer->tags = tags;
-    writer->about = about;
-    writer->block = block_writer_new(zstd_level);
-    put_header(&writer->pending, &about);
-    *ret_writer = writer;
-    return 0;
-}
-
-void segment_writer_abort(struct segment_writer **place)
-{
-    struct segment_writer *writer = *place;
-    *place = NULL;
-    if (writer == NULL) {
-        return;
-    }
-    io_close(&writer->file);
-    block_writer_free(&writer->block);
-    buf_deinit(&writer->pending);
-    buf_deinit(&writer->index);
-    buf_deinit(&writer->names);
-    filter_deinit(&writer->filter);
-    buf_deinit(&writer->filters);
-    mem_free(writer);
-}
-
-static int write_pending(struct segment_writer *writer)
-{
-    int rc = io_write_at(writer->file, writer->written, buf_span(&writer->pending));
-    if (rc == 0) {
-        writer->written += writer->pending.bytes;
-        buf_clear(&writer->pending);
-    }
-    return rc;
-}
-
-static void put_index(struct segment_writer *writer, uint64_t offset,
-                      const struct block_header *header)
-{
-    wire_put_u64(&writer->index, offset);
-    wire_put_u32(&writer->index, header->bytes);
-    wire_put_u32(&writer->index, header->entries);
-    wire_put_i64(&writer->index, header->first_ns);
-    wire_put_i64(&writer->index, header->last_ns);
-    wire_put_u32(&writer->index, header->parts[1].raw);
-    wire_put_u16(&writer->index, header->tag);
-    wire_put_u16(&writer->index, 0);
-    writer->blocks++;
-}
-
-static uint64_t end_of(const struct segment_writer *writer)
-{
-    return writer->written + writer->pending.bytes;
-}
-
-/* The filters of the blocks since the last group stand behind them. */
-static void finish_filters(struct segment_writer *writer)
-{
-    if (writer->filtered == writer->blocks) {
-        return;
-    }
-    struct filter_group group = {0};
-    uint64_t blocks_bytes = end_of(writer) - writer->filtered_bytes;
-    filter_end_group(&writer->filter, blocks_bytes / FILTER_SHARE, end_of(writer), &writer->pending,
-                     &group);
-    wire_put_u64(&writer->filters, group.offset);
-    wire_put_u16(&writer->filters, (uint16_t)group.blocks);
-    wire_put_u8(&writer->filters, group.word_probes);
-    wire_put_u8(&writer->filters, group.number_probes);
-    wire_put_u32(&writer->filters, group.rows);
-    writer->filters_count++;
-    writer->filtered = writer->blocks;
-    writer->filtered_bytes = end_of(writer);
-}
-
-static int finish_block(struct segment_writer *writer)
-{
-    if (block_writer_count(writer->block) == 0) {
-        return 0;
-    }
-    uint64_t offset = end_of(writer);
-    struct block_header header;
-    block_writer_finish(writer->block, offset, &writer->pending, &header);
-    put_index(writer, offset, &header);
-    filter_end_block(&writer->filter);
-    if (filter_is_full(&writer->filter)) {
-        finish_filters(writer);
-    }
-    return writer->pending.bytes >= WRITE_BYTES ? write_pending(writer) : 0;
-}
-
-static void note_tag(struct segment_writer *writer, uint16_t tag)
-{
-    if (writer->any_tag && writer->last_tag == tag) {
-        return;
-    }
-    CHECK(!writer->any_tag || writer->last_tag < tag);
-    struct span name = series_tags_name(writer->tags, tag);
-    wire_put_u16(&writer->names, tag);
-    wire_put_u16(&writer->names, (uint16_t)name.bytes);
-    buf_append(&writer->names, name);
-    writer->any_tag = true;
-    writer->last_tag = tag;
-    writer->tags_count++;
-}
-
-int segment_writer_add(struct segment_writer *writer, const struct entry *entry)
-{
-    bool large = entry->data.bytes + entry->enumerated.bytes >= BLOCK_DATA_BYTES_TARGET;
-    int rc = 0;
-    bool other_tag = writer->any_tag && writer->last_tag != entry->tag;
-    if (large || other_tag) {
-        rc = finish_block(writer);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (other_tag) { /* blocks of one tag have about as many tokens */
-        finish_filters(writer);
-    }
-    note_tag(writer, entry->tag);
-    block_writer_add(writer->block, entry);
-    filter_add(&writer->filter, entry->data);
-    return block_writer_is_full(writer->block) ? finish_block(writer) : 0;
-}
-
-static int write_footer(struct segment_writer *writer)
-{
-    finish_filters(writer);
-    uint64_t offset = end_of(writer);
-    struct buf footer = {0};
-    put_about(&footer, &writer->about);
-    wire_put_u32(&footer, writer->tags_count);
-    buf_append(&footer, buf_span(&writer->names));
-    wire_put_u32(&footer, writer->blocks);
-    buf_append(&footer, buf_span(&writer->index));
-    wire_put_u32(&footer, writer->filters_count);
-    buf_append(&footer, buf_span(&writer->filters));
-    uint32_t bytes = (uint32_t)footer.bytes;
-    uint32_t sum = hash32(buf_span(&footer));
-    wire_put_u64(&footer, offset);
-    wire_put_u32(&footer, bytes);
-    wire_put_u32(&footer, sum);
-    buf_append(&footer, span_of(trailer_magic, sizeof(trailer_magic)));
-    buf_append(&writer->pending, buf_span(&footer));
-    buf_deinit(&footer);
-    return write_pending(writer);
-}
-
-int segment_writer_finish(struct segment_writer **place)
-{
-    struct segment_writer *writer = *place;
-    int rc = finish_block(writer);
-    if (rc == 0) {
-        rc = write_footer(writer);
-    }
-    if (rc == 0) {
-        rc = io_sync(writer->file);
-    }
-    segment_writer_abort(place);
-    return rc;
-}
-
-static int read_exactly(struct io_file *file, uint64_t offset, size_t bytes, struct buf *buf)
+int segment_read_exactly(struct io_file *file, uint64_t offset, size_t bytes, struct buf *buf)
 {
     size_t got = 0;
     buf_clear(buf);
@@ -251,20 +28,20 @@ static int read_exactly(struct io_file *file, uint64_t offset, size_t bytes, str
 static int read_header(struct segment *segment, struct segment_about *ret_about)
 {
     struct buf bytes = {0};
-    int rc = read_exactly(segment->file, 0, HEADER_BYTES, &bytes);
-    if (rc == 0 && (memcmp(bytes.data, header_magic, sizeof(header_magic)) != 0 ||
+    int rc = segment_read_exactly(segment->file, 0, SEGMENT_HEADER_BYTES, &bytes);
+    if (rc == 0 && (memcmp(bytes.data, SEGMENT_MAGIC, SEGMENT_MAGIC_BYTES) != 0 ||
                     wire_load_u32(bytes.data + 8) != hash32(span_from(buf_span(&bytes), 12)))) {
         rc = err_set(ERR_CORRUPT, "%s: the header is damaged", segment->file->path);
     }
-    if (rc == 0 &&
-        (wire_load_u32(bytes.data + 12) < 1 || wire_load_u32(bytes.data + 12) > VERSION)) {
+    uint32_t version = rc == 0 ? wire_load_u32(bytes.data + 12) : 1;
+    if (version < 1 || version > SEGMENT_VERSION) {
         rc = err_set(ERR_UNSUPPORTED, "%s: version %" PRIu32 " is not known", segment->file->path,
-                     wire_load_u32(bytes.data + 12));
+                     version);
     }
     if (rc == 0) {
         *ret_about =
             (struct segment_about){wire_load_u64(bytes.data + 16), wire_load_u64(bytes.data + 24),
-                                   wire_load_u64(bytes.data + 32)};
+                                   wire_load_u64(bytes.data + 32), 0};
     }
     buf_deinit(&bytes);
     return rc;
@@ -287,7 +64,7 @@ static int take_names(struct segment *segment, struct wire_reader *reader)
 static int take_index(struct segment *segment, struct wire_reader *reader)
 {
     uint32_t count = wire_get_u32(reader);
-    if (reader->failed || reader->rest.bytes < (uint64_t)count * INDEX_ENTRY_BYTES) {
+    if (reader->failed || reader->rest.bytes < (uint64_t)count * SEGMENT_INDEX_BYTES) {
         return err_set(ERR_CORRUPT, "the footer's index does not fit");
     }
     segment->blocks = mem_alloc_array(MAX(count, 1u), sizeof(*segment->blocks));
@@ -330,7 +107,58 @@ static int take_filters(struct segment *segment, struct wire_reader *reader)
         }
         first += group->blocks;
     }
-    return wire_finish(reader) < 0 ? err_set(ERR_CORRUPT, "the footer is too long") : 0;
+    return 0;
+}
+
+static int take_points_index(struct segment *segment, struct wire_reader *reader)
+{
+    uint32_t count = wire_get_u32(reader);
+    if (reader->failed || reader->rest.bytes < (uint64_t)count * SEGMENT_POINTS_BYTES) {
+        return err_set(ERR_CORRUPT, "the footer's index of points does not fit");
+    }
+    segment->points = mem_alloc_array(MAX(count, 1u), sizeof(*segment->points));
+    segment->points_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct segment_points *points = &segment->points[i];
+        points->offset = wire_get_u64(reader);
+        points->bytes = wire_get_u32(reader);
+        points->elements = wire_get_u32(reader);
+        points->first_series = wire_get_u32(reader);
+        points->last_series = wire_get_u32(reader);
+        points->first_ns = wire_get_i64(reader);
+        points->last_ns = wire_get_i64(reader);
+        points->first_stamp = wire_get_u64(reader);
+        points->last_stamp = wire_get_u64(reader);
+        (void)wire_get_u64(reader);
+    }
+    return 0;
+}
+
+/* What files of before there were points do not have. */
+static int take_rest(struct segment *segment, struct wire_reader *reader,
+                     struct segment_about *about)
+{
+    for (size_t i = 0; i < segment->blocks_count; i++) {
+        segment->blocks[i].first_stamp = wire_get_u64(reader);
+    }
+    int rc = take_points_index(segment, reader);
+    if (rc < 0) {
+        return rc;
+    }
+    about->deletes_end = wire_get_u64(reader);
+    uint32_t origins = wire_get_u32(reader);
+    if (origins > SERIES_ORIGINS_MAX) {
+        return err_set(ERR_CORRUPT, "the footer's origins do not fit");
+    }
+    buf_append(&segment->origins, wire_get_raw(reader, (size_t)origins * SEGMENT_ORIGIN_BYTES));
+    segment->table.offset = wire_get_u64(reader);
+    segment->table.bytes = wire_get_u32(reader);
+    segment->table.raw_bytes = wire_get_u32(reader);
+    segment->table.sum = wire_get_u32(reader);
+    segment->table.count = wire_get_u32(reader);
+    return reader->failed || reader->rest.bytes > 0
+               ? err_set(ERR_CORRUPT, "the footer does not fit")
+               : 0;
 }
 
 static int parse_footer(struct segment *segment, struct span footer, bool filters,
@@ -341,17 +169,23 @@ static int parse_footer(struct segment *segment, struct span footer, bool filter
     about->last = wire_get_u64(&reader);
     about->log_end = wire_get_u64(&reader);
     int rc = take_names(segment, &reader);
-    rc = rc < 0 ? rc : take_index(segment, &reader);
-    return rc < 0 || !filters ? rc : take_filters(segment, &reader);
+    if (rc == 0) {
+        rc = take_index(segment, &reader);
+    }
+    if (rc == 0 && filters) {
+        rc = take_filters(segment, &reader);
+    }
+    return rc < 0 || reader.rest.bytes == 0 ? rc : take_rest(segment, &reader, about);
 }
 
 static int read_footer(struct segment *segment, struct segment_about *ret_about)
 {
-    if (segment->bytes < HEADER_BYTES + TRAILER_BYTES) {
+    if (segment->bytes < SEGMENT_HEADER_BYTES + SEGMENT_TRAILER_BYTES) {
         return err_set(ERR_CORRUPT, "%s: cut off", segment->file->path);
     }
     struct buf bytes = {0};
-    int rc = read_exactly(segment->file, segment->bytes - TRAILER_BYTES, TRAILER_BYTES, &bytes);
+    int rc = segment_read_exactly(segment->file, segment->bytes - SEGMENT_TRAILER_BYTES,
+                                  SEGMENT_TRAILER_BYTES, &bytes);
     uint64_t offset = 0;
     uint32_t footer_bytes = 0;
     uint32_t sum = 0;
@@ -360,16 +194,16 @@ static int read_footer(struct segment *segment, struct segment_about *ret_about)
         offset = wire_load_u64(bytes.data);
         footer_bytes = wire_load_u32(bytes.data + 8);
         sum = wire_load_u32(bytes.data + 12);
-        filters = memcmp(bytes.data + 16, trailer_magic, sizeof(trailer_magic)) == 0;
-        if ((!filters &&
-             memcmp(bytes.data + 16, trailer_magic_plain, sizeof(trailer_magic)) != 0) ||
+        struct span magic = span_of(bytes.data + 16, SEGMENT_MAGIC_BYTES);
+        filters = span_equal_str(magic, SEGMENT_TRAILER_MAGIC);
+        if ((!filters && !span_equal_str(magic, SEGMENT_TRAILER_MAGIC_PLAIN)) ||
             footer_bytes > FOOTER_BYTES_MAX ||
-            offset != segment->bytes - TRAILER_BYTES - footer_bytes) {
+            offset != segment->bytes - SEGMENT_TRAILER_BYTES - footer_bytes) {
             rc = err_set(ERR_CORRUPT, "%s: the trailer is damaged", segment->file->path);
         }
     }
     if (rc == 0) {
-        rc = read_exactly(segment->file, offset, footer_bytes, &bytes);
+        rc = segment_read_exactly(segment->file, offset, footer_bytes, &bytes);
     }
     if (rc == 0 && hash32(buf_span(&bytes)) != sum) {
         rc = err_set(ERR_CORRUPT, "%s: the footer is damaged", segment->file->path);
@@ -391,33 +225,96 @@ static int by_tag(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-/* The whole block at `offset`, if there is one. */
-static int probe(struct segment *segment, uint64_t offset, struct buf *raw,
-                 struct segment_block *ret_block)
+static int by_series(const void *left, const void *right)
+{
+    const struct segment_points *a = left;
+    const struct segment_points *b = right;
+    return a->offset < b->offset ? -1 : a->offset > b->offset; /* they were written in order */
+}
+
+/* What is found of a file without its footer. */
+struct rebuild {
+    struct segment *segment;
+    struct buf raw;
+    VEC(struct segment_block) blocks;
+    VEC(struct segment_points) points;
+};
+
+/* The whole block at `offset`; `bytes` by its header. */
+static int load_probed(struct rebuild *rebuild, uint64_t offset, uint32_t bytes)
+{
+    return bytes > rebuild->segment->bytes - offset
+               ? ERR_CORRUPT
+               : segment_read_exactly(rebuild->segment->file, offset, bytes, &rebuild->raw);
+}
+
+static int probe_entries(struct rebuild *rebuild, uint64_t offset, uint32_t *ret_bytes)
 {
     struct block_header header;
-    if (segment->bytes - offset < BLOCK_HEADER_BYTES) {
-        return ERR_CORRUPT;
-    }
-    int rc = read_exactly(segment->file, offset, BLOCK_HEADER_BYTES, raw);
+    int rc = block_header_read(buf_span(&rebuild->raw), &header);
     if (rc == 0) {
-        rc = block_header_read(buf_span(raw), &header);
-    }
-    if (rc == 0 && header.bytes > segment->bytes - offset) {
-        rc = ERR_CORRUPT;
+        rc = load_probed(rebuild, offset, header.bytes);
     }
     if (rc == 0) {
-        rc = read_exactly(segment->file, offset, header.bytes, raw);
+        rc = block_check(buf_span(&rebuild->raw), offset, &header);
     }
     if (rc == 0) {
-        rc = block_check(buf_span(raw), offset, &header);
-    }
-    if (rc == 0) {
-        *ret_block = (struct segment_block){offset,          header.bytes,   header.entries,
-                                            header.first_ns, header.last_ns, header.parts[1].raw,
-                                            header.tag,      false};
+        *ret_bytes = header.bytes;
+        vec_push(&rebuild->blocks, (struct segment_block){
+                                       .offset = offset,
+                                       .bytes = header.bytes,
+                                       .entries = header.entries,
+                                       .first_ns = header.first_ns,
+                                       .last_ns = header.last_ns,
+                                       .data_bytes = header.parts[1].raw,
+                                       .tag = header.tag,
+                                   });
     }
     return rc;
+}
+
+static int probe_points(struct rebuild *rebuild, uint64_t offset, uint32_t *ret_bytes)
+{
+    struct points_block_header header;
+    int rc = points_block_header_read(buf_span(&rebuild->raw), &header);
+    if (rc == 0) {
+        rc = load_probed(rebuild, offset, header.bytes);
+    }
+    if (rc == 0) {
+        rc = points_block_check(buf_span(&rebuild->raw), offset, &header);
+    }
+    if (rc == 0) {
+        *ret_bytes = header.bytes;
+        vec_push(&rebuild->points, (struct segment_points){
+                                       .offset = offset,
+                                       .bytes = header.bytes,
+                                       .elements = header.elements,
+                                       .first_series = header.first_series,
+                                       .last_series = header.last_series,
+                                       .first_ns = header.first_ns,
+                                       .last_ns = header.last_ns,
+                                       .first_stamp = header.first_stamp,
+                                       .last_stamp = header.last_stamp,
+                                   });
+    }
+    return rc;
+}
+
+/* The whole block at `offset`, if there is one. */
+static int probe(struct rebuild *rebuild, uint64_t offset, uint32_t *ret_bytes)
+{
+    uint64_t left = rebuild->segment->bytes - offset;
+    size_t head = MAX(BLOCK_HEADER_BYTES, POINTS_BLOCK_HEADER_BYTES);
+    if (left < BLOCK_HEADER_BYTES) {
+        return ERR_CORRUPT;
+    }
+    int rc = segment_read_exactly(rebuild->segment->file, offset, (size_t)MIN(left, head),
+                                  &rebuild->raw);
+    if (rc < 0) {
+        return rc;
+    }
+    return points_block_is(buf_span(&rebuild->raw)) ? probe_points(rebuild, offset, ret_bytes)
+                                                    : probe_entries(rebuild, offset, ret_bytes);
 }
 
 /* Offset of the next place from `offset` on that looks like a block's beginning. */
@@ -425,11 +322,13 @@ static int next_magic(struct segment *segment, uint64_t offset, struct buf *raw,
 {
     while (offset + BLOCK_HEADER_BYTES <= segment->bytes) {
         size_t bytes = (size_t)MIN(segment->bytes - offset, SCAN_BYTES);
-        int rc = read_exactly(segment->file, offset, bytes, raw);
+        int rc = segment_read_exactly(segment->file, offset, bytes, raw);
         if (rc < 0) {
             return rc;
         }
-        ptrdiff_t at = span_find(buf_span(raw), SPAN_LIT("AQB") /* of any version */);
+        ptrdiff_t at = span_find(buf_span(raw), SPAN_LIT("AQB"));
+        ptrdiff_t points_at = span_find(buf_span(raw), SPAN_LIT("AQP"));
+        at = at < 0 || (points_at >= 0 && points_at < at) ? points_at : at;
         if (at >= 0) {
             *ret_at = offset + (uint64_t)at;
             return 0;
@@ -443,26 +342,29 @@ static int next_magic(struct segment *segment, uint64_t offset, struct buf *raw,
 /* The footer is damaged: the blocks describe themselves. */
 static int rebuild_index(struct segment *segment)
 {
-    VEC(struct segment_block) blocks = {0};
-    struct buf raw = {0};
-    uint64_t offset = HEADER_BYTES;
+    struct rebuild rebuild = {.segment = segment};
+    uint64_t offset = SEGMENT_HEADER_BYTES;
     int rc = 0;
     while (rc == 0 && offset < segment->bytes) {
-        struct segment_block block;
-        rc = probe(segment, offset, &raw, &block);
+        uint32_t bytes = 0;
+        rc = probe(&rebuild, offset, &bytes);
         if (rc == 0) {
-            vec_push(&blocks, block);
-            offset += block.bytes;
+            offset += bytes;
         } else if (rc == ERR_CORRUPT) {
-            rc = next_magic(segment, offset + 1, &raw, &offset);
+            rc = next_magic(segment, offset + 1, &rebuild.raw, &offset);
         }
     }
-    buf_deinit(&raw);
-    if (blocks.count > 0) {
-        qsort(blocks.items, blocks.count, sizeof(*blocks.items), by_tag);
+    buf_deinit(&rebuild.raw);
+    if (rebuild.blocks.count > 0) {
+        qsort(rebuild.blocks.items, rebuild.blocks.count, sizeof(*rebuild.blocks.items), by_tag);
     }
-    segment->blocks = blocks.items;
-    segment->blocks_count = blocks.count;
+    if (rebuild.points.count > 0) {
+        qsort(rebuild.points.items, rebuild.points.count, sizeof(*rebuild.points.items), by_series);
+    }
+    segment->blocks = rebuild.blocks.items;
+    segment->blocks_count = rebuild.blocks.count;
+    segment->points = rebuild.points.items;
+    segment->points_count = rebuild.points.count;
     return rc;
 }
 
@@ -470,12 +372,22 @@ static void sum_up(struct segment *segment)
 {
     segment->oldest_ns = TIME_MAX_NS;
     segment->newest_ns = INT64_MIN;
+    segment->first_stamp = UINT64_MAX;
     for (size_t i = 0; i < segment->blocks_count; i++) {
         const struct segment_block *block = &segment->blocks[i];
+        segment->first_stamp = MIN(segment->first_stamp, block->first_stamp);
         segment->entries += block->entries;
         segment->data_bytes += block->data_bytes;
         segment->oldest_ns = MIN(segment->oldest_ns, block->first_ns);
         segment->newest_ns = MAX(segment->newest_ns, block->last_ns);
+    }
+    for (size_t i = 0; i < segment->points_count; i++) {
+        const struct segment_points *points = &segment->points[i];
+        segment->first_stamp = MIN(segment->first_stamp, points->first_stamp);
+        segment->elements += points->elements;
+        segment->data_bytes += (uint64_t)points->elements * 16; /* a time and a value */
+        segment->oldest_ns = MIN(segment->oldest_ns, points->first_ns);
+        segment->newest_ns = MAX(segment->newest_ns, points->last_ns);
     }
 }
 
@@ -494,16 +406,21 @@ static int load(struct segment *segment)
     uint64_t log_end = about.log_end;
     rc = read_footer(segment, &about);
     if (rc == ERR_CORRUPT) {
-        about.log_end = log_end;
+        about = (struct segment_about){.log_end = log_end};
         mem_free(segment->blocks);
+        mem_free(segment->points);
         mem_free(segment->filters);
-        segment->blocks = NULL;
         segment->filters = NULL;
         segment->filters_count = 0;
+        segment->blocks = NULL;
+        segment->points = NULL;
+        buf_clear(&segment->origins);
+        segment->table = (struct segment_table){0};
         segment->footer_damaged = true;
         rc = rebuild_index(segment);
     }
     segment->log_end = about.log_end;
+    segment->deletes_end = about.deletes_end;
     return rc;
 }
 
@@ -542,8 +459,10 @@ void segment_unref(struct segment **place)
     }
     io_close(&segment->file);
     mem_free(segment->blocks);
+    mem_free(segment->points);
     mem_free(segment->filters);
     buf_deinit(&segment->names);
+    buf_deinit(&segment->origins);
     mem_free(segment);
 }
 
@@ -577,7 +496,7 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
         *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
         return err_set(ERR_CORRUPT, "%s: a block lies outside", segment->file->path);
     }
-    int rc = read_exactly(segment->file, about->offset, about->bytes, raw);
+    int rc = segment_read_exactly(segment->file, about->offset, about->bytes, raw);
     if (rc == 0) {
         rc = block_read(reader, buf_span(raw), about->offset, block);
     }
@@ -587,6 +506,62 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
                         about->offset, about->entries);
     }
     return rc;
+}
+
+void segment_find_series(const struct segment *segment, uint32_t series, size_t *ret_from,
+                         size_t *ret_to)
+{
+    size_t low = 0;
+    size_t high = segment->points_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (segment->points[middle].last_series < series) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *ret_from = low;
+    while (low < segment->points_count && segment->points[low].first_series <= series) {
+        low++;
+    }
+    *ret_to = low;
+}
+
+int segment_read_points(struct segment *segment, size_t index, struct points_block_reader *reader,
+                        const uint32_t *series, size_t series_count, struct buf *raw,
+                        struct points_block *block, bool *ret_first_time)
+{
+    struct segment_points *about = &segment->points[index];
+    if (about->bytes > segment->bytes || about->offset > segment->bytes - about->bytes) {
+        *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
+        return err_set(ERR_CORRUPT, "%s: a block lies outside", segment->file->path);
+    }
+    int rc = segment_read_exactly(segment->file, about->offset, about->bytes, raw);
+    if (rc == 0) {
+        rc = points_block_read(reader, buf_span(raw), about->offset, series, series_count, block);
+    }
+    if (rc == ERR_CORRUPT) {
+        *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
+        return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " points)", segment->file->path,
+                        about->offset, about->elements);
+    }
+    return rc;
+}
+
+bool segment_is_damaged(const struct segment *segment)
+{
+    for (size_t i = 0; i < segment->blocks_count; i++) {
+        if (__atomic_load_n(&segment->blocks[i].damaged, __ATOMIC_ACQUIRE)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < segment->points_count; i++) {
+        if (__atomic_load_n(&segment->points[i].damaged, __ATOMIC_ACQUIRE)) {
+            return true;
+        }
+    }
+    return segment->header_damaged || segment->footer_damaged;
 }
 
 struct filter_group *segment_filters(const struct segment *segment, size_t index)

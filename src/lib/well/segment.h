@@ -1,7 +1,8 @@
 /*
  * A segment: an immutable file of a well, its index in memory. docs/formats/segment.md.
  *
- *     writer: open ──add (by tag, time)──> ... ──finish: synced──> rename by the caller
+ *     writer: open ──add (entries by tag, time; then points by series, time)──> ...
+ *             ──finish: synced──> rename by the caller
  *     segment: open ──ref, unref──> gone with the last reference; the file may go before
  *
  * A segment is read by any number of threads.
@@ -13,6 +14,8 @@
 #include "series/tags.h"
 #include "well/block.h"
 #include "well/filter.h"
+#include "well/points_block.h"
+#include "well/well.h"
 
 struct segment_block {
     uint64_t offset;
@@ -23,6 +26,30 @@ struct segment_block {
     uint32_t data_bytes; /* raw */
     uint16_t tag;
     bool damaged; /* found so by some reader; atomic */
+    uint64_t
+        first_stamp; /* time of its oldest write; what is deleted by an older one is not here */
+};
+
+struct segment_points {
+    uint64_t offset;
+    uint32_t bytes;
+    uint32_t elements;
+    uint32_t first_series;
+    uint32_t last_series;
+    int64_t first_ns;
+    int64_t last_ns;
+    uint64_t first_stamp;
+    uint64_t last_stamp;
+    bool damaged; /* as above */
+};
+
+/* Where the table of series lies: what their numbers mean. */
+struct segment_table {
+    uint64_t offset;
+    uint32_t bytes; /* 0: there is none */
+    uint32_t raw_bytes;
+    uint32_t sum;
+    uint32_t count;
 };
 
 struct segment {
@@ -32,18 +59,26 @@ struct segment {
     uint64_t first; /* flushes it holds */
     uint64_t last;
     uint64_t log_end;
+    uint64_t
+        deletes_end;   /* deletes below this position of the datalog were applied to it; atomic */
     int64_t partition; /* the well's business */
     uint64_t entries;
     uint64_t data_bytes;
+    uint64_t elements;    /* of points */
+    uint64_t first_stamp; /* of all; UINT64_MAX: none */
     int64_t oldest_ns;
     int64_t newest_ns;
     bool header_damaged;
     bool footer_damaged;          /* the index was rebuilt from the blocks */
     struct segment_block *blocks; /* by tag, then time */
     size_t blocks_count;
-    struct buf names;             /* u16 tag, u16 bytes, name, repeated */
     struct filter_group *filters; /* by first block; none in files of before there were groups */
     size_t filters_count;
+    struct segment_points *points; /* by series, then time */
+    size_t points_count;
+    struct buf names;   /* u16 tag, u16 bytes, name, repeated */
+    struct buf origins; /* u16 number, 16 bytes of node, u64 incarnation, repeated */
+    struct segment_table table;
 };
 
 /* ERR_CORRUPT: neither header nor footer nor blocks can be read. */
@@ -70,18 +105,44 @@ MUST_CHECK int segment_find(const struct segment *segment, struct filter_group *
                             struct span tokens, struct filter_blocks *ret_blocks,
                             bool *ret_first_time);
 
+/* The first block of points that can have the series, and the one behind the last. */
+void segment_find_series(const struct segment *segment, uint32_t series, size_t *ret_from,
+                         size_t *ret_to);
+
+/* The same for a block of points; only `series` (sorted) are unpacked. POINTS_BLOCK_SKIPPED as
+ * points_block_read(). */
+MUST_CHECK int segment_read_points(struct segment *segment, size_t index,
+                                   struct points_block_reader *reader, const uint32_t *series,
+                                   size_t series_count, struct buf *raw, struct points_block *block,
+                                   bool *ret_first_time);
+
+/* Calls `each` for every series that has points here, ascending; the key may be empty. A non-zero
+ * return stops and is returned. */
+MUST_CHECK int segment_each_series(struct segment *segment,
+                                   int (*each)(void *context, uint32_t number, struct span key,
+                                               uint64_t newest_stamp),
+                                   void *context);
+
+/* Whether some reader found it damaged. */
+bool segment_is_damaged(const struct segment *segment);
+
 struct segment_writer;
 
 struct segment_about {
     uint64_t first;
     uint64_t last;
     uint64_t log_end;
+    uint64_t deletes_end;
 };
 
 MUST_CHECK int segment_writer_open(struct io *io, const char *path, struct segment_about about,
-                                   struct series_tags *tags, int zstd_level,
+                                   const struct well_names *names, int zstd_level,
                                    struct segment_writer **ret_writer);
 MUST_CHECK int segment_writer_add(struct segment_writer *writer, const struct entry *entry);
+MUST_CHECK int segment_writer_add_point(struct segment_writer *writer, uint32_t series,
+                                        const struct element *element);
+
+bool segment_writer_is_empty(const struct segment_writer *writer);
 
 /* Writes what is left, syncs; the file is complete. Closes in any case. */
 MUST_CHECK int segment_writer_finish(struct segment_writer **writer);

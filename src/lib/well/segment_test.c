@@ -21,9 +21,10 @@ static struct series_tags *tags;
 
 static void make_segment(struct io_sim *sim)
 {
-    struct segment_about about = {4, 6, 1234};
+    struct segment_about about = {4, 6, 1234, 17};
+    struct well_names names = {.tags = tags};
     struct segment_writer *writer;
-    assert_int_equal(segment_writer_open(&sim->io, PATH, about, tags, 1, &writer), 0);
+    assert_int_equal(segment_writer_open(&sim->io, PATH, about, &names, 1, &writer), 0);
     for (uint16_t tag = 0; tag < TAGS; tag++) {
         for (int i = 0; i < PER_TAG; i++) {
             struct entry entry = {.time_ns = i, .tag = tag, .data = SPAN_LIT("something")};

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "base/wire.h"
 #include "well/internal.h"
 
 #define MEMORY_PARTS 16
@@ -25,7 +26,7 @@ static struct well *well_new(const struct well_options *options)
     well->io = options->io;
     well->name = mem_strdup(options->name);
     well->dir = mem_strdup(options->dir != NULL ? options->dir : "");
-    well->tags = options->tags;
+    well->names = options->names;
     well->memtable_bytes_max =
         options->memtable_bytes_max > 0 ? options->memtable_bytes_max : WELL_MEMTABLE_BYTES_DEFAULT;
     well->segment_bytes_max =
@@ -63,6 +64,7 @@ void well_close(struct well **place)
     for (size_t i = 0; i < well->dropped.count; i++) {
         segment_unref(&well->dropped.items[i]);
     }
+    tombstones_unref(&well->tombstones);
     vec_deinit(&well->sealed);
     vec_deinit(&well->segments);
     vec_deinit(&well->dropped);
@@ -161,10 +163,26 @@ static void restore_names(struct well *well, const struct segment *segment)
         uint16_t tag = (uint16_t)(rest.data[0] | rest.data[1] << 8);
         uint16_t bytes = (uint16_t)(rest.data[2] | rest.data[3] << 8);
         struct span name = span_first(span_from(rest, 4), bytes);
-        if (name.bytes > 0 && series_tags_restore(well->tags, name, tag) < 0) {
+        if (name.bytes > 0 && series_tags_restore(well->names.tags, name, tag) < 0) {
             well_note_damage(well, true);
         }
         rest = span_from(rest, 4 + (size_t)bytes);
+    }
+}
+
+/* The same for the origins that stamps name. */
+static void restore_origins(struct well *well, const struct segment *segment)
+{
+    struct wire_reader reader = wire_reader_of(buf_span(&segment->origins));
+    while (well->names.origins != NULL && reader.rest.bytes > 0) {
+        uint16_t number = wire_get_u16(&reader);
+        struct series_origin origin;
+        memcpy(origin.node.bytes, wire_get_raw(&reader, sizeof(origin.node.bytes)).data,
+               sizeof(origin.node.bytes));
+        origin.incarnation = wire_get_u64(&reader);
+        if (series_origins_restore(well->names.origins, &origin, number) < 0) {
+            well_note_damage(well, true);
+        }
     }
 }
 
@@ -214,6 +232,7 @@ static int open_file(struct well *well, const struct well_file_name *file)
     }
     well_insert_segment(well, segment);
     restore_names(well, segment);
+    restore_origins(well, segment);
     return 0;
 }
 
@@ -315,7 +334,31 @@ void well_seal_locked(struct well *well)
     }
 }
 
-int well_apply(struct well *well, struct buf *takes, uint64_t position)
+/* Under the lock. */
+static struct memtable *active_for(struct well *well, uint64_t position)
+{
+    if (well->active == NULL) {
+        well->active = memtable_new();
+    }
+    CHECK(position + 1 >= well->active->log_end);
+    return well->active;
+}
+
+/* Under the lock, which it releases. */
+static void finish_apply(struct well *well)
+{
+    memtables_vec gone = {0};
+    if (well->active->bytes >= well->memtable_bytes_max) {
+        well_seal_locked(well);
+    }
+    if (well->memory_bytes_max > 0) {
+        well_memory_evict(well, &gone);
+    }
+    pthread_mutex_unlock(&well->lock);
+    well_memory_free(&gone);
+}
+
+int well_apply(struct well *well, struct buf *takes, uint64_t position, struct stamp stamp)
 {
     struct entries entries;
     int rc = entries_open(&entries, buf_span(takes));
@@ -324,21 +367,41 @@ int well_apply(struct well *well, struct buf *takes, uint64_t position)
         return rc;
     }
     pthread_mutex_lock(&well->lock);
-    if (well->active == NULL) {
-        well->active = memtable_new();
-    }
-    CHECK(position >= well->active->log_end);
-    memtable_add(well->active, takes, &entries, position);
-    if (well->active->bytes >= well->memtable_bytes_max) {
-        well_seal_locked(well);
-    }
-    memtables_vec gone = {0};
-    if (well->memory_bytes_max > 0) {
-        well_memory_evict(well, &gone);
-    }
-    pthread_mutex_unlock(&well->lock);
-    well_memory_free(&gone);
+    memtable_add(active_for(well, position), takes, &entries, position, stamp);
+    finish_apply(well);
     return 0;
+}
+
+int well_apply_points(struct well *well, struct buf *takes, uint64_t position, struct stamp stamp)
+{
+    struct points_record record;
+    int rc = points_record_open(&record, buf_span(takes));
+    if (rc < 0 || record.parts == 0) {
+        buf_deinit(takes);
+        return rc;
+    }
+    pthread_mutex_lock(&well->lock);
+    memtable_add_points(active_for(well, position), takes, &record, position, stamp);
+    finish_apply(well);
+    return 0;
+}
+
+void well_set_tombstones(struct well *well, struct tombstones *tombstones)
+{
+    struct tombstones *before = tombstones_ref(tombstones);
+    pthread_mutex_lock(&well->lock);
+    struct tombstones *old = well->tombstones;
+    well->tombstones = before;
+    pthread_mutex_unlock(&well->lock);
+    tombstones_unref(&old);
+}
+
+struct tombstones *well_tombstones(struct well *well)
+{
+    pthread_mutex_lock(&well->lock);
+    struct tombstones *tombstones = tombstones_ref(well->tombstones);
+    pthread_mutex_unlock(&well->lock);
+    return tombstones;
 }
 
 uint64_t well_flushed(struct well *well)
@@ -380,7 +443,8 @@ uint64_t well_sealed(struct well *well)
 static void add_memtable(struct well_stats *stats, const struct memtable *memtable)
 {
     if (memtable != NULL) {
-        stats->entries += memtable->count;
+        stats->entries += memtable->entries;
+        stats->points += memtable->points;
         stats->bytes += memtable->data_bytes;
         stats->memtable_bytes += memtable->bytes;
         stats->oldest_ns = MIN(stats->oldest_ns, memtable->oldest_ns);
@@ -399,6 +463,7 @@ struct well_stats well_stats(struct well *well)
     for (size_t i = 0; i < well->segments.count; i++) {
         const struct segment *segment = well->segments.items[i];
         stats.entries += segment->entries;
+        stats.points += segment->elements;
         stats.bytes += segment->data_bytes;
         stats.disk_bytes += segment->bytes;
         stats.oldest_ns = MIN(stats.oldest_ns, segment->oldest_ns);
@@ -409,11 +474,15 @@ struct well_stats well_stats(struct well *well)
     stats.segments = well->segments.count;
     stats.sealed = well->memory_bytes_max > 0 ? 0 : well->sealed.count;
     stats.corrupt_blocks = well->corrupt_blocks;
+    stats.flushed_bytes = well->flushed_bytes;
+    stats.merged_bytes = well->merged_bytes;
+    stats.purged_bytes = well->purged_bytes;
     stats.dropped_entries = well->dropped_entries;
+    stats.dropped_points = well->dropped_points;
     stats.dropped_bytes = well->dropped_bytes;
     stats.dropped_partitions = well->dropped_partitions;
     pthread_mutex_unlock(&well->lock);
-    if (stats.entries == 0) {
+    if (stats.entries == 0 && stats.points == 0) {
         stats.oldest_ns = stats.newest_ns = TIME_UNSET;
     }
     return stats;
@@ -434,8 +503,10 @@ void well_snapshot_take(struct well *well, struct well_snapshot *snapshot)
         vec_push(&snapshot->memtables, memtable_ref(well->active));
     }
     if (snapshot->memtables.count > 0) {
-        snapshot->active_count = snapshot->memtables.items[snapshot->memtables.count - 1]->count;
+        snapshot->active_runs =
+            snapshot->memtables.items[snapshot->memtables.count - 1]->runs_count;
     }
+    snapshot->tombstones = tombstones_ref(well->tombstones);
     pthread_mutex_unlock(&well->lock);
 }
 
@@ -449,27 +520,27 @@ void well_snapshot_drop(struct well_snapshot *snapshot)
     }
     vec_deinit(&snapshot->segments);
     vec_deinit(&snapshot->memtables);
+    tombstones_unref(&snapshot->tombstones);
 }
 
 /* Only the last memtable can still grow. */
-size_t well_snapshot_items(const struct well_snapshot *snapshot, size_t memtable)
+size_t well_snapshot_runs(const struct well_snapshot *snapshot, size_t memtable)
 {
-    return memtable + 1 == snapshot->memtables.count ? snapshot->active_count
-                                                     : snapshot->memtables.items[memtable]->count;
+    return memtable + 1 == snapshot->memtables.count
+               ? snapshot->active_runs
+               : snapshot->memtables.items[memtable]->runs_count;
 }
 
-static void count_items(const struct memtable *memtable, size_t count,
-                        struct well_tag_stats *counts)
+static void count_items(const struct memtable *memtable, size_t runs, struct well_tag_stats *counts)
 {
-    const struct memtable_chunk *chunk = memtable->first;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && i % MEMTABLE_CHUNK_ITEMS == 0) {
-            chunk = chunk->next;
+    const struct memtable_run *run = memtable->first;
+    for (size_t i = 0; i < runs; i++, run = i < runs ? run->next : NULL) {
+        for (size_t j = 0; j < run->count; j++) {
+            struct entry entry;
+            entries_entry_at(run->items[j].at, &entry);
+            counts[entry.tag].entries++;
+            counts[entry.tag].bytes += entry.data.bytes;
         }
-        struct entry entry;
-        entries_entry_at(chunk->items[i % MEMTABLE_CHUNK_ITEMS].at, &entry);
-        counts[entry.tag].entries++;
-        counts[entry.tag].bytes += entry.data.bytes;
     }
 }
 
@@ -478,7 +549,7 @@ void well_count_tags(struct well *well, struct well_tag_stats *counts)
     struct well_snapshot snapshot;
     well_snapshot_take(well, &snapshot);
     for (size_t i = 0; i < snapshot.memtables.count; i++) {
-        count_items(snapshot.memtables.items[i], well_snapshot_items(&snapshot, i), counts);
+        count_items(snapshot.memtables.items[i], well_snapshot_runs(&snapshot, i), counts);
     }
     for (size_t i = 0; i < snapshot.segments.count; i++) {
         const struct segment *segment = snapshot.segments.items[i];

@@ -1,6 +1,10 @@
 /*
- * A well: a directory of entries. New ones live in a memtable, which the datalog can rebuild;
- * sealed memtables become immutable segment files, and small neighbours are merged.
+ * A well: a directory of entries and points. New ones live in a memtable, which the datalog can
+ * rebuild; sealed memtables become immutable segment files, and small neighbours are merged.
+ *
+ * Every entry is kept. Of the points of one time of one series the last write is: the one with
+ * the greater stamp (series/stamp.h), whatever the order in which they come. What a delete of
+ * the well's tombstones covers is not found, and goes when files are written anew.
  *
  *     apply ──> memtable ──seal──> sealed ──flush──> segment files ──merge──> fewer of them
  *
@@ -24,14 +28,28 @@
 
 #include "io/io.h"
 #include "series/entry.h"
+#include "series/stamp.h"
 #include "series/tags.h"
 
 #define WELL_MEMTABLE_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define WELL_MERGE_FILES_DEFAULT 8
 #define WELL_SEGMENT_BYTES_DEFAULT (UINT64_C(1) << 30)
 
+/* How long a delete may wait until the files that have what it covers are written anew. */
+#define WELL_PURGE_NS (INT64_C(24) * 3600 * 1000000000)
+
 struct well;
 struct well_cursor;
+struct series_catalogue;
+struct series_origins;
+struct tombstones;
+
+/* What tells names by numbers. All of it outlives the wells. */
+struct well_names {
+    struct series_tags *tags;
+    struct series_catalogue *catalogue; /* may be NULL where there are no points */
+    struct series_origins *origins;     /* may be NULL where there is one origin */
+};
 
 enum well_outcome {
     WELL_END = 1,     /* cursor: no more entries */
@@ -43,7 +61,7 @@ struct well_options {
     struct io *io;
     const char *name;
     const char *dir;             /* made when missing */
-    struct series_tags *tags;    /* names for the segments' own tables; outlives the well */
+    struct well_names names;     /* they learn what only segments know */
     uint64_t memtable_bytes_max; /* sealed at this size; 0: default */
     uint64_t segment_bytes_max;  /* merging makes none larger; 0: default */
     uint32_t merge_files;        /* as many neighbours of a size are merged; 0: default */
@@ -57,6 +75,7 @@ struct well_options {
 
 struct well_stats {
     uint64_t entries;
+    uint64_t points;         /* several of one time too, until they are merged */
     uint64_t bytes;          /* of their data */
     uint64_t disk_bytes;     /* of the segment files */
     uint64_t memtable_bytes; /* active and sealed */
@@ -64,9 +83,13 @@ struct well_stats {
     uint64_t sealed;          /* memtables that wait for a flush */
     uint64_t partitions;      /* that have segments */
     uint64_t dropped_entries; /* by retention, since it was opened */
-    uint64_t dropped_bytes;   /* of segment files */
+    uint64_t dropped_points;
+    uint64_t dropped_bytes; /* of segment files */
     uint64_t dropped_partitions;
     uint64_t corrupt_blocks; /* found damaged since it was opened, and skipped */
+    uint64_t flushed_bytes;  /* of segment files, written by flushes since it was opened */
+    uint64_t merged_bytes;   /* written by merges: write amplification is 1 + merged / flushed */
+    uint64_t purged_bytes;   /* of them to remove what was deleted */
     int64_t oldest_ns;       /* TIME_UNSET when empty */
     int64_t newest_ns;
 };
@@ -82,9 +105,25 @@ MUST_CHECK int well_open(const struct well_options *options, struct well **ret_w
 void well_close(struct well **well);
 const char *well_name(const struct well *well);
 
-/* Takes a run of entries (series/entry.h) that is durable in the datalog at `position`, greater
+/* Takes a run of entries (series/entry.h) that is durable in the datalog at `position`, not less
  * than at any call before. The run's form is checked: ERR_CORRUPT takes it and keeps nothing. */
-MUST_CHECK int well_apply(struct well *well, struct buf *takes, uint64_t position);
+MUST_CHECK int well_apply(struct well *well, struct buf *takes, uint64_t position,
+                          struct stamp stamp);
+
+/* The same for a record of points (well/points_record.h). */
+MUST_CHECK int well_apply_points(struct well *well, struct buf *takes, uint64_t position,
+                                 struct stamp stamp);
+
+/* The deletes that are looked at from now on. Takes a reference of its own. */
+void well_set_tombstones(struct well *well, struct tombstones *tombstones);
+
+/* Whether something may be stored, or lie in memory, that these deletes of the present set have
+ * not been applied to: what they are about, older than they, and in no file that was written
+ * since. Sets is_done[i] to false for item i of the set then. */
+void well_find_undone(struct well *well, const struct tombstones *tombstones, bool *is_done);
+
+/* Tells the catalogue the series that the segments have points of. Damage is reported. */
+void well_restore_series(struct well *well);
 
 /* Every record before this position is in segment files: replay begins here. */
 uint64_t well_flushed(struct well *well);
@@ -101,7 +140,9 @@ uint64_t well_sealed(struct well *well); /* memtables that wait for a flush; mem
  * there and the call may be repeated. */
 MUST_CHECK int well_flush(struct well *well);
 
-/* Merges one run of neighbouring segments if there is one worth it. */
+/* Merges one run of neighbouring segments if there is one worth it, or else writes one anew for
+ * what was deleted from it. Every byte flushed is written again about once per factor of 4 in
+ * size (docs/formats/segment.md has the bound). */
 MUST_CHECK int well_merge(struct well *well);
 
 /* What may be kept and for how long; zeros: for ever. */
@@ -118,6 +159,7 @@ struct well_dropped {
     int64_t oldest_ns;
     int64_t newest_ns;
     uint64_t entries;
+    uint64_t points;
     uint64_t bytes; /* of segment files */
     size_t segments;
     const char *rule; /* the key that wants it gone; static. Of a memory well the last one */

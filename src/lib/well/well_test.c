@@ -106,7 +106,9 @@ static void apply(struct world *world, size_t first, size_t count)
         entries[i] = entry_of(&world->log.items[first + i], &data[i]);
     }
     entries_encode(&run, entries, count, name_of, world->tags);
-    assert_int_equal(well_apply(world->well, &run, world->log.items[first].position), 0);
+    assert_int_equal(well_apply(world->well, &run, world->log.items[first].position,
+                                (struct stamp){world->log.items[first].position, 0}),
+                     0);
     for (size_t i = 0; i < count; i++) {
         buf_deinit(&data[i]);
     }
@@ -139,7 +141,7 @@ static int open_well(struct world *world)
         .io = &world->sim.io,
         .name = "w",
         .dir = "/wells/well",
-        .tags = world->tags,
+        .names = {.tags = world->tags},
         .memtable_bytes_max = 30000,
         .merge_files = 3,
         .report = on_report,

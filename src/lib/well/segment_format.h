@@ -1,0 +1,36 @@
+/*
+ * What the files segment*.c share: sizes and magics of docs/formats/segment.md.
+ */
+#ifndef WELL_SEGMENT_FORMAT_H
+#define WELL_SEGMENT_FORMAT_H
+
+#include "series/catalogue.h"
+#include "well/segment.h"
+
+#define SEGMENT_HEADER_BYTES 64
+#define SEGMENT_TRAILER_BYTES 24
+#define SEGMENT_INDEX_BYTES 40  /* of a block of entries */
+#define SEGMENT_POINTS_BYTES 64 /* of a block of points */
+#define SEGMENT_ORIGIN_BYTES 26
+#define SEGMENT_VERSION 3 /* 1: before there were filters; 2: before there were points */
+#define SEGMENT_MAGIC "AQFSEG01"
+#define SEGMENT_MAGIC_BYTES 8
+
+/* The footer says where filters stand if the trailer ends with '2'. */
+#define SEGMENT_TRAILER_MAGIC "AQSEGEN2"
+#define SEGMENT_TRAILER_MAGIC_PLAIN "AQSEGEND"
+
+/* Reads just so many bytes; ERR_CORRUPT when there are fewer. */
+MUST_CHECK int segment_read_exactly(struct io_file *file, uint64_t offset, size_t bytes,
+                                    struct buf *buf);
+
+/* The table of series, packed. */
+struct segment_series {
+    uint32_t number;
+    uint64_t newest_stamp;
+};
+void segment_table_pack(const struct segment_series *series, size_t count,
+                        const struct well_names *names, struct buf *buf,
+                        struct segment_table *table);
+
+#endif

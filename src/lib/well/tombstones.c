@@ -1,0 +1,233 @@
+/* Tested by points_test.c. */
+#include "well/tombstones.h"
+
+#include "base/mem.h"
+
+struct tombstones *tombstones_new(const struct well_names *names, uint64_t end)
+{
+    struct tombstones *tombstones = MEM_NEW(struct tombstones);
+    tombstones->references = 1;
+    tombstones->names = *names;
+    tombstones->end = end;
+    return tombstones;
+}
+
+struct tombstones *tombstones_ref(struct tombstones *tombstones)
+{
+    if (tombstones != NULL) {
+        __atomic_add_fetch(&tombstones->references, 1, __ATOMIC_RELAXED);
+    }
+    return tombstones;
+}
+
+void tombstones_unref(struct tombstones **place)
+{
+    struct tombstones *tombstones = *place;
+    *place = NULL;
+    if (tombstones == NULL ||
+        __atomic_sub_fetch(&tombstones->references, 1, __ATOMIC_ACQ_REL) > 0) {
+        return;
+    }
+    for (size_t i = 0; i < tombstones->count; i++) {
+        tombstone_unref(&tombstones->items[i]);
+    }
+    mem_free(tombstones->items);
+    mem_free(tombstones);
+}
+
+int tombstone_new(const struct series_delete *deletion, uint64_t position, struct stamp stamp,
+                  int64_t since_ns, struct tombstone **ret_tombstone)
+{
+    unsigned flags = SERIES_SELECTOR_LABELS_ONLY;
+    if ((deletion->flags & SERIES_DELETE_EXACT) != 0) {
+        flags |= SERIES_SELECTOR_EXACT;
+    }
+    struct series_selector *selector = NULL;
+    int rc = series_selector_parse(deletion->selector, flags, &selector, NULL);
+    if (rc < 0) {
+        return rc;
+    }
+    struct tombstone *tombstone = MEM_NEW(struct tombstone);
+    tombstone->references = 1;
+    tombstone->position = position;
+    tombstone->stamp = stamp;
+    tombstone->since_ns = since_ns;
+    tombstone->selector = selector;
+    series_selector_print(&tombstone->text, selector);
+    tombstone->deletion = *deletion;
+    tombstone->deletion.selector = buf_span(&tombstone->text);
+    *ret_tombstone = tombstone;
+    return 0;
+}
+
+static struct tombstone *tombstone_ref(struct tombstone *tombstone)
+{
+    __atomic_add_fetch(&tombstone->references, 1, __ATOMIC_RELAXED);
+    return tombstone;
+}
+
+void tombstone_unref(struct tombstone **place)
+{
+    struct tombstone *tombstone = *place;
+    *place = NULL;
+    if (tombstone == NULL || __atomic_sub_fetch(&tombstone->references, 1, __ATOMIC_ACQ_REL) > 0) {
+        return;
+    }
+    series_selector_free(&tombstone->selector);
+    buf_deinit(&tombstone->text);
+    mem_free(tombstone);
+}
+
+static void add(struct tombstones *tombstones, struct tombstone *tombstone)
+{
+    tombstones->items[tombstones->count++] = tombstone;
+    tombstones->newest_stamp = MAX(tombstones->newest_stamp, tombstone->stamp.time);
+}
+
+/* Whether `outer` covers everything that `inner` does. The whole series of both is the
+ * catalogue's business. */
+static bool replaces(const struct tombstones *tombstones, const struct tombstone *outer,
+                     const struct tombstone *inner)
+{
+    uint8_t exact = SERIES_DELETE_EXACT;
+    return (outer->deletion.flags & exact) == (inner->deletion.flags & exact) &&
+           outer->deletion.start_ns <= inner->deletion.start_ns &&
+           outer->deletion.end_ns >= inner->deletion.end_ns &&
+           span_equal(outer->deletion.selector, inner->deletion.selector) &&
+           well_stamp_compare(tombstones->names.origins, outer->stamp, inner->stamp) >= 0;
+}
+
+struct tombstones *tombstones_with(const struct tombstones *old, struct tombstone **takes,
+                                   uint64_t end)
+{
+    struct tombstones *tombstones = tombstones_new(&old->names, end);
+    tombstones->items = mem_alloc_array(old->count + 1, sizeof(*tombstones->items));
+    for (size_t i = 0; i < old->count; i++) {
+        if (!replaces(old, *takes, old->items[i])) {
+            add(tombstones, tombstone_ref(old->items[i]));
+        }
+    }
+    add(tombstones, *takes);
+    *takes = NULL;
+    return tombstones;
+}
+
+struct tombstones *
+tombstones_without(const struct tombstones *old,
+                   bool (*goes)(void *context, const struct tombstone *tombstone), void *context)
+{
+    struct tombstones *tombstones = tombstones_new(&old->names, old->end);
+    tombstones->items = mem_alloc_array(MAX(old->count, (size_t)1), sizeof(*tombstones->items));
+    for (size_t i = 0; i < old->count; i++) {
+        if (!goes(context, old->items[i])) {
+            add(tombstones, tombstone_ref(old->items[i]));
+        }
+    }
+    return tombstones;
+}
+
+static void key_of_tag(const struct tombstones *tombstones, uint16_t tag, struct buf *key)
+{
+    struct span name = series_tags_name(tombstones->names.tags, tag);
+    CHECK(series_key_make(key, name, NULL, 0) == 0); /* names are short */
+}
+
+static bool means(const struct tombstone *tombstone, struct series_matcher *matcher,
+                  const struct buf *key)
+{
+    return series_selector_matches(tombstone->selector, matcher, buf_span(key), NULL, NULL);
+}
+
+static bool means_once(const struct tombstone *tombstone, const struct buf *key)
+{
+    struct series_matcher matcher;
+    series_matcher_init(&matcher);
+    bool is_meant = means(tombstone, &matcher, key);
+    series_matcher_deinit(&matcher);
+    return is_meant;
+}
+
+bool tombstone_means_series(const struct tombstones *tombstones, const struct tombstone *tombstone,
+                            uint32_t series)
+{
+    struct buf key = {0};
+    bool is_meant = series_catalogue_key(tombstones->names.catalogue, series, &key) &&
+                    means_once(tombstone, &key);
+    buf_deinit(&key);
+    return is_meant;
+}
+
+bool tombstone_means_tag(const struct tombstones *tombstones, const struct tombstone *tombstone,
+                         uint16_t tag)
+{
+    struct buf key = {0};
+    key_of_tag(tombstones, tag, &key);
+    bool is_meant = means_once(tombstone, &key);
+    buf_deinit(&key);
+    return is_meant;
+}
+
+static void list_those_of(const struct tombstones *tombstones, const struct buf *key,
+                          struct tombstone_list *list)
+{
+    struct series_matcher matcher;
+    series_matcher_init(&matcher);
+    list->origins = tombstones->names.origins;
+    for (size_t i = 0; i < tombstones->count; i++) {
+        if (means(tombstones->items[i], &matcher, key)) {
+            vec_push(&list->items, tombstones->items[i]);
+            list->newest_stamp = MAX(list->newest_stamp, tombstones->items[i]->stamp.time);
+        }
+    }
+    series_matcher_deinit(&matcher);
+}
+
+static bool begin_list(const struct tombstones *tombstones, struct tombstone_list *list)
+{
+    vec_clear(&list->items);
+    list->newest_stamp = 0;
+    return tombstones != NULL && tombstones->count > 0;
+}
+
+void tombstones_of_series(const struct tombstones *tombstones, uint32_t series,
+                          struct tombstone_list *list)
+{
+    if (!begin_list(tombstones, list)) {
+        return;
+    }
+    struct buf key = {0};
+    if (series_catalogue_key(tombstones->names.catalogue, series, &key)) {
+        list_those_of(tombstones, &key, list);
+    }
+    buf_deinit(&key);
+}
+
+void tombstones_of_tag(const struct tombstones *tombstones, uint16_t tag,
+                       struct tombstone_list *list)
+{
+    if (!begin_list(tombstones, list)) {
+        return;
+    }
+    struct buf key = {0};
+    key_of_tag(tombstones, tag, &key);
+    list_those_of(tombstones, &key, list);
+    buf_deinit(&key);
+}
+
+void tombstone_list_deinit(struct tombstone_list *list)
+{
+    vec_deinit(&list->items);
+}
+
+bool tombstone_list_covers_slowly(const struct tombstone_list *list, int64_t time_ns,
+                                  struct stamp stamp)
+{
+    for (size_t i = 0; i < list->items.count; i++) {
+        const struct tombstone *tombstone = list->items.items[i];
+        if (time_ns >= tombstone->deletion.start_ns && time_ns <= tombstone->deletion.end_ns &&
+            well_stamp_compare(list->origins, stamp, tombstone->stamp) < 0) {
+            return true;
+        }
+    }
+    return false;
+}
