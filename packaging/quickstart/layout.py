@@ -97,6 +97,7 @@ class Layout:
             ],
             "ingest_secret": self.secrets["ingest"],
             "control_secret": self.secrets["control"],
+            "warp10": self.secrets["warp10"],
             "pids": pids,
         }
 
@@ -163,6 +164,10 @@ class Layout:
                 f"Tag-DB-Path={quoted(process.dir / 'tags.dat')}",
                 "[Datalog]",
                 f"Directory={quoted(process.dir / 'datalog')}",
+                "[Warp10]",
+                f"Read-Token={self.secrets['warp10']['read']}",
+                f"Write-Token={self.secrets['warp10']['write']}",
+                f"Token-File={quoted(process.dir / 'warp10.tokens')}",
                 "[Default-Well]",
                 f"Location={quoted(process.dir / 'wells/default')}",
                 '[Storage-Well "gravwell"]',

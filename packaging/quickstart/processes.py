@@ -79,6 +79,7 @@ class State:
         kept = self.data["secrets"]
         kept.setdefault("ingest", secrets.token_hex(16))
         kept.setdefault("control", secrets.token_hex(16))
+        kept.setdefault("warp10", {kind: secrets.token_hex(16) for kind in ("read", "write")})
         ids = kept.setdefault("ids", {})
         for name in names:
             ids.setdefault(name, str(uuid.uuid4()))

@@ -12,9 +12,11 @@
 #include "indexer/ownlog.h"
 #include "indexer/states.h"
 #include "indexer/storage.h"
+#include "indexer/warp10.h"
 #include "service/service.h"
 
 #define CONF_ARENA_BYTES_MAX (16u << 20)
+#define CONTROL_WORKERS ((size_t)16) /* for the rest than updates, which may take long */
 
 struct indexer {
     struct service *service;
@@ -27,7 +29,9 @@ struct indexer {
     struct states *states;
     struct listener *listener;
     struct api api;
+    struct warp10 *warp10;
     struct http_server *server;
+    struct http_server *warp10_server;
 };
 
 static int check(const struct conf *conf)
@@ -36,7 +40,7 @@ static int check(const struct conf *conf)
     struct storage_options options = {0};
     int rc = storage_options_of_conf((struct conf *)conf, arena, &options);
     arena_free(&arena);
-    return rc;
+    return rc < 0 ? rc : warp10_check(io_real(), conf);
 }
 
 static void report_storage(void *context, const char *text)
@@ -144,16 +148,29 @@ static int start_server(struct indexer *indexer)
         .tls_cert_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Certificate-File"),
         .tls_key_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Key-File"),
         .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
+        .worker_threads = CONTROL_WORKERS + (size_t)conf_int(conf, "Warp10", NULL, "Max-Updates"),
+        .header_bytes_max = WARP10_HEADER_BYTES_MAX,
         .after = service_log_refusal,
     };
     const struct http_routes tables[] = {
         {api_routes, api_route_count, &indexer->api},
+        {warp10_routes, warp10_route_count, indexer->warp10},
         {service_routes, service_route_count, indexer->service},
     };
     int rc = http_server_start(&options, tables, ARRAY_COUNT(tables), &indexer->server);
     if (rc == 0) {
         service_watch_http(indexer->service, "control", indexer->server);
         api_publish_metrics(&indexer->api);
+    }
+    return rc;
+}
+
+static int start_warp10(struct indexer *indexer)
+{
+    int rc = warp10_new(indexer->io, indexer->conf, indexer->storage, &indexer->warp10);
+    rc = rc < 0 ? rc : warp10_listen(indexer->warp10, &indexer->warp10_server);
+    if (rc == 0) {
+        warp10_publish_metrics(indexer->warp10);
     }
     return rc;
 }
@@ -166,6 +183,7 @@ static int start(struct indexer *indexer)
     int rc = open_storage(indexer);
     rc = rc < 0 ? rc : start_ownlog(indexer);
     rc = rc < 0 ? rc : start_listener(indexer);
+    rc = rc < 0 ? rc : start_warp10(indexer);
     rc = rc < 0 ? rc : start_server(indexer);
     return rc;
 }
@@ -177,6 +195,9 @@ static void stop(struct indexer *indexer)
         service_unwatch_http(indexer->service, indexer->server);
         http_server_stop(&indexer->server);
     }
+    metric_forget(indexer->warp10);
+    http_server_stop(&indexer->warp10_server);
+    warp10_free(&indexer->warp10);
     listener_stop(&indexer->listener);
     states_stop(&indexer->states);
     log_set_sink(NULL, NULL);

@@ -118,7 +118,8 @@ class Cluster:
                  datastores=1):
         self.dir = Path(dir or tempfile.mkdtemp(prefix="aquifer-cluster-"))
         self.keep_dir = dir is not None
-        secrets = {"ingest": uuid.uuid4().hex, "control": uuid.uuid4().hex, "ids": {
+        secrets = {"ingest": uuid.uuid4().hex, "control": uuid.uuid4().hex,
+                   "warp10": {kind: uuid.uuid4().hex for kind in ("read", "write")}, "ids": {
             f"{kind}-{i}": str(uuid.uuid4())
             for kind in ("webserver", "indexer") for i in range(max(webservers, indexers))}}
         base = free_port_base(Layout.port_count(webservers, indexers, datastores))

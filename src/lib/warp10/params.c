@@ -59,6 +59,8 @@ int warp10_status(int rc)
     case ERR_AUTH:
     case ERR_DENIED:
         return 403;
+    case ERR_TIMEOUT:
+        return 429;
     case ERR_UNAVAILABLE:
         return 503;
     default:

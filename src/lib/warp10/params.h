@@ -3,7 +3,8 @@
  * forms, made into plain values. Pure: the caller says what time it is.
  *
  * Faults carry the status that the reference answers with (warp10_status()): ERR_INVALID and
- * ERR_TOO_LARGE are 400, ERR_AUTH and ERR_DENIED 403, everything else 500. Their texts are for
+ * ERR_TOO_LARGE are 400, ERR_AUTH and ERR_DENIED 403, ERR_TIMEOUT (come later) 429,
+ * ERR_UNAVAILABLE 503, everything else 500. Their texts are for
  * the client. What the API means: docs/protocols/warp10-http.md.
  */
 #ifndef WARP10_PARAMS_H

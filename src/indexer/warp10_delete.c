@@ -1,0 +1,96 @@
+/*
+ * delete: what is matched is listed, then it goes. Tested by warp10_test.c and
+ * tests/cluster/test_warp10.py.
+ */
+#include "base/err.h"
+#include "base/mem.h"
+#include "indexer/warp10_internal.h"
+#include "warp10/scope.h"
+
+/* The token must be that of a producer who owns what he writes. */
+static int check_token(struct warp10_call *call)
+{
+    struct span text = span_of_str(http_request_header(call->request, call->warp10->token_header));
+    int rc = warp10_call_token(call, text, true, "Missing token.", ".nodelete");
+    if (rc == 0 && !span_equal(call->token->owner, call->token->producer)) {
+        rc = err_set(ERR_PROTOCOL, "Invalid write token for deletion.");
+    }
+    return rc == ERR_AUTH || rc == ERR_DENIED ? ERR_PROTOCOL : rc; /* 500, as there */
+}
+
+/* What was signed at the origin must be what is asked here. */
+static int check_query(struct warp10_call *call)
+{
+    if (call->forwarded && !span_equal(warp10_call_query(call), call->datalog.query)) {
+        return err_set(ERR_PROTOCOL, "Invalid DatalogRequest.");
+    }
+    return 0;
+}
+
+static int perform(struct warp10_call *call, const struct warp10_delete *asked)
+{
+    struct buf selector = {0};
+    int rc = scope_selector(&selector, call->token, asked->selector);
+    if (rc == 0) {
+        struct series_delete deletion = {.flags = asked->all ? SERIES_DELETE_WHOLE : 0,
+                                         .start_ns = asked->all ? INT64_MIN : asked->start_ns,
+                                         .end_ns = asked->all ? INT64_MAX : asked->end_ns,
+                                         .selector = buf_span(&selector)};
+        rc = storage_delete(call->warp10->storage, &deletion, NULL);
+    }
+    buf_deinit(&selector);
+    return rc;
+}
+
+static void list(struct warp10_call *call, const struct series_numbers *numbers)
+{
+    struct warp10_out out;
+    struct warp10_series series = {0};
+    if (warp10_out_open(&out, call, "text/plain;charset=iso-8859-1") != 0) {
+        return;
+    }
+    for (size_t i = 0; i < numbers->count && warp10_out_flush(&out, false) == 0; i++) {
+        if (warp10_series_load(call->warp10, numbers->items[i], &series)) {
+            output_deleted(&out.buf, &series.shown, warp10_shows_owner(call));
+        }
+    }
+    warp10_out_close(&out);
+    warp10_series_deinit(&series);
+}
+
+static int answer(struct warp10_call *call, const struct warp10_delete *asked)
+{
+    struct series_numbers numbers = {0};
+    if (asked->metadata_only) {
+        return err_set(ERR_PROTOCOL, "Parameter metaonly is not supported.");
+    }
+    int rc = warp10_select(call, asked->selector, SERIES_SELECTOR_LABELS_ONLY, &numbers);
+    if (rc == 0 && !asked->dry_run) {
+        rc = perform(call, asked);
+    }
+    if (rc == 0) {
+        list(call, &numbers);
+    }
+    series_numbers_deinit(&numbers);
+    return rc;
+}
+
+void warp10_delete(struct http_request *request, void *context)
+{
+    struct warp10_call call;
+    struct warp10_args args = {0};
+    struct warp10_delete asked;
+    if (!warp10_call_begin(&call, context, request)) {
+        return;
+    }
+    int rc = warp10_call_datalog(&call);
+    rc = rc < 0 ? rc : check_token(&call);
+    rc = rc < 0 ? rc : check_query(&call);
+    rc = rc < 0 ? rc : warp10_call_args(&call, &args);
+    rc = rc < 0 ? rc : warp10_delete_parse(&args, call.warp10->unit, &asked);
+    rc = rc < 0 ? rc : answer(&call, &asked);
+    if (rc < 0) {
+        warp10_call_fault(&call, rc);
+    }
+    warp10_call_end(&call);
+}
