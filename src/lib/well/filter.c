@@ -45,7 +45,7 @@ static uint64_t mix(uint64_t value)
 }
 
 /* The 1 to 8 bytes from `at` on, of which `readable` may be touched. */
-static uint64_t load(const uint8_t *at, size_t bytes, size_t readable)
+static inline uint64_t load(const uint8_t *at, size_t bytes, size_t readable)
 {
     uint64_t word = 0;
     if (readable >= 8) {
@@ -57,7 +57,7 @@ static uint64_t load(const uint8_t *at, size_t bytes, size_t readable)
 }
 
 /* Letters are made small by a bit that digits have anyhow. Never 0; says what it is of. */
-static uint64_t hash_of(const uint8_t *token, size_t bytes, const uint8_t *end)
+static inline uint64_t hash_of(const uint8_t *token, size_t bytes, const uint8_t *end)
 {
     uint64_t hash = bytes;
     uint64_t all = 0;
@@ -78,7 +78,7 @@ static bool is_of_number(uint64_t hash)
 }
 
 /* The hash of the next token of `*rest`; false at the end. */
-static bool next_token(struct span *rest, uint64_t *ret_hash)
+static inline bool next_token(struct span *rest, uint64_t *ret_hash)
 {
     const uint8_t *at = rest->data;
     const uint8_t *end = at + rest->bytes;
@@ -110,7 +110,7 @@ void filter_hashes(struct buf *buf, struct span word)
 
 /* ---- collecting ---- */
 
-static void put(uint64_t *table, size_t places, uint64_t hash, size_t *count)
+static inline void put(uint64_t *table, size_t places, uint64_t hash, size_t *count)
 {
     size_t place = (size_t)(hash >> 32) & (places - 1);
     while (table[place] != 0 && table[place] != hash) {

@@ -81,6 +81,51 @@ static void what_was_added_is_never_denied(void **state)
     filter_deinit(&writer);
 }
 
+/* Tokens as the format has them, byte by byte: how many there are. */
+static size_t count_tokens(const char *text)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    for (size_t i = 0;; i++) {
+        char c = text[i];
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
+            bytes++;
+            continue;
+        }
+        count += bytes >= 3 && bytes <= 64;
+        bytes = 0;
+        if (c == '\0') {
+            return count;
+        }
+    }
+}
+
+/* Wherever a token stands in a text, and whatever stands before it, it is the same one. */
+static void tokens_are_found_at_every_place(void **state)
+{
+    (void)state;
+    static const char before[] = {' ', 'x', '\x7F', '@', '[', '`', '{', '/', ':', '\xC3'};
+    char *text = mem_alloc(4000);
+    struct buf wanted = {0};
+    filter_hashes(&wanted, SPAN_LIT("needle42"));
+    for (size_t at = 0; at < 2200; at++) {
+        struct buf found = {0};
+        memset(text, before[at % sizeof(before)], at);
+        snprintf(text + at, 64, "-Needle42%s", at % 3 == 0 ? "" : "=");
+        filter_hashes(&found, span_of_str(text));
+        assert_int_equal(found.bytes / 8, count_tokens(text));
+        assert_memory_equal(found.data + found.bytes - 8, wanted.data, 8);
+        memset(text, 'y', at); /* a token of its own, of any length, and one that is too long */
+        text[at] = '\0';
+        buf_clear(&found);
+        filter_hashes(&found, span_of_str(text));
+        assert_int_equal(found.bytes / 8, count_tokens(text));
+        buf_deinit(&found);
+    }
+    buf_deinit(&wanted);
+    mem_free(text);
+}
+
 /* Whatever the number of blocks: each has its own words, and few that it has not. A search reads
  * a few pieces of the group. */
 static void most_of_what_is_missing_is_denied(void **state)
@@ -358,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_added_is_never_denied),
+        cmocka_unit_test(tokens_are_found_at_every_place),
         cmocka_unit_test(most_of_what_is_missing_is_denied),
         cmocka_unit_test(little_room_makes_a_smaller_filter),
         cmocka_unit_test(a_block_with_too_many_tokens_is_always_looked_into),
