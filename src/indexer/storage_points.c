@@ -86,6 +86,18 @@ static void define(struct encoding *encoding, uint32_t number, struct span key)
     vec_push(&encoding->definitions->defined, number);
 }
 
+/* Somebody else's definition may have been refused, or is still on its way. */
+static void define_if_unlogged(struct encoding *encoding, uint32_t number)
+{
+    struct series_catalogue *catalogue = encoding->storage->catalogue;
+    struct buf key = {0};
+    if (!series_catalogue_is_logged(catalogue, number) &&
+        series_catalogue_key(catalogue, number, &key)) {
+        define(encoding, number, buf_span(&key));
+    }
+    buf_deinit(&key);
+}
+
 static int find_numbers(struct encoding *encoding)
 {
     for (size_t i = 0; i < encoding->count; i++) {
@@ -100,6 +112,8 @@ static int find_numbers(struct encoding *encoding)
             if (rc == SERIES_UNLOGGED) {
                 define(encoding, encoding->numbers[i], points->key);
             }
+        } else {
+            define_if_unlogged(encoding, points->series);
         }
         encoding->slots[i] = storage_route_series(encoding->storage, encoding->numbers[i]);
         if (encoding->slots[i] == SIZE_MAX) {

@@ -232,7 +232,7 @@ void series_catalogue_logged(struct series_catalogue *catalogue, const uint32_t 
     }
 }
 
-bool catalogue_is_logged(const struct series_catalogue *catalogue, uint32_t number)
+bool series_catalogue_is_logged(const struct series_catalogue *catalogue, uint32_t number)
 {
     const struct record *record = record_of(catalogue, number);
     return record != NULL &&

@@ -82,6 +82,9 @@ MUST_CHECK int series_catalogue_put_hashed(struct series_catalogue *catalogue, s
 void series_catalogue_logged(struct series_catalogue *catalogue, const uint32_t *numbers,
                              size_t count);
 
+/* Whether it is: whoever writes by number alone logs the definition in front if not. No lock. */
+bool series_catalogue_is_logged(const struct series_catalogue *catalogue, uint32_t number);
+
 /* Whether there is such a series, living or not. */
 bool series_catalogue_find(struct series_catalogue *catalogue, struct span key,
                            uint32_t *ret_number);

@@ -113,7 +113,8 @@ static void put_numbers(struct series_catalogue *catalogue, struct output *outpu
             uint32_t number = (uint32_t)(c * CHUNK_NUMBERS + i);
             bool dirty = (__atomic_load_n(&chunk->flags[i], __ATOMIC_ACQUIRE) & flag) != 0;
             if ((dirty || (all && flag != DIRTY_FORGOTTEN)) &&
-                (catalogue_is_logged(catalogue, number) || record_of(catalogue, number) == NULL)) {
+                (series_catalogue_is_logged(catalogue, number) ||
+                 record_of(catalogue, number) == NULL)) {
                 clear_flags(chunk, number, flag);
                 put_number(catalogue, output, chunk, number, flag, &key);
             }

@@ -151,9 +151,6 @@ void catalogue_set_attributes(struct series_catalogue *catalogue, uint32_t numbe
 void catalogue_set_orphan(struct series_catalogue *catalogue, struct span key,
                           struct attributes *attributes);
 
-/* Whether a record of the log or a checkpoint says that it has this number, for ever. */
-bool catalogue_is_logged(const struct series_catalogue *catalogue, uint32_t number);
-
 /* Gives the series, which is logged, what was waiting for it. */
 void catalogue_adopt(struct series_catalogue *catalogue, uint32_t number);
 

@@ -306,7 +306,7 @@ static void apply_meta(struct series_catalogue *catalogue, const struct series_m
     const struct series_origins *origins = catalogue->options.origins;
     uint32_t number = SERIES_NONE;
     if (series_catalogue_find(catalogue, meta->key, &number) &&
-        catalogue_is_logged(catalogue, number)) {
+        series_catalogue_is_logged(catalogue, number)) {
         const struct attributes *old = catalogue_attributes(catalogue, number);
         catalogue_set_attributes(catalogue, number, attributes_changed(old, *meta, stamp, origins));
         set_flags(chunk_of(catalogue, number), number, DIRTY_ATTRIBUTES);
