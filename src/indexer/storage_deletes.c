@@ -242,14 +242,34 @@ static void set_tombstones(struct storage *storage, struct tombstones *tombstone
     tombstones_unref(&old);
 }
 
+/* The catalogue's checkpoint knows only to the hour when a series was written last. A delete of
+ * another node that is older than that needs to know it: the segments do. */
+static void know_last_writes(struct storage *storage, const struct series_delete *deletion,
+                             struct stamp stamp)
+{
+    if ((deletion->flags & SERIES_DELETE_WHOLE) != 0 && stamp.origin != storage->origin &&
+        !storage->series_restored) {
+        storage_restore_series(storage);
+    }
+}
+
+void storage_restore_series(struct storage *storage)
+{
+    storage->series_restored = true;
+    for (size_t i = 0; i < storage->slots.count; i++) {
+        well_restore_series(storage->slots.items[i].well);
+    }
+}
+
 void storage_apply_delete(struct storage *storage, struct span payload, uint64_t position,
                           struct stamp stamp)
 {
     struct series_delete deletion;
     struct tombstone *tombstone = NULL;
-    int rc = series_catalogue_apply_delete(storage->catalogue, payload, stamp);
+    int rc = series_delete_decode(payload, &deletion);
     if (rc == 0) {
-        rc = series_delete_decode(payload, &deletion);
+        know_last_writes(storage, &deletion, stamp);
+        rc = series_catalogue_apply_delete(storage->catalogue, payload, stamp);
     }
     if (rc == 0) {
         rc = tombstone_new(&deletion, position, stamp, io_now_ns(storage->io), &tombstone);

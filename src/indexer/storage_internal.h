@@ -75,6 +75,7 @@ struct storage {
 
     pthread_mutex_t deletes_lock;
     struct tombstones *tombstones; /* all deletes; the wells have them too */
+    bool series_restored;          /* from the segments, since it was opened */
     uint64_t deletes_unfiled;      /* position of the first that is in no file; 0: none */
     bool deletes_changed;          /* since the file was written */
 
@@ -182,6 +183,8 @@ MUST_CHECK int storage_wait(struct storage_waiter *waiter, int submit_rc);
 /* Applies what is durable, to the wells and the catalogue; the log's writer, or the replay. */
 void storage_touch(struct storage *storage, struct span points, struct stamp stamp);
 void storage_apply_meta(struct storage *storage, struct span payload, struct stamp stamp);
+/* What the segments know of series and of their last writes; by open, or by the log's writer. */
+void storage_restore_series(struct storage *storage);
 void storage_apply_delete(struct storage *storage, struct span payload, uint64_t position,
                           struct stamp stamp);
 

@@ -315,9 +315,7 @@ static void restore_series(struct storage *storage)
     if (stats.damaged_blocks == 0 && stats.position >= datalog_first(storage->log)) {
         return;
     }
-    for (size_t i = 0; i < storage->slots.count; i++) {
-        well_restore_series(storage->slots.items[i].well);
-    }
+    storage_restore_series(storage);
 }
 
 /* Exact names of the config exist from the start. */

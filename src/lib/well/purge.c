@@ -239,9 +239,12 @@ static int restore_one(void *context, uint32_t number, struct span key, uint64_t
 
 void well_restore_series(struct well *well)
 {
-    for (size_t i = 0; i < well->segments.count; i++) { /* nothing else runs yet */
-        if (segment_each_series(well->segments.items[i], restore_one, well) < 0) {
+    struct well_snapshot snapshot;
+    well_snapshot_take(well, &snapshot);
+    for (size_t i = 0; i < snapshot.segments.count; i++) {
+        if (segment_each_series(snapshot.segments.items[i], restore_one, well) < 0) {
             well_note_damage(well, true);
         }
     }
+    well_snapshot_drop(&snapshot);
 }

@@ -122,7 +122,8 @@ void well_set_tombstones(struct well *well, struct tombstones *tombstones);
  * since. Sets is_done[i] to false for item i of the set then. */
 void well_find_undone(struct well *well, const struct tombstones *tombstones, bool *is_done);
 
-/* Tells the catalogue the series that the segments have points of. Damage is reported. */
+/* Tells the catalogue the series that the segments have points of, and how new those are. Damage
+ * is reported. By any thread. */
 void well_restore_series(struct well *well);
 
 /* Every record before this position is in segment files: replay begins here. */
