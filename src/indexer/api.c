@@ -78,12 +78,14 @@ static json_t *well_json(struct storage *storage, size_t index)
     json_t *well = json_object();
     json_object_set_new(well, "name", json_string(storage_well_name(storage, index)));
     json_object_set_new(well, "entries", json_u64(stats.entries));
+    json_object_set_new(well, "points", json_u64(stats.points));
     json_object_set_new(well, "bytes", json_u64(stats.bytes));
     json_object_set_new(well, "disk_bytes", json_u64(stats.disk_bytes));
     json_object_set_new(well, "memtable_bytes", json_u64(stats.memtable_bytes));
     json_object_set_new(well, "segments", json_u64(stats.segments));
     json_object_set_new(well, "partitions", json_u64(stats.partitions));
     json_object_set_new(well, "dropped_entries", json_u64(stats.dropped_entries));
+    json_object_set_new(well, "dropped_points", json_u64(stats.dropped_points));
     json_object_set_new(well, "dropped_bytes", json_u64(stats.dropped_bytes));
     json_object_set_new(well, "corrupt_blocks", json_u64(stats.corrupt_blocks));
     json_object_set_new(well, "oldest", json_time(stats.oldest_ns));
@@ -110,8 +112,13 @@ static json_t *storage_json(struct storage *storage)
     struct storage_stats stats = storage_stats(storage);
     json_t *json = json_object();
     json_object_set_new(json, "entries_accepted", json_u64(stats.entries_accepted));
+    json_object_set_new(json, "points_accepted", json_u64(stats.points_accepted));
+    json_object_set_new(json, "deletes_accepted", json_u64(stats.deletes_accepted));
     json_object_set_new(json, "bytes_accepted", json_u64(stats.bytes_accepted));
     json_object_set_new(json, "entries_replayed", json_u64(stats.entries_replayed));
+    json_object_set_new(json, "points_replayed", json_u64(stats.points_replayed));
+    json_object_set_new(json, "series", json_u64(stats.series));
+    json_object_set_new(json, "tombstones", json_u64(stats.tombstones));
     json_object_set_new(json, "log_first", json_u64(stats.log_first));
     json_object_set_new(json, "log_end", json_u64(stats.log_end));
     json_object_set_new(json, "log_bytes", json_u64(stats.log_bytes));
@@ -206,49 +213,46 @@ const size_t api_route_count = ARRAY_COUNT(api_routes);
 
 /* ---- metrics ---- */
 
-static double read_log_bytes(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).log_bytes;
-}
+/* What storage counts: type, name, what it is, field of its stats. */
+#define STORAGE_METRICS(X)                                                                         \
+    X(counter, "storage_entries_total", "entries accepted since start", entries_accepted)          \
+    X(counter, "storage_points_total", "points accepted since start", points_accepted)             \
+    X(counter, "storage_deletes_total", "deletes accepted since start", deletes_accepted)          \
+    X(gauge, "storage_series", "series of points that have a name", series)                        \
+    X(gauge, "storage_tombstones", "deletes that are still looked at", tombstones)                 \
+    X(counter, "storage_flushed_bytes_total", "of segment files, from memory", flushed_bytes)      \
+    X(counter, "storage_merged_bytes_total", "of segment files, written by merges", merged_bytes)  \
+    X(counter, "storage_purged_bytes_total", "of segment files, to remove what was deleted",       \
+      purged_bytes)                                                                                \
+    X(counter, "datalog_groups_total", "syncs of the datalog", log_groups)                         \
+    X(counter, "storage_corrupt_total", "damaged records, blocks and lines met since start",       \
+      corrupt)                                                                                     \
+    X(counter, "storage_dropped_entries_total", "entries that retention dropped", dropped_entries) \
+    X(counter, "storage_dropped_points_total", "points that retention dropped", dropped_points)    \
+    X(counter, "storage_dropped_bytes_total", "bytes of segment files that retention dropped",     \
+      dropped_bytes)                                                                               \
+    X(counter, "storage_dropped_partitions_total", "time partitions that retention dropped",       \
+      dropped_partitions)                                                                          \
+    X(gauge, "datalog_cursors", "followers that the datalog knows", log_cursors)                   \
+    X(gauge, "datalog_cursors_detached", "followers that held back more than Max-Datalog-GB",      \
+      log_detached)                                                                                \
+    X(gauge, "datalog_bytes", "size of the datalog", log_bytes)
 
-static double read_entries(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).entries_accepted;
-}
+#define X(type, name, help, field)                                                                 \
+    static double read_##field(void *context)                                                      \
+    {                                                                                              \
+        return (double)storage_stats(((struct api *)context)->storage).field;                      \
+    }
+STORAGE_METRICS(X)
+#undef X
 
-static double read_groups(void *context)
+/* Of what was flushed, how often it was written all in all. */
+static double read_write_amplification(void *context)
 {
-    return (double)storage_stats(((struct api *)context)->storage).log_groups;
-}
-
-static double read_cursors(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).log_cursors;
-}
-
-static double read_detached(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).log_detached;
-}
-
-static double read_corrupt(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).corrupt;
-}
-
-static double read_dropped_entries(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).dropped_entries;
-}
-
-static double read_dropped_bytes(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).dropped_bytes;
-}
-
-static double read_dropped_partitions(void *context)
-{
-    return (double)storage_stats(((struct api *)context)->storage).dropped_partitions;
+    struct storage_stats stats = storage_stats(((struct api *)context)->storage);
+    double flushed = (double)stats.flushed_bytes;
+    double again = (double)stats.merged_bytes + (double)stats.purged_bytes;
+    return flushed > 0 ? 1 + again / flushed : 1;
 }
 
 static double read_stopped(void *context)
@@ -261,27 +265,13 @@ static double read_stopped(void *context)
 
 void api_publish_metrics(struct api *api)
 {
-    metric_counter_call("aquifer_storage_entries_total", "entries accepted since start", NULL,
-                        read_entries, api);
-    metric_counter_call("aquifer_datalog_groups_total", "syncs of the datalog", NULL, read_groups,
-                        api);
-    metric_counter_call("aquifer_storage_corrupt_total",
-                        "damaged records, blocks and lines met since start", NULL, read_corrupt,
-                        api);
-    metric_counter_call("aquifer_storage_dropped_entries_total", "entries that retention dropped",
-                        NULL, read_dropped_entries, api);
-    metric_counter_call("aquifer_storage_dropped_bytes_total",
-                        "bytes of segment files that retention dropped", NULL, read_dropped_bytes,
-                        api);
-    metric_counter_call("aquifer_storage_dropped_partitions_total",
-                        "time partitions that retention dropped", NULL, read_dropped_partitions,
-                        api);
-    metric_gauge_call("aquifer_datalog_cursors", "followers that the datalog knows", NULL,
-                      read_cursors, api);
-    metric_gauge_call("aquifer_datalog_cursors_detached",
-                      "followers that held back more than Max-Datalog-GB", NULL, read_detached,
-                      api);
-    metric_gauge_call("aquifer_datalog_bytes", "size of the datalog", NULL, read_log_bytes, api);
+#define X(type, name, help, field)                                                                 \
+    metric_##type##_call("aquifer_" name, help, NULL, read_##field, api);
+    STORAGE_METRICS(X)
+#undef X
+    metric_gauge_call("aquifer_storage_write_amplification",
+                      "bytes of segments written per byte flushed, since start", NULL,
+                      read_write_amplification, api);
     metric_gauge_call("aquifer_storage_stopped", "1 while entries are refused (disk full)", NULL,
                       read_stopped, api);
 }

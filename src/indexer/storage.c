@@ -143,7 +143,11 @@ struct storage_stats storage_stats(struct storage *storage)
     for (size_t i = 0; i < storage->slots.count; i++) {
         struct well_stats well = well_stats(storage->slots.items[i].well);
         stats.corrupt += well.corrupt_blocks;
+        stats.flushed_bytes += well.flushed_bytes;
+        stats.merged_bytes += well.merged_bytes;
+        stats.purged_bytes += well.purged_bytes;
         stats.dropped_entries += well.dropped_entries;
+        stats.dropped_points += well.dropped_points;
         stats.dropped_bytes += well.dropped_bytes;
         stats.dropped_partitions += well.dropped_partitions;
     }

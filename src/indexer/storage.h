@@ -190,8 +190,12 @@ struct storage_stats {
     uint64_t log_cursors;
     uint64_t log_detached;    /* of them */
     uint64_t corrupt;         /* damaged records, blocks and lines met so far */
+    uint64_t flushed_bytes;   /* of segment files, since it was opened; so the next two */
+    uint64_t merged_bytes;    /* written by merges */
+    uint64_t purged_bytes;    /* written to remove what was deleted */
     uint64_t dropped_entries; /* by retention, since it was opened */
-    uint64_t dropped_bytes;   /* of segment files */
+    uint64_t dropped_points;
+    uint64_t dropped_bytes; /* of segment files */
     uint64_t dropped_partitions;
     size_t wells;
 };

@@ -347,7 +347,12 @@ void storage_deletes_drop_done(struct storage *storage)
     if (any_goes(&drop)) {
         pthread_mutex_lock(&storage->deletes_lock);
         set_tombstones(storage, tombstones_without(storage->tombstones, goes, &drop));
+        uint64_t oldest = (uint64_t)drop.before_ns;
+        for (size_t i = 0; i < storage->tombstones->count; i++) {
+            oldest = MIN(oldest, storage->tombstones->items[i]->stamp.time);
+        }
         pthread_mutex_unlock(&storage->deletes_lock);
+        series_catalogue_forget_deletes(storage->catalogue, oldest);
     }
     mem_free(is_done);
     tombstones_unref(&tombstones);

@@ -17,10 +17,10 @@ static void say_dropped(struct storage *storage, const struct storage_slot *slot
     char newest[TIME_TEXT_BYTES];
     storage_report(storage,
                    "well %s: dropped the entries of %s to %s because of %s: %" PRIu64
-                   " entries, %" PRIu64 " bytes, %zu segments",
+                   " entries, %" PRIu64 " points, %" PRIu64 " bytes, %zu segments",
                    slot->name, time_text(dropped->oldest_ns, oldest),
                    time_text(dropped->newest_ns, newest), dropped->rule, dropped->entries,
-                   dropped->bytes, dropped->segments);
+                   dropped->points, dropped->bytes, dropped->segments);
 }
 
 /* Of a memory well entries go all the time: said once per rule, then a counter. */

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "io/sim.h"
 #include "well/points.h"
+#include "well/points_block.h"
 #include "well/points_record.h"
 #include "well/tombstones.h"
 
@@ -22,6 +23,7 @@ struct world {
     struct well *well;
     struct tombstones *tombstones;
     uint64_t position;
+    uint32_t merge_files;
 };
 
 static void open_well(struct world *world, uint64_t memory_bytes_max)
@@ -31,7 +33,7 @@ static void open_well(struct world *world, uint64_t memory_bytes_max)
         .name = "w",
         .dir = "/w",
         .names = world->names,
-        .merge_files = 3,
+        .merge_files = world->merge_files,
         .partition_ns = 1000000,
         .memory_bytes_max = memory_bytes_max,
     };
@@ -47,7 +49,7 @@ static void reopen(struct world *world)
 
 static void setup(struct world *world, uint64_t memory_bytes_max)
 {
-    *world = (struct world){0};
+    *world = (struct world){.merge_files = 3};
     io_sim_init(&world->sim, 1);
     world->sim.now_ns = 1000000000;
     struct io *io = &world->sim.io;
@@ -434,6 +436,81 @@ static void a_memory_well_has_points_too(void **state)
     teardown(&world);
 }
 
+/* What merging writes is bounded (docs/formats/segment.md): for the files of flushes that bring
+ * the least favourable sizes, a large one and small ones in turn, as for equal ones. */
+static void merging_writes_a_bounded_number_of_times(void **state)
+{
+    (void)state;
+    static const size_t sizes[][8] = {{3000, 3000, 3000, 3000, 3000, 3000, 3000, 3000},
+                                      {60000, 10, 10, 10, 10, 10, 10, 10},
+                                      {10, 10, 10, 10, 10, 10, 10, 10},
+                                      {20000, 10, 10000, 10, 10, 5000, 10, 100}};
+    for (size_t kind = 0; kind < ARRAY_COUNT(sizes); kind++) {
+        struct world world;
+        setup(&world, 0);
+        world.merge_files = 0; /* as usual */
+        reopen(&world);
+        uint64_t random = 1;
+        size_t files = 0;
+        for (; files < 120; files++) {
+            size_t count = sizes[kind][files % 8];
+            struct element *elements = mem_alloc_array(count, sizeof(*elements));
+            for (size_t i = 0; i < count; i++) {
+                random = random * UINT64_C(6364136223846793005) + 1;
+                elements[i] = (struct element){.time_ns = (int64_t)(random >> 45),
+                                               .type = ELEMENT_I64,
+                                               .value.i64 = (int64_t)random};
+            }
+            write_elements(&world, 1, elements, count, files);
+            mem_free(elements);
+            flush(&world);
+            int rc;
+            while ((rc = well_merge(world.well)) == 0) {}
+            assert_int_equal(rc, WELL_NOTHING);
+        }
+        struct well_stats stats = well_stats(world.well);
+        assert_true(stats.merged_bytes > 0);
+        assert_true(stats.merged_bytes <= 8 * stats.flushed_bytes + files * 64 * 1024 * 8 / 7);
+        assert_true(stats.merged_bytes <= 4 * stats.flushed_bytes); /* and mostly it is far less */
+        assert_true(stats.segments < 50);
+        teardown(&world);
+    }
+}
+
+/* A flipped bit costs the block that it is in, and is reported. */
+static void a_flipped_bit_costs_its_block(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world, 0);
+    write_numbers(&world, 1, 0, 1, 60000, 1, 5); /* several blocks */
+    flush(&world);
+    const char *path = "/w/000000000001-000000000001+00000.seg";
+    uint64_t lost_sometimes = 0;
+    for (uint64_t at = 64; io_sim_flip(&world.sim, path, at, 0x04); at += 131) {
+        reopen(&world);
+        struct well_fetch fetch = everything();
+        struct well_points_cursor *cursor;
+        struct well_points points;
+        uint64_t count = 0;
+        assert_int_equal(well_points_cursor_open(&world.well, 1, &fetch, &cursor), 0);
+        while (well_points_cursor_next(cursor, &points) == 0) {
+            for (size_t i = 0; i < points.count; i++) {
+                assert_true((int64_t)points.values[i] == points.times[i] + 1);
+            }
+            count += points.count;
+        }
+        uint64_t skipped = well_points_cursor_skipped(cursor);
+        assert_true(skipped <= 1 && count + POINTS_BLOCK_ELEMENTS_MAX >= 60000);
+        assert_true(count == 60000 || skipped == 1 || well_stats(world.well).corrupt_blocks > 0);
+        lost_sometimes += count < 60000 ? 1 : 0;
+        well_points_cursor_close(&cursor);
+        assert_true(io_sim_flip(&world.sim, path, at, 0x04));
+    }
+    assert_true(lost_sometimes > 0);
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +522,8 @@ int main(void)
         cmocka_unit_test(files_are_written_anew_for_what_was_deleted),
         cmocka_unit_test(a_file_with_nothing_left_goes),
         cmocka_unit_test(a_memory_well_has_points_too),
+        cmocka_unit_test(merging_writes_a_bounded_number_of_times),
+        cmocka_unit_test(a_flipped_bit_costs_its_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
