@@ -4,7 +4,7 @@
 #include "indexer/warp10_internal.h"
 
 #define PIECE_BYTES ((size_t)256 << 10)
-#define FLUSH_BYTES ((size_t)64 << 10)
+#define FLUSH_BYTES ((size_t)128 << 10)
 #define GZIP_BITS (15 + 16)
 #define GZIP_LEVEL 1 /* the network is rarely slower than more of it */
 

@@ -24,6 +24,7 @@ struct fetching {
     uint64_t skipped, seen, printed;
     int64_t last_ns; /* of the last one that timestep let through */
     uint64_t random;
+    bool all; /* every point that storage gives is printed */
 };
 
 static void end_series(struct fetching *fetching)
@@ -89,25 +90,27 @@ static int print_points(struct fetching *fetching, const struct well_points *poi
     if (points->series != fetching->present && !begin_series(fetching, points->series)) {
         return 0;
     }
-    for (size_t i = 0; i < points->count; i++) {
+    int rc = 0;
+    for (size_t i = 0; i < points->count && rc == 0; i++) {
         struct element element = well_points_at(points, i);
-        if (passes(fetching, &element)) {
+        if (fetching->all || passes(fetching, &element)) {
             output_point(&fetching->output, &element);
-            int rc = warp10_out_flush(fetching->out, false);
-            if (rc != 0) {
-                return rc;
-            }
+            rc = warp10_out_flush(fetching->out, false);
         }
     }
-    return 0;
+    return rc;
+}
+
+static bool is_thinned(const struct warp10_fetch *asked)
+{
+    return asked->step > 1 || asked->timestep_ns > 0 || asked->sample < 1;
 }
 
 /* How many points of a series storage needs to give at most. */
 static uint64_t count_needed(const struct warp10_fetch *asked)
 {
     uint64_t count;
-    bool thinned = asked->step > 1 || asked->timestep_ns > 0 || asked->sample < 1;
-    if (thinned || __builtin_add_overflow(asked->count, asked->skip, &count)) {
+    if (is_thinned(asked) || __builtin_add_overflow(asked->count, asked->skip, &count)) {
         return asked->count == 0 ? 0 : UINT64_MAX;
     }
     return asked->count == 0 ? 0 : count;
@@ -149,6 +152,7 @@ static void print_all(struct warp10_call *call, const struct warp10_fetch *asked
                                      .pack_suffix = asked->suffix};
     io_random(call->warp10->io, &fetching.random, sizeof(fetching.random));
     fetching.random |= 1;
+    fetching.all = !is_thinned(asked) && asked->skip == 0;
     output_init(&fetching.output, &options, &out->buf);
     int rc = cursor == NULL ? 0 : run_cursor(&fetching, cursor);
     if (rc == 0) {

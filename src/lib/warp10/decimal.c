@@ -9,6 +9,8 @@
 #define EXACT_POWER_MAX 22
 #define PLAIN_CHARS_MAX 15
 #define SCALE_MAX 127
+#define NEAR_UNIT 100000000
+#define DIGITS_BYTES 20 /* of a 64-bit number */
 #define TEXT_BYTES                                                                                 \
     64 /* of any double: -1.2345678901234567E-308, or plain within PLAIN_CHARS_MAX                 \
         */
@@ -34,8 +36,8 @@ struct decimal decimal_of(double value)
         if (shifted >= EXACT_DIGITS) {
             break;
         }
-        double whole = nearbyint(shifted);
-        if (whole / powers_of_ten[power] == value) {
+        double whole = (double)(int64_t)(shifted + 0.5);
+        if (power == 0 ? whole == value : whole / powers_of_ten[power] == value) {
             decimal.digits = (uint64_t)whole;
             decimal.exponent = -power;
             strip_zeros(&decimal);
@@ -49,11 +51,28 @@ struct decimal decimal_of(double value)
 
 static int count_digits(uint64_t value)
 {
-    int count = 1;
-    for (; value >= 10; value /= 10) {
-        count++;
-    }
-    return count;
+    static const uint64_t least[] = {0,
+                                     UINT64_C(10),
+                                     UINT64_C(100),
+                                     UINT64_C(1000),
+                                     UINT64_C(10000),
+                                     UINT64_C(100000),
+                                     UINT64_C(1000000),
+                                     UINT64_C(10000000),
+                                     UINT64_C(100000000),
+                                     UINT64_C(1000000000),
+                                     UINT64_C(10000000000),
+                                     UINT64_C(100000000000),
+                                     UINT64_C(1000000000000),
+                                     UINT64_C(10000000000000),
+                                     UINT64_C(100000000000000),
+                                     UINT64_C(1000000000000000),
+                                     UINT64_C(10000000000000000),
+                                     UINT64_C(100000000000000000),
+                                     UINT64_C(1000000000000000000),
+                                     UINT64_C(10000000000000000000)};
+    int about = (64 - __builtin_clzll(value | 1)) * 1233 >> 12; /* log10(2), a bit below */
+    return about + (value >= least[about]);
 }
 
 /* The shortest plain text, such as ".5" or "100.", must be one that is kept as a decimal. */
@@ -73,21 +92,45 @@ static const char pairs[] = "00010203040506070809101112131415161718192021222324"
 
 uint8_t *decimal_put_u64(uint8_t *at, uint64_t value)
 {
-    uint8_t text[20];
-    size_t begin = sizeof(text);
+    uint8_t *end = at + count_digits(value);
+    uint8_t *to = end;
     while (value >= 100) {
-        begin -= 2;
-        memcpy(text + begin, pairs + 2 * (value % 100), 2);
+        to -= 2;
+        memcpy(to, pairs + 2 * (value % 100), 2);
         value /= 100;
     }
     if (value >= 10) {
-        begin -= 2;
-        memcpy(text + begin, pairs + 2 * value, 2);
+        memcpy(to - 2, pairs + 2 * value, 2);
     } else {
-        text[--begin] = (uint8_t)('0' + value);
+        to[-1] = (uint8_t)('0' + value);
     }
-    memcpy(at, text + begin, sizeof(text) - begin);
-    return at + sizeof(text) - begin;
+    return end;
+}
+
+/* The last eight digits of a number. */
+static void put_eight(uint8_t *at, uint32_t value)
+{
+    uint32_t high = value / 10000;
+    uint32_t low = value % 10000;
+    memcpy(at, pairs + 2 * (high / 100), 2);
+    memcpy(at + 2, pairs + 2 * (high % 100), 2);
+    memcpy(at + 4, pairs + 2 * (low / 100), 2);
+    memcpy(at + 6, pairs + 2 * (low % 100), 2);
+}
+
+uint8_t *decimal_put_near(uint8_t *at, int64_t value, struct decimal_near *near)
+{
+    if (value < NEAR_UNIT) {
+        return decimal_put_i64(at, value);
+    }
+    uint64_t high = (uint64_t)value / NEAR_UNIT;
+    if (near->high != high) {
+        near->high = high;
+        near->chars = (size_t)(decimal_put_u64(near->text, high) - near->text);
+    }
+    memcpy(at, near->text, sizeof(near->text));
+    put_eight(at + near->chars, (uint32_t)((uint64_t)value % NEAR_UNIT));
+    return at + near->chars + 8;
 }
 
 uint8_t *decimal_put_i64(uint8_t *at, int64_t value)
@@ -106,10 +149,11 @@ static uint8_t *put_zeros(uint8_t *at, int count)
     return at;
 }
 
-/* digits * 10^exponent without an exponent; `fraction`: at least ".0". */
+/* digits * 10^exponent without an exponent; `fraction`: at least ".0". Copies have fixed sizes,
+ * which take no call: there is room behind what counts. */
 static uint8_t *put_plain(uint8_t *at, const struct decimal *decimal, bool fraction)
 {
-    uint8_t digits[20];
+    uint8_t digits[DIGITS_BYTES];
     int count = (int)(decimal_put_u64(digits, decimal->digits) - digits);
     int whole = count + decimal->exponent;
     if (whole <= 0) {
@@ -120,12 +164,17 @@ static uint8_t *put_plain(uint8_t *at, const struct decimal *decimal, bool fract
         return at + count;
     }
     int before = MIN(whole, count);
-    memcpy(at, digits, (size_t)before);
-    at = put_zeros(at + before, whole - before);
+    memcpy(at, digits, DIGITS_BYTES);
+    at += before;
+    if (whole > before) {
+        at = put_zeros(at, whole - before);
+    }
     if (count > before) {
         *at++ = '.';
-        memcpy(at, digits + before, (size_t)(count - before));
-        return at + (count - before);
+        for (int i = before; i < count; i++) {
+            *at++ = digits[i];
+        }
+        return at;
     }
     if (fraction) {
         *at++ = '.';
@@ -137,7 +186,7 @@ static uint8_t *put_plain(uint8_t *at, const struct decimal *decimal, bool fract
 /* d.ddd and `mark` with the exponent. */
 static uint8_t *put_scientific(uint8_t *at, const struct decimal *decimal, bool java_double)
 {
-    uint8_t digits[20];
+    uint8_t digits[DIGITS_BYTES];
     int count = (int)(decimal_put_u64(digits, decimal->digits) - digits);
     int exponent = count - 1 + decimal->exponent;
     *at++ = digits[0];
@@ -175,23 +224,23 @@ static uint8_t *put_double(uint8_t *at, const struct decimal *decimal, double va
     return plain ? put_plain(at, decimal, true) : put_scientific(at, decimal, true);
 }
 
+uint8_t *decimal_put_f64(uint8_t *at, double value)
+{
+    struct decimal decimal = decimal_of(value);
+    if (decimal.negative) {
+        *at++ = '-';
+    }
+    return decimal.digits == 0 || decimal_is_plain(&decimal) ? put_plain(at, &decimal, true)
+                                                             : put_double(at, &decimal, value);
+}
+
 void decimal_print_text(struct buf *buf, double value)
 {
     if (put_special(buf, value)) {
         return;
     }
-    uint8_t *begin = buf_reserve(buf, TEXT_BYTES);
-    uint8_t *at = begin;
-    struct decimal decimal = decimal_of(value);
-    if (decimal.negative) {
-        *at++ = '-';
-    }
-    if (decimal.digits == 0 || decimal_is_plain(&decimal)) {
-        at = put_plain(at, &decimal, true);
-    } else {
-        at = put_double(at, &decimal, value);
-    }
-    buf->bytes += (size_t)(at - begin);
+    uint8_t *at = buf_reserve(buf, DECIMAL_TEXT_BYTES);
+    buf->bytes += (size_t)(decimal_put_f64(at, value) - at);
 }
 
 void decimal_print_json(struct buf *buf, double value)
@@ -199,7 +248,7 @@ void decimal_print_json(struct buf *buf, double value)
     if (put_special(buf, value)) {
         return;
     }
-    uint8_t *begin = buf_reserve(buf, TEXT_BYTES);
+    uint8_t *begin = buf_reserve(buf, DECIMAL_TEXT_BYTES);
     uint8_t *at = begin;
     struct decimal decimal = decimal_of(value);
     if (decimal.negative) {

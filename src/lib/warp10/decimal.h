@@ -24,8 +24,22 @@ bool decimal_is_plain(const struct decimal *decimal);
 void decimal_print_text(struct buf *buf, double value);
 void decimal_print_json(struct buf *buf, double value);
 
-/* Fast decimal integers; returns what follows. Room for 20 characters must be there. */
+/*
+ * The same into memory with room for DECIMAL_TEXT_BYTES, of which less is used; they return what
+ * follows.
+ */
+#define DECIMAL_TEXT_BYTES 64
 uint8_t *decimal_put_u64(uint8_t *at, uint64_t value);
 uint8_t *decimal_put_i64(uint8_t *at, int64_t value);
+uint8_t *decimal_put_f64(uint8_t *at, double value); /* as text; finite, and not -0.0 */
+
+/* An integer that is near the one before, such as a time: its upper digits are kept.
+ * Zero-initialised. */
+struct decimal_near {
+    uint64_t high;
+    size_t chars;
+    uint8_t text[12];
+};
+uint8_t *decimal_put_near(uint8_t *at, int64_t value, struct decimal_near *near);
 
 #endif

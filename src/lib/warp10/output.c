@@ -1,5 +1,7 @@
 #include "warp10/output.h"
 
+#include <math.h>
+
 #include "base/text.h"
 #include "base/uuid.h"
 #include "warp10/decimal.h"
@@ -276,10 +278,35 @@ static void put_head(struct buf *buf, int64_t time, const struct element *elemen
     }
 }
 
+/* "=ts// value\n" of a number, which most lines are, in one go. */
+static bool print_number(struct output *output, const struct element *element)
+{
+    bool is_double = element->type == ELEMENT_F64;
+    if (element->has != 0 || !(element->type == ELEMENT_I64 ||
+                               (is_double && isfinite(element->value.f64) &&
+                                !(element->value.f64 == 0 && signbit(element->value.f64) != 0)))) {
+        return false;
+    }
+    uint8_t *begin = buf_reserve(output->buf, POINT_BYTES);
+    uint8_t *at = begin;
+    *at++ = '=';
+    at = decimal_put_near(at, time_of(output, element), &output->time);
+    memcpy(at, "// ", 3);
+    at += 3;
+    at = is_double ? decimal_put_f64(at, element->value.f64)
+                   : decimal_put_i64(at, element->value.i64);
+    *at++ = '\n';
+    output->buf->bytes += (size_t)(at - begin);
+    return true;
+}
+
 static void print_text(struct output *output, const struct element *element)
 {
     struct buf *buf = output->buf;
     bool full = output->points == 0 || output->options.format == WARP10_FULLTEXT;
+    if (!full && print_number(output, element)) {
+        return;
+    }
     if (!full) {
         buf_append_byte(buf, '=');
     }

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "series/element.h"
 #include "series/key.h"
+#include "warp10/decimal.h"
 #include "warp10/encoder.h"
 #include "warp10/params.h"
 
@@ -46,6 +47,7 @@ struct output {
     bool have_last, last_printed;
     struct encoder encoder; /* RAW, PACK */
     int64_t first_time;
+    struct decimal_near time; /* the one printed last */
 };
 
 void output_init(struct output *output, const struct output_options *options, struct buf *buf);
