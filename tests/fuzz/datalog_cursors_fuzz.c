@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     CHECK(damaged <= bytes + 1 && lines <= bytes);
     if (datalog_file_header_read(span, 1, &header) == 0) {
         CHECK(header.bytes <= bytes);
-        for (size_t i = 0; datalog_origin_row_read(header.origins, i, &row); i++) {}
+        for (size_t i = 0; datalog_origin_row_read(&header, i, &row); i++) {}
     }
     return 0;
 }

@@ -263,6 +263,7 @@ void datalog_cursor_close(struct datalog_cursor **place)
         datalog_reader_close(&cursor->reader);
         pthread_mutex_lock(&cursor->log->lock);
         cursor->open = false;
+        cursor->advanced = NULL;
         pthread_mutex_unlock(&cursor->log->lock);
         *place = NULL;
     }
@@ -348,6 +349,25 @@ int datalog_cursor_attach(struct datalog_cursor *cursor, uint64_t position)
     }
     pthread_mutex_unlock(&log->cursors_changing);
     return rc;
+}
+
+void datalog_cursor_watch(struct datalog_cursor *cursor, void (*advanced)(void *context),
+                          void *context)
+{
+    pthread_mutex_lock(&cursor->log->lock);
+    cursor->advanced = advanced;
+    cursor->advanced_context = context;
+    pthread_mutex_unlock(&cursor->log->lock);
+}
+
+void datalog_cursors_advanced(struct datalog *log)
+{
+    for (size_t i = 0; i < log->cursors.count; i++) {
+        const struct datalog_cursor *cursor = log->cursors.items[i];
+        if (cursor->advanced != NULL) {
+            cursor->advanced(cursor->advanced_context);
+        }
+    }
 }
 
 /* Where the first record stands that is not acknowledged, and from when it is. Reads the file

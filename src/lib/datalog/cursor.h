@@ -40,6 +40,11 @@ MUST_CHECK int datalog_cursor_read(struct datalog_cursor *cursor,
 MUST_CHECK int datalog_cursor_wait(struct datalog_cursor *cursor, int64_t timeout_ms);
 void datalog_cursor_wake(struct datalog_cursor *cursor);
 
+/* Instead of waiting: `advanced` is called whenever there are new records, by the log's writer,
+ * which it may not keep waiting and whose log it may not call. NULL: no more. */
+void datalog_cursor_watch(struct datalog_cursor *cursor, void (*advanced)(void *context),
+                          void *context);
+
 /* Everything up to and including `position` has arrived. A lower one than before is ignored;
  * ERR_INVALID: the log has no such record. */
 MUST_CHECK int datalog_cursor_acknowledge(struct datalog_cursor *cursor, uint64_t position);

@@ -79,7 +79,8 @@ static int read_cursors(struct walk *walk)
 static void note_record(struct walk *walk, const struct datalog_seen_record *seen)
 {
     const struct datalog_record *record = seen->record;
-    struct datalog_origin_position position = {record->origin, record->origin_position};
+    struct datalog_origin_position position = {record->origin, record->origin_position,
+                                               record->time};
     (void)!datalog_origins_stage(&walk->origins, position);
     for (size_t i = 0; i < walk->places.count; i++) {
         struct place *place = &walk->places.items[i];
@@ -92,10 +93,10 @@ static void note_record(struct walk *walk, const struct datalog_seen_record *see
 
 static void note_header(struct walk *walk, const struct datalog_file_header *header)
 {
-    struct datalog_origin_position row = {header->origin, header->origin_position};
+    struct datalog_origin_position row = {header->origin, header->origin_position, header->time};
     walk->own = header->origin;
     (void)!datalog_origins_stage(&walk->origins, row);
-    for (size_t i = 0; datalog_origin_row_read(header->origins, i, &row); i++) {
+    for (size_t i = 0; datalog_origin_row_read(header, i, &row); i++) {
         (void)!datalog_origins_stage(&walk->origins, row);
     }
 }

@@ -32,7 +32,9 @@ struct datalog_cursor {
     uint64_t next;  /* position of the first record that is not acknowledged */
     uint64_t saved; /* the same, as the file `cursors` has it at least */
 
-    struct datalog_reader *reader; /* the handle's; NULL: not open */
+    struct datalog_reader *reader;   /* the handle's; NULL: not open */
+    void (*advanced)(void *context); /* may be NULL */
+    void *advanced_context;
 
     /* Where the record `next` stood when the lag was asked for. */
     uint64_t place_next; /* 0: not known */
@@ -86,7 +88,8 @@ struct datalog {
     pthread_t thread;
     bool thread_runs;
     struct datalog_origin origin;
-    uint64_t origin_position; /* last one given; changes under the lock */
+    uint64_t origin_position; /* last one given; changes under the lock, as does */
+    uint64_t origin_time;     /* its time */
     uint64_t time;            /* last one given */
     struct io_file *file;     /* of the newest segment; NULL: begin a new one first */
     uint64_t file_first;      /* position it is named by */
@@ -100,7 +103,7 @@ struct datalog {
 char *datalog_file_path(const struct datalog *log, uint64_t first);
 
 /* Fills files, end, origin, origin_position, time; leaves `file` NULL or ready for appending. */
-MUST_CHECK int datalog_recover(struct datalog *log, uint64_t position_min);
+MUST_CHECK int datalog_recover(struct datalog *log, uint64_t position_min, bool begin_anew);
 
 void *datalog_writer(void *log);
 struct timespec datalog_deadline(int64_t timeout_ms); /* of the monotonic clock */
@@ -123,6 +126,9 @@ void datalog_cursors_settle(struct datalog *log);
  * is that of saving; what is returned holds in any case. */
 MUST_CHECK int datalog_cursors_hold(struct datalog *log, uint64_t position, uint64_t *ret_position);
 void datalog_cursors_free(struct datalog *log);
+
+/* Tells those that watch; under the lock. */
+void datalog_cursors_advanced(struct datalog *log);
 
 /* A new file for the records from log->end on, durable under its name. Closes the old one. */
 MUST_CHECK int datalog_begin_file(struct datalog *log);

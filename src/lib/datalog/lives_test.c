@@ -264,7 +264,7 @@ static void take_snapshot(struct world *world)
     uint64_t i = below(world, OTHERS);
     struct other *other = &world->others[i];
     uint64_t to = other->here + 1 + below(world, 20);
-    struct datalog_origin_position position = {other_origin(i + 1), to};
+    struct datalog_origin_position position = {other_origin(i + 1), to, 0};
     vec_push(&other->advances, to);
     if (datalog_origins_advance(world->log, &position, 1) == 0) {
         other->here = to;

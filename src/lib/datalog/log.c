@@ -109,7 +109,7 @@ int datalog_origins_advance(struct datalog *log, const struct datalog_origin_pos
 int datalog_open(const struct datalog_options *options, struct datalog **ret_log)
 {
     struct datalog *log = log_new(options);
-    int rc = datalog_recover(log, options->position_min);
+    int rc = datalog_recover(log, options->position_min, options->begin_anew);
     if (rc < 0) {
         log_free(log);
         return err_wrap(rc, "open the datalog");
@@ -277,7 +277,7 @@ uint64_t datalog_origin_position(struct datalog *log, struct datalog_origin orig
     pthread_mutex_lock(&log->lock);
     uint64_t position = datalog_same_origin(origin, log->origin)
                             ? log->origin_position
-                            : datalog_origins_durable(&log->origins, origin);
+                            : datalog_origins_durable(&log->origins, origin).position;
     pthread_mutex_unlock(&log->lock);
     return position;
 }
@@ -291,6 +291,8 @@ size_t datalog_origin_positions(struct datalog *log, struct buf *buf)
 {
     size_t before = buf->bytes;
     pthread_mutex_lock(&log->lock);
+    struct datalog_origin_position own = {log->origin, log->origin_position, log->origin_time};
+    add_position(buf, &own);
     datalog_origins_each(&log->origins, false, add_position, buf);
     pthread_mutex_unlock(&log->lock);
     return (buf->bytes - before) / sizeof(struct datalog_origin_position);

@@ -26,7 +26,7 @@
 #define DATALOG_PENDING_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define DATALOG_GROUP_BYTES_DEFAULT (UINT64_C(8) << 20)
 #define DATALOG_HELD_BYTES_DEFAULT UINT64_C(10000000000)
-#define DATALOG_AHEAD_NS_DEFAULT (UINT64_C(3600) * 1000000000)
+#define DATALOG_AHEAD_NS_DEFAULT (UINT64_C(10) * 365 * 24 * 3600 * 1000000000) /* ten years */
 #define DATALOG_ORIGINS_MAX 65535
 
 struct datalog;
@@ -58,6 +58,7 @@ struct datalog_origin {
 struct datalog_origin_position {
     struct datalog_origin origin;
     uint64_t position; /* highest origin position; 0: none */
+    uint64_t time;     /* hybrid, of the record there; 0: not known */
 };
 
 struct datalog_record {
@@ -78,6 +79,7 @@ struct datalog_options {
     uint64_t pending_bytes_max; /* 0: default. Submitters wait while more is handed over. */
     uint64_t group_bytes_max;   /* 0: default */
     uint64_t position_min;      /* a log that ends below it goes on there, as a new incarnation */
+    bool begin_anew;            /* as a new incarnation: see below */
     uint64_t held_bytes_max;    /* 0: default. A cursor that holds back more is detached. */
     uint64_t ahead_ns_max;      /* 0: default. Received records from a later time are refused. */
 
@@ -107,6 +109,8 @@ struct datalog_stats {
     struct datalog_damage damage;
 };
 
+/* With `begin_anew` the log writes as a new incarnation from now on, as a node must that others
+ * follow: it cannot know that its disk is no older copy, whose positions it would use twice. */
 MUST_CHECK int datalog_open(const struct datalog_options *options, struct datalog **ret_log);
 
 /* Completes what was handed over, then stops the writer. Readers must be closed before. */
@@ -143,8 +147,8 @@ struct datalog_submission {
 
 /* Hands over `count` submissions that stand one after another in the log, linked by `next`.
  * Waits while pending_bytes_max is reached. Nothing was handed over after ERR_TOO_LARGE, and
- * after ERR_INVALID: a received time lies more than ahead_ns_max ahead of this node's clock,
- * and would drag the log's with it. */
+ * after ERR_INVALID: a received time lies more than ahead_ns_max ahead of this node's clock:
+ * that is damage, not a clock. */
 MUST_CHECK int datalog_submit(struct datalog *log, struct datalog_submission *first);
 
 /* The same for one record, waiting until it is durable. */
@@ -157,8 +161,14 @@ struct datalog_stats datalog_stats(struct datalog *log);
 /* The highest durable position of an origin, also of the own one; 0: it was never seen. */
 uint64_t datalog_origin_position(struct datalog *log, struct datalog_origin origin);
 
-/* All of them but the own, in no order: `buf` gets struct datalog_origin_position's. */
+/* All of them, the own one first, which may be 0: `buf` gets struct datalog_origin_position's. */
 size_t datalog_origin_positions(struct datalog *log, struct buf *buf);
+
+/* What was here of each origin, the own one included, when the file was begun that `position` is
+ * in: `buf` gets struct datalog_origin_position's, *ret_first the file's first position.
+ * ERR_CORRUPT: its header is damaged; DATALOG_TRIMMED: it is gone. */
+MUST_CHECK int datalog_origins_before(struct datalog *log, uint64_t position, struct buf *buf,
+                                      uint64_t *ret_first);
 
 /* A snapshot was taken in that holds these records: raises what is lower. Durable on return. */
 MUST_CHECK int datalog_origins_advance(struct datalog *log,

@@ -368,6 +368,7 @@ static void a_time_from_far_ahead_is_refused(void **state)
     io_sim_init(&sim, 1);
     struct datalog_options options = options_of(&sim);
     struct datalog *log = NULL;
+    options.ahead_ns_max = UINT64_C(3600) * 1000000000;
     assert_int_equal(datalog_open(&options, &log), 0);
     struct datalog_record received = {
         .origin_position = 1,
@@ -470,7 +471,7 @@ static void a_damaged_header_forgets_no_origin(void **state)
         uint64_t position;
         assert_int_equal(datalog_open(&options, &log), 0);
         struct datalog_origin before = datalog_origin(log);
-        struct datalog_origin_position other = {{{{0xbb}}, 9}, 500};
+        struct datalog_origin_position other = {{{{0xbb}}, 9}, 500, 77};
         assert_int_equal(datalog_append(log, DATALOG_UPDATE, SPAN_NONE, SPAN_NONE, &position), 0);
         assert_int_equal(datalog_origins_advance(log, &other, 1), 0);
         assert_int_equal(datalog_append(log, DATALOG_UPDATE, SPAN_NONE, SPAN_NONE, &position), 0);

@@ -4,8 +4,8 @@
 
 struct datalog_origin_row {
     struct datalog_origin origin;
-    uint64_t durable;
-    uint64_t staged;
+    uint64_t durable, durable_time;
+    uint64_t staged, staged_time;
 };
 
 _Static_assert(sizeof(struct datalog_origin) == 24, "an origin is its own key: it has no padding");
@@ -28,11 +28,17 @@ static struct datalog_origin_row *find(const struct datalog_origins *origins,
     return map_get(&origins->rows, span_of(origin, sizeof(*origin)));
 }
 
-uint64_t datalog_origins_durable(const struct datalog_origins *origins,
-                                 struct datalog_origin origin)
+static struct datalog_origin_position durable_of(const struct datalog_origin_row *row)
+{
+    return (struct datalog_origin_position){row->origin, row->durable, row->durable_time};
+}
+
+struct datalog_origin_position datalog_origins_durable(const struct datalog_origins *origins,
+                                                       struct datalog_origin origin)
 {
     const struct datalog_origin_row *row = find(origins, &origin);
-    return row != NULL ? row->durable : 0;
+    struct datalog_origin_position none = {.origin = origin};
+    return row != NULL ? durable_of(row) : none;
 }
 
 uint64_t datalog_origins_staged(const struct datalog_origins *origins, struct datalog_origin origin)
@@ -55,14 +61,19 @@ bool datalog_origins_stage(struct datalog_origins *origins, struct datalog_origi
     if (row->staged == row->durable) {
         vec_push(&origins->touched, row);
     }
-    row->staged = MAX(row->staged, position.position);
+    if (position.position > row->staged) {
+        row->staged = position.position;
+        row->staged_time = position.time;
+    }
     return true;
 }
 
 void datalog_origins_commit(struct datalog_origins *origins)
 {
     for (size_t i = 0; i < origins->touched.count; i++) {
-        origins->touched.items[i]->durable = origins->touched.items[i]->staged;
+        struct datalog_origin_row *row = origins->touched.items[i];
+        row->durable = row->staged;
+        row->durable_time = row->staged_time;
     }
     vec_clear(&origins->touched);
 }
@@ -72,6 +83,7 @@ void datalog_origins_rollback(struct datalog_origins *origins)
     for (size_t i = 0; i < origins->touched.count; i++) {
         struct datalog_origin_row *row = origins->touched.items[i];
         row->staged = row->durable;
+        row->staged_time = row->durable_time;
     }
     vec_clear(&origins->touched);
 }
@@ -86,8 +98,11 @@ void datalog_origins_each(const struct datalog_origins *origins, bool staged,
     void *value;
     while (map_next(&origins->rows, &at, &key, &value)) {
         const struct datalog_origin_row *row = value;
-        struct datalog_origin_position position = {row->origin,
-                                                   staged ? row->staged : row->durable};
+        struct datalog_origin_position position = durable_of(row);
+        if (staged) {
+            position.position = row->staged;
+            position.time = row->staged_time;
+        }
         if (position.position > 0) {
             each(context, &position);
         }

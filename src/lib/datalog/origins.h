@@ -19,9 +19,9 @@ struct datalog_origins {
 
 void datalog_origins_deinit(struct datalog_origins *origins);
 
-/* What is durable; what is staged or else durable. 0: nothing. */
-uint64_t datalog_origins_durable(const struct datalog_origins *origins,
-                                 struct datalog_origin origin);
+/* What is durable; what is staged or else durable. Position 0: nothing. */
+struct datalog_origin_position datalog_origins_durable(const struct datalog_origins *origins,
+                                                       struct datalog_origin origin);
 uint64_t datalog_origins_staged(const struct datalog_origins *origins,
                                 struct datalog_origin origin);
 

@@ -11,12 +11,12 @@
 
 static struct datalog_origin_position at(uint64_t number, uint64_t position)
 {
-    return (struct datalog_origin_position){{{{(uint8_t)number, 1}}, number}, position};
+    return (struct datalog_origin_position){{{{(uint8_t)number, 1}}, number}, position, 0};
 }
 
 static uint64_t durable(const struct datalog_origins *origins, uint64_t number)
 {
-    return datalog_origins_durable(origins, at(number, 0).origin);
+    return datalog_origins_durable(origins, at(number, 0).origin).position;
 }
 
 static uint64_t staged(const struct datalog_origins *origins, uint64_t number)

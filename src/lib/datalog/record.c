@@ -5,6 +5,8 @@
 #include "base/hash.h"
 #include "base/wire.h"
 
+#define DATALOG_ORIGIN_BYTES_2 32 /* of a row, in version 2 */
+
 static const char file_magic[8] = {'A', 'Q', 'F', 'D', 'L', 'O', 'G', '1'};
 
 void datalog_origin_row_write(struct buf *rows, const struct datalog_origin_position *row)
@@ -12,18 +14,21 @@ void datalog_origin_row_write(struct buf *rows, const struct datalog_origin_posi
     buf_append(rows, span_of(row->origin.node.bytes, 16));
     wire_put_u64(rows, row->origin.incarnation);
     wire_put_u64(rows, row->position);
+    wire_put_u64(rows, row->time);
 }
 
-bool datalog_origin_row_read(struct span rows, size_t index,
+bool datalog_origin_row_read(const struct datalog_file_header *header, size_t index,
                              struct datalog_origin_position *ret_row)
 {
-    struct span row = span_from(rows, index * DATALOG_ORIGIN_BYTES);
-    if (row.bytes < DATALOG_ORIGIN_BYTES) {
+    size_t row_bytes = header->row_bytes > 0 ? header->row_bytes : DATALOG_ORIGIN_BYTES;
+    struct span row = span_from(header->origins, index * row_bytes);
+    if (row.bytes < row_bytes) {
         return false;
     }
     memcpy(ret_row->origin.node.bytes, row.data, 16);
     ret_row->origin.incarnation = wire_load_u64(row.data + 16);
     ret_row->position = wire_load_u64(row.data + 24);
+    ret_row->time = row_bytes >= DATALOG_ORIGIN_BYTES ? wire_load_u64(row.data + 32) : 0;
     return true;
 }
 
@@ -33,7 +38,7 @@ void datalog_file_header_write(struct buf *buf, const struct datalog_file_header
     CHECK(header->origins.bytes <= (size_t)DATALOG_ORIGINS_MAX * DATALOG_ORIGIN_BYTES);
     buf_append(buf, span_of(file_magic, sizeof(file_magic)));
     wire_put_u32(buf, 0);
-    wire_put_u32(buf, 2);
+    wire_put_u32(buf, 3);
     wire_put_u64(buf, header->first);
     wire_put_u64(buf, header->origin_position);
     wire_put_u64(buf, header->time);
@@ -49,16 +54,23 @@ void datalog_file_header_write(struct buf *buf, const struct datalog_file_header
                    (uint32_t)hash64_seeded(summed, header->first));
 }
 
+static size_t row_bytes_of(uint32_t version)
+{
+    return version == 2 ? DATALOG_ORIGIN_BYTES_2 : DATALOG_ORIGIN_BYTES;
+}
+
 size_t datalog_file_header_bytes(struct span bytes)
 {
     if (bytes.bytes < DATALOG_ORIGINS_AT || wire_load_u32(bytes.data + 12) < 2) {
         return DATALOG_FILE_HEADER_BYTES;
     }
     uint32_t count = wire_load_u32(bytes.data + DATALOG_FILE_HEADER_BYTES + 4);
-    return DATALOG_ORIGINS_AT + (size_t)MIN(count, DATALOG_ORIGINS_MAX) * DATALOG_ORIGIN_BYTES;
+    size_t row_bytes = row_bytes_of(wire_load_u32(bytes.data + 12));
+    return DATALOG_ORIGINS_AT + (size_t)MIN(count, DATALOG_ORIGINS_MAX) * row_bytes;
 }
 
-/* Version 2: how many other origins there are, and each one's highest position. */
+/* From version 2 on: how many other origins there are, and each one's highest position; version 3
+ * has its time too. */
 static bool read_origins(struct span bytes, uint64_t first, struct datalog_file_header *header)
 {
     size_t end = datalog_file_header_bytes(bytes);
@@ -68,6 +80,7 @@ static bool read_origins(struct span bytes, uint64_t first, struct datalog_file_
     struct span summed = span_from(span_first(bytes, end), DATALOG_FILE_HEADER_BYTES + 4);
     header->origins = span_from(span_first(bytes, end), DATALOG_ORIGINS_AT);
     header->bytes = end;
+    header->row_bytes = row_bytes_of(wire_load_u32(bytes.data + 12));
     return wire_load_u32(bytes.data + DATALOG_FILE_HEADER_BYTES) ==
            (uint32_t)hash64_seeded(summed, first);
 }
@@ -82,7 +95,7 @@ int datalog_file_header_read(struct span bytes, uint64_t first,
         return err_set(ERR_CORRUPT, "the file header is damaged");
     }
     uint32_t version = wire_load_u32(head.data + 12);
-    if (version < 1 || version > 2) {
+    if (version < 1 || version > 3) {
         return err_set(ERR_UNSUPPORTED, "datalog version %" PRIu32 " is not known", version);
     }
     struct datalog_file_header header = {
@@ -93,7 +106,7 @@ int datalog_file_header_read(struct span bytes, uint64_t first,
         .bytes = DATALOG_FILE_HEADER_BYTES,
     };
     memcpy(header.origin.node.bytes, head.data + 40, 16);
-    if (version == 2 && !read_origins(bytes, first, &header)) {
+    if (version >= 2 && !read_origins(bytes, first, &header)) {
         return err_set(ERR_CORRUPT, "the file header's table of origins is damaged");
     }
     *ret_header = header;

@@ -8,7 +8,7 @@
 
 #define DATALOG_FILE_HEADER_BYTES 64 /* of version 1, and what all versions begin with */
 #define DATALOG_ORIGINS_AT 72
-#define DATALOG_ORIGIN_BYTES 32 /* of a row of the table of origins */
+#define DATALOG_ORIGIN_BYTES 40 /* of a row of the table of origins; 32 in version 2 */
 #define DATALOG_FILE_HEADER_BYTES_MAX                                                              \
     (DATALOG_ORIGINS_AT + (size_t)DATALOG_ORIGINS_MAX * DATALOG_ORIGIN_BYTES)
 #define DATALOG_RECORD_BYTES_MAX                                                                   \
@@ -25,6 +25,7 @@ struct datalog_file_header {
     uint64_t time;            /* last one given before */
     struct datalog_origin origin;
     struct span origins; /* rows: how far the records of others were here. Borrowed. */
+    size_t row_bytes;    /* as read; 0: as written today */
     size_t bytes;        /* of the header as read: the first record begins here */
 };
 
@@ -39,8 +40,8 @@ MUST_CHECK int datalog_file_header_read(struct span bytes, uint64_t first,
 
 void datalog_origin_row_write(struct buf *rows, const struct datalog_origin_position *row);
 
-/* Row `index` of a table; false behind its end. */
-bool datalog_origin_row_read(struct span rows, size_t index,
+/* Row `index` of a header's table; false behind its end. */
+bool datalog_origin_row_read(const struct datalog_file_header *header, size_t index,
                              struct datalog_origin_position *ret_row);
 
 size_t datalog_record_bytes(struct span well, struct span payload);

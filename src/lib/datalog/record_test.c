@@ -121,10 +121,10 @@ static struct buf make_header(size_t origins)
     struct buf rows = {0};
     struct buf bytes = {0};
     for (size_t i = 0; i < origins; i++) {
-        struct datalog_origin_position row = {{{{(uint8_t)i, 7}}, i * 3}, 1000 + i};
+        struct datalog_origin_position row = {{{{(uint8_t)i, 7}}, i * 3}, 1000 + i, 5 + i};
         datalog_origin_row_write(&rows, &row);
     }
-    struct datalog_file_header header = {60, 12, 34, {{{9}}, 8}, buf_span(&rows), 0};
+    struct datalog_file_header header = {60, 12, 34, {{{9}}, 8}, buf_span(&rows), 0, 0};
     datalog_file_header_write(&bytes, &header);
     buf_deinit(&rows);
     return bytes;
@@ -147,11 +147,12 @@ static void a_file_header_is_read_or_refused(void **state)
         assert_true(read.origin.incarnation == 8 && read.origin.node.bytes[0] == 9);
         assert_true(read.bytes == length);
         for (size_t i = 0; i < origins; i++) {
-            assert_true(datalog_origin_row_read(read.origins, i, &row));
-            assert_true(row.position == 1000 + i && row.origin.incarnation == i * 3);
+            assert_true(datalog_origin_row_read(&read, i, &row));
+            assert_true(row.position == 1000 + i && row.time == 5 + i);
+            assert_true(row.origin.incarnation == i * 3);
             assert_true(row.origin.node.bytes[0] == i && row.origin.node.bytes[1] == 7);
         }
-        assert_false(datalog_origin_row_read(read.origins, origins, &row));
+        assert_false(datalog_origin_row_read(&read, origins, &row));
         assert_int_equal(datalog_file_header_read(buf_span(&bytes), 61, &read), ERR_CORRUPT);
         for (size_t bit = 0; bit < length * 8; bit++) {
             bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -188,7 +189,7 @@ static void a_header_of_a_later_version_is_unsupported(void **state)
     (void)state;
     struct buf bytes = make_header(1);
     struct datalog_file_header read;
-    wire_store_u32(bytes.data + 12, 3);
+    wire_store_u32(bytes.data + 12, 4);
     struct span summed = span_from(span_first(buf_span(&bytes), DATALOG_FILE_HEADER_BYTES), 12);
     wire_store_u32(bytes.data + 8, (uint32_t)hash64_seeded(summed, 60));
     assert_int_equal(datalog_file_header_read(buf_span(&bytes), 60, &read), ERR_UNSUPPORTED);

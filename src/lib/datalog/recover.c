@@ -53,12 +53,10 @@ static int read_header_bytes(struct io_file *file, uint64_t file_bytes, struct b
     return rc;
 }
 
-/* Takes size and header of a file; `*bytes` gets what `*ret_header` borrows from. A damaged header
- * is reported and leaves incarnation 0. */
-static int read_header(struct datalog *log, struct datalog_file *entry, struct buf *bytes,
-                       struct datalog_file_header *ret_header)
+/* Size and header of a file; `*bytes` gets what `*ret_header` borrows from. */
+static int read_header_at(struct datalog *log, const char *path, struct datalog_file *entry,
+                          struct buf *bytes, struct datalog_file_header *ret_header)
 {
-    char *path = datalog_file_path(log, entry->first);
     struct io_file *file = NULL;
     buf_clear(bytes);
     int rc = io_open(log->io, path, IO_READ, &file);
@@ -69,17 +67,61 @@ static int read_header(struct datalog *log, struct datalog_file *entry, struct b
         rc = read_header_bytes(file, entry->bytes, bytes);
     }
     io_close(&file);
-    if (rc == 0) {
-        *ret_header = (struct datalog_file_header){.bytes = DATALOG_FILE_HEADER_BYTES};
-        rc = datalog_file_header_read(buf_span(bytes), entry->first, ret_header);
-        entry->begin = ret_header->bytes;
-    }
+    *ret_header = (struct datalog_file_header){.bytes = DATALOG_FILE_HEADER_BYTES};
+    return rc < 0 ? rc : datalog_file_header_read(buf_span(bytes), entry->first, ret_header);
+}
+
+/* A damaged header is reported and leaves incarnation 0. */
+static int read_header(struct datalog *log, struct datalog_file *entry, struct buf *bytes,
+                       struct datalog_file_header *ret_header)
+{
+    char *path = datalog_file_path(log, entry->first);
+    int rc = read_header_at(log, path, entry, bytes, ret_header);
     if (rc == ERR_CORRUPT) {
         log->stats.damage.corrupt_records++;
         datalog_report(log, "%s: %s", path, err_text());
         rc = 0;
     }
+    entry->begin = ret_header->bytes;
     mem_free(path);
+    return rc;
+}
+
+static void copy_places(const struct datalog_file_header *header, struct buf *buf)
+{
+    struct datalog_origin_position row = {header->origin, header->origin_position, header->time};
+    if (row.position > 0) {
+        buf_append(buf, span_of(&row, sizeof(row)));
+    }
+    for (size_t i = 0; datalog_origin_row_read(header, i, &row); i++) {
+        buf_append(buf, span_of(&row, sizeof(row)));
+    }
+}
+
+int datalog_origins_before(struct datalog *log, uint64_t position, struct buf *buf,
+                           uint64_t *ret_first)
+{
+    struct datalog_file file = {0};
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < log->files.count && log->files.items[i].first <= position; i++) {
+        file = log->files.items[i];
+    }
+    pthread_mutex_unlock(&log->lock);
+    if (file.first == 0) {
+        return DATALOG_TRIMMED;
+    }
+    struct buf bytes = {0};
+    struct datalog_file_header header;
+    char *path = datalog_file_path(log, file.first);
+    *ret_first = file.first;
+    int rc = read_header_at(log, path, &file, &bytes, &header);
+    if (rc == 0) {
+        copy_places(&header, buf);
+    } else if (rc == ERR_NOT_FOUND) {
+        rc = DATALOG_TRIMMED;
+    }
+    mem_free(path);
+    buf_deinit(&bytes);
     return rc;
 }
 
@@ -88,8 +130,9 @@ static void take_header(struct datalog *log, const struct datalog_file_header *h
     struct datalog_origin_position row;
     log->origin = header->origin;
     log->origin_position = header->origin_position;
+    log->origin_time = header->time;
     log->time = header->time;
-    for (size_t i = 0; datalog_origin_row_read(header->origins, i, &row); i++) {
+    for (size_t i = 0; datalog_origin_row_read(header, i, &row); i++) {
         (void)!datalog_origins_stage(&log->origins, row);
     }
 }
@@ -118,8 +161,10 @@ static void learn(struct datalog *log, const struct datalog_record *record)
     log->time = MAX(log->time, record->time);
     if (datalog_same_origin(record->origin, log->origin)) {
         log->origin_position = MAX(log->origin_position, record->origin_position);
+        log->origin_time = MAX(log->origin_time, record->time);
     } else {
-        struct datalog_origin_position position = {record->origin, record->origin_position};
+        struct datalog_origin_position position = {record->origin, record->origin_position,
+                                                   record->time};
         (void)!datalog_origins_stage(&log->origins, position);
     }
 }
@@ -239,13 +284,14 @@ static int read_records(struct datalog *log, size_t known, uint64_t confirmed)
 /* The old one, if there was any, becomes one of those that are not ours. */
 static void mint_origin(struct datalog *log)
 {
-    struct datalog_origin_position before = {log->origin, log->origin_position};
+    struct datalog_origin_position before = {log->origin, log->origin_position, log->origin_time};
     if (before.position > 0) {
         (void)!datalog_origins_stage(&log->origins, before);
     }
     log->origin.node = log->node;
     do {
         io_random(log->io, &log->origin.incarnation, sizeof(log->origin.incarnation));
+        log->origin.incarnation &= INT64_MAX; /* the highest bit marks derived origins */
     } while (log->origin.incarnation == 0);
     log->origin_position = 0;
 }
@@ -263,7 +309,7 @@ static int list_files(struct datalog *log)
     return rc == 0 ? io_sync_dir(log->io, log->dir) : rc;
 }
 
-int datalog_recover(struct datalog *log, uint64_t position_min)
+int datalog_recover(struct datalog *log, uint64_t position_min, bool begin_anew)
 {
     size_t known = 0;
     bool newest_good = false;
@@ -286,6 +332,7 @@ int datalog_recover(struct datalog *log, uint64_t position_min)
     }
     /* Without its header nothing says for sure how far the own origin had counted. */
     bool lost = !newest_good || log->end < position_min;
+    lost = lost || (begin_anew && log->origin_position > 0);
     if (lost || !uuid_equal(log->origin.node, log->node)) {
         io_close(&log->file);
         mint_origin(log);

@@ -58,6 +58,7 @@ struct part {
     struct datalog_submission *behind; /* the first one that is not in it */
     uint64_t end;                      /* position after its last record */
     uint64_t origin_position;
+    uint64_t origin_time;
     uint64_t time;
 };
 
@@ -68,9 +69,11 @@ static void publish(struct datalog *log, const struct part *part)
     log->stats.groups++;
     log->end = part->end;
     log->origin_position = part->origin_position;
+    log->origin_time = part->origin_time;
     log->files.items[log->files.count - 1].bytes = log->offset;
     datalog_origins_commit(&log->origins);
     pthread_cond_broadcast(&log->advanced);
+    datalog_cursors_advanced(log);
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -131,7 +134,8 @@ static int judge(struct datalog *log, const struct part *part,
                  const struct datalog_submission *submission)
 {
     const struct datalog_record *received = submission->received;
-    struct datalog_origin_position position = {received->origin, received->origin_position};
+    struct datalog_origin_position position = {received->origin, received->origin_position,
+                                               received->time};
     if (datalog_same_origin(received->origin, log->origin)) {
         return position.position <= part->origin_position ? DATALOG_KNOWN : ERR_CONFLICT;
     }
@@ -173,6 +177,7 @@ static void add_record(struct datalog *log, struct part *part,
         record.origin = log->origin;
         record.origin_position = ++part->origin_position;
         record.time = MAX(now, part->time + 1);
+        part->origin_time = record.time;
     }
     part->time = MAX(part->time, record.time);
     if (record.payload.bytes < log->direct_bytes_min) {
@@ -191,7 +196,7 @@ static void add_record(struct datalog *log, struct part *part,
 static void collect(struct datalog *log, struct datalog_submission *first,
                     struct datalog_submission *behind, struct part *part)
 {
-    *part = (struct part){first, log->end, log->origin_position, log->time};
+    *part = (struct part){first, log->end, log->origin_position, log->origin_time, log->time};
     buf_clear(&log->group);
     vec_clear(&log->direct);
     log->group_bytes = 0;
