@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "indexer/storage_internal.h"
 
+#define CUT_OFF "%" PRIu64 " bytes at its end are no whole line and are cut off"
 #define MEGABYTE UINT64_C(1000000)
 #define GIGABYTE UINT64_C(1000000000)
 
@@ -220,9 +221,16 @@ static int open_series(struct storage *storage)
 {
     char *path = mem_printf("%s/origins", storage->series_dir);
     int rc = series_origins_open(storage->io, path, &storage->origins);
-    if (rc == 0 && series_origins_damage(storage->origins).lines > 0) {
-        storage->damage += series_origins_damage(storage->origins).lines;
+    struct series_origins_damage damage = {0};
+    if (rc == 0) {
+        damage = series_origins_damage(storage->origins);
+        storage->damage += damage.lines;
+    }
+    if (damage.lines > 0) {
         storage_report(storage, "%s: damaged lines; their origins come back from the data", path);
+    }
+    if (damage.torn_bytes > 0) {
+        storage_report(storage, "%s: " CUT_OFF, path, damage.torn_bytes);
     }
     mem_free(path);
     struct series_catalogue_options options = {
