@@ -273,13 +273,16 @@ static void average(const char *dir, uint64_t steps)
     uint64_t windows = steps / WINDOW_STEPS;
     double *sums = mem_alloc_array(windows + 1, sizeof(*sums));
     uint64_t *counts = mem_alloc_array(windows + 1, sizeof(*counts));
+    uint64_t resident = resident_bytes(); /* with nothing but what opening takes */
     double begun = clock_s(CLOCK_MONOTONIC);
     double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
     check(series_selector_parse(SPAN_LIT("cpu_user{}"), 0, &selector, NULL), "selector");
     check(series_catalogue_select(storage_catalogue(storage), selector, 0, &numbers), "select");
     uint64_t points = fetch(storage, &numbers, sums, counts, windows);
-    printf("{\"points\": %" PRIu64 ", \"wall_s\": %.4f, \"cpu_s\": %.4f, \"averages\": [", points,
-           clock_s(CLOCK_MONOTONIC) - begun, clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+    printf("{\"resident\": %" PRIu64 ", \"points\": %" PRIu64
+           ", \"wall_s\": %.4f, \"cpu_s\": %.4f, \"averages\": [",
+           resident, points, clock_s(CLOCK_MONOTONIC) - begun,
+           clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     for (uint64_t i = 0; i < windows; i++) {
         printf("%s%.9g", i > 0 ? ", " : "", sums[i] / (double)counts[i]);
     }
