@@ -91,6 +91,7 @@ struct model {
     uint64_t oldest_step; /* received records are not older */
     uint64_t begin_ns;
     uint64_t positions[3]; /* of the other nodes */
+    bool faults;           /* calls to the disk fail now and then */
 };
 
 static uint64_t now_of(const struct model *model, uint64_t step)
@@ -138,6 +139,12 @@ static struct element element_of(struct model *model, size_t write, char text[24
 static bool is_off(const struct model *model)
 {
     return model->sim.off || model->storage == NULL;
+}
+
+/* What was asked for may fail when the disk does. */
+static bool may_fail(const struct model *model)
+{
+    return model->sim.off || model->faults;
 }
 
 /* A step with a time of its own; the stamp of what is written here is just behind it. */
@@ -225,7 +232,7 @@ static void append(struct model *model, bool is_received)
     int rc = outcome_of(&outcome, storage_submit_points(model->storage, points, count,
                                                         is_received ? &received : NULL,
                                                         note_outcome, &outcome));
-    assert_true(rc == 0 || model->sim.off);
+    assert_true(rc == 0 || may_fail(model));
     for (size_t i = first; i < model->writes.count; i++) {
         model->writes.items[i].acked = rc == 0;
     }
@@ -251,7 +258,7 @@ static void delete (struct model *model, bool is_received)
     int rc = outcome_of(&outcome, storage_submit_delete(model->storage, &deletion,
                                                         is_received ? &received : NULL,
                                                         note_outcome, &outcome));
-    assert_true(rc == 0 || model->sim.off);
+    assert_true(rc == 0 || may_fail(model));
     struct deletion about = {selectors[which].series, deletion.start_ns, deletion.end_ns, key,
                              rc == 0};
     vec_push(&model->deletions, about);
@@ -370,6 +377,7 @@ static void fetch_series(struct model *model, size_t series, uint32_t number, bo
 
 static void check(struct model *model)
 {
+    model->sim.fail_at = 0;
     for (size_t series = 0; series < SERIES && !is_off(model); series++) {
         struct buf key = {0};
         bool seen[TIMES] = {false};
@@ -390,6 +398,10 @@ static void open_storage(struct model *model)
     struct storage_options options = options_of(&model->sim);
     begin_step(model);
     int rc = storage_open(&options, &model->storage);
+    if (rc < 0 && model->faults && !model->sim.off) {
+        model->sim.fail_at = 0;
+        rc = storage_open(&options, &model->storage);
+    }
     assert_true(rc == 0 || model->sim.off);
 }
 
@@ -403,16 +415,18 @@ static void crash(struct model *model)
     check(model);
 }
 
-/* More than the horizon: deletes that are done are forgotten, and nothing older comes any more. */
+/* More than the horizon: nothing older comes any more, and deletes that are done are forgotten. */
 static void jump(struct model *model, uint64_t days)
 {
     model->begin_ns += days * 24 * 3600 * UINT64_C(1000000000);
     begin_step(model);
     model->oldest_step = model->steps;
-    for (int i = 0; i < 4; i++) {
-        assert_true(storage_flush(model->storage) == 0 || model->sim.off);
-        assert_true(storage_work(model->storage) == 0 || model->sim.off);
+    for (int i = 0; i < 60 && (i < 3 || storage_stats(model->storage).tombstones > 0); i++) {
+        assert_true(storage_flush(model->storage) == 0 || may_fail(model));
+        assert_true(storage_work(model->storage) == 0 || may_fail(model));
+        begin_step(model);
     }
+    assert_true(days < 30 || may_fail(model) || storage_stats(model->storage).tombstones == 0);
 }
 
 static void act(struct model *model)
@@ -427,9 +441,9 @@ static void act(struct model *model)
     } else if (what < 78) {
         delete (model, true);
     } else if (what < 84) {
-        assert_true(storage_flush(model->storage) == 0 || model->sim.off);
+        assert_true(storage_flush(model->storage) == 0 || may_fail(model));
     } else if (what < 93) {
-        assert_true(storage_work(model->storage) == 0 || model->sim.off);
+        assert_true(storage_work(model->storage) == 0 || may_fail(model));
     } else if (what < 94) {
         jump(model, 2);
     } else if (what < 95) {
@@ -444,13 +458,18 @@ static void act(struct model *model)
     }
 }
 
-static void live(uint64_t seed, bool crashes, size_t steps)
+static void live(uint64_t seed, bool crashes, bool faults, size_t steps)
 {
     struct model *model = MEM_NEW(struct model);
     io_sim_init(&model->sim, seed);
     model->begin_ns = UINT64_C(1700000000) * 1000000000;
     open_storage(model);
+    model->faults = faults;
     for (size_t i = 0; i < steps; i++) {
+        if (faults && below(model, 3) == 0) {
+            model->sim.fail_at = model->sim.calls + 1 + below(model, 40);
+            model->sim.fail_with = below(model, 2) == 0 ? ERR_IO : ERR_NO_SPACE;
+        }
         if (crashes && model->sim.crash_at == 0) {
             model->sim.crash_at = model->sim.calls + 1 + below(model, 300);
         }
@@ -459,6 +478,7 @@ static void live(uint64_t seed, bool crashes, size_t steps)
         }
         act(model);
     }
+    model->sim.fail_at = 0;
     crash(model);
     assert_int_equal(storage_flush(model->storage), 0);
     check(model);
@@ -471,7 +491,7 @@ static void live(uint64_t seed, bool crashes, size_t steps)
 }
 
 /* The seeds of a run; AQUIFER_SEEDS="first count" asks for others. */
-static void each_seed(bool crashes, size_t steps)
+static void each_seed(bool crashes, bool faults, size_t steps)
 {
     const char *text = getenv("AQUIFER_SEEDS");
     unsigned long first = 1;
@@ -482,20 +502,274 @@ static void each_seed(bool crashes, size_t steps)
         count = strtoul(end, NULL, 10);
     }
     for (unsigned long seed = first; seed < first + count; seed++) {
-        live(seed, crashes, steps);
+        live(seed, crashes, faults, steps);
     }
 }
 
 static void the_last_write_stands_and_nothing_deleted_comes_back(void **state)
 {
     (void)state;
-    each_seed(false, 250);
+    each_seed(false, false, 250);
 }
 
 static void nor_after_crashes(void **state)
 {
     (void)state;
-    each_seed(true, 200);
+    each_seed(true, false, 200);
+}
+
+static void nor_when_the_disk_fails(void **state)
+{
+    (void)state;
+    each_seed(true, true, 150);
+}
+
+static size_t count_entries(struct storage *storage, uint16_t tag)
+{
+    struct well_scan scan = {
+        .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .tags = &tag, .tags_count = 1};
+    struct well_cursor *cursor;
+    struct well_block block;
+    size_t count = 0;
+    assert_int_equal(storage_scan(storage, &scan, &cursor), 0);
+    while (well_cursor_next(cursor, &block) == 0) {
+        for (size_t i = 0; i < block.count; i++) {
+            assert_true(block.entries[i].stamp.time > 0 && block.entries[i].stamp.origin > 0);
+        }
+        count += block.count;
+    }
+    well_cursor_close(&cursor);
+    return count;
+}
+
+/* Entries are deleted by tag and range as points are; what was written behind the delete stays. */
+static void entries_are_deleted_by_tag(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    io_sim_init(&sim, 1);
+    sim.now_ns = 1000;
+    sim.tick_ns = 1;
+    struct storage_options options = options_of(&sim);
+    struct storage *storage = NULL;
+    uint16_t tags[2];
+    assert_int_equal(storage_open(&options, &storage), 0);
+    assert_int_equal(storage_tag(storage, SPAN_LIT("web"), &tags[0]), 0);
+    assert_int_equal(storage_tag(storage, SPAN_LIT("other"), &tags[1]), 0);
+    struct entry entries[40];
+    for (size_t i = 0; i < 40; i++) {
+        entries[i] = (struct entry){
+            .time_ns = (int64_t)i, .tag = tags[i % 2], .data = SPAN_LIT("some text")};
+    }
+    assert_int_equal(storage_append(storage, entries, 20), 0);
+    assert_int_equal(storage_flush(storage), 0);
+    assert_int_equal(storage_append(storage, entries + 20, 20), 0);
+    struct series_delete deletion = {
+        .start_ns = 10, .end_ns = 29, .selector = SPAN_LIT("~web.*{}")};
+    struct storage_deleted deleted;
+    assert_int_equal(storage_delete(storage, &deletion, &deleted), 0);
+    assert_true(deleted.tags == 1 && deleted.series == 0);
+    assert_int_equal(storage_append(storage, entries + 12, 1), 0); /* written anew */
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(count_entries(storage, tags[0]), 11);
+        assert_int_equal(count_entries(storage, tags[1]), 20);
+        if (round == 0) {
+            assert_int_equal(storage_flush(storage), 0);
+            assert_int_equal(storage_work(storage), 0);
+        } else {
+            io_sim_power_off(&sim);
+            storage_close(&storage);
+            io_sim_crash(&sim);
+            assert_int_equal(storage_open(&options, &storage), 0);
+        }
+    }
+    assert_true(storage_well_stats(storage, 1).entries == 11); /* gone from the disk too */
+    storage_close(&storage);
+    io_sim_deinit(&sim);
+}
+
+/* A record of another node is one here too, whatever wells it goes to, and comes once. */
+static void a_received_record_comes_once(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    io_sim_init(&sim, 1);
+    sim.now_ns = 1000;
+    sim.tick_ns = 1;
+    struct storage_options options = options_of(&sim);
+    struct storage *storage = NULL;
+    uint16_t tags[2];
+    assert_int_equal(storage_open(&options, &storage), 0);
+    assert_int_equal(storage_tag(storage, SPAN_LIT("web"), &tags[0]), 0);
+    assert_int_equal(storage_tag(storage, SPAN_LIT("other"), &tags[1]), 0);
+    struct entry entries[6];
+    for (size_t i = 0; i < 6; i++) {
+        entries[i] = (struct entry){
+            .time_ns = (int64_t)i, .tag = tags[i % 2], .data = SPAN_LIT("some text")};
+    }
+    struct storage_received received = {.origin = {{{9}}, 3}, .origin_position = 17, .time = 500};
+    for (int round = 0; round < 3; round++) {
+        struct outcome outcome = OUTCOME;
+        int rc = outcome_of(&outcome, storage_submit_received(storage, entries, 6, &received,
+                                                              note_outcome, &outcome));
+        assert_int_equal(rc, round == 0 ? 0 : DATALOG_KNOWN);
+        assert_int_equal(count_entries(storage, tags[0]), 3);
+        assert_int_equal(count_entries(storage, tags[1]), 3);
+        io_sim_power_off(&sim);
+        storage_close(&storage);
+        io_sim_crash(&sim);
+        assert_int_equal(storage_open(&options, &storage), 0);
+        if (round == 1) {
+            assert_int_equal(storage_flush(storage), 0);
+        }
+    }
+    storage_close(&storage);
+    io_sim_deinit(&sim);
+}
+
+static int take_attribute(void *context, struct span name, struct span value)
+{
+    buf_printf(context, "%.*s=%.*s;", SPAN_ARG(name), SPAN_ARG(value));
+    return 0;
+}
+
+/* Attributes and deletes of whole series outlive the log's trimming. */
+static void attributes_and_deletes_outlive_the_log(void **state)
+{
+    (void)state;
+    struct model *model = MEM_NEW(struct model);
+    io_sim_init(&model->sim, 5);
+    model->begin_ns = UINT64_C(1700000000) * 1000000000;
+    open_storage(model);
+    struct buf key = {0};
+    struct buf metas = {0};
+    struct buf text = {0};
+    uint32_t number;
+    struct element element = {.time_ns = 5, .type = ELEMENT_BOOL, .value.boolean = true};
+    make_key(&key, 2);
+    struct storage_points points = {.key = buf_span(&key), .elements = &element, .count = 1};
+    struct series_attribute unit = {SPAN_LIT("unit"), SPAN_LIT("percent"), false};
+    series_metas_begin(&metas);
+    assert_int_equal(series_metas_put(&metas, buf_span(&key), false, &unit, 1), 0);
+    assert_int_equal(storage_append_points(model->storage, &points, 1), 0);
+    assert_int_equal(storage_append_meta(model->storage, buf_span(&metas)), 0);
+    for (int i = 0; i < 60; i++) {
+        append(model, false);
+        assert_int_equal(storage_work(model->storage), 0);
+    }
+    assert_int_equal(storage_flush(model->storage), 0);
+    assert_true(storage_stats(model->storage).log_first > 10);
+    struct series_delete deletion = {.flags = SERIES_DELETE_WHOLE,
+                                     .start_ns = INT64_MIN,
+                                     .end_ns = INT64_MAX,
+                                     .selector = SPAN_LIT("temp{}")};
+    struct storage_deleted deleted;
+    begin_step(model);
+    assert_int_equal(storage_delete(model->storage, &deletion, &deleted), 0);
+    assert_true(deleted.series == 3 && deleted.tags == 0);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(storage_flush(model->storage), 0);
+        io_sim_power_off(&model->sim);
+        storage_close(&model->storage);
+        io_sim_crash(&model->sim);
+        open_storage(model);
+        struct series_catalogue *catalogue = storage_catalogue(model->storage);
+        assert_true(series_catalogue_find(catalogue, buf_span(&key), &number));
+        buf_clear(&text);
+        assert_int_equal(series_catalogue_attributes(catalogue, number, take_attribute, &text), 0);
+        assert_string_equal(buf_str(&text), "unit=percent;");
+        struct series_selector *selector;
+        struct series_numbers numbers;
+        assert_int_equal(series_selector_parse(SPAN_LIT("~.*{}"), 0, &selector, NULL), 0);
+        assert_int_equal(series_catalogue_select(catalogue, selector, 0, &numbers), 0);
+        assert_int_equal(numbers.count, 3);
+        series_numbers_deinit(&numbers);
+        series_selector_free(&selector);
+    }
+    storage_close(&model->storage);
+    buf_deinit(&key);
+    buf_deinit(&metas);
+    buf_deinit(&text);
+    vec_deinit(&model->writes);
+    vec_deinit(&model->deletions);
+    io_sim_deinit(&model->sim);
+    mem_free(model);
+}
+
+struct crowd {
+    struct storage *storage;
+    _Atomic bool is_over;
+};
+
+/* Every time that is found has its own value, and times never go back. */
+static void *fetch_all_the_time(void *context)
+{
+    struct crowd *crowd = context;
+    static const uint32_t series[] = {1, 2, 3, 4, 5, 6};
+    while (!crowd->is_over) {
+        struct well_fetch fetch = {
+            .series = series,
+            .series_count = ARRAY_COUNT(series),
+            .start_ns = 1,
+            .end_ns = INT64_MAX,
+            .count_max = 500,
+        };
+        struct well_points_cursor *cursor;
+        struct well_points points;
+        assert_int_equal(storage_fetch(crowd->storage, &fetch, &cursor), 0);
+        while (well_points_cursor_next(cursor, &points) == 0) {
+            for (size_t i = 0; i < points.count; i++) {
+                assert_true(points.times[i] == (int64_t)points.values[i]);
+            }
+        }
+        well_points_cursor_close(&cursor);
+    }
+    return NULL;
+}
+
+/* Readers, flushes, merges and deletes run beside each other and the writer. For the thread
+ * sanitizer, too. */
+static void readers_and_writers_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    io_sim_init(&sim, 1);
+    sim.now_ns = 1000;
+    sim.tick_ns = 1;
+    struct storage_options options = options_of(&sim);
+    options.manual = false;
+    struct crowd crowd = {0};
+    pthread_t readers[2];
+    assert_int_equal(storage_open(&options, &crowd.storage), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(readers); i++) {
+        assert_int_equal(pthread_create(&readers[i], NULL, fetch_all_the_time, &crowd), 0);
+    }
+    for (int64_t round = 1; round <= 150; round++) {
+        struct buf key = {0};
+        struct element elements[20];
+        for (int64_t i = 0; i < 20; i++) {
+            int64_t time_ns = (round * 7 + i) * 1000 % 1000000 + 1;
+            elements[i] =
+                (struct element){.time_ns = time_ns, .type = ELEMENT_I64, .value.i64 = time_ns};
+        }
+        make_key(&key, (size_t)round % SERIES);
+        struct storage_points points = {
+            .key = buf_span(&key), .elements = elements, .count = ARRAY_COUNT(elements)};
+        assert_int_equal(storage_append_points(crowd.storage, &points, 1), 0);
+        if (round % 20 == 0) {
+            struct series_delete deletion = {
+                .start_ns = 0, .end_ns = 500000, .selector = SPAN_LIT("temp{}")};
+            assert_int_equal(storage_delete(crowd.storage, &deletion, NULL), 0);
+            assert_int_equal(storage_flush(crowd.storage), 0);
+        }
+        buf_deinit(&key);
+    }
+    crowd.is_over = true;
+    for (size_t i = 0; i < ARRAY_COUNT(readers); i++) {
+        pthread_join(readers[i], NULL);
+    }
+    storage_close(&crowd.storage);
+    io_sim_deinit(&sim);
 }
 
 int main(void)
@@ -503,6 +777,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_write_stands_and_nothing_deleted_comes_back),
         cmocka_unit_test(nor_after_crashes),
+        cmocka_unit_test(nor_when_the_disk_fails),
+        cmocka_unit_test(entries_are_deleted_by_tag),
+        cmocka_unit_test(a_received_record_comes_once),
+        cmocka_unit_test(attributes_and_deletes_outlive_the_log),
+        cmocka_unit_test(readers_and_writers_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
