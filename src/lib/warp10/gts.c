@@ -6,6 +6,9 @@
 #include "base/err.h"
 #include "warp10/gts_internal.h"
 
+/* An empty chunk that is somewhere, so that pointers may be compared. */
+static const struct span nothing = {(const uint8_t *)"", 0};
+
 static size_t or_default(size_t value, size_t otherwise)
 {
     return value == 0 ? otherwise : value;
@@ -32,6 +35,8 @@ struct gts_reader *gts_reader_new(const struct gts_options *options)
             span_of(mem_dup(label->value.data, label->value.bytes), label->value.bytes);
     }
     o->labels = labels;
+    reader->rest = nothing;
+    reader->lf = nothing.data;
     return reader;
 }
 
@@ -70,8 +75,8 @@ void gts_reader_feed(struct gts_reader *reader, struct span chunk)
         chunk = span_from(chunk, chunk.data[0] == '\n');
         reader->skip_lf = false;
     }
-    reader->rest = chunk;
-    reader->lf = next_lf(chunk);
+    reader->rest = chunk.bytes == 0 ? nothing : chunk;
+    reader->lf = next_lf(reader->rest);
 }
 
 void gts_reader_finish(struct gts_reader *reader)
@@ -123,8 +128,8 @@ static int take_line(struct gts_reader *reader, struct span *ret_line)
     } else {
         reader->carry.bytes = reader->options.line_bytes_max + 1; /* it is refused as it is */
     }
-    reader->rest = SPAN_NONE;
-    reader->lf = NULL;
+    reader->rest = nothing;
+    reader->lf = nothing.data;
     if (!reader->finished) {
         return GTS_MORE;
     }
