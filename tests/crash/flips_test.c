@@ -1,8 +1,8 @@
 /*
  * A bit is flipped in a file of a stopped storage: in every byte of the small files in turn and in
  * a sample of the large ones. Then the storage starts, somebody says the name of the file, and all
- * lines are found but those of one block or one record, exactly as they were given. It stays so
- * while the storage flushes and merges, and over one more restart.
+ * lines and points are found but those of one block or one record, exactly as they were given. It
+ * stays so while the storage flushes and merges, and over one more restart.
  *
  * AQUIFER_EVERY=n tries about every n-th byte of all files; 10 in `make lives`.
  */
@@ -17,11 +17,12 @@
 
 #include "base/time.h"
 #include "image.h"
+#include "indexer/storage_internal.h"
 #include "well/partition.h"
 #include "world.h"
 
 #define SEEDS 2
-#define EVERY_DEFAULT 307
+#define EVERY_DEFAULT 1499
 #define WORDS 60
 
 static uint64_t every(void)
@@ -49,12 +50,21 @@ static void make(struct world *world, uint64_t seed, struct image *image)
     assert_true(world_open(world));
     for (size_t i = 0; i < 12; i++) {
         world_append(world, 10);
+        points_append(world, 20);
+        if (i % 3 == 1) {
+            points_change(world);
+            points_remove(world);
+        }
         world_flush(world);
         world_work(world);
     }
     for (size_t i = 0; i < 4; i++) {
         world_append(world, 6);
+        points_append(world, 6);
     }
+    points_change(world);
+    points_remove(world);
+    world_check(world, false); /* as far as it can be told what happened */
     io_sim_power_off(&world->disk.sim);
     storage_close(&world->storage);
     io_sim_crash(&world->disk.sim);
@@ -73,7 +83,20 @@ static void put(struct world *world, const struct world *origin, uint64_t seed,
         vec_push(&world->lines, origin->lines.items[i]);
         world->lines.items[i].since_open = false;
     }
+    for (size_t i = 0; i < origin->points.points.count; i++) {
+        vec_push(&world->points.points, origin->points.points.items[i]);
+    }
+    for (size_t i = 0; i < origin->points.removals.count; i++) {
+        vec_push(&world->points.removals, origin->points.removals.items[i]);
+    }
+    for (size_t i = 0; i < origin->points.changes.count; i++) {
+        vec_push(&world->points.changes, origin->points.changes.items[i]);
+    }
+    points_closed(world);
+    memcpy(world->points.times, origin->points.times, sizeof(world->points.times));
     memcpy(world->tags, origin->tags, sizeof(world->tags));
+    world->disk.sim.now_ns = origin->disk.sim.now_ns;
+    world->newest_now_ns = origin->newest_now_ns;
     image_put(image, &world->disk.sim.io);
 }
 
@@ -100,7 +123,8 @@ static size_t check_lost(struct world *world, const char *path)
     bool may_cost = is_segment(path) || strstr(path, "/log/0") != NULL;
     for (size_t i = 0; i < world->lines.count; i++) {
         const struct line *line = &world->lines.items[i];
-        if (line->seen) {
+        enum status cover = points_cover_of_tag(world, line->tag, line->time_ns, line->order);
+        if (line->seen || cover != STATUS_NEVER) {
             continue;
         }
         lost++;
@@ -112,14 +136,37 @@ static size_t check_lost(struct world *world, const char *path)
     return lost;
 }
 
+/* Points that are lost, or whose last write is: of one well and partition, or one submission. */
+static size_t check_lost_points(struct world *world, const char *path)
+{
+    const struct points *points = &world->points;
+    bool may_cost = is_segment(path) || strstr(path, "/log/0") != NULL;
+    points_check(world, false);
+    for (size_t i = 0; i < points->lost.count; i++) {
+        const struct point *first = &points->points.items[points->lost.items[0]];
+        const struct point *point = &points->points.items[points->lost.items[i]];
+        bool one_partition =
+            well_partition_of(points->times[point->slot], WELL_PARTITION_NS_DEFAULT) ==
+            well_partition_of(points->times[first->slot], WELL_PARTITION_NS_DEFAULT);
+        bool together = is_segment(path) ? point->place == first->place && one_partition
+                                         : point->order.time == first->order.time;
+        if (!may_cost || !together) {
+            world_complain(world, "it costs write %zu too", points->lost.items[i]);
+        }
+    }
+    return points->lost.count;
+}
+
 static bool is_said(const struct world *world, const char *path)
 {
     return span_find(buf_span(&world->reports), span_of_str(path)) >= 0;
 }
 
-/* Of the filters of a segment a search for words looks at a part. */
+/* Of the filters of a segment a search for words looks at a part; the table of series is read
+ * when the catalogue asks for it. */
 static void check_said(struct world *world, const char *path)
 {
+    storage_restore_series(world->storage);
     for (uint64_t i = 0; i < WORDS && is_segment(path) && !is_said(world, path); i++) {
         world_check_word(world, i * 7 % world->lines.count);
     }
@@ -136,7 +183,7 @@ static size_t open_and_scan(struct world *world, const char *path)
         if (world_scan(world) < 0) {
             world_complain(world, "cannot be scanned: %s", err_text());
         } else if (world->wrong[0] == 0) {
-            lost = check_lost(world, path);
+            lost = check_lost(world, path) + check_lost_points(world, path);
         }
     }
     return lost;
@@ -150,7 +197,9 @@ static void go_on(struct world *world, const char *path, size_t lost)
         world_flush(world);
         (void)!storage_work(world->storage);
     }
-    if (world->wrong[0] == 0 && (world_scan(world) < 0 || check_lost(world, path) != lost)) {
+    if (world->wrong[0] == 0 &&
+        (world_scan(world) < 0 ||
+         check_lost(world, path) + check_lost_points(world, path) != lost)) {
         world_complain(world, "more is lost while it works");
     }
     storage_close(&world->storage);
@@ -165,6 +214,8 @@ static size_t flip(const struct world *origin, uint64_t seed, const struct image
 {
     struct world world;
     put(&world, origin, seed, image);
+    world.damaged_log = strstr(file->path, "/log/0") != NULL;
+    world.damaged_catalogue = world.damaged_log || strstr(file->path, "/series/") != NULL;
     assert_true(io_sim_flip(&world.disk.sim, file->path, offset, mask));
     size_t lost = open_and_scan(&world, file->path);
     if (world.wrong[0] == 0) {

@@ -51,7 +51,8 @@ static int short_read_at(struct io_file *file, uint64_t offset, void *data, size
 static int lying_sync(struct io_file *file)
 {
     if (lies_about(file, LIE_LOG_SYNC, ".log") || lies_about(file, LIE_SEGMENT_SYNC, ".tmp") ||
-        lies_about(file, LIE_TAGS_SYNC, "tags.dat")) {
+        lies_about(file, LIE_TAGS_SYNC, "tags.dat") || lies_about(file, LIE_CATALOGUE, ".cat") ||
+        lies_about(file, LIE_CATALOGUE, "new.tmp")) {
         return 0;
     }
     return honest->sync(file);
@@ -67,6 +68,16 @@ static int lying_sync_dir(struct io *io, const char *path)
     return honest->sync_dir(io, path);
 }
 
+static int lying_rename(struct io *io, const char *from, const char *to)
+{
+    struct liar *liar = liar_of(io);
+    if (liar->lie == LIE_TOMBSTONES && has(to, "/tombstones") && io_exists(io, to)) {
+        liar->told++;
+        return 0;
+    }
+    return honest->rename(io, from, to);
+}
+
 static int lying_remove(struct io *io, const char *path)
 {
     struct liar *liar = liar_of(io);
@@ -80,7 +91,8 @@ static int lying_remove(struct io *io, const char *path)
 const char *liar_name(enum lie lie)
 {
     static const char *const names[LIES] = {
-        "none", "log sync", "segment sync", "name sync", "mark", "remove", "tags sync",
+        "none",   "log sync",   "segment sync", "name sync", "mark",
+        "remove", "tombstones", "catalogue",    "tags sync",
     };
     return names[lie];
 }
@@ -95,6 +107,7 @@ void liar_init(struct liar *liar, uint64_t seed, enum lie lie)
     liar->methods.read_at = short_read_at;
     liar->methods.sync = lying_sync;
     liar->methods.sync_dir = lying_sync_dir;
+    liar->methods.rename = lying_rename;
     liar->methods.remove = lying_remove;
     liar->sim.io.methods = &liar->methods;
     living = liar;

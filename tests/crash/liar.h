@@ -15,6 +15,8 @@ enum lie {
     LIE_NAME_SYNC,    /* names are relied on before they are */
     LIE_MARK,         /* the mark of a flush is not made */
     LIE_REMOVE,       /* what retention or merging removed is still there */
+    LIE_TOMBSTONES,   /* deletes are forgotten when the log is trimmed */
+    LIE_CATALOGUE,    /* a checkpoint counts before it is durable */
     LIE_TAGS_SYNC,    /* a tag's number is given out before it is durable */
     LIES
 };

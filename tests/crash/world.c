@@ -119,6 +119,7 @@ void world_init(struct world *world, uint64_t seed, enum lie lie)
     liar_init(&world->disk, chance_mix(seed), lie);
     world->newest_now_ns = world->disk.sim.now_ns;
     make_wells(world);
+    points_init(world);
     world->has_memory = one_in(&world->chance, 2);
     world->disk.short_reads = one_in(&world->chance, 4);
     world->options = (struct storage_options){
@@ -141,6 +142,7 @@ void world_deinit(struct world *world)
     storage_close(&world->storage);
     vec_deinit(&world->lines);
     buf_deinit(&world->reports);
+    points_deinit(world);
     liar_deinit(&world->disk);
 }
 
@@ -277,6 +279,43 @@ static void judge_append(struct world *world, int rc)
     }
 }
 
+static int submit(struct world *world, const struct entry *entries, size_t count,
+                  const struct storage_received *received)
+{
+    struct waiting waiting;
+    if (received == NULL) {
+        return storage_append(world->storage, entries, count);
+    }
+    waiting_init(&waiting);
+    return waiting_end(&waiting, storage_submit_received(world->storage, entries, count, received,
+                                                         waiting_done, &waiting));
+}
+
+/* From here or, now and then, from another node, maybe twice. */
+static int give(struct world *world, size_t first, const struct entry *entries, size_t count)
+{
+    struct storage_received received;
+    bool is_received = world->received_too && one_in(&world->chance, 6);
+    struct order order =
+        is_received ? points_draw_received(world, &received) : points_begin_local(world);
+    int rc = submit(world, entries, count, is_received ? &received : NULL);
+    world_say(world, "append %zu to %zu%s at %" PRIu64 ": %s", first, first + count - 1,
+              is_received ? " of another node" : "", order.time, rc < 0 ? err_text() : "0");
+    judge_append(world, rc);
+    if (is_received && one_in(&world->chance, 2)) {
+        rc = submit(world, entries, count, &received);
+        world_say(world, "again: %s", rc < 0 ? err_text() : "0");
+        judge_append(world, rc);
+    }
+    if (!is_received) {
+        points_end_local(world);
+    }
+    for (size_t i = 0; i < count; i++) {
+        world->lines.items[first + i].order = order;
+    }
+    return rc;
+}
+
 void world_append(struct world *world, size_t count)
 {
     size_t first = world->lines.count;
@@ -296,9 +335,7 @@ void world_append(struct world *world, size_t count)
         make_entry(world, first + i, &given[i]);
         entries[i] = given[i].entry;
     }
-    int rc = storage_append(world->storage, entries, count);
-    world_say(world, "append %zu to %zu: %s", first, first + count - 1, rc < 0 ? err_text() : "0");
-    judge_append(world, rc);
+    int rc = give(world, first, entries, count);
     for (size_t i = 0; i < count; i++) {
         world->lines.items[first + i].acked = rc == 0;
         given_deinit(&given[i]);
@@ -411,6 +448,7 @@ static void close_storage(struct world *world, bool crashes)
     for (size_t i = 0; i < world->lines.count; i++) {
         world->lines.items[i].since_open = false;
     }
+    points_closed(world);
 }
 
 static void trouble_for_open(struct world *world, int round)
@@ -451,19 +489,24 @@ void world_restart(struct world *world, bool crashes)
 
 /* ---- checks ---- */
 
-static bool may_be_gone(const struct world *world, const struct line *line)
+bool world_may_be_gone(const struct world *world, enum place place, int64_t time_ns)
 {
     const struct well_retention *retention = &world->wells[PLACE_WEB].retention;
     int64_t now_ns = world->newest_now_ns;
-    if (line->place != PLACE_WEB) {
+    if (place != PLACE_WEB) {
         return false;
     }
-    bool too_old = retention->hot_ns > 0 && line->time_ns < now_ns - retention->hot_ns;
+    bool too_old = retention->hot_ns > 0 && time_ns < now_ns - retention->hot_ns;
     bool too_much =
-        retention->bytes_max > 0 && well_partition_of(line->time_ns, WELL_PARTITION_NS_DEFAULT) <
+        retention->bytes_max > 0 && well_partition_of(time_ns, WELL_PARTITION_NS_DEFAULT) <
                                         well_partition_of(now_ns, WELL_PARTITION_NS_DEFAULT);
-    bool required = retention->required_ns > 0 && line->time_ns >= now_ns - retention->required_ns;
+    bool required = retention->required_ns > 0 && time_ns >= now_ns - retention->required_ns;
     return (too_old || too_much) && !required;
+}
+
+static bool may_be_gone(const struct world *world, const struct line *line)
+{
+    return world_may_be_gone(world, line->place, line->time_ns);
 }
 
 static bool is_away(const struct world *world, const struct line *line)
@@ -471,9 +514,15 @@ static bool is_away(const struct world *world, const struct line *line)
     return line->place == PLACE_SYS && world->sys_away;
 }
 
+static enum status cover_of(const struct world *world, const struct line *line)
+{
+    return points_cover_of_tag(world, line->tag, line->time_ns, line->order);
+}
+
 static bool must_be_there(const struct world *world, const struct line *line)
 {
-    return line->acked && !line->never && !is_away(world, line) && !may_be_gone(world, line) &&
+    return cover_of(world, line) == STATUS_NEVER && line->acked && !line->never &&
+           !is_away(world, line) && !may_be_gone(world, line) &&
            (line->place != PLACE_MEMORY || line->since_open);
 }
 
@@ -507,6 +556,9 @@ static void meet(struct world *world, const struct entry *got)
     given_deinit(&given);
     if (line->seen) {
         world_complain(world, "line %" PRIu64 " is there twice", number);
+    }
+    if (cover_of(world, line) == STATUS_SURE && !world->damaged_log) {
+        world_complain(world, "line %" PRIu64 " was deleted and is there", number);
     }
     if (line->never) {
         world_complain(world, "line %" PRIu64 " has come back", number);
@@ -581,7 +633,7 @@ static void check_memory(struct world *world)
     for (size_t i = 0; i < world->lines.count; i++) {
         const struct line *line = &world->lines.items[i];
         if (line->place == PLACE_MEMORY && line->acked) {
-            if (any && !line->seen) {
+            if (any && !line->seen && cover_of(world, line) == STATUS_NEVER) {
                 world_complain(world, "line %zu is not in memory, but older ones are", i);
             }
             any = any || line->seen;
@@ -597,7 +649,8 @@ static void settle(struct world *world, bool opened)
             world_complain(world, "line %zu was acknowledged and is lost", i);
             return;
         }
-        bool settled = opened || (line->acked && may_be_gone(world, line) && !world->work_failed);
+        bool settled = (opened && cover_of(world, line) != STATUS_MAYBE) ||
+                       (line->acked && may_be_gone(world, line) && !world->work_failed);
         if (!line->seen && settled && !is_away(world, line) && line->place != PLACE_MEMORY) {
             line->never = true;
         }
@@ -648,6 +701,9 @@ void world_check(struct world *world, bool opened)
     world_say(world, "checked");
     check_memory(world);
     settle(world, opened);
+    if (world->wrong[0] == 0) {
+        points_check(world, opened);
+    }
     if (world->wrong[0] == 0 && world->lines.count > 0) {
         world_check_word(world, below(&world->chance, world->lines.count));
     }

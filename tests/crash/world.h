@@ -17,6 +17,7 @@
 #include "chance.h"
 #include "indexer/storage.h"
 #include "liar.h"
+#include "points.h"
 
 /* The wells; PLACE_WEB deletes what is old, PLACE_SYS comes and goes with the config, and
  * PLACE_MEMORY is in some lives a memory well and in the others not there. */
@@ -35,6 +36,7 @@ struct line {
     bool seen;       /* by the present scan */
     uint32_t bytes;  /* of its data */
     uint32_t submission;
+    struct order order;
     uint64_t content; /* what its data, source and values are made of */
 };
 
@@ -43,6 +45,7 @@ struct tally {
     uint64_t opens, opens_failed, crashes, faults, full;
     uint64_t flushes, merges, drops, checks, scans_failed;
     uint64_t seen;
+    uint64_t points, points_seen, deletes;
 };
 
 struct world {
@@ -57,12 +60,17 @@ struct world {
     bool tag_given[WORLD_TAGS]; /* its number is known and must stay */
     bool tag_known[WORLD_TAGS]; /* the storage that is open was asked for it */
     VEC(struct line) lines;
-    int64_t newest_now_ns; /* the latest time that retention may have seen */
-    bool plain_opens;      /* opening meets no trouble but what is armed already */
-    bool troubled;         /* a fault or a full disk came since it was last well */
-    bool work_failed;      /* since it was opened: what was dropped may come back */
-    bool damaged;          /* blocks may be skipped */
-    struct buf reports;    /* what the storage said, if `keep_reports` */
+    struct points points;
+    enum belief belief;
+    bool received_too;      /* other nodes' records come too */
+    int64_t newest_now_ns;  /* the latest time that retention may have seen */
+    bool plain_opens;       /* opening meets no trouble but what is armed already */
+    bool troubled;          /* a fault or a full disk came since it was last well */
+    bool work_failed;       /* since it was opened: what was dropped may come back */
+    bool damaged;           /* blocks may be skipped */
+    bool damaged_log;       /* a delete may be gone */
+    bool damaged_catalogue; /* attributes and deletes of series may be gone */
+    struct buf reports;     /* what the storage said, if `keep_reports` */
     bool keep_reports;
     uint32_t submissions;
     bool trace;
@@ -102,6 +110,9 @@ MUST_CHECK int world_scan(struct world *world);
 
 /* A search for its number finds a line if the last scan did. */
 void world_check_word(struct world *world, uint64_t number);
+
+/* Whether retention may have dropped what has this time. */
+bool world_may_be_gone(const struct world *world, enum place place, int64_t time_ns);
 
 /* Whether the disk may be at fault when a call fails. */
 bool world_has_trouble(const struct world *world);
