@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from client import wait_until
-from cluster import Cluster
+from cluster import Background, Cluster
 
 UUID = "11111111-1111-1111-1111-111111111111"
 EXAMPLE = b"""1700000000000000// demo.temp{room=kitchen,sensor=a} 21.5
@@ -372,6 +372,32 @@ def test_a_body_of_100_mb_needs_little_memory(api, cluster):
     api.expect_update(body(), {"Transfer-Encoding": "chunked"})
     assert len(api.times("selector=big{}&now=999&count=999")) == 100
     assert memory_mb(cluster.indexer(0)) - before < 50
+
+
+def test_many_writers_and_readers_at_a_time_lose_nothing(api):
+    """Eight write their own series and one that they share, while others read and delete."""
+    rounds, lines, writers = 10, 200, 8
+
+    def write(w):
+        for r in range(rounds):
+            times = range(r * lines, (r + 1) * lines)
+            api.expect_update("".join(f"{t}// own{{w={w}}} 1\n{t * writers + w}// shared{{}} {w}\n"
+                                      f"{t}// gone{{w={w}}} 1\n" for t in times).encode())
+
+    def read():
+        for _ in range(rounds):
+            times = api.times("selector=own{w=0}&now=999999&count=999999")
+            assert times == sorted(set(times), reverse=True)
+            assert api.delete("selector=gone{}&deleteall")[0] == 200
+    jobs = [Background(lambda w=w: write(w)) for w in range(writers)]
+    jobs += [Background(read) for _ in range(2)]
+    for job in jobs:
+        job.join()
+    for w in range(writers):
+        assert len(api.times(f"selector=own{{w={w}}}&now=999999&count=999999")) == rounds * lines
+    assert len(api.times("selector=shared{}&now=999999&count=999999")) == rounds * lines * writers
+    assert api.delete("selector=gone{}&deleteall")[0] == 200
+    assert api.find("gone{}") == []
 
 
 def test_a_restart_keeps_everything(cluster):

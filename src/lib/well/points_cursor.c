@@ -111,10 +111,11 @@ static void add_snapshot(struct well_points_cursor *cursor, const struct well_sn
         }
     }
     for (size_t i = 0; i < snapshot->memtables.count; i++) {
-        if (snapshot->memtables.items[i]->points > 0) {
+        /* Whether it has points is not asked: the last one grows meanwhile. */
+        size_t runs = well_snapshot_runs(snapshot, i);
+        if (runs > 0) {
             points_sources_add_memtable(&cursor->sources, snapshot->well, index,
-                                        snapshot->memtables.items[i],
-                                        well_snapshot_runs(snapshot, i));
+                                        snapshot->memtables.items[i], runs);
         }
     }
 }
