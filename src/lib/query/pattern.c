@@ -37,13 +37,21 @@ struct place {
     size_t pick;
 };
 
+/* What is scanned: the picked entries' own memory, in their order or backwards, or copies. */
+struct piece {
+    struct span bytes;
+    const struct query_block *block; /* NULL: copies, at `places` */
+    bool backwards;
+};
+
 struct query_scanner {
     const struct query_patterns *patterns;
     hs_scratch_t *scratch;
     struct buf gathered;
     VEC(struct place) places;
+    struct piece piece; /* of the call that runs, as what follows */
     size_t cursor;
-    uint64_t *hits; /* of the call that runs */
+    uint64_t *hits;
 };
 
 static uint8_t fold(const struct query_patterns *patterns, uint8_t byte)
@@ -405,6 +413,31 @@ void query_scanner_free(struct query_scanner **scanner)
     *scanner = NULL;
 }
 
+static struct span picked(const struct query_block *block, size_t pick)
+{
+    return block->entries[block->picks[pick]].data;
+}
+
+static size_t place_count(const struct query_scanner *scanner)
+{
+    return scanner->piece.block != NULL ? scanner->piece.block->count : scanner->places.count;
+}
+
+static struct place place_at(const struct query_scanner *scanner, size_t index)
+{
+    const struct query_block *block = scanner->piece.block;
+    if (block == NULL) {
+        return scanner->places.items[index];
+    }
+    size_t pick = scanner->piece.backwards ? block->count - 1 - index : index;
+    struct span data = picked(block, pick);
+    if (data.bytes == 0) { /* wherever that is */
+        return (struct place){.pick = pick};
+    }
+    size_t start = (size_t)(data.data - scanner->piece.bytes.data);
+    return (struct place){.start = start, .end = start + data.bytes, .pick = pick};
+}
+
 /* Matches come by their end, ascending. One that began before its entry is none: it runs over
  * the border between two entries. */
 static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
@@ -413,72 +446,68 @@ static int on_match(unsigned id, unsigned long long from, unsigned long long to,
     (void)from;
     (void)flags;
     struct query_scanner *scanner = context;
-    while (scanner->cursor < scanner->places.count &&
-           scanner->places.items[scanner->cursor].end < to) {
+    size_t count = place_count(scanner);
+    struct place place = {0};
+    while (scanner->cursor < count && (place = place_at(scanner, scanner->cursor)).end < to) {
         scanner->cursor++;
     }
-    if (scanner->cursor == scanner->places.count) {
+    if (scanner->cursor == count) {
         return 1; /* the rest of the piece belongs to nobody */
     }
-    const struct place *place = &scanner->places.items[scanner->cursor];
-    if (to - scanner->patterns->list[id].literal.bytes >= place->start &&
+    if (to - scanner->patterns->list[id].literal.bytes >= place.start &&
         to >= scanner->patterns->list[id].literal.bytes) {
-        scanner->hits[place->pick] |= UINT64_C(1) << id;
+        scanner->hits[place.pick] |= UINT64_C(1) << id;
     }
     return 0;
 }
 
-static int scan(struct query_scanner *scanner, struct span piece)
+static int scan(struct query_scanner *scanner)
 {
+    struct span bytes = scanner->piece.bytes;
     scanner->cursor = 0;
-    if (piece.bytes == 0) {
+    if (bytes.bytes == 0) {
         return 0;
     }
-    if (piece.bytes > UINT32_MAX) {
-        return err_set(ERR_TOO_LARGE, "a block of %zu bytes cannot be scanned", piece.bytes);
+    if (bytes.bytes > UINT32_MAX) {
+        return err_set(ERR_TOO_LARGE, "a block of %zu bytes cannot be scanned", bytes.bytes);
     }
-    hs_error_t rc = hs_scan(scanner->patterns->database, (const char *)piece.data,
-                            (unsigned)piece.bytes, 0, scanner->scratch, on_match, scanner);
+    hs_error_t rc = hs_scan(scanner->patterns->database, (const char *)bytes.data,
+                            (unsigned)bytes.bytes, 0, scanner->scratch, on_match, scanner);
     if (rc != HS_SUCCESS && rc != HS_SCAN_TERMINATED) {
         return err_set(ERR_INVALID, "scan failed with code %d", rc);
     }
     return 0;
 }
 
-static struct span picked(const struct query_block *block, size_t pick)
-{
-    return block->entries[block->picks[pick]].data;
-}
-
-/* The block's own memory when most of it is still in the stream; places by rising address. */
+/* The block's own memory when most of what lies between the first and the last picked entry is
+ * still in the stream. Entries are looked at only where something is found. */
 static bool use_region(struct query_scanner *scanner, const struct query_block *block)
 {
-    size_t wanted = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        wanted += picked(block, i).bytes;
+    size_t first = 0;
+    size_t last = block->count;
+    while (first < last && picked(block, first).bytes == 0) {
+        first++;
     }
-    if (block->region.bytes == 0 || wanted < block->region.bytes / 2 || block->count == 0) {
+    while (last > first && picked(block, last - 1).bytes == 0) {
+        last--;
+    }
+    if (block->region.bytes == 0 || first == last ||
+        (last - first) * 2 < block->picks[last - 1] - block->picks[first]) {
         return false;
     }
-    bool backwards = picked(block, 0).data > picked(block, block->count - 1).data;
-    size_t last = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        size_t pick = backwards ? block->count - 1 - i : i;
-        struct span data = picked(block, pick);
-        if (data.bytes == 0) {
-            continue;
-        }
-        size_t start = (size_t)(data.data - block->region.data);
-        CHECK(start >= last && start + data.bytes <= block->region.bytes);
-        last = start + data.bytes;
-        struct place place = {.start = start, .end = last, .pick = pick};
-        vec_push(&scanner->places, place);
-    }
+    struct span a = picked(block, first);
+    struct span b = picked(block, last - 1);
+    bool backwards = a.data > b.data;
+    const uint8_t *begin = backwards ? b.data : a.data;
+    const uint8_t *end = backwards ? a.data + a.bytes : b.data + b.bytes;
+    CHECK(begin >= block->region.data && end <= block->region.data + block->region.bytes);
+    scanner->piece = (struct piece){span_of(begin, (size_t)(end - begin)), block, backwards};
     return true;
 }
 
 static void gather(struct query_scanner *scanner, const struct query_block *block)
 {
+    vec_clear(&scanner->places);
     buf_clear(&scanner->gathered);
     for (size_t i = 0; i < block->count; i++) {
         struct span data = picked(block, i);
@@ -492,6 +521,7 @@ static void gather(struct query_scanner *scanner, const struct query_block *bloc
             vec_push(&scanner->places, place);
         }
     }
+    scanner->piece = (struct piece){.bytes = buf_span(&scanner->gathered)};
 }
 
 int query_scanner_block(struct query_scanner *scanner, const struct query_block *block,
@@ -499,20 +529,19 @@ int query_scanner_block(struct query_scanner *scanner, const struct query_block 
 {
     memset(ret_hits, 0, block->count * sizeof(*ret_hits));
     if (scanner->patterns->database != NULL) {
-        vec_clear(&scanner->places);
         scanner->hits = ret_hits;
-        struct span piece = block->region;
         if (!use_region(scanner, block)) {
             gather(scanner, block);
-            piece = buf_span(&scanner->gathered);
         }
-        int rc = scan(scanner, piece);
+        int rc = scan(scanner);
         if (rc < 0) {
             return rc;
         }
     }
     for (size_t i = 0; i < block->count; i++) {
-        ret_hits[i] = verify(scanner->patterns, ret_hits[i], picked(block, i));
+        if ((ret_hits[i] | scanner->patterns->always) != 0) {
+            ret_hits[i] = verify(scanner->patterns, ret_hits[i], picked(block, i));
+        }
     }
     return 0;
 }
