@@ -154,7 +154,7 @@ class Postgres(Server):
             shutil.chown(self.dir, "postgres", "postgres")
             self.dir.parent.chmod(0o755)
         subprocess.run([os.path.join(os.path.dirname(self.find()), "initdb"), "-D",
-                        self.dir / "data", "-U", "bench", "-A", "trust", "-E", "UTF8",
+                        self.dir / "data", "-U", "bench", "-A", "trust", "-E", "SQL_ASCII",
                         "--locale=C"],
                        check=True, stdout=subprocess.DEVNULL, cwd=self.dir, **self.as_user())
 
