@@ -289,6 +289,21 @@ static const struct conf_key datalog_keys[] = {
     KEY("Segment-MB", CONF_INT, I | LATER, "64", "a segment file is sealed at this size"),
     KEY("Max-Datalog-GB", CONF_INT, I, "10",
         "a follower that holds back more is detached, and needs a snapshot to go on"),
+    KEY("Quarantine-Directory", CONF_PATH, I, "{data}/quarantine",
+        "what could not be applied or was refused elsewhere, until somebody looks at it"),
+};
+
+static const struct conf_key datalog_forwarder_keys[] = {
+    KEY("Target", CONF_TEXT, I, NULL,
+        "where to forward to: `http://host:port` or `https://host:port` is a Warp 10 2.x"),
+    LIST("Ignore-ID", CONF_TEXT, I, NULL, "ids of origins whose records are not forwarded"),
+    KEY("Compress", CONF_BOOL, I, "true", "pack what is sent"),
+    KEY("Secret", CONF_TEXT, I, NULL,
+        "what the target knows too; of a Warp 10 its `datalog.psk`: hex:… or base64:…"),
+    LIST("Token", CONF_TEXT, I, NULL,
+         "Warp 10: a token to write with; `APPLICATION=TOKEN` is for the series of that `.app`"),
+    KEY("Time-Unit", CONF_TEXT, I, "us", "Warp 10: its `warp.timeunits`: ms, us or ns"),
+    KEY("Insecure-Skip-TLS-Verify", CONF_BOOL, I, "false", "accept any certificate"),
 };
 
 static const struct conf_key warp10_keys[] = {
@@ -324,6 +339,15 @@ static const struct conf_key warp10_keys[] = {
         "header of requests that Warp 10 2.x forwards"),
     KEY("Datalog-PSK", CONF_TEXT, I, NULL,
         "`datalog.psk` of these: hex:… or base64:…, 16, 24 or 32 bytes"),
+    KEY("Request-Directory", CONF_PATH, I, NULL,
+        "write each request that came from a client as a file of Warp 10 2.x; here while it is "
+        "being written"),
+    LIST("Request-Link-Directory", CONF_PATH, I, NULL,
+         "directories of forwarders: each gets a hard link to every such file"),
+    KEY("Request-ID", CONF_TEXT, I, NULL, "the `datalog.id` in these files; empty: Indexer-UUID"),
+    KEY("Class-Hash-Key", CONF_TEXT, I, NULL, "`warp.hash.class` and"),
+    KEY("Labels-Hash-Key", CONF_TEXT, I, NULL,
+        "`warp.hash.labels`: with both, lines have shard keys"),
 };
 
 static const struct conf_key replication_keys[] = {
@@ -421,6 +445,8 @@ static const struct conf_section sections[] = {
             "wells claim exactly is an error."),
     SECTION("Datalog", CONF_ONE, datalog_keys,
             "The indexer's write-ahead log, from which it recovers (ours)."),
+    SECTION("Datalog-Forwarder", CONF_NAMED, datalog_forwarder_keys,
+            "A link over which the datalog goes to another node (ours)."),
     SECTION("Warp10", CONF_ONE, warp10_keys, "The Warp 10 API: points over HTTP (ours)."),
     SECTION("Tag-Accelerator", CONF_NAMED, tag_accelerator_keys, "Acceleration by tag."),
     SECTION("Replication", CONF_ONE, replication_keys, "Copies of an indexer's data."),
