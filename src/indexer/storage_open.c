@@ -499,6 +499,8 @@ int storage_options_of_conf(struct conf *conf, struct arena *arena, struct stora
     }
     options->datalog_held_bytes_max = MIN((uint64_t)gigabytes, UINT64_MAX / GIGABYTE) * GIGABYTE;
     options->tags_path = conf_text(conf, CONF_GLOBAL, "Tag-DB-Path");
+    options->series_dir =
+        arena_printf(arena, "%s/series", conf_text(conf, CONF_GLOBAL, "Data-Directory"));
     rc = storage_check_wells(wells, named + 1);
     return rc < 0 ? err_wrap(rc, "%s", conf_path(conf)) : 0;
 }
