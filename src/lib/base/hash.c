@@ -15,7 +15,8 @@ uint64_t hash64_seeded(struct span span, uint64_t seed)
 
 uint64_t hash64_seeded_two(struct span first, struct span second, uint64_t seed)
 {
-    XXH3_state_t state; /* 576 bytes, aligned to 64 */
+    XXH3_state_t state;     /* 576 bytes, aligned to 64 */
+    XXH3_INITSTATE(&state); /* else a seed that happens to stand there is taken for prepared */
     XXH3_64bits_reset_withSeed(&state, seed);
     XXH3_64bits_update(&state, first.data, first.bytes);
     XXH3_64bits_update(&state, second.data, second.bytes);
