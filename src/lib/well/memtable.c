@@ -166,7 +166,9 @@ static void sort(struct memtable_pick *picks, size_t count,
     }
 }
 
-/* What picking has of the tag it met last. */
+#define PICK_TAGS 64 /* tags that picking remembers, by their lowest bits */
+
+/* What picking knows of a tag. */
 struct pick_tag {
     bool known;
     bool wanted;
@@ -174,16 +176,17 @@ struct pick_tag {
     struct tombstone_list deleted;
 };
 
-static void look_at_tag(struct pick_tag *about, const struct well_scan *scan,
-                        const struct tombstones *tombstones, uint16_t tag)
+static const struct pick_tag *look_at_tag(struct pick_tag *tags, const struct well_scan *scan,
+                                          const struct tombstones *tombstones, uint16_t tag)
 {
-    if (about->known && about->tag == tag) {
-        return;
+    struct pick_tag *about = &tags[tag % PICK_TAGS];
+    if (!about->known || about->tag != tag) {
+        about->known = true;
+        about->tag = tag;
+        about->wanted = scan == NULL || well_scan_has_tag(scan, tag);
+        tombstones_of_tag(tombstones, tag, &about->deleted);
     }
-    about->known = true;
-    about->tag = tag;
-    about->wanted = scan == NULL || well_scan_has_tag(scan, tag);
-    tombstones_of_tag(tombstones, tag, &about->deleted);
+    return about;
 }
 
 void memtable_pick(const struct memtable *memtable, size_t runs, const struct well_scan *scan,
@@ -191,7 +194,7 @@ void memtable_pick(const struct memtable *memtable, size_t runs, const struct we
                    struct memtable_pick **ret_picks, size_t *ret_count)
 {
     VEC(struct memtable_pick) picks = {0};
-    struct pick_tag about = {0};
+    struct pick_tag tags[PICK_TAGS] = {{0}};
     uint32_t index = 0;
     const struct memtable_run *run = memtable->first;
     for (size_t i = 0; i < runs; i++, run = i < runs ? run->next : NULL) {
@@ -202,14 +205,17 @@ void memtable_pick(const struct memtable *memtable, size_t runs, const struct we
             }
             struct entry entry;
             entries_entry_at(item->at, &entry);
-            look_at_tag(&about, scan, tombstones, entry.tag);
-            if (about.wanted && !tombstone_list_covers(&about.deleted, item->time_ns, run->stamp)) {
+            const struct pick_tag *about = look_at_tag(tags, scan, tombstones, entry.tag);
+            if (about->wanted &&
+                !tombstone_list_covers(&about->deleted, item->time_ns, run->stamp)) {
                 vec_push(&picks,
                          (struct memtable_pick){item->time_ns, item->at, run, index, entry.tag});
             }
         }
     }
-    tombstone_list_deinit(&about.deleted);
+    for (size_t i = 0; i < PICK_TAGS; i++) {
+        tombstone_list_deinit(&tags[i].deleted);
+    }
     sort(picks.items, picks.count, by_tag ? by_tag_and_time : by_time);
     *ret_picks = picks.items;
     *ret_count = picks.count;

@@ -121,11 +121,26 @@ static uint64_t deletes_end(const struct segment *segment)
     return __atomic_load_n(&segment->deletes_end, __ATOMIC_ACQUIRE);
 }
 
+/* Whether some segment that may have what is older than the delete does not know it. */
+static bool is_news(const struct tombstone *tombstone, const struct covered *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (tombstone->position >= deletes_end(list[i].segment) &&
+            list[i].segment->first_stamp <= tombstone->stamp.time) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void compare(const struct tombstones *tombstones, struct covered *list, size_t count)
 {
     for (size_t i = 0; i < tombstones->count; i++) {
         struct purge purge;
         const struct tombstone *tombstone = tombstones->items[i];
+        if (!is_news(tombstone, list, count)) {
+            continue;
+        }
         purge_init(&purge, tombstones, tombstone);
         for (size_t j = 0; j < count; j++) {
             uint64_t bytes = tombstone->position >= deletes_end(list[j].segment)
