@@ -26,6 +26,7 @@ struct flush {
     struct well *well;
     struct memtable *memtable;
     uint64_t number;
+    int64_t now_ns;
     struct tombstones *tombstones;
     struct memtable_pick *picks; /* by tag, time, arrival */
     size_t picks_count;
@@ -178,8 +179,13 @@ static int add_points(const struct flush *flush, const struct part *part,
 
 static int write_part(const struct flush *flush, const struct part *part)
 {
-    struct segment_about about = {flush->number, flush->number, flush->memtable->log_end,
-                                  flush->tombstones != NULL ? flush->tombstones->end : 0};
+    struct segment_about about = {
+        .first = flush->number,
+        .last = flush->number,
+        .log_end = flush->memtable->log_end,
+        .deletes_end = flush->tombstones != NULL ? flush->tombstones->end : 0,
+        .flushed_ns = flush->now_ns,
+    };
     struct segment_writer *writer = NULL;
     int rc = segment_writer_open(flush->well->io, part->temp, about, &flush->well->names,
                                  FLUSH_ZSTD_LEVEL, &writer);
@@ -304,6 +310,7 @@ static int flush_one(struct well *well, struct memtable *memtable)
         .well = well,
         .memtable = memtable,
         .number = well->mark.flush + 1,
+        .now_ns = io_now_ns(well->io),
         .tombstones = well_tombstones(well),
     };
     int rc = do_flush(&flush);

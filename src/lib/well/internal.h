@@ -14,6 +14,8 @@
 typedef VEC(struct segment *) segments_vec;
 typedef VEC(struct memtable *) memtables_vec;
 
+#define WELL_SMALL_BYTES ((uint64_t)64 * 1024) /* such segments are written again at any time */
+
 /* `lock` guards everything below it; the two others let one thread flush and one merge or drop. */
 struct well {
     struct io *io;
@@ -25,6 +27,8 @@ struct well {
     uint32_t merge_files;
     int64_t partition_ns;
     uint64_t memory_bytes_max; /* 0: on disk */
+    bool pack_at_once;
+    bool gives_up; /* atomic: merging and packing end soon */
     void (*report)(void *context, const char *text);
     void *report_context;
 
@@ -43,6 +47,7 @@ struct well {
     uint64_t corrupt_blocks;
     uint64_t flushed_bytes;
     uint64_t merged_bytes;
+    uint64_t packed_bytes;
     uint64_t purged_bytes;
     uint64_t dropped_entries;
     uint64_t dropped_points;
@@ -106,6 +111,16 @@ struct tombstones *well_tombstones(struct well *well);
 
 /* Off the disk and off the list, for good; under `merging`. */
 MUST_CHECK int well_drop_segments(struct well *well, const segments_vec *run, bool by_retention);
+
+/* merge.c: writes neighbours as one file, at this level of zstd if it is not 0. 0, WELL_NOTHING
+ * when the well gives up, or a fault; *ret_empty: nothing of them is left. */
+MUST_CHECK int well_write_run(struct well *well, const segments_vec *run, const char *temp,
+                              uint8_t packed_level, bool *ret_empty);
+
+/* What came of it, `rc`, takes their place, or is removed; under `merging`. Returns `rc` if that
+ * is not 0. The neighbours must still stand in the list, side by side. */
+MUST_CHECK int well_put_run(struct well *well, const segments_vec *run, const char *temp, int rc,
+                            bool is_empty);
 
 /* purge.c: the segment that is to be written anew for what was deleted from it, with a reference;
  * NULL: none. Notes of the others that they have nothing of it. */

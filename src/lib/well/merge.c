@@ -6,13 +6,13 @@
 #include "well/internal.h"
 #include "well/points.h"
 
-#define MERGE_ZSTD_LEVEL 3
-#define TIER_BYTES_MIN ((uint64_t)64 * 1024)
+#define MERGE_ZSTD_LEVEL 1 /* 3 takes more time, and no less room; what stays is packed (pack.c)   \
+                            */
 
 static unsigned tier_of(const struct well *well, const struct segment *segment)
 {
     unsigned tier = 0;
-    for (uint64_t bytes = segment->bytes / TIER_BYTES_MIN; bytes >= well->merge_files;
+    for (uint64_t bytes = segment->bytes / WELL_SMALL_BYTES; bytes >= well->merge_files;
          bytes /= well->merge_files) {
         tier++;
     }
@@ -51,7 +51,7 @@ static struct window window_at(const struct well *well, size_t from, unsigned ti
 static bool is_worth_it(const struct well *well, const struct window *window)
 {
     return window->length >= well->merge_files &&
-           (window->largest < TIER_BYTES_MIN ||
+           (window->largest < WELL_SMALL_BYTES ||
             window->bytes / window->largest >= well->merge_files / 2);
 }
 
@@ -74,6 +74,12 @@ static void choose(struct well *well, segments_vec *run)
     pthread_mutex_unlock(&well->lock);
 }
 
+/* Asked after each block. */
+static int goes_on(struct well *well)
+{
+    return __atomic_load_n(&well->gives_up, __ATOMIC_RELAXED) ? WELL_NOTHING : 0;
+}
+
 static int copy_tag(struct well *well, const segments_vec *run, const struct tombstones *tombstones,
                     uint16_t tag, struct segment_writer *writer)
 {
@@ -86,6 +92,7 @@ static int copy_tag(struct well *well, const segments_vec *run, const struct tom
         for (size_t i = 0; rc == 0 && i < block.count; i++) {
             rc = segment_writer_add(writer, &block.entries[i]);
         }
+        rc = rc == 0 ? goes_on(well) : rc;
     }
     well_cursor_close(&cursor);
     return rc == WELL_END ? 0 : rc;
@@ -141,6 +148,7 @@ static int copy_points(struct well *well, const segments_vec *run, struct tombst
             for (size_t i = 0; rc == 0 && i < points.count; i++) {
                 rc = segment_writer_add_point(writer, points.series, &points.elements[i]);
             }
+            rc = rc == 0 ? goes_on(well) : rc;
         }
     }
     well_points_cursor_close(&cursor);
@@ -148,18 +156,23 @@ static int copy_points(struct well *well, const segments_vec *run, struct tombst
     return rc == WELL_END ? 0 : rc;
 }
 
-/* *ret_empty: there is nothing left to write. */
-static int write_merged(struct well *well, const segments_vec *run, const char *temp,
-                        bool *ret_empty)
+int well_write_run(struct well *well, const segments_vec *run, const char *temp,
+                   uint8_t packed_level, bool *ret_empty)
 {
     struct tombstones *tombstones = well_tombstones(well);
-    struct segment_about about = {run->items[0]->first, run->items[run->count - 1]->last, 0,
-                                  tombstones != NULL ? tombstones->end : 0};
+    struct segment_about about = {
+        .first = run->items[0]->first,
+        .last = run->items[run->count - 1]->last,
+        .deletes_end = tombstones != NULL ? tombstones->end : 0,
+        .packed_level = packed_level,
+    };
     for (size_t i = 0; i < run->count; i++) {
         about.log_end = MAX(about.log_end, run->items[i]->log_end);
+        about.flushed_ns = MAX(about.flushed_ns, run->items[i]->flushed_ns);
     }
+    int level = packed_level > 0 ? packed_level : MERGE_ZSTD_LEVEL;
     struct segment_writer *writer = NULL;
-    int rc = segment_writer_open(well->io, temp, about, &well->names, MERGE_ZSTD_LEVEL, &writer);
+    int rc = segment_writer_open(well->io, temp, about, &well->names, level, &writer);
     if (rc == 0) {
         rc = copy_entries(well, run, tombstones, writer);
     }
@@ -167,7 +180,7 @@ static int write_merged(struct well *well, const segments_vec *run, const char *
         rc = copy_points(well, run, tombstones, writer);
     }
     tombstones_unref(&tombstones);
-    if (rc < 0) {
+    if (rc != 0) {
         segment_writer_abort(&writer);
         return rc;
     }
@@ -200,8 +213,10 @@ static int publish(struct well *well, const char *temp, const segments_vec *run,
  * list, so the run still stands there, side by side. */
 static void replace(struct well *well, const segments_vec *run, struct segment *merged)
 {
+    bool purged = run->count == 1 && merged->packed_level == run->items[0]->packed_level;
     pthread_mutex_lock(&well->lock);
-    *(run->count > 1 ? &well->merged_bytes : &well->purged_bytes) += merged->bytes;
+    *(purged ? &well->purged_bytes : &well->merged_bytes) += merged->bytes;
+    well->packed_bytes += !purged && merged->packed_level > 0 ? merged->bytes : 0;
     size_t at = 0;
     while (well->segments.items[at] != run->items[0]) {
         at++;
@@ -252,29 +267,36 @@ static int remove_temp(struct well *well, const char *temp, int rc)
     char text[ERR_TEXT_BYTES_MAX];
     strcpy(text, err_text());
     int remove_rc = io_remove(well->io, temp);
-    return rc < 0 ? err_set((enum err)rc, "%s", text) : remove_rc;
+    return rc < 0 ? err_set((enum err)rc, "%s", text) : remove_rc < 0 ? remove_rc : rc;
 }
 
 /* A run of one is written anew under its own name: whichever of the two files a crash leaves, it
  * is a good one. */
-static int merge_run(struct well *well, const segments_vec *run)
+int well_put_run(struct well *well, const segments_vec *run, const char *temp, int rc,
+                 bool is_empty)
 {
-    char *temp = mem_printf("%s/merge.tmp", well->dir);
     struct segment *merged = NULL;
-    bool is_empty = false;
-    int rc = write_merged(well, run, temp, &is_empty);
-    if (rc < 0 || is_empty) {
+    if (rc != 0 || is_empty) {
         rc = remove_temp(well, temp, rc);
-        mem_free(temp);
-        return rc < 0 ? rc : well_drop_segments(well, run, false);
+        return rc != 0 ? rc : well_drop_segments(well, run, false);
     }
     rc = publish(well, temp, run, &merged);
-    mem_free(temp);
     if (rc < 0) {
         return run->count > 1 ? withdraw(well, run, rc) : rc;
     }
     replace(well, run, merged);
     return run->count > 1 ? remove_files(well, run) : 0;
+}
+
+static int merge_run(struct well *well, const segments_vec *run)
+{
+    char *temp = mem_printf("%s/merge.tmp", well->dir);
+    uint8_t level = run->count == 1 ? run->items[0]->packed_level : 0;
+    bool is_empty = false;
+    int rc = well_write_run(well, run, temp, level, &is_empty);
+    rc = well_put_run(well, run, temp, rc, is_empty);
+    mem_free(temp);
+    return rc;
 }
 
 static void choose_purge(struct well *well, segments_vec *run)
@@ -285,6 +307,11 @@ static void choose_purge(struct well *well, segments_vec *run)
         vec_push(run, segment);
     }
     tombstones_unref(&tombstones);
+}
+
+void well_give_up(struct well *well)
+{
+    __atomic_store_n(&well->gives_up, true, __ATOMIC_RELAXED);
 }
 
 int well_merge(struct well *well)

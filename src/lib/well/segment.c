@@ -39,9 +39,13 @@ static int read_header(struct segment *segment, struct segment_about *ret_about)
                      version);
     }
     if (rc == 0) {
-        *ret_about =
-            (struct segment_about){wire_load_u64(bytes.data + 16), wire_load_u64(bytes.data + 24),
-                                   wire_load_u64(bytes.data + 32), 0};
+        *ret_about = (struct segment_about){
+            .first = wire_load_u64(bytes.data + 16),
+            .last = wire_load_u64(bytes.data + 24),
+            .log_end = wire_load_u64(bytes.data + 32),
+            .flushed_ns = (int64_t)wire_load_u64(bytes.data + 40),
+            .packed_level = bytes.data[48],
+        };
     }
     buf_deinit(&bytes);
     return rc;
@@ -404,6 +408,8 @@ static int load(struct segment *segment)
     }
     segment->header_damaged = header_rc == ERR_CORRUPT;
     uint64_t log_end = about.log_end;
+    segment->flushed_ns = about.flushed_ns;
+    segment->packed_level = about.packed_level;
     rc = read_footer(segment, &about);
     if (rc == ERR_CORRUPT) {
         about = (struct segment_about){.log_end = log_end};

@@ -60,8 +60,10 @@ struct segment {
     uint64_t last;
     uint64_t log_end;
     uint64_t
-        deletes_end;   /* deletes below this position of the datalog were applied to it; atomic */
-    int64_t partition; /* the well's business */
+        deletes_end;    /* deletes below this position of the datalog were applied to it; atomic */
+    int64_t partition;  /* the well's business */
+    int64_t flushed_ns; /* the last flush that it has something of, by the wall clock; 0: unknown */
+    uint8_t packed_level; /* 0: it is not packed */
     uint64_t entries;
     uint64_t data_bytes;
     uint64_t elements;    /* of points */
@@ -133,6 +135,8 @@ struct segment_about {
     uint64_t last;
     uint64_t log_end;
     uint64_t deletes_end;
+    int64_t flushed_ns;
+    uint8_t packed_level; /* of zstd, in what is packed for good; else 0 */
 };
 
 MUST_CHECK int segment_writer_open(struct io *io, const char *path, struct segment_about about,

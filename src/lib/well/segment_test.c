@@ -21,7 +21,7 @@ static struct series_tags *tags;
 
 static void make_segment(struct io_sim *sim)
 {
-    struct segment_about about = {4, 6, 1234, 17};
+    struct segment_about about = {.first = 4, .last = 6, .log_end = 1234, .deletes_end = 17};
     struct well_names names = {.tags = tags};
     struct segment_writer *writer;
     assert_int_equal(segment_writer_open(&sim->io, PATH, about, &names, 1, &writer), 0);

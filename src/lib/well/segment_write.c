@@ -52,11 +52,13 @@ static void put_about(struct buf *buf, const struct segment_about *about)
 
 static void put_header(struct buf *buf, const struct segment_about *about)
 {
-    static const uint8_t zeros[24];
+    static const uint8_t zeros[15];
     buf_append_str(buf, SEGMENT_MAGIC);
     wire_put_u32(buf, 0);
     wire_put_u32(buf, SEGMENT_VERSION);
     put_about(buf, about);
+    wire_put_i64(buf, about->flushed_ns);
+    wire_put_u8(buf, about->packed_level);
     buf_append(buf, span_of(zeros, sizeof(zeros)));
     wire_store_u32(buf->data + 8, hash32(span_from(buf_span(buf), 12)));
 }

@@ -35,6 +35,7 @@ static struct well *well_new(const struct well_options *options)
     well->partition_ns =
         options->partition_ns > 0 ? options->partition_ns : WELL_PARTITION_NS_DEFAULT;
     well->memory_bytes_max = options->memory_bytes_max;
+    well->pack_at_once = options->pack_at_once;
     if (well->memory_bytes_max > 0) { /* they go one by one */
         uint64_t part = well->memory_bytes_max / MEMORY_PARTS;
         well->memtable_bytes_max = MIN(well->memtable_bytes_max, part);
@@ -476,6 +477,7 @@ struct well_stats well_stats(struct well *well)
     stats.corrupt_blocks = well->corrupt_blocks;
     stats.flushed_bytes = well->flushed_bytes;
     stats.merged_bytes = well->merged_bytes;
+    stats.packed_bytes = well->packed_bytes;
     stats.purged_bytes = well->purged_bytes;
     stats.dropped_entries = well->dropped_entries;
     stats.dropped_points = well->dropped_points;

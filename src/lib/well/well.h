@@ -7,6 +7,7 @@
  * the well's tombstones covers is not found, and goes when files are written anew.
  *
  *     apply ──> memtable ──seal──> sealed ──flush──> segment files ──merge──> fewer of them
+ *                                                                 ──pack──> small ones, once
  *
  * A memory well has no directory and makes no segments: its sealed memtables stay, and go whole
  * when there are more bytes than it may have or they are too old. A restart leaves it what the
@@ -19,9 +20,9 @@
  * replaces every file within that range; a flush counts once its mark is there
  * (docs/formats/segment.md).
  *
- * Threads: apply by one thread at a time; flush and merge each by one at a time, beside it;
- * cursors by any number. A cursor sees the well as it was when it was opened, also what is merged
- * or dropped meanwhile, and neither it nor flush nor merge makes apply wait for a disk.
+ * Threads: apply by one thread at a time; flush, merge and pack each by one at a time, beside
+ * it; cursors by any number. A cursor sees the well as it was when it was opened, also what is
+ * merged or dropped meanwhile, and neither it nor flush nor merge makes apply wait for a disk.
  */
 #ifndef WELL_WELL_H
 #define WELL_WELL_H
@@ -34,6 +35,10 @@
 #define WELL_MEMTABLE_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define WELL_MERGE_FILES_DEFAULT 8
 #define WELL_SEGMENT_BYTES_DEFAULT (UINT64_C(1) << 30)
+
+/* A partition is closed when all its times are one partition's length in the past and nothing was
+ * flushed to it for so long. */
+#define WELL_PACK_QUIET_NS (INT64_C(3600) * 1000000000)
 
 /* How long a delete may wait until the files that have what it covers are written anew. */
 #define WELL_PURGE_NS (INT64_C(24) * 3600 * 1000000000)
@@ -53,7 +58,7 @@ struct well_names {
 
 enum well_outcome {
     WELL_END = 1,     /* cursor: no more entries */
-    WELL_NOTHING = 2, /* merge, retain: nothing to do */
+    WELL_NOTHING = 2, /* merge, pack, retain: nothing to do */
     WELL_KEPT = 3,    /* retain: a partition should go, but may not */
 };
 
@@ -68,6 +73,7 @@ struct well_options {
     int64_t partition_ns;        /* 0: default */
     uint64_t memory_bytes_max;   /* > 0: a memory well of this size; `dir` is not used. One run, and
                                     what readers hold of dropped memtables, come on top. */
+    bool pack_at_once;           /* tests and benchmarks: all partitions count as closed */
     /* Told of damage, by any thread, at most once per damaged block. May be NULL. */
     void (*report)(void *context, const char *text);
     void *report_context;
@@ -89,7 +95,8 @@ struct well_stats {
     uint64_t corrupt_blocks; /* found damaged since it was opened, and skipped */
     uint64_t flushed_bytes;  /* of segment files, written by flushes since it was opened */
     uint64_t merged_bytes;   /* written by merges: write amplification is 1 + merged / flushed */
-    uint64_t purged_bytes;   /* of them to remove what was deleted */
+    uint64_t packed_bytes;   /* of them by packing */
+    uint64_t purged_bytes;   /* written to remove what was deleted */
     int64_t oldest_ns;       /* TIME_UNSET when empty */
     int64_t newest_ns;
 };
@@ -145,6 +152,15 @@ MUST_CHECK int well_flush(struct well *well);
  * what was deleted from it. Every byte flushed is written again about once per factor of 4 in
  * size (docs/formats/segment.md has the bound). */
 MUST_CHECK int well_merge(struct well *well);
+
+/* Writes the segments of a closed partition as one, as dense as is reasonable: for good, unless
+ * something comes late. May take minutes of CPU, without keeping flush, merge or retain waiting
+ * for them: it gives way when they change what it has in hand. 0: it did one. */
+MUST_CHECK int well_pack(struct well *well);
+
+/* A merge or a packing that runs ends soon, without a result, and so do later ones: the well is
+ * about to be closed. By any thread. */
+void well_give_up(struct well *well);
 
 /* What may be kept and for how long; zeros: for ever. */
 struct well_retention {

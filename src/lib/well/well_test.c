@@ -144,6 +144,7 @@ static int open_well(struct world *world)
         .names = {.tags = world->tags},
         .memtable_bytes_max = 30000,
         .merge_files = 3,
+        .pack_at_once = true,
         .report = on_report,
         .report_context = world,
     };
@@ -266,6 +267,9 @@ static void live(struct world *world)
         if (i % 4 == 3) {
             (void)!well_merge(world->well);
         }
+        if (i % 8 == 5) {
+            (void)!well_pack(world->well);
+        }
     }
     ingest(world, 3);
 }
@@ -353,6 +357,9 @@ static void one_life(struct world *world)
         }
         if (io_sim_below(&world->sim, 6) == 0) {
             (void)!well_merge(world->well);
+        }
+        if (io_sim_below(&world->sim, 10) == 0) {
+            (void)!well_pack(world->well);
         }
     }
     well_close(&world->well);
