@@ -99,7 +99,8 @@ def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts)
         assert "admin / changeme" in said
     cluster = one.cluster()
     assert set(cluster) == {"loadbalancer", "webservers", "datastores", "indexers",
-                            "ingest_secret", "control_secret", "pids"}
+                            "ingest_secret", "control_secret", "warp10", "pids"}
+    assert set(cluster["warp10"]) == {"read", "write"}
     assert cluster["loadbalancer"] == f"http://127.0.0.1:{one.base}"
     assert set(cluster["indexers"][0]) == {"ingest", "http", "id"}
     Session(cluster["loadbalancer"]).login()
