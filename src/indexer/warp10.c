@@ -44,6 +44,7 @@ static int read_conf(struct warp10 *warp10)
     warp10->parse_attributes = conf_bool(conf, SECTION, "Parse-Attributes");
     warp10->allow_delta = conf_bool(conf, SECTION, "Allow-Delta-Attributes");
     warp10->expose_owner = conf_bool(conf, SECTION, "Expose-Owner");
+    warp10->quarantine_dir = conf_text(conf, "Datalog", NULL, "Quarantine-Directory");
     warp10->updates_max = (int)conf_int(conf, SECTION, "Max-Updates");
     int rc = warp10_key_bytes(&warp10->psk, conf_text(conf, SECTION, "Datalog-PSK"));
     if (rc == 0 && warp10->psk.bytes != 0 && warp10->psk.bytes != 16 && warp10->psk.bytes != 24 &&
@@ -64,6 +65,9 @@ int warp10_new(struct io *io, const struct conf *conf, struct storage *storage,
     warp10_rates_init(&warp10->rates);
     int rc = read_conf(warp10);
     rc = rc < 0 ? rc : warp10_tokens_open(io, conf, &warp10->tokens);
+    if (rc == 0 && storage != NULL) {
+        warp10->datalog2x = datalog2x_new(storage);
+    }
     if (rc < 0) {
         warp10_free(&warp10);
         return rc;
@@ -77,6 +81,7 @@ void warp10_free(struct warp10 **warp10)
     if (*warp10 == NULL) {
         return;
     }
+    datalog2x_free(&(*warp10)->datalog2x);
     warp10_tokens_close(&(*warp10)->tokens);
     warp10_rates_deinit(&(*warp10)->rates);
     buf_deinit(&(*warp10)->psk);
@@ -153,8 +158,30 @@ static double read_refused(void *context)
     return (double)atomic_load(&((struct warp10 *)context)->refused);
 }
 
+static double read_received(void *context)
+{
+    return (double)atomic_load(&((struct warp10 *)context)->received);
+}
+
+static double read_known(void *context)
+{
+    return (double)atomic_load(&((struct warp10 *)context)->known);
+}
+
+static double read_quarantined(void *context)
+{
+    return (double)atomic_load(&((struct warp10 *)context)->quarantined);
+}
+
 void warp10_publish_metrics(struct warp10 *warp10)
 {
+    metric_counter_call("aquifer_warp10_datalog_received_total",
+                        "requests that Warp 10 nodes forwarded", NULL, read_received, warp10);
+    metric_counter_call("aquifer_warp10_datalog_known_total",
+                        "of these, what was here before or began here", NULL, read_known, warp10);
+    metric_counter_call("aquifer_warp10_datalog_quarantined_total",
+                        "lines and requests of these that could not be applied", NULL,
+                        read_quarantined, warp10);
     metric_counter_call("aquifer_warp10_points_total", "points read from updates", NULL,
                         read_points, warp10);
     metric_counter_call("aquifer_warp10_requests_total", "requests of the Warp 10 API", NULL,

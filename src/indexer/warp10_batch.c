@@ -50,6 +50,9 @@ static void done(void *context, int rc)
 {
     struct warp10_batch *batch = context;
     pthread_mutex_lock(&batch->lock);
+    if (rc > 0) {
+        rc = err_set(ERR_CONFLICT, "the log has gone beyond this request meanwhile");
+    }
     if (rc < 0 && batch->rc == 0) {
         batch->rc = rc;
         (void)snprintf(batch->text, sizeof(batch->text), "%s", err_text());
@@ -104,17 +107,28 @@ static struct storage_points *group(struct warp10_batch *batch)
     return points;
 }
 
+/* Where the next record of a forwarded request stands; *ret_received is NULL of others. */
+static int take_place(struct warp10_batch *batch, struct storage_received *place,
+                      const struct storage_received **ret_received)
+{
+    *ret_received = batch->place == NULL ? NULL : place;
+    return batch->place == NULL ? 0 : datalog2x_next(batch->place, place);
+}
+
 static int submit_points(struct warp10_batch *batch)
 {
+    struct storage_received place;
+    const struct storage_received *received;
     if (batch->elements.count == 0) {
         return 0;
     }
-    int rc = begin(batch);
+    int rc = take_place(batch, &place, &received);
+    rc = rc < 0 ? rc : begin(batch);
     if (rc < 0) {
         return rc;
     }
-    rc =
-        storage_submit_points(batch->storage, group(batch), batch->series.count, NULL, done, batch);
+    rc = storage_submit_points(batch->storage, group(batch), batch->series.count, received, done,
+                               batch);
     batch->elements.count = batch->owners.count = batch->series.count = 0;
     batch->generation++;
     arena_reset(batch->arena);
@@ -127,11 +141,14 @@ static int submit_metas(struct warp10_batch *batch)
     if (batch->meta_count == 0) {
         return 0;
     }
-    int rc = begin(batch);
+    struct storage_received place;
+    const struct storage_received *received;
+    int rc = take_place(batch, &place, &received);
+    rc = rc < 0 ? rc : begin(batch);
     if (rc < 0) {
         return rc;
     }
-    rc = storage_submit_meta(batch->storage, buf_span(&batch->metas), NULL, done, batch);
+    rc = storage_submit_meta(batch->storage, buf_span(&batch->metas), received, done, batch);
     buf_clear(&batch->metas);
     series_metas_begin(&batch->metas);
     batch->meta_count = 0;

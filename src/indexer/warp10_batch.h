@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/vec.h"
+#include "indexer/datalog2x.h"
 #include "indexer/storage.h"
 #include "warp10/gts.h"
 
@@ -27,7 +28,8 @@ struct warp10_batch {
     uint64_t generation; /* of gts_series.mark */
     struct buf metas;    /* changes of attributes */
     size_t meta_count;
-    bool replace; /* attributes that are not named go */
+    bool replace;                  /* attributes that are not named go */
+    struct datalog2x_place *place; /* of a forwarded request; NULL: written here first */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;

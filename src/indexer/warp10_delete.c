@@ -2,8 +2,11 @@
  * delete: what is matched is listed, then it goes. Tested by warp10_test.c and
  * tests/cluster/test_warp10.py.
  */
+#include <stdio.h>
+
 #include "base/err.h"
 #include "base/mem.h"
+#include "indexer/storage_internal.h"
 #include "indexer/warp10_internal.h"
 #include "warp10/scope.h"
 
@@ -27,6 +30,16 @@ static int check_query(struct warp10_call *call)
     return 0;
 }
 
+static int perform_received(struct warp10_call *call, const struct series_delete *deletion)
+{
+    struct storage_waiter waiter = STORAGE_WAITER;
+    struct storage_received received;
+    int rc = datalog2x_next(&call->place, &received);
+    return rc < 0 ? rc
+                  : storage_wait(&waiter, storage_submit_delete(call->warp10->storage, deletion,
+                                                                &received, storage_wake, &waiter));
+}
+
 static int perform(struct warp10_call *call, const struct warp10_delete *asked)
 {
     struct buf selector = {0};
@@ -36,7 +49,8 @@ static int perform(struct warp10_call *call, const struct warp10_delete *asked)
                                          .start_ns = asked->all ? INT64_MIN : asked->start_ns,
                                          .end_ns = asked->all ? INT64_MAX : asked->end_ns,
                                          .selector = buf_span(&selector)};
-        rc = storage_delete(call->warp10->storage, &deletion, NULL);
+        rc = call->placed ? perform_received(call, &deletion)
+                          : storage_delete(call->warp10->storage, &deletion, NULL);
     }
     buf_deinit(&selector);
     return rc;
@@ -75,6 +89,28 @@ static int answer(struct warp10_call *call, const struct warp10_delete *asked)
     return rc;
 }
 
+/* A delete that its origin published although it failed there, or that we do not have, would be
+ * sent again for ever. */
+static bool is_hopeless(const struct warp10_call *call, int rc)
+{
+    return call->placed && (rc == ERR_INVALID || rc == ERR_PROTOCOL || rc == ERR_UNSUPPORTED ||
+                            rc == ERR_TOO_LARGE);
+}
+
+static int finish(struct warp10_call *call, int rc)
+{
+    char text[ERR_TEXT_BYTES_MAX];
+    if (is_hopeless(call, rc)) {
+        (void)snprintf(text, sizeof(text), "%s", err_text());
+        rc = warp10_call_quarantine(call, text);
+        if (rc == 0) {
+            warp10_call_done(call);
+        }
+    }
+    warp10_call_leave(call, rc == 0);
+    return rc;
+}
+
 void warp10_delete(struct http_request *request, void *context)
 {
     struct warp10_call call;
@@ -86,10 +122,15 @@ void warp10_delete(struct http_request *request, void *context)
     int rc = warp10_call_datalog(&call);
     rc = rc < 0 ? rc : check_token(&call);
     rc = rc < 0 ? rc : check_query(&call);
-    rc = rc < 0 ? rc : warp10_call_args(&call, &args);
-    rc = rc < 0 ? rc : warp10_delete_parse(&args, call.warp10->unit, &asked);
-    rc = rc < 0 ? rc : answer(&call, &asked);
-    if (rc < 0) {
+    rc = rc < 0 ? rc : warp10_call_place(&call);
+    bool known = rc > 0;
+    rc = rc != 0 ? rc : warp10_call_args(&call, &args);
+    rc = rc != 0 ? rc : warp10_delete_parse(&args, call.warp10->unit, &asked);
+    rc = rc != 0 ? rc : answer(&call, &asked);
+    rc = finish(&call, rc);
+    if (known) {
+        warp10_call_done(&call);
+    } else if (rc < 0) {
         warp10_call_fault(&call, rc);
     }
     warp10_call_end(&call);

@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 #include <zlib.h>
 
+#include "base/err.h"
 #include "base/map.h"
+#include "indexer/datalog2x.h"
 #include "indexer/warp10.h"
 #include "warp10/gts.h"
 #include "warp10/header.h"
@@ -55,6 +57,8 @@ struct warp10 {
     struct io *io;
     const struct conf *conf;
     struct storage *storage;
+    struct datalog2x *datalog2x; /* NULL without storage */
+    const char *quarantine_dir;
     struct warp10_tokens *tokens;
     struct warp10_rates rates;
     enum warp10_unit unit;
@@ -66,6 +70,7 @@ struct warp10 {
     int updates_max;
     atomic_int updates;
     atomic_uint_fast64_t points, requests, refused;
+    atomic_uint_fast64_t received, known, quarantined; /* forwarded requests; lines */
 };
 
 /* One request. Begin with warp10_call_begin(), end with warp10_call_end(). */
@@ -77,6 +82,10 @@ struct warp10_call {
     const struct token *token;
     bool forwarded; /* it has a datalog header */
     struct warp10_datalog datalog;
+    struct datalog2x_place place; /* of what is forwarded, from warp10_call_place() on */
+    bool placed;
+    struct buf aside;                      /* lines that could not be applied */
+    char aside_reason[ERR_TEXT_BYTES_MAX]; /* of the first */
     int64_t now_ns;
 };
 
@@ -104,6 +113,19 @@ void warp10_call_fail(struct warp10_call *call, int status, const char *format, 
 /* With the status of a fault and its text. */
 void warp10_call_fault(struct warp10_call *call, int rc);
 void warp10_call_done(struct warp10_call *call); /* 200 and nothing */
+
+/* ── Forwarded requests (warp10_received.c) ──────────────────────────────────────────────── */
+
+/* A forwarded request gets its place; others get none. 1: nothing is left to be done. */
+MUST_CHECK int warp10_call_place(struct warp10_call *call);
+/* It failed, or it is `whole` and durable. */
+void warp10_call_leave(struct warp10_call *call, bool whole);
+
+/* What was right at its origin and cannot be done here is set aside with its reason, lest it
+ * block its sender for ever. err_text() is the reason. ERR_TOO_LARGE: that is too much. */
+MUST_CHECK int warp10_call_set_aside(struct warp10_call *call, const struct gts_reader *reader);
+/* Writes what was set aside into quarantine; or, of a request without lines, the request. */
+MUST_CHECK int warp10_call_quarantine(struct warp10_call *call, const char *reason);
 
 void warp10_update(struct http_request *request, void *context);
 void warp10_meta(struct http_request *request, void *context);

@@ -129,19 +129,28 @@ static int take_metadata(struct upload *upload, const struct gts_reading *readin
     return warp10_batch_meta(&upload->batch, reading);
 }
 
-/* GTS_MORE or GTS_END, or a fault. */
+static int take_one(struct upload *upload, const struct gts_reading *reading)
+{
+    return upload->options.metadata ? take_metadata(upload, reading)
+                                    : take_reading(upload, reading);
+}
+
+/* GTS_MORE or GTS_END, or a fault. A line of a forwarded request that is wrong here was right at
+ * its origin: it is set aside, and the rest goes on. */
 static int take_all(struct upload *upload)
 {
     struct gts_reading reading;
-    int rc;
-    while ((rc = gts_reader_next(upload->reader, &reading)) == 0) {
-        rc = upload->options.metadata ? take_metadata(upload, &reading)
-                                      : take_reading(upload, &reading);
-        if (rc < 0) {
-            break;
+    for (;;) {
+        int rc = gts_reader_next(upload->reader, &reading);
+        if ((rc == ERR_INVALID || rc == ERR_PROTOCOL) && upload->call.placed) {
+            rc = warp10_call_set_aside(&upload->call, upload->reader);
+        } else if (rc == 0) {
+            rc = take_one(upload, &reading);
+        }
+        if (rc != 0) {
+            return rc;
         }
     }
-    return rc;
 }
 
 static int read_body(struct upload *upload)
@@ -170,9 +179,13 @@ static int store(struct upload *upload, bool delta)
     upload->reader = gts_reader_new(&upload->options);
     warp10_body_open(&upload->body, upload->call.request);
     warp10_batch_init(&upload->batch, upload->call.warp10->storage, !delta);
+    upload->batch.place = upload->call.placed ? &upload->call.place : NULL;
     int rc = read_body(upload);
     (void)snprintf(text, sizeof(text), "%s", err_text());
     int finished = warp10_batch_finish(&upload->batch);
+    if (finished == 0 && rc == 0 && upload->call.aside.bytes > 0) {
+        finished = warp10_call_quarantine(&upload->call, upload->call.aside_reason);
+    }
     if (rc < 0) {
         (void)err_set(rc, "%s", text);
     }
@@ -242,8 +255,10 @@ void warp10_update(struct http_request *request, void *context)
     struct span token = suffix[0] != 0 ? span_of_str(suffix) : token_text(call);
     int rc = warp10_call_datalog(call);
     rc = rc < 0 ? rc : warp10_call_token(call, token, true, "Write token missing.", ".noupdate");
-    rc = rc < 0 ? rc : run(&upload, false);
-    if (rc == 0) {
+    rc = rc < 0 ? rc : warp10_call_place(call);
+    rc = rc != 0 ? rc : run(&upload, false);
+    warp10_call_leave(call, rc == 0);
+    if (rc >= 0) {
         warp10_call_done(call);
     } else if (is_answerable(call, rc)) {
         (void)err_wrap(rc, "Error when updating data");
@@ -262,8 +277,10 @@ void warp10_meta(struct http_request *request, void *context)
     int rc = warp10_call_datalog(call);
     rc = rc < 0 ? rc : warp10_call_token(call, token_text(call), true, "Missing token.", ".nometa");
     bool refused = rc < 0;
-    rc = rc < 0 ? rc : run(&upload, true);
-    if (rc == 0) {
+    rc = rc < 0 ? rc : warp10_call_place(call);
+    rc = rc != 0 ? rc : run(&upload, true);
+    warp10_call_leave(call, rc == 0);
+    if (rc >= 0) {
         warp10_call_done(call);
     } else if (is_answerable(call, rc)) {
         (void)err_wrap(rc, "Error when updating meta");

@@ -144,6 +144,8 @@ static int take_line(struct gts_reader *reader, struct span *ret_line)
 static int too_long(struct gts_reader *reader)
 {
     reader->error = (struct gts_error){reader->line, 1, 400};
+    reader->present = SPAN_NONE;
+    reader->last = NULL;
     return err_set(ERR_INVALID, "Parse error at index 0 (Line of more than %zu bytes.), line %llu",
                    reader->options.line_bytes_max, (unsigned long long)reader->line);
 }
@@ -175,6 +177,20 @@ int gts_reader_next(struct gts_reader *reader, struct gts_reading *ret_reading)
 struct gts_error gts_reader_error(const struct gts_reader *reader)
 {
     return reader->error;
+}
+
+void gts_reader_wrong_line(const struct gts_reader *reader, struct buf *buf)
+{
+    struct span line = reader->present;
+    ptrdiff_t space = span_find_byte(line, ' ');
+    if (line.bytes > 0 && line.data[0] == '=' && space > 0 && reader->last != NULL) {
+        buf_append(buf, span_of(line.data + 1, (size_t)space));
+        buf_append(buf, reader->last->raw);
+        buf_append(buf, span_from(line, (size_t)space));
+    } else {
+        buf_append(buf, line);
+    }
+    buf_append_byte(buf, '\n');
 }
 
 uint64_t gts_reader_lines(const struct gts_reader *reader)

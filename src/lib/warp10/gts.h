@@ -7,7 +7,8 @@
  *     feed ──> next ──0──> a reading ──> next …
  *                ├──GTS_MORE──> feed again, or finish and go on
  *                ├──GTS_END──> all lines were read
- *                └──fault──> this line is wrong (gts_reader_error); next goes on behind it
+ *                └──fault──> this line is wrong (gts_reader_error); next goes on behind it, and
+ * lines that go on with its series are wrong too
  *
  * The text comes in chunks of any size; memory is bounded by the longest line. The hot path
  * allocates nothing: a line that lies in one chunk is parsed where it is, and a series that was
@@ -103,6 +104,11 @@ void gts_reader_finish(struct gts_reader *reader);
  */
 MUST_CHECK int gts_reader_next(struct gts_reader *reader, struct gts_reading *ret_reading);
 struct gts_error gts_reader_error(const struct gts_reader *reader);
+
+/* Appends the line that was wrong, with its end; one that goes on with the series of the line
+ * before gets it spelt out. Before the next call of next.
+ * One that was too long is an empty line. */
+void gts_reader_wrong_line(const struct gts_reader *reader, struct buf *buf);
 
 /* Lines so far, blank ones and comments included. */
 uint64_t gts_reader_lines(const struct gts_reader *reader);

@@ -414,8 +414,9 @@ int gts_line_parse(struct gts_reader *reader, struct gts_reading *reading)
     bool forgotten = reader->forgotten;
     int rc =
         reader->options.metadata ? parse_metadata(reader, reading) : parse_reading(reader, reading);
-    if (rc < 0) {
-        reader->last = reader->forgotten && !forgotten ? NULL : before;
+    if (rc < 0) { /* what goes on with this line's series is wrong too */
+        bool keeps = reader->present.data[0] == '=' && !(reader->forgotten && !forgotten);
+        reader->last = keeps ? before : NULL;
     }
     if (rc != 0) {
         return rc;
