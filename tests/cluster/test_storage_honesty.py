@@ -2,6 +2,7 @@
 many kills, after a full disk, and, but for what was damaged, after damage. Beside it, with every
 call and every byte: tests/crash."""
 
+import http.client
 import random
 import re
 import subprocess
@@ -11,6 +12,7 @@ import uuid
 import pytest
 from client import wait_until
 from cluster import BUILD, Background, Cluster
+from test_warp10 import Api
 
 KILLS = 10
 FEEDERS = 3
@@ -76,6 +78,74 @@ def test_ten_kills_under_load_lose_nothing():
         assert c.indexer(0).stop() == 0
         c.indexer(0).start()
         assert sorted(c.ids_found("killed", session)) == sorted(found)
+
+
+class PointsWitness:
+    """Writers of points through the Warp 10 API; each goes over the same times of its own series
+    again and again, so that the last write that was acknowledged must stand, or one after it."""
+
+    TIMES, SERIES = 20, 3
+
+    def __init__(self, cluster):
+        tokens = cluster.layout.secrets["warp10"]
+        self.api = Api(cluster.indexer(0), tokens["write"], tokens["read"])
+        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.acked = [[0] * self.TIMES for _ in range(self.SERIES)]
+        self.tried = [[0] * self.TIMES for _ in range(self.SERIES)]
+        self.rounds = 0
+        self.runs = [Background(lambda series=series: self.write(series))
+                     for series in range(self.SERIES)]
+
+    def write(self, series):
+        value = 0
+        while not self.stop.is_set():
+            value += 1
+            times = [(value + i * 7) % self.TIMES for i in range(5)]
+            for at in times:
+                self.tried[series][at] = value
+            body = "".join(f"{at}// killed{{series={series}}} {value}\n" for at in times).encode()
+            try:
+                status, _ = self.api.update(body)
+            except (OSError, http.client.HTTPException):
+                continue
+            if status == 200:
+                for at in times:
+                    self.acked[series][at] = value
+                with self.lock:
+                    self.rounds += 1
+
+    def check(self):
+        for series in range(self.SERIES):
+            text = self.api.fetch(f"selector=killed{{series={series}}}&now={self.TIMES}"
+                                  f"&timespan={self.TIMES + 1}&format=fulltext")
+            found = {int(line.split("/")[0]): int(line.split()[-1]) for line in text.splitlines()}
+            assert len(found) == len(text.splitlines()), "a time is there twice"
+            for at in range(self.TIMES):
+                assert self.acked[series][at] <= found.get(at, 0) <= self.tried[series][at]
+
+
+def test_ten_kills_under_load_keep_the_last_write_of_each_time():
+    """As above, for points: each time has one, the last acknowledged one or one that was tried
+    after it. A delete that was acknowledged before a kill stays one."""
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        witness = PointsWitness(c)
+        witness.api.expect_update(b"1// gone{a=b} 1\n2// gone{a=b} 2\n")
+        assert witness.api.delete("selector=gone{}&deleteall")[0] == 200
+        chance = random.Random(2)
+        for _ in range(KILLS):
+            enough = witness.rounds + chance.randrange(5, 60)
+            wait_until(lambda: witness.rounds >= enough, 60, "more acknowledged points")
+            c.indexer(0).kill()
+            c.indexer(0).start()
+        witness.stop.set()
+        for run in witness.runs:
+            run.join(120)
+        witness.check()
+        assert witness.api.find("gone{}") == []
+        assert witness.api.times("selector=gone{}&now=10&timespan=20") == []
+        assert c.indexer(0).stop() == 0
+        c.indexer(0).start()
+        witness.check()
 
 
 @pytest.fixture
