@@ -22,6 +22,7 @@ class Process:
     dir: Path
     build: Path
     ingest_port: int = 0  # indexers
+    datalog_port: int = 0
 
     @property
     def kind(self):
@@ -53,7 +54,7 @@ class Layout:
     line) that is appended to [Global] of the configurations it names."""
 
     def __init__(self, dir, build, root, port_base, webservers, indexers, secrets, settings=(),
-                 datastores=1):
+                 datastores=1, links=()):
         self.dir, self.build, self.root = Path(dir), Path(build), Path(root)
         self.port_base, self.secrets, self.settings = port_base, secrets, list(settings)
         ports = iter(range(port_base, port_base + self.port_count(webservers, indexers, datastores)))
@@ -67,10 +68,18 @@ class Layout:
         self.balancer = self._process("loadbalancer", 0, next(ports))
         self.balancer_url = f"http://{HOST}:{balancer_port}"
         self.balancer_port = balancer_port
+        for process in self.indexers:
+            process.datalog_port = next(ports)
+        self.links = list(links)
+
+    @staticmethod
+    def ring(indexers):
+        """Who forwards to whom: each to the next one; with two, to each other."""
+        return [(i, (i + 1) % indexers) for i in range(indexers)] if indexers > 1 else []
 
     @staticmethod
     def port_count(webservers, indexers, datastores=1):
-        return 1 + webservers + datastores + 2 * indexers + 1
+        return 1 + webservers + datastores + 3 * indexers + 1
 
     def _process(self, kind, index, port, ingest_port=0):
         name = f"{kind}-{index}"
@@ -83,7 +92,8 @@ class Layout:
 
     @property
     def ports(self):
-        return range(self.port_base, self.balancer.port + 1)
+        last = max([self.balancer.port, *(p.datalog_port for p in self.indexers)])
+        return range(self.port_base, last + 1)
 
     def cluster_json(self, pids):
         return {
@@ -164,6 +174,7 @@ class Layout:
                 f"Tag-DB-Path={quoted(process.dir / 'tags.dat')}",
                 "[Datalog]",
                 f"Directory={quoted(process.dir / 'datalog')}",
+                *self._replication(process),
                 "[Warp10]",
                 f"Read-Token={self.secrets['warp10']['read']}",
                 f"Write-Token={self.secrets['warp10']['write']}",
@@ -173,6 +184,18 @@ class Layout:
                 '[Storage-Well "gravwell"]',
                 f"Location={quoted(process.dir / 'wells/gravwell')}",
                 "Tags=gravwell"]
+
+    def _replication(self, process):
+        """Its door for the forwarders of others, and its own forwarders."""
+        if not self.links:
+            return []
+        own = self.indexers.index(process)
+        return [f"Listen={HOST}:{process.datalog_port}",
+                "Disable-TLS=true",
+                *[line for source, target in self.links if source == own for line in (
+                    f'[Datalog-Forwarder "{self.indexers[target].name}"]',
+                    f"Target={HOST}:{self.indexers[target].datalog_port}",
+                    "Disable-TLS=true")]]
 
     def _loadbalancer(self, process):
         run = process.dir / "run"  # holds sockets; elsewhere when their paths would be too long

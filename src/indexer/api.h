@@ -6,7 +6,8 @@
 #define INDEXER_API_H
 
 #include "base/uuid.h"
-#include "indexer/listener.h"
+#include "indexer/connection.h"
+#include "indexer/replication.h"
 #include "indexer/states.h"
 #include "indexer/storage.h"
 #include "net/http_server.h"
@@ -19,6 +20,7 @@ struct api {
     struct storage *storage;
     struct listener *listener;
     struct states *states;
+    struct replication *replication; /* NULL: off */
 };
 
 /* The context of the table is the api. */

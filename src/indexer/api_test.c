@@ -51,10 +51,14 @@ static int set_up(void **state)
     *api = (struct api){.io = io_real(), .uuid = options.node, .started_ns = 1};
     assert_int_equal(storage_open(&options, &api->storage), 0);
     assert_int_equal(states_start(io_real(), world->path[3], &api->states), 0);
-    struct listener_options listen = {
-        .shared = {.io = io_real(), .storage = api->storage, .states = api->states},
-        .address = "127.0.0.1",
-        .pipe_path = ""};
+    static struct connection_shared shared;
+    shared =
+        (struct connection_shared){.io = io_real(), .storage = api->storage, .states = api->states};
+    struct listener_options listen = {.io = io_real(),
+                                      .kind = &connection_kind,
+                                      .shared = &shared,
+                                      .address = "127.0.0.1",
+                                      .pipe_path = ""};
     assert_int_equal(listener_start(&listen, &api->listener), 0);
     const struct http_routes table = {api_routes, api_route_count, api};
     struct http_server_options serve = {.address = "127.0.0.1", .control_secret = SECRET};

@@ -553,3 +553,41 @@ void connection_run(struct connection *connection)
     linger(connection);
     log_end(connection, rc, error);
 }
+
+/* ---- for a listener ---- */
+
+static void *kind_open(const void *shared, int fd, const struct ingest_tls *tls, const char *type)
+{
+    return connection_new(shared, fd, tls, type);
+}
+
+static void kind_run(void *connection)
+{
+    connection_run(connection);
+}
+
+static void kind_stop(void *connection)
+{
+    connection_stop(connection);
+}
+
+static void kind_info(void *connection, void *ret_info)
+{
+    connection_info(connection, ret_info);
+}
+
+static void kind_free(void *context)
+{
+    struct connection *connection = context;
+    connection_free(&connection);
+}
+
+const struct listener_kind connection_kind = {
+    .name = "ingest",
+    .open = kind_open,
+    .run = kind_run,
+    .stop = kind_stop,
+    .info = kind_info,
+    .free = kind_free,
+    .info_bytes = sizeof(struct connection_info),
+};

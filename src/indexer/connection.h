@@ -12,6 +12,7 @@
 #ifndef INDEXER_CONNECTION_H
 #define INDEXER_CONNECTION_H
 
+#include "indexer/listener.h"
 #include "indexer/states.h"
 #include "indexer/storage.h"
 #include "ingest/session.h"
@@ -58,5 +59,8 @@ void connection_info(struct connection *connection, struct connection_info *ret_
 
 /* After run has returned. */
 void connection_free(struct connection **connection);
+
+/* For a listener; `shared` is a struct connection_shared. */
+extern const struct listener_kind connection_kind;
 
 #endif

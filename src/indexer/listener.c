@@ -30,7 +30,9 @@ struct door {
 };
 
 struct listener {
-    struct connection_shared shared;
+    struct io *io;
+    const struct listener_kind *kind;
+    const void *shared;
     struct ingest_tls *tls;
     char *pipe_path;
     struct door doors[DOORS_MAX];
@@ -41,13 +43,13 @@ struct listener {
     struct metric *refused;
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t changed;
-    VEC(struct connection *) connections;
+    VEC(void *) connections;
 };
 
 /* A connection's thread needs both. */
 struct seat {
     struct listener *listener;
-    struct connection *connection;
+    void *connection;
 };
 
 /* ---- doors ---- */
@@ -109,7 +111,7 @@ static int open_tcp(struct listener *listener, const char *address, uint16_t por
         rc = open_socket(&v4, false, &fd);
     }
     if (rc < 0) {
-        return err_wrap(rc, "ingest port %s:%u", all ? "*" : address, port);
+        return err_wrap(rc, "%s port %s:%u", listener->kind->name, all ? "*" : address, port);
     }
     listener->doors[listener->door_count++] = (struct door){fd, tls ? "tls" : "tcp", tls};
     *(tls ? &listener->tls_port : &listener->port) = port_of(fd);
@@ -153,7 +155,7 @@ static int open_pipe(struct listener *listener, const char *path)
     int rc = 0;
     if (slash != NULL && slash != dir) {
         *slash = '\0';
-        rc = io_make_dirs(listener->shared.io, dir);
+        rc = io_make_dirs(listener->io, dir);
     }
     mem_free(dir);
     rc = rc < 0 ? rc : clear_stale(&address);
@@ -177,12 +179,13 @@ static int open_pipe(struct listener *listener, const char *path)
 
 static int open_doors(struct listener *listener, const struct listener_options *options)
 {
-    int rc = open_tcp(listener, options->address, options->port, false);
+    int rc =
+        options->without_plain ? 0 : open_tcp(listener, options->address, options->port, false);
     if (rc == 0 && options->with_tls) {
         rc = ingest_tls_open(options->certificate_path, options->key_path, &listener->tls);
         rc = rc < 0 ? rc : open_tcp(listener, options->address, options->tls_port, true);
     }
-    if (rc == 0 && options->pipe_path[0] != '\0') {
+    if (rc == 0 && options->pipe_path != NULL && options->pipe_path[0] != '\0') {
         rc = open_pipe(listener, options->pipe_path);
     }
     return rc;
@@ -194,7 +197,7 @@ static void *run_connection(void *context)
 {
     struct seat *seat = context;
     struct listener *listener = seat->listener;
-    connection_run(seat->connection);
+    listener->kind->run(seat->connection);
     pthread_mutex_lock(&listener->lock);
     for (size_t i = 0; i < listener->connections.count; i++) {
         if (listener->connections.items[i] == seat->connection) {
@@ -202,7 +205,7 @@ static void *run_connection(void *context)
             break;
         }
     }
-    connection_free(&seat->connection);
+    listener->kind->free(seat->connection);
     mem_free(seat);
     pthread_cond_broadcast(&listener->changed);
     pthread_mutex_unlock(&listener->lock);
@@ -228,7 +231,7 @@ static void seat_one(struct listener *listener, const struct door *door, int fd)
     struct seat *seat = MEM_NEW(struct seat);
     seat->listener = listener;
     seat->connection =
-        connection_new(&listener->shared, fd, door->tls ? listener->tls : NULL, door->type);
+        listener->kind->open(listener->shared, fd, door->tls ? listener->tls : NULL, door->type);
     pthread_mutex_lock(&listener->lock);
     int rc = 0;
     if (listener->connections.count >= LISTENER_CONNECTIONS_MAX) {
@@ -240,9 +243,10 @@ static void seat_one(struct listener *listener, const struct door *door, int fd)
     }
     pthread_mutex_unlock(&listener->lock);
     if (rc < 0) {
-        log_fault("ingest-full", "a connection was turned away", rc, NULL);
+        log_fault("listener-full", "a connection was turned away", rc, "kind", listener->kind->name,
+                  NULL);
         metric_add(listener->refused, 1);
-        connection_free(&seat->connection);
+        listener->kind->free(seat->connection);
         mem_free(seat);
     }
 }
@@ -270,7 +274,8 @@ static void *run(void *context)
             if (fd >= 0) {
                 seat_one(listener, &listener->doors[i], fd);
             } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-                log_error("ingest-accept", "no file descriptor for a new ingester", NULL);
+                log_error("listener-accept", "no file descriptor for a new connection", "kind",
+                          listener->kind->name, NULL);
                 (void)poll(&fds[listener->door_count], 1, 1000);
             }
         }
@@ -304,24 +309,29 @@ static void free_listener(struct listener *listener)
 int listener_start(const struct listener_options *options, struct listener **ret_listener)
 {
     struct listener *listener = MEM_NEW(struct listener);
+    listener->io = options->io;
+    listener->kind = options->kind;
     listener->shared = options->shared;
     listener->wake_fd = eventfd(0, EFD_CLOEXEC);
     CHECK(listener->wake_fd > 0);
     pthread_mutex_init(&listener->lock, NULL);
     pthread_cond_init(&listener->changed, NULL);
-    listener->refused = metric_counter("aquifer_ingest_connections_refused_total",
-                                       "connections above the bound", NULL);
+    char *name = mem_printf("aquifer_%s_connections_refused_total", options->kind->name);
+    listener->refused = metric_counter(name, "connections above the bound", NULL);
+    mem_free(name);
     int rc = open_doors(listener, options);
     if (rc == 0) {
         int failed = pthread_create(&listener->thread, NULL, run, listener);
-        rc = failed == 0 ? 0 : err_set_errno(failed, "thread of the ingest listener");
+        rc = failed == 0 ? 0
+                         : err_set_errno(failed, "thread of the %s listener", options->kind->name);
     }
     if (rc < 0) {
         free_listener(listener);
         return rc;
     }
-    metric_gauge_call("aquifer_ingest_connections", "ingesters connected now", NULL, count_now,
-                      listener);
+    name = mem_printf("aquifer_%s_connections", options->kind->name);
+    metric_gauge_call(name, "peers connected now", NULL, count_now, listener);
+    mem_free(name);
     *ret_listener = listener;
     return 0;
 }
@@ -337,7 +347,7 @@ void listener_stop(struct listener **listener)
     pthread_join(gone->thread, NULL);
     pthread_mutex_lock(&gone->lock);
     for (size_t i = 0; i < gone->connections.count; i++) {
-        connection_stop(gone->connections.items[i]);
+        gone->kind->stop(gone->connections.items[i]);
     }
     while (gone->connections.count > 0) {
         pthread_cond_wait(&gone->changed, &gone->lock);
@@ -366,13 +376,13 @@ size_t listener_count(struct listener *listener)
     return count;
 }
 
-size_t listener_connections(struct listener *listener, struct connection_info *ret_infos,
-                            size_t max)
+size_t listener_connections(struct listener *listener, void *ret_infos, size_t max)
 {
     pthread_mutex_lock(&listener->lock);
     size_t count = MIN(max, listener->connections.count);
     for (size_t i = 0; i < count; i++) {
-        connection_info(listener->connections.items[i], &ret_infos[i]);
+        listener->kind->info(listener->connections.items[i],
+                             (uint8_t *)ret_infos + i * listener->kind->info_bytes);
     }
     pthread_mutex_unlock(&listener->lock);
     return count;

@@ -3,6 +3,7 @@
  * another; stopping loses nothing that was confirmed. Real sockets, real storage in a folder of
  * its own.
  */
+#include "indexer/connection.h"
 #include "indexer/listener.h"
 
 #include <setjmp.h>
@@ -40,6 +41,7 @@ struct world {
     char states_path[100];
     struct storage *storage;
     struct states *states;
+    struct connection_shared shared;
     struct listener *listener;
     char target[64];
 };
@@ -62,12 +64,16 @@ static void world_open(struct world *world)
     };
     assert_int_equal(storage_open(&options, &world->storage), 0);
     assert_int_equal(states_start(io_real(), world->states_path, &world->states), 0);
+    world->shared = (struct connection_shared){
+        .io = io_real(), .storage = world->storage, .states = world->states};
     struct listener_options listen = {
-        .shared = {.io = io_real(), .storage = world->storage, .states = world->states},
+        .io = io_real(),
+        .kind = &connection_kind,
+        .shared = &world->shared,
         .address = "127.0.0.1",
         .pipe_path = world->path[3],
     };
-    ingest_secret_hash(SPAN_LIT(SECRET), listen.shared.secret_hash);
+    ingest_secret_hash(SPAN_LIT(SECRET), world->shared.secret_hash);
     assert_int_equal(listener_start(&listen, &world->listener), 0);
     snprintf(world->target, sizeof(world->target), "127.0.0.1:%u", listener_port(world->listener));
 }
@@ -356,8 +362,12 @@ static void a_stale_socket_is_replaced_but_no_other_file(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     close(fd);
     world_open(world);
+    world->shared = (struct connection_shared){
+        .io = io_real(), .storage = world->storage, .states = world->states};
     struct listener_options listen = {
-        .shared = {.io = io_real(), .storage = world->storage, .states = world->states},
+        .io = io_real(),
+        .kind = &connection_kind,
+        .shared = &world->shared,
         .address = "127.0.0.1",
         .pipe_path = world->states_path,
     };

@@ -8,8 +8,10 @@
 #include "base/arena.h"
 #include "conf/conf.h"
 #include "indexer/api.h"
+#include "indexer/connection.h"
 #include "indexer/listener.h"
 #include "indexer/ownlog.h"
+#include "indexer/replication.h"
 #include "indexer/states.h"
 #include "indexer/storage.h"
 #include "indexer/warp10.h"
@@ -27,7 +29,10 @@ struct indexer {
     struct storage *storage;
     struct ownlog *ownlog;
     struct states *states;
+    struct connection_shared shared;
     struct listener *listener;
+    struct replication_options replicates;
+    struct replication *replication;
     struct api api;
     struct warp10 *warp10;
     struct http_server *server;
@@ -38,7 +43,9 @@ static int check(const struct conf *conf)
 {
     struct arena *arena = arena_new(CONF_ARENA_BYTES_MAX);
     struct storage_options options = {0};
+    struct replication_options replication = {0};
     int rc = storage_options_of_conf((struct conf *)conf, arena, &options);
+    rc = rc < 0 ? rc : replication_options_of_conf(conf, arena, &replication);
     arena_free(&arena);
     return rc < 0 ? rc : warp10_check(io_real(), conf);
 }
@@ -74,7 +81,9 @@ static int open_storage(struct indexer *indexer)
     options.io = indexer->io;
     options.node = indexer->uuid;
     options.report = report_storage;
-    return storage_open(&options, &indexer->storage);
+    rc = replication_options_of_conf(indexer->conf, indexer->arena, &indexer->replicates);
+    options.begin_anew = replication_is_on(&indexer->replicates);
+    return rc < 0 ? rc : storage_open(&options, &indexer->storage);
 }
 
 static int start_ownlog(struct indexer *indexer)
@@ -114,8 +123,12 @@ static int start_listener(struct indexer *indexer)
     if (rc < 0) {
         return rc;
     }
+    indexer->shared = (struct connection_shared){
+        .io = indexer->io, .storage = indexer->storage, .states = indexer->states};
     struct listener_options options = {
-        .shared = {.io = indexer->io, .storage = indexer->storage, .states = indexer->states},
+        .io = indexer->io,
+        .kind = &connection_kind,
+        .shared = &indexer->shared,
         .address = conf_text(conf, CONF_GLOBAL, "Ingest-Listen-Address"),
         .port = conf_port(conf, CONF_GLOBAL, "Ingest-Port"),
         .with_tls = wants_tls(indexer),
@@ -125,8 +138,18 @@ static int start_listener(struct indexer *indexer)
         .pipe_path = conf_text(conf, CONF_GLOBAL, "Pipe-Ingest-Path"),
     };
     ingest_secret_hash(span_of_str(conf_text(conf, CONF_GLOBAL, "Ingest-Auth")),
-                       options.shared.secret_hash);
+                       indexer->shared.secret_hash);
     return listener_start(&options, &indexer->listener);
+}
+
+static int start_replication(struct indexer *indexer)
+{
+    if (!replication_is_on(&indexer->replicates)) {
+        return 0;
+    }
+    indexer->replicates.io = indexer->io;
+    indexer->replicates.storage = indexer->storage;
+    return replication_start(&indexer->replicates, &indexer->replication);
 }
 
 static int start_server(struct indexer *indexer)
@@ -140,6 +163,7 @@ static int start_server(struct indexer *indexer)
         .storage = indexer->storage,
         .listener = indexer->listener,
         .states = indexer->states,
+        .replication = indexer->replication,
     };
     struct http_server_options options = {
         .io = indexer->io,
@@ -183,6 +207,7 @@ static int start(struct indexer *indexer)
     int rc = open_storage(indexer);
     rc = rc < 0 ? rc : start_ownlog(indexer);
     rc = rc < 0 ? rc : start_listener(indexer);
+    rc = rc < 0 ? rc : start_replication(indexer);
     rc = rc < 0 ? rc : start_warp10(indexer);
     rc = rc < 0 ? rc : start_server(indexer);
     return rc;
@@ -198,6 +223,7 @@ static void stop(struct indexer *indexer)
     metric_forget(indexer->warp10);
     http_server_stop(&indexer->warp10_server);
     warp10_free(&indexer->warp10);
+    replication_stop(&indexer->replication);
     listener_stop(&indexer->listener);
     states_stop(&indexer->states);
     log_set_sink(NULL, NULL);

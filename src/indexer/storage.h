@@ -45,6 +45,7 @@ struct storage_well {
 struct storage_options {
     struct io *io;
     struct uuid node; /* Indexer-UUID */
+    bool begin_anew;  /* datalog_open(): others follow this node */
     const char *datalog_dir;
     const char *tags_path;
     const char *series_dir; /* catalogue and origins; NULL: "series" beside the tags' file */
@@ -149,10 +150,19 @@ struct storage_deleted {
 MUST_CHECK int storage_delete(struct storage *storage, const struct series_delete *deletion,
                               struct storage_deleted *ret_deleted);
 
+/* A SERIES record of another node, whose numbers mean nothing here: what this node's log does not
+ * define yet, it defines by it. It becomes one record here, maybe with nothing in it. */
+MUST_CHECK int storage_submit_series(struct storage *storage, struct span definitions,
+                                     const struct storage_received *received, storage_done done,
+                                     void *context);
+
 /* Finding series: series_catalogue_select(), then _key(), _attributes(), _touched(). What writes
  * goes through storage. */
 struct series_catalogue *storage_catalogue(struct storage *storage);
 const struct series_origins *storage_origins(struct storage *storage);
+
+/* For followers: reading, cursors and places. What writes goes through storage. */
+struct datalog *storage_log(struct storage *storage);
 
 /* Points of these series over a snapshot of all wells: see well/points.h. */
 MUST_CHECK int storage_fetch(struct storage *storage, const struct well_fetch *fetch,

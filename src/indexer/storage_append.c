@@ -205,7 +205,7 @@ static void prepare(struct storage_append *append, struct storage_record *record
 {
     pack_runs(append->storage, record);
     record->submission.done = record_done;
-    if (append->is_received && record->submission.type != DATALOG_SERIES) {
+    if (append->is_received && (record->submission.type != DATALOG_SERIES || record->is_theirs)) {
         record->received = (struct datalog_record){
             .origin = append->received.origin,
             .origin_position = append->received.origin_position,

@@ -135,6 +135,7 @@ struct storage_record {
     VEC(struct storage_run) runs;   /* UPDATE, POINTS: more than one only if it was received */
     struct datalog_record received; /* as the log wants it */
     VEC(uint32_t) defined;          /* SERIES: the numbers */
+    bool is_theirs;                 /* SERIES: received as such, not made for received points */
 };
 
 struct storage_append {

@@ -306,6 +306,7 @@ static int open_log(struct storage *storage, const struct storage_options *optio
         .report = storage->report,
         .report_context = storage->report_context,
         .position_min = flushed,
+        .begin_anew = options->begin_anew,
     };
     rc = datalog_open(&log, &storage->log);
     if (rc == 0) {

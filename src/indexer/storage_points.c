@@ -274,6 +274,42 @@ void storage_apply_meta(struct storage *storage, struct span payload, struct sta
     }
 }
 
+int storage_submit_series(struct storage *storage, struct span definitions,
+                          const struct storage_received *received, storage_done done, void *context)
+{
+    struct series_definitions walk;
+    struct series_definition theirs;
+    struct storage_append *append;
+    int rc = series_definitions_open(&walk, definitions);
+    rc = rc < 0 ? rc : storage_admit(storage, definitions.bytes);
+    rc = rc < 0 ? rc : storage_append_new(storage, received, done, context, &append);
+    if (rc < 0) {
+        return rc;
+    }
+    struct storage_record *record = storage_append_record(append, DATALOG_SERIES);
+    series_definitions_begin(&record->payload);
+    while (rc >= 0 && series_definitions_next(&walk, &theirs)) {
+        struct series_definition ours = {.key = theirs.key};
+        rc = series_catalogue_put(storage->catalogue, theirs.key, &ours.number);
+        if (rc == SERIES_UNLOGGED) {
+            series_definitions_put(&record->payload, &ours);
+            vec_push(&record->defined, ours.number);
+        }
+    }
+    if (rc < 0) {
+        storage_append_free(&append);
+        return rc;
+    }
+    record->submission.payload = buf_span(&record->payload);
+    record->is_theirs = true;
+    return storage_append_submit(&append);
+}
+
+struct datalog *storage_log(struct storage *storage)
+{
+    return storage->log;
+}
+
 int storage_submit_delete(struct storage *storage, const struct series_delete *deletion,
                           const struct storage_received *received, storage_done done, void *context)
 {

@@ -115,7 +115,7 @@ class Node:
 
 class Cluster:
     def __init__(self, webservers=2, indexers=2, balancer=True, settings=(), start=True, dir=None,
-                 datastores=1):
+                 datastores=1, links=()):
         self.dir = Path(dir or tempfile.mkdtemp(prefix="aquifer-cluster-"))
         self.keep_dir = dir is not None
         secrets = {"ingest": uuid.uuid4().hex, "control": uuid.uuid4().hex,
@@ -124,7 +124,7 @@ class Cluster:
             for kind in ("webserver", "indexer") for i in range(max(webservers, indexers))}}
         base = free_port_base(Layout.port_count(webservers, indexers, datastores))
         self.layout = Layout(self.dir, BUILD, ROOT, base, webservers, indexers, secrets, settings,
-                             datastores)
+                             datastores, links)
         self.nodes = {p.name: Node(self, p) for p in self.layout.processes
                       if balancer or p is not self.layout.balancer}
         self.started_by_itself = start

@@ -291,15 +291,28 @@ static const struct conf_key datalog_keys[] = {
         "a follower that holds back more is detached, and needs a snapshot to go on"),
     KEY("Quarantine-Directory", CONF_PATH, I, "{data}/quarantine",
         "what could not be applied or was refused elsewhere, until somebody looks at it"),
+    KEY("Listen", CONF_ADDRESS, I, NULL,
+        "`host:port`, port 9406 unless given, where other indexers' forwarders arrive; unset: none "
+        "do"),
+    KEY("Secret", CONF_TEXT, I, NULL, "what they must know; unset: Control-Auth"),
+    KEY("Disable-TLS", CONF_BOOL, I, "false", "they arrive without TLS"),
 };
 
 static const struct conf_key datalog_forwarder_keys[] = {
     KEY("Target", CONF_TEXT, I, NULL,
-        "where to forward to: `http://host:port` or `https://host:port` is a Warp 10 2.x"),
+        "where to forward to: `host:port` is an indexer, port 9406 unless given; "
+        "`http://host:port` or `https://host:port` is a Warp 10 2.x"),
     LIST("Ignore-ID", CONF_TEXT, I, NULL, "ids of origins whose records are not forwarded"),
     KEY("Compress", CONF_BOOL, I, "true", "pack what is sent"),
     KEY("Secret", CONF_TEXT, I, NULL,
-        "what the target knows too; of a Warp 10 its `datalog.psk`: hex:… or base64:…"),
+        "what the target knows too; unset, of an indexer: Control-Auth; of a Warp 10 its "
+        "`datalog.psk`: hex:… or base64:…"),
+    KEY("Disable-TLS", CONF_BOOL, I, "false", "indexer: without TLS"),
+    KEY_RANGE("Rate-Limit-MB", I, "0", 0, 1 << 20,
+              "indexer: megabytes of records per second; 0: no limit"),
+    LIST("Wells", CONF_TEXT, I | LATER, NULL, "only records of these wells"),
+    KEY("Selector", CONF_TEXT, I | LATER, NULL, "only series that it means"),
+    KEY("Shard", CONF_TEXT, I | LATER, NULL, "`MOD:REM`: only series of that shard"),
     LIST("Token", CONF_TEXT, I, NULL,
          "Warp 10: a token to write with; `APPLICATION=TOKEN` is for the series of that `.app`"),
     KEY("Time-Unit", CONF_TEXT, I, "us", "Warp 10: its `warp.timeunits`: ms, us or ns"),

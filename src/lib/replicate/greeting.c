@@ -79,7 +79,7 @@ static int check_peer(const struct replicate_greeting *greeting,
     if (uuid_equal(message->node, self->origin.node)) {
         char text[UUID_TEXT_BYTES];
         return err_set(ERR_CONFLICT,
-                       "two nodes have the id %s: give one of them another [Datalog] ID",
+                       "two nodes have the id %s: give one of them another Indexer-UUID",
                        uuid_text(message->node, text));
     }
     return 0;

@@ -1,0 +1,412 @@
+/* Tested by replication_test.c. */
+#include "indexer/follower.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "indexer/link_series.h"
+#include "service/log.h"
+
+/* Records of the forwarder that storage has. What was known meanwhile is acknowledged with the
+ * last of them. */
+struct batch {
+    struct follower *follower;
+    uint64_t position; /* of the forwarder's log */
+    uint64_t bytes;
+};
+
+struct follower {
+    const struct follower_shared *shared;
+    int fd; /* until it is a stream */
+    const struct ingest_tls *tls;
+    struct link link;
+    struct link_heard heard;
+    int wake_fd;
+    int stop_fd;
+    atomic_bool stopping;
+    uint64_t said; /* position acknowledged last */
+    int64_t places_ms;
+
+    pthread_mutex_t lock; /* over what follows */
+    struct batch *last;   /* on its way to the disk; NULL: none */
+    uint64_t on_the_way;
+    uint64_t pending_bytes;
+    uint64_t position; /* all up to it is here */
+    int fault;
+    char fault_text[ERR_TEXT_BYTES_MAX];
+    struct follower_info info;
+};
+
+/* ---- to storage and back ---- */
+
+static void wake(struct follower *follower)
+{
+    uint64_t one = 1;
+    (void)!write(follower->wake_fd, &one, sizeof(one));
+}
+
+/* On the log's writer thread, in the order of submission. */
+static void batch_done(void *context, int rc)
+{
+    struct batch *batch = context;
+    struct follower *follower = batch->follower;
+    pthread_mutex_lock(&follower->lock);
+    if (rc == DATALOG_AHEAD) {
+        rc = err_set(ERR_CONFLICT, "what comes before a record is missing here");
+    }
+    if (rc < 0 && follower->fault == 0) {
+        follower->fault = rc;
+        snprintf(follower->fault_text, sizeof(follower->fault_text), "%s", err_text());
+    }
+    if (follower->fault == 0) {
+        follower->position = batch->position;
+        follower->info.records += rc == 0;
+        follower->info.known += rc == DATALOG_KNOWN;
+        follower->info.bytes += rc == 0 ? batch->bytes : 0;
+    }
+    follower->pending_bytes -= batch->bytes;
+    if (follower->last == batch) {
+        follower->last = NULL;
+    }
+    mem_free(batch);
+    wake(follower);
+    follower->on_the_way--;
+    pthread_mutex_unlock(&follower->lock); /* it may be freed from here on */
+}
+
+/* Held already: acknowledged as soon as what came before it is. */
+static void note_known(struct follower *follower, uint64_t position)
+{
+    pthread_mutex_lock(&follower->lock);
+    follower->info.known++;
+    if (follower->last != NULL) {
+        follower->last->position = position;
+    } else if (follower->fault == 0) {
+        follower->position = position;
+    }
+    pthread_mutex_unlock(&follower->lock);
+}
+
+static int take_record(struct follower *follower, const struct replicate_record *in)
+{
+    struct storage *storage = follower->shared->storage;
+    const struct replicate_place *place = &in->head.place;
+    if (datalog_origin_position(storage_log(storage), place->origin) >= place->position) {
+        note_known(follower, in->log_position);
+        return 0;
+    }
+    struct datalog_record record = {
+        .position = in->log_position,
+        .origin = place->origin,
+        .origin_position = place->position,
+        .time = place->time,
+        .type = in->type,
+        .well = in->well,
+        .payload = in->payload,
+    };
+    struct batch *batch = MEM_NEW(struct batch);
+    *batch = (struct batch){follower, in->log_position, in->payload.bytes};
+    pthread_mutex_lock(&follower->lock);
+    follower->last = batch;
+    follower->on_the_way++;
+    follower->pending_bytes += batch->bytes;
+    pthread_mutex_unlock(&follower->lock);
+    int rc = link_submit(&follower->heard, storage, &record, in->head.previous, batch_done, batch);
+    if (rc < 0) {
+        pthread_mutex_lock(&follower->lock);
+        follower->last = NULL; /* nothing more is taken */
+        follower->on_the_way--;
+        follower->pending_bytes -= batch->bytes;
+        pthread_mutex_unlock(&follower->lock);
+        mem_free(batch);
+        char node[UUID_TEXT_BYTES];
+        return err_wrap(rc, "record %" PRIu64 " of %s", place->position,
+                        uuid_text(place->origin.node, node));
+    }
+    return 0;
+}
+
+static int take_records(struct follower *follower, struct span body)
+{
+    struct replicate_record record;
+    while (replicate_record_next(&body, &record)) {
+        int rc = take_record(follower, &record);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return body.bytes == 0 ? 0 : err_set(ERR_PROTOCOL, "a malformed record");
+}
+
+/* ---- messages ---- */
+
+/* They believe that everything was sent: what they skipped, and what they say we hold. */
+static int take_places(struct follower *follower, const struct replicate_message *message)
+{
+    struct replicate_receiver receiver = {0};
+    pthread_mutex_lock(&follower->lock);
+    bool is_idle = follower->on_the_way == 0;
+    if (is_idle && follower->fault == 0) {
+        follower->position = MAX(follower->position, message->position);
+    }
+    pthread_mutex_unlock(&follower->lock);
+    if (!is_idle) {
+        return 0; /* they say it again */
+    }
+    link_places_of(follower->shared->storage, &receiver.have);
+    enum replicate_verdict verdict = replicate_receive_places(&receiver, &message->places);
+    replicate_receiver_deinit(&receiver);
+    return verdict == REPLICATE_KNOWN
+               ? 0
+               : err_set(ERR_CONFLICT, "something is missing that was sent before");
+}
+
+static int take_message(struct follower *follower)
+{
+    struct replicate_message *message = &follower->link.message;
+    switch (message->type) {
+    case REPLICATE_SERIES:
+        return link_hear_series(&follower->heard, follower->shared->storage, message->body);
+    case REPLICATE_RECORDS:
+        return take_records(follower, message->body);
+    case REPLICATE_PLACES:
+        return take_places(follower, message);
+    default:
+        return err_set(ERR_PROTOCOL, "message %d from a forwarder", message->type);
+    }
+}
+
+static int take_messages(struct follower *follower)
+{
+    int rc = link_read(&follower->link);
+    while (rc == 0 && (rc = link_next(&follower->link)) == 0) {
+        rc = take_message(follower);
+    }
+    return rc == REPLICATE_CUT ? 0 : rc;
+}
+
+static void say_ack(struct follower *follower, uint64_t position)
+{
+    struct link *link = &follower->link;
+    int64_t now = link_now_ms(link);
+    bool heartbeat = now - link->said_ms >= LINK_HEARTBEAT_MS;
+    if ((position == follower->said && !heartbeat) || link_unsent(link) > LINK_UNSENT_BYTES_MAX) {
+        return;
+    }
+    struct replicate_message ack = {.type = REPLICATE_ACK, .position = position};
+    if (now - follower->places_ms >= FOLLOWER_PLACES_MS) {
+        link_places_of(follower->shared->storage, &ack.places);
+        follower->places_ms = now;
+    }
+    follower->said = position;
+    link_say(link, &ack, 1);
+    replicate_places_deinit(&ack.places);
+}
+
+/* ---- the life of a link ---- */
+
+static int greet(struct follower *follower)
+{
+    const struct follower_shared *shared = follower->shared;
+    struct link *link = &follower->link;
+    struct replicate_greeting greeting;
+    struct replicate_places places = {0};
+    struct replicate_self self = {
+        .secret = span_of_str(shared->secret),
+        .origin = datalog_origin(storage_log(shared->storage)),
+        .targets = shared->targets,
+        .targets_count = shared->targets_count,
+        .places = &places,
+    };
+    uint8_t random[REPLICATE_NONCE_BYTES];
+    io_random(shared->io, random, sizeof(random));
+    replicate_challenge(&greeting, random, &link->out);
+    int rc = link_expect(link, follower->stop_fd);
+    if (rc == 0) {
+        rc = replicate_check_hello(&greeting, &link->message, &self);
+        if (rc < 0) {
+            replicate_refuse(&link->out, rc);
+            (void)!link_write(link);
+        }
+    }
+    if (rc == 0) {
+        pthread_mutex_lock(&follower->lock);
+        follower->info.peer = link->message.node;
+        snprintf(follower->info.name, sizeof(follower->info.name), "%.*s",
+                 (int)MIN(link->message.name.bytes, (size_t)LINK_NAME_BYTES_MAX),
+                 (const char *)link->message.name.data);
+        follower->info.welcomed = true;
+        pthread_mutex_unlock(&follower->lock);
+        link_places_of(shared->storage, &places);
+        replicate_welcome(&greeting, &link->message, &self, &link->out);
+        link->body_bytes_max = REPLICATE_BODY_BYTES_MAX;
+        rc = link_write(link);
+    }
+    replicate_places_deinit(&places);
+    return rc;
+}
+
+static int begin(struct follower *follower)
+{
+    int fd = follower->fd;
+    follower->fd = -1;
+    struct ingest_stream *stream;
+    int rc = ingest_stream_accept(fd, follower->tls, LINK_GREETING_MS, &stream);
+    if (rc < 0) {
+        return rc;
+    }
+    link_init(&follower->link, follower->shared->io, stream);
+    pthread_mutex_lock(&follower->lock);
+    snprintf(follower->info.client, sizeof(follower->info.client), "%s",
+             ingest_stream_peer(stream));
+    pthread_mutex_unlock(&follower->lock);
+    return greet(follower);
+}
+
+static int serve(struct follower *follower)
+{
+    struct link *link = &follower->link;
+    while (!atomic_load(&follower->stopping)) {
+        uint64_t token;
+        (void)!read(follower->wake_fd, &token, sizeof(token));
+        pthread_mutex_lock(&follower->lock);
+        uint64_t position = follower->position;
+        bool reading = follower->pending_bytes < FOLLOWER_PENDING_BYTES_MAX;
+        int rc = follower->fault < 0
+                     ? err_set((enum err)follower->fault, "%.900s", follower->fault_text)
+                     : 0;
+        pthread_mutex_unlock(&follower->lock);
+        if (rc < 0) {
+            return rc;
+        }
+        say_ack(follower, position);
+        rc = link_write(link);
+        rc = rc < 0 ? rc : link_wait(link, reading, follower->wake_fd, LINK_HEARTBEAT_MS);
+        if (rc == 0 && reading) {
+            rc = take_messages(follower);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return err_set(ERR_UNAVAILABLE, "this node stops");
+}
+
+/* Waits for what storage has: it calls back. */
+static void drain(struct follower *follower)
+{
+    for (;;) {
+        pthread_mutex_lock(&follower->lock);
+        bool done = follower->on_the_way == 0;
+        pthread_mutex_unlock(&follower->lock);
+        if (done) {
+            return;
+        }
+        uint64_t token;
+        (void)!read(follower->wake_fd, &token, sizeof(token));
+        (void)!ingest_stream_wait(follower->link.stream, false, false, follower->wake_fd, 10);
+    }
+}
+
+static void say_why(struct follower *follower, const char *text)
+{
+    struct replicate_message why = {.type = REPLICATE_BEGIN_ANEW, .text = span_of_str(text)};
+    why.text.bytes = MIN(why.text.bytes, (size_t)REPLICATE_TEXT_BYTES_MAX);
+    link_say(&follower->link, &why, 0);
+    (void)!link_write(&follower->link);
+    ingest_stream_finish(follower->link.stream);
+}
+
+static void kind_run(void *context)
+{
+    struct follower *follower = context;
+    char node[UUID_TEXT_BYTES];
+    int rc = begin(follower);
+    if (rc == 0) {
+        log_info("follower-connected", "takes another node's datalog", "name", follower->info.name,
+                 "node", uuid_text(follower->info.peer, node), "client", follower->info.client,
+                 NULL);
+        rc = serve(follower);
+        char text[ERR_TEXT_BYTES_MAX];
+        snprintf(text, sizeof(text), "%s", err_text());
+        drain(follower);
+        say_why(follower, text);
+        (void)err_set((enum err)rc, "%s", text);
+    }
+    if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT) {
+        log_info("follower-gone", "a forwarder's link ended", "name", follower->info.name, "client",
+                 follower->info.client, "reason", err_text(), NULL);
+    } else if (rc == ERR_AUTH) {
+        log_warn("follower-refused", "a forwarder is refused: another secret", "client",
+                 follower->info.client, "error", err_text(), NULL);
+    } else {
+        log_fault("follower-lost", "a forwarder's link ended; it begins anew", rc, "name",
+                  follower->info.name, "client", follower->info.client, NULL);
+    }
+}
+
+/* ---- for a listener ---- */
+
+static void *kind_open(const void *shared, int fd, const struct ingest_tls *tls, const char *type)
+{
+    (void)type;
+    struct follower *follower = MEM_NEW(struct follower);
+    follower->shared = shared;
+    follower->fd = fd;
+    follower->tls = tls;
+    follower->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    follower->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK(follower->wake_fd > 0 && follower->stop_fd > 0);
+    follower->info.since_ns = io_now_ns(follower->shared->io);
+    pthread_mutex_init(&follower->lock, NULL);
+    return follower;
+}
+
+static void kind_stop(void *context)
+{
+    struct follower *follower = context;
+    uint64_t one = 1;
+    atomic_store(&follower->stopping, true);
+    (void)!write(follower->stop_fd, &one, sizeof(one));
+    wake(follower);
+}
+
+static void kind_info(void *context, void *ret_info)
+{
+    struct follower *follower = context;
+    pthread_mutex_lock(&follower->lock);
+    memcpy(ret_info, &follower->info, sizeof(follower->info));
+    pthread_mutex_unlock(&follower->lock);
+}
+
+static void kind_free(void *context)
+{
+    struct follower *follower = context;
+    if (follower->link.stream != NULL) {
+        link_deinit(&follower->link);
+    }
+    if (follower->fd >= 0) {
+        close(follower->fd);
+    }
+    close(follower->wake_fd);
+    close(follower->stop_fd);
+    link_heard_deinit(&follower->heard);
+    pthread_mutex_destroy(&follower->lock);
+    mem_free(follower);
+}
+
+const struct listener_kind follower_kind = {
+    .name = "datalog",
+    .open = kind_open,
+    .run = kind_run,
+    .stop = kind_stop,
+    .info = kind_info,
+    .free = kind_free,
+    .info_bytes = sizeof(struct follower_info),
+};

@@ -1,0 +1,44 @@
+/*
+ * A follower: one forwarder's connection, from its greeting to its end. A thread that takes
+ * records of another node's datalog, hands them to storage as received, and acknowledges what is
+ * durable or was known.
+ *
+ *     GREETING ──welcome──> TAKING ──a fault, the peer left, or told to stop──> ended
+ *         └──wrong secret, our own id: refused, with the reason──> ended
+ *
+ * The datalog itself decides what is known, what comes too early and what is taken
+ * (datalog/log.h: a received record), in the order of its writes, so links need not know of each
+ * other. What cannot be taken ends the link: the forwarder begins anew where our places say.
+ */
+#ifndef INDEXER_FOLLOWER_H
+#define INDEXER_FOLLOWER_H
+
+#include "indexer/link.h"
+#include "indexer/listener.h"
+
+#define FOLLOWER_PENDING_BYTES_MAX ((uint64_t)32 << 20) /* on their way to the disk */
+#define FOLLOWER_PLACES_MS 200                          /* acknowledgements bring them so often */
+
+/* What all followers share; outlives them. */
+struct follower_shared {
+    struct io *io;
+    struct storage *storage;
+    const char *secret;
+    const struct span *targets; /* whom we forward to, to tell */
+    size_t targets_count;
+};
+
+struct follower_info {
+    char client[80];
+    char name[LINK_NAME_BYTES_MAX + 1]; /* of the forwarder, as it says */
+    struct uuid peer;
+    bool welcomed;
+    int64_t since_ns;
+    uint64_t records; /* taken */
+    uint64_t known;   /* held already */
+    uint64_t bytes;   /* of payloads taken */
+};
+
+extern const struct listener_kind follower_kind; /* shared: struct follower_shared */
+
+#endif

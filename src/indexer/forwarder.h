@@ -1,0 +1,69 @@
+/*
+ * A forwarder: one thread that brings another indexer what it lacks of this one's datalog.
+ *
+ *     start ──> CONNECTING ──welcome──> CATCHING UP <──> FOLLOWING
+ *                   ^  ^──fault: a pause that grows to one second──┘
+ *                   └──> NEEDS A SNAPSHOT: the target lacks what our log has no more
+ *
+ * Where it starts in the log follows from what the target holds; its durable cursor
+ * "forward-<name>" only keeps the log from being trimmed. What decides is replicate/core.h.
+ * It is independent of all others: a target that is gone delays nobody.
+ */
+#ifndef INDEXER_FORWARDER_H
+#define INDEXER_FORWARDER_H
+
+#include "indexer/link.h"
+
+#define FORWARDER_PREFIX "forward-"
+#define FORWARDER_WINDOW_BYTES ((uint64_t)32 << 20) /* sent and not acknowledged */
+#define FORWARDER_PAUSE_MS_MIN 20
+#define FORWARDER_PAUSE_MS_MAX 1000
+
+struct forwarder;
+
+/* What it borrows must outlive it. */
+struct forwarder_options {
+    struct io *io;
+    struct storage *storage;
+    const char *name;
+    const char *target; /* as the config has it, and */
+    struct ingest_target address;
+    bool tls_insecure;
+    const char *secret;
+    int level;                  /* of zstd; 0: plain */
+    uint64_t rate_bytes;        /* per second; 0: as fast as it goes */
+    const struct uuid *ignored; /* nodes whose records are not forwarded */
+    size_t ignored_count;
+    const struct span *targets; /* of all forwarders, to tell */
+    size_t targets_count;
+};
+
+enum forwarder_state {
+    FORWARDER_CONNECTING,
+    FORWARDER_CATCHING_UP,
+    FORWARDER_FOLLOWING,
+    FORWARDER_NEEDS_SNAPSHOT,
+};
+const char *forwarder_state_name(enum forwarder_state state);
+
+struct forwarder_info {
+    const char *name, *target; /* as long as the forwarder */
+    enum forwarder_state state;
+    struct uuid peer;  /* zeros: not met yet */
+    uint64_t position; /* of our log, acknowledged by the target */
+    uint64_t lag_records;
+    uint64_t lag_bytes;
+    uint64_t lag_ns;  /* age of the oldest record that is not acknowledged */
+    uint64_t records; /* sent since start */
+    uint64_t bytes;   /* on the wire */
+    uint64_t connections;
+    uint64_t faults;
+    char fault[256]; /* the last one; "": none since it follows */
+};
+
+MUST_CHECK int forwarder_start(const struct forwarder_options *options,
+                               struct forwarder **ret_forwarder);
+void forwarder_stop(struct forwarder **forwarder);
+void forwarder_info(struct forwarder *forwarder, struct forwarder_info *ret_info);
+
+#endif

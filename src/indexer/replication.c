@@ -1,0 +1,359 @@
+#include "indexer/replication.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "service/log.h"
+#include "service/metrics.h"
+
+struct replication {
+    struct replication_options options;
+    struct follower_shared shared;
+    struct listener *listener;
+    struct span *targets;
+    struct forwarder **forwarders;
+    size_t forwarders_count; /* started */
+};
+
+/* ---- the config ---- */
+
+#define SECTION "Datalog-Forwarder"
+
+static int ignored_of_conf(const struct conf *conf, struct arena *arena, const char *name,
+                           struct forwarder_options *forwarder)
+{
+    size_t count = conf_list_count(conf, SECTION, name, "Ignore-ID");
+    struct uuid *ids = arena_alloc_array(arena, MAX(count, (size_t)1), sizeof(*ids));
+    for (size_t i = 0; i < count; i++) {
+        const char *text = conf_list(conf, SECTION, name, "Ignore-ID", i);
+        if (!uuid_parse(span_of_str(text), &ids[i])) {
+            return err_set(ERR_INVALID, "%s: \"%s\" is no id of an indexer",
+                           conf_where(conf, SECTION, name, "Ignore-ID"), text);
+        }
+    }
+    forwarder->ignored = ids;
+    forwarder->ignored_count = count;
+    return 0;
+}
+
+static const char *secret_of(const struct conf *conf, const char *section, const char *name)
+{
+    const char *secret = conf_text(conf, section, name, "Secret");
+    return secret[0] != '\0' ? secret : conf_text(conf, CONF_GLOBAL, "Control-Auth");
+}
+
+static int forwarder_of_conf(const struct conf *conf, struct arena *arena, const char *name,
+                             struct forwarder_options *forwarder)
+{
+    *forwarder = (struct forwarder_options){
+        .name = name,
+        .target = conf_text(conf, SECTION, name, "Target"),
+        .tls_insecure = conf_bool(conf, SECTION, name, "Insecure-Skip-TLS-Verify"),
+        .secret = secret_of(conf, SECTION, name),
+        .level = conf_bool(conf, SECTION, name, "Compress") ? 1 : 0,
+        .rate_bytes = (uint64_t)conf_int(conf, SECTION, name, "Rate-Limit-MB") * 1000000,
+    };
+    if (forwarder->target[0] == '\0') {
+        return err_set(ERR_INVALID, "%s: forwarder %s has no Target",
+                       conf_where(conf, SECTION, name, "Target"), name);
+    }
+    if (strlen(name) > LINK_NAME_BYTES_MAX || strchr(name, ' ') != NULL) {
+        return err_set(ERR_INVALID,
+                       "%s: the name of a forwarder has no spaces and at most %d bytes",
+                       conf_where(conf, SECTION, name, "Target"), LINK_NAME_BYTES_MAX);
+    }
+    int rc = link_address_parse(forwarder->target, !conf_bool(conf, SECTION, name, "Disable-TLS"),
+                                &forwarder->address);
+    if (rc < 0) {
+        return err_wrap(rc, "%s", conf_where(conf, SECTION, name, "Target"));
+    }
+    return ignored_of_conf(conf, arena, name, forwarder);
+}
+
+int replication_options_of_conf(const struct conf *conf, struct arena *arena,
+                                struct replication_options *options)
+{
+    size_t sections = conf_subsection_count(conf, SECTION);
+    struct forwarder_options *forwarders =
+        arena_alloc_array(arena, MAX(sections, (size_t)1), sizeof(*forwarders));
+    size_t count = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sections; i++) {
+        const char *name = conf_subsection(conf, SECTION, i);
+        if (strstr(conf_text(conf, SECTION, name, "Target"), "://") == NULL) {
+            rc = forwarder_of_conf(conf, arena, name, &forwarders[count++]);
+        } /* else it is a forwarder to something else */
+    }
+    const char *listen = conf_text(conf, "Datalog", NULL, "Listen");
+    options->forwarders = forwarders;
+    options->forwarders_count = count;
+    options->listens = listen[0] != '\0';
+    options->secret = secret_of(conf, "Datalog", NULL);
+    options->certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File");
+    options->key_path = conf_text(conf, CONF_GLOBAL, "Key-File");
+    if (rc == 0 && options->listens) {
+        rc = link_address_parse(listen, !conf_bool(conf, "Datalog", NULL, "Disable-TLS"),
+                                &options->listen);
+        rc = rc < 0 ? err_wrap(rc, "%s", conf_where(conf, "Datalog", NULL, "Listen")) : 0;
+    }
+    return rc;
+}
+
+/* ---- metrics ---- */
+
+static double read_lag_records(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.lag_records;
+}
+
+static double read_lag_bytes(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.lag_bytes;
+}
+
+static double read_lag_seconds(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.lag_ns / 1e9;
+}
+
+static double read_records(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.records;
+}
+
+static double read_bytes(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.bytes;
+}
+
+static double read_faults(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.faults;
+}
+
+static double read_follows(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return info.state == FORWARDER_FOLLOWING ? 1 : 0;
+}
+
+static void publish_metrics(struct forwarder *forwarder, const char *name)
+{
+    char *label = mem_printf("forwarder=\"%s\"", name);
+    metric_gauge_call("aquifer_datalog_lag_records", "records the target has not acknowledged",
+                      label, read_lag_records, forwarder);
+    metric_gauge_call("aquifer_datalog_lag_bytes", "their bytes in the log", label, read_lag_bytes,
+                      forwarder);
+    metric_gauge_call("aquifer_datalog_lag_seconds", "age of the oldest of them", label,
+                      read_lag_seconds, forwarder);
+    metric_gauge_call("aquifer_datalog_following", "1 while the target has everything but that",
+                      label, read_follows, forwarder);
+    metric_counter_call("aquifer_datalog_sent_records_total", "records sent", label, read_records,
+                        forwarder);
+    metric_counter_call("aquifer_datalog_sent_bytes_total", "bytes written to the target", label,
+                        read_bytes, forwarder);
+    metric_counter_call("aquifer_datalog_link_faults_total", "links that ended with a fault", label,
+                        read_faults, forwarder);
+    mem_free(label);
+}
+
+/* ---- life ---- */
+
+static int start_listener(struct replication *replication)
+{
+    const struct replication_options *options = &replication->options;
+    bool tls = options->listen.scheme == INGEST_TLS;
+    replication->shared = (struct follower_shared){
+        .io = options->io,
+        .storage = options->storage,
+        .secret = options->secret,
+        .targets = replication->targets,
+        .targets_count = options->forwarders_count,
+    };
+    struct listener_options listen = {
+        .io = options->io,
+        .kind = &follower_kind,
+        .shared = &replication->shared,
+        .address = replication->options.listen.host,
+        .port = options->listen.port,
+        .without_plain = tls,
+        .with_tls = tls,
+        .tls_port = options->listen.port,
+        .certificate_path = options->certificate_path,
+        .key_path = options->key_path,
+    };
+    return listener_start(&listen, &replication->listener);
+}
+
+int replication_start(const struct replication_options *options,
+                      struct replication **ret_replication)
+{
+    struct replication *replication = MEM_NEW(struct replication);
+    size_t count = options->forwarders_count;
+    replication->options = *options;
+    replication->targets = mem_alloc_array(MAX(count, (size_t)1), sizeof(struct span));
+    replication->forwarders = mem_alloc_array(MAX(count, (size_t)1), sizeof(struct forwarder *));
+    for (size_t i = 0; i < count; i++) {
+        replication->targets[i] = span_of_str(options->forwarders[i].target);
+    }
+    int rc = options->listens ? start_listener(replication) : 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct forwarder_options forwarder = options->forwarders[i];
+        forwarder.io = options->io;
+        forwarder.storage = options->storage;
+        forwarder.targets = replication->targets;
+        forwarder.targets_count = count;
+        rc = forwarder_start(&forwarder, &replication->forwarders[i]);
+        if (rc == 0) {
+            replication->forwarders_count++;
+            publish_metrics(replication->forwarders[i], forwarder.name);
+        }
+    }
+    if (rc < 0) {
+        replication_stop(&replication);
+        return err_wrap(rc, "replication");
+    }
+    *ret_replication = replication;
+    return 0;
+}
+
+void replication_stop(struct replication **place)
+{
+    struct replication *replication = *place;
+    *place = NULL;
+    if (replication == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < replication->forwarders_count; i++) {
+        metric_forget(replication->forwarders[i]);
+        forwarder_stop(&replication->forwarders[i]);
+    }
+    listener_stop(&replication->listener);
+    mem_free(replication->forwarders);
+    mem_free(replication->targets);
+    mem_free(replication);
+}
+
+uint16_t replication_port(const struct replication *replication)
+{
+    if (replication == NULL || replication->listener == NULL) {
+        return 0;
+    }
+    uint16_t port = listener_port(replication->listener);
+    return port > 0 ? port : listener_tls_port(replication->listener);
+}
+
+/* ---- the control API ---- */
+
+static json_t *json_u64(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *json_node(struct uuid node)
+{
+    char text[UUID_TEXT_BYTES];
+    return uuid_is_zero(node) ? json_null() : json_string(uuid_text(node, text));
+}
+
+static json_t *forwarder_json(struct forwarder *forwarder)
+{
+    struct forwarder_info info;
+    forwarder_info(forwarder, &info);
+    json_t *json = json_object();
+    json_object_set_new(json, "name", json_string(info.name));
+    json_object_set_new(json, "target", json_string(info.target));
+    json_object_set_new(json, "node", json_node(info.peer));
+    json_object_set_new(json, "state", json_string(forwarder_state_name(info.state)));
+    json_object_set_new(json, "position", json_u64(info.position));
+    json_object_set_new(json, "lag_records", json_u64(info.lag_records));
+    json_object_set_new(json, "lag_bytes", json_u64(info.lag_bytes));
+    json_object_set_new(json, "lag_ns", json_u64(info.lag_ns));
+    json_object_set_new(json, "records", json_u64(info.records));
+    json_object_set_new(json, "bytes", json_u64(info.bytes));
+    json_object_set_new(json, "connections", json_u64(info.connections));
+    json_object_set_new(json, "faults", json_u64(info.faults));
+    json_object_set_new(json, "fault", json_string(info.fault));
+    return json;
+}
+
+static json_t *followers_json(struct replication *replication)
+{
+    json_t *followers = json_array();
+    if (replication->listener == NULL) {
+        return followers;
+    }
+    size_t max = LISTENER_CONNECTIONS_MAX;
+    struct follower_info *infos = mem_alloc_array(max, sizeof(*infos));
+    size_t count = listener_connections(replication->listener, infos, max);
+    for (size_t i = 0; i < count; i++) {
+        char since[TIME_TEXT_BYTES];
+        json_t *json = json_object();
+        json_object_set_new(json, "name", json_string(infos[i].name));
+        json_object_set_new(json, "client", json_string(infos[i].client));
+        json_object_set_new(json, "node", json_node(infos[i].peer));
+        json_object_set_new(json, "since", json_string(time_text(infos[i].since_ns, since)));
+        json_object_set_new(json, "records", json_u64(infos[i].records));
+        json_object_set_new(json, "known", json_u64(infos[i].known));
+        json_object_set_new(json, "bytes", json_u64(infos[i].bytes));
+        if (infos[i].welcomed) {
+            json_array_append(followers, json);
+        }
+        json_decref(json);
+    }
+    mem_free(infos);
+    return followers;
+}
+
+static json_t *places_json(struct storage *storage)
+{
+    struct replicate_places places = {0};
+    struct datalog_origin own = datalog_origin(storage_log(storage));
+    json_t *json = json_array();
+    link_places_of(storage, &places);
+    for (size_t i = 0; i < places.all.count; i++) {
+        const struct replicate_place *place = &places.all.items[i];
+        char incarnation[24];
+        snprintf(incarnation, sizeof(incarnation), "%016" PRIx64, place->origin.incarnation);
+        json_t *row = json_object();
+        json_object_set_new(row, "node", json_node(place->origin.node));
+        json_object_set_new(row, "incarnation", json_string(incarnation));
+        json_object_set_new(row, "position", json_u64(place->position));
+        json_object_set_new(row, "time", json_u64(place->time));
+        json_object_set_new(row, "own",
+                            json_boolean(replicate_origin_compare(place->origin, own) == 0));
+        json_array_append_new(json, row);
+    }
+    replicate_places_deinit(&places);
+    return json;
+}
+
+json_t *replication_json(struct replication *replication)
+{
+    json_t *json = json_object();
+    json_t *forwarders = json_array();
+    for (size_t i = 0; i < replication->forwarders_count; i++) {
+        json_array_append_new(forwarders, forwarder_json(replication->forwarders[i]));
+    }
+    json_object_set_new(json, "port", json_integer(replication_port(replication)));
+    json_object_set_new(json, "forwarders", forwarders);
+    json_object_set_new(json, "followers", followers_json(replication));
+    json_object_set_new(json, "places", places_json(replication->options.storage));
+    return json;
+}

@@ -1,0 +1,449 @@
+/*
+ * Replication between storages in one process, over real sockets: what one node is given all
+ * hold, once, of every kind; wrong secrets and double ids are named; a gap is never passed over.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "indexer/replication.h"
+#include "io/sim.h"
+
+#define SECRET "the secret of the tests"
+#define NODES_MAX 3
+#define WAIT_MS 20000
+
+struct node {
+    struct io_sim sim;
+    struct uuid id;
+    struct storage *storage;
+    struct replication *door;
+    struct replication *way; /* its forwarders */
+    char targets[NODES_MAX][32];
+    struct forwarder_options forwarders[NODES_MAX];
+};
+
+static void pause_a_moment(void)
+{
+    struct timespec moment = {0, 2000000};
+    nanosleep(&moment, NULL);
+}
+
+static void open_node(struct node *node)
+{
+    static const struct storage_well well = {.name = STORAGE_WELL_DEFAULT,
+                                             .location = "/data/default"};
+    struct storage_options options = {
+        .io = &node->sim.io,
+        .node = node->id,
+        .datalog_dir = "/data/log",
+        .tags_path = "/data/tags.dat",
+        .wells = &well,
+        .wells_count = 1,
+        .datalog_segment_bytes_max = 4000,
+        .datalog_kept_bytes_max = 8000,
+        .manual = true,
+        .begin_anew = true,
+    };
+    assert_int_equal(storage_open(&options, &node->storage), 0);
+}
+
+static void start_node(struct node *node, uint8_t number)
+{
+    memset(node, 0, sizeof(*node));
+    io_sim_init(&node->sim, number);
+    node->id.bytes[0] = number;
+    open_node(node);
+}
+
+static void listen_at(struct node *node, const char *secret)
+{
+    struct replication_options options = {
+        .io = io_real(),
+        .storage = node->storage,
+        .listens = true,
+        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1"},
+        .secret = secret,
+    };
+    assert_int_equal(replication_start(&options, &node->door), 0);
+}
+
+static void forward(struct node *from, struct node *const *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct forwarder_options *forwarder = &from->forwarders[i];
+        *forwarder = (struct forwarder_options){.secret = SECRET, .level = i % 2 == 0 ? 1 : 0};
+        snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u",
+                 replication_port(to[i]->door));
+        forwarder->name = forwarder->target = from->targets[i];
+        assert_int_equal(link_address_parse(forwarder->target, false, &forwarder->address), 0);
+    }
+    struct replication_options options = {
+        .io = io_real(),
+        .storage = from->storage,
+        .forwarders = from->forwarders,
+        .forwarders_count = count,
+    };
+    assert_int_equal(replication_start(&options, &from->way), 0);
+}
+
+static void forward_to(struct node *from, struct node *to)
+{
+    forward(from, &to, 1);
+}
+
+static void end_node(struct node *node)
+{
+    replication_stop(&node->way);
+    replication_stop(&node->door);
+    storage_close(&node->storage);
+    io_sim_deinit(&node->sim);
+}
+
+/* ---- what is written and found ---- */
+
+static void write_entries(struct node *node, const char *tag, uint64_t from, uint64_t count)
+{
+    uint16_t number;
+    assert_int_equal(storage_tag(node->storage, span_of_str(tag), &number), 0);
+    for (uint64_t i = from; i < from + count; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "entry %" PRIu64, i);
+        struct entry entry = {.time_ns = (int64_t)i, .tag = number, .data = span_of_str(text)};
+        assert_int_equal(storage_append(node->storage, &entry, 1), 0);
+    }
+}
+
+/* Entries of 0 to count - 1 that are there; the test fails when one is there twice. */
+static uint64_t count_entries(struct node *node, uint64_t count)
+{
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
+    bool *seen = mem_alloc_array(count, sizeof(*seen));
+    struct well_cursor *cursor;
+    struct well_block block;
+    uint64_t found = 0;
+    assert_int_equal(storage_scan(node->storage, &scan, &cursor), 0);
+    while (well_cursor_next(cursor, &block) == 0) {
+        for (size_t i = 0; i < block.count; i++) {
+            uint64_t number = 0;
+            assert_true(span_to_u64(span_from(block.entries[i].data, 6), &number));
+            assert_true(number < count && !seen[number]);
+            assert_true(block.entries[i].time_ns == (int64_t)number);
+            seen[number] = true;
+            found++;
+        }
+    }
+    well_cursor_close(&cursor);
+    mem_free(seen);
+    return found;
+}
+
+static void wait_for_entries(struct node *node, uint64_t count)
+{
+    for (int i = 0; i < WAIT_MS / 2 && count_entries(node, count) < count; i++) {
+        pause_a_moment();
+    }
+    assert_true(count_entries(node, count) == count);
+}
+
+static void make_key(struct buf *key, uint64_t i)
+{
+    char host[32];
+    snprintf(host, sizeof(host), "host-%" PRIu64, i);
+    struct series_label label = {SPAN_LIT("host"), span_of_str(host)};
+    assert_int_equal(series_key_make(key, SPAN_LIT("load"), &label, 1), 0);
+}
+
+static void write_point(struct node *node, uint64_t series, int64_t time_ns, int64_t value)
+{
+    struct buf key = {0};
+    make_key(&key, series);
+    struct element element = {.time_ns = time_ns, .type = ELEMENT_I64, .value.i64 = value};
+    struct storage_points points = {SERIES_NONE, buf_span(&key), &element, 1};
+    assert_int_equal(storage_append_points(node->storage, &points, 1), 0);
+    buf_deinit(&key);
+}
+
+/* The value at that time, -1: none. */
+static int64_t value_at(struct node *node, uint64_t series, int64_t time_ns)
+{
+    struct buf key = {0};
+    uint32_t number;
+    int64_t value = -1;
+    make_key(&key, series);
+    if (series_catalogue_find(storage_catalogue(node->storage), buf_span(&key), &number)) {
+        struct well_fetch fetch = {.series = &number,
+                                   .series_count = 1,
+                                   .start_ns = time_ns,
+                                   .end_ns = time_ns,
+                                   .count_max = UINT64_MAX};
+        struct well_points_cursor *cursor;
+        struct well_points points;
+        assert_int_equal(storage_fetch(node->storage, &fetch, &cursor), 0);
+        while (well_points_cursor_next(cursor, &points) == 0) {
+            assert_true(points.count == 1 && value == -1);
+            value = well_points_at(&points, 0).value.i64;
+        }
+        well_points_cursor_close(&cursor);
+    }
+    buf_deinit(&key);
+    return value;
+}
+
+static void wait_for_value(struct node *node, uint64_t series, int64_t time_ns, int64_t value)
+{
+    for (int i = 0; i < WAIT_MS / 2 && value_at(node, series, time_ns) != value; i++) {
+        pause_a_moment();
+    }
+    assert_true(value_at(node, series, time_ns) == value);
+}
+
+static struct forwarder_info info_of(struct node *node)
+{
+    struct forwarder_info info;
+    json_t *json = replication_json(node->way);
+    const json_t *first = json_array_get(json_object_get(json, "forwarders"), 0);
+    memset(&info, 0, sizeof(info));
+    snprintf(info.fault, sizeof(info.fault), "%s",
+             json_string_value(json_object_get(first, "fault")));
+    info.lag_records = (uint64_t)json_integer_value(json_object_get(first, "lag_records"));
+    info.records = (uint64_t)json_integer_value(json_object_get(first, "records"));
+    const char *state = json_string_value(json_object_get(first, "state"));
+    while (strcmp(forwarder_state_name(info.state), state) != 0) {
+        info.state++;
+    }
+    json_decref(json);
+    return info;
+}
+
+static void wait_for_state(struct node *node, enum forwarder_state state)
+{
+    for (int i = 0; i < WAIT_MS / 2 && info_of(node).state != state; i++) {
+        pause_a_moment();
+    }
+    assert_int_equal(info_of(node).state, state);
+}
+
+static void wait_for_fault(struct node *node, const char *text)
+{
+    for (int i = 0; i < WAIT_MS / 2 && strstr(info_of(node).fault, text) == NULL; i++) {
+        pause_a_moment();
+    }
+    assert_non_null(strstr(info_of(node).fault, text));
+}
+
+/* ---- tests ---- */
+
+static int check_unit(void *context, struct span name, struct span value)
+{
+    (void)context;
+    assert_true(span_equal(name, SPAN_LIT("unit")) && span_equal(value, SPAN_LIT("percent")));
+    return 1;
+}
+
+/* Both ways, with other numbers of tags on either side, and over a restart of each. */
+static void a_pair_holds_what_each_was_given(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    write_entries(&a, "here", 0, 10);
+    write_entries(&b, "there", 10, 10);
+    listen_at(&a, SECRET);
+    listen_at(&b, SECRET);
+    forward_to(&a, &b);
+    forward_to(&b, &a);
+    write_entries(&a, "both", 20, 200);
+    write_entries(&b, "both", 220, 200);
+    wait_for_entries(&a, 420);
+    wait_for_entries(&b, 420);
+    for (int round = 0; round < 2; round++) { /* what went round is not sent again */
+        replication_stop(&a.way);
+        replication_stop(&b.way);
+        replication_stop(&a.door);
+        replication_stop(&b.door);
+        storage_close(&a.storage);
+        open_node(&a);
+        listen_at(&a, SECRET);
+        listen_at(&b, SECRET);
+        forward_to(&a, &b);
+        forward_to(&b, &a);
+        wait_for_state(&a, FORWARDER_FOLLOWING);
+        wait_for_state(&b, FORWARDER_FOLLOWING);
+        assert_true(info_of(&a).records == 0 && info_of(&b).records == 0);
+    }
+    write_entries(&a, "both", 420, 20);
+    wait_for_entries(&a, 440);
+    wait_for_entries(&b, 440);
+    end_node(&a);
+    end_node(&b);
+}
+
+/* A ring: what goes round stops where it began, of all kinds of records. */
+static void a_ring_holds_points_attributes_and_deletes(void **state)
+{
+    (void)state;
+    struct node nodes[3];
+    for (uint8_t i = 0; i < 3; i++) {
+        start_node(&nodes[i], (uint8_t)(i + 1));
+        listen_at(&nodes[i], SECRET);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        forward_to(&nodes[i], &nodes[(i + 1) % 3]);
+    }
+    for (uint64_t i = 0; i < 60; i++) {
+        write_point(&nodes[i % 3], i % 7, (int64_t)i, (int64_t)i * 10);
+    }
+    for (size_t n = 0; n < 3; n++) {
+        for (uint64_t i = 0; i < 60; i++) {
+            wait_for_value(&nodes[n], i % 7, (int64_t)i, (int64_t)i * 10);
+        }
+    }
+    write_point(&nodes[1], 3, 3, 77); /* the last write stands */
+    for (size_t n = 0; n < 3; n++) {
+        wait_for_value(&nodes[n], 3, 3, 77);
+    }
+    struct series_delete deletion = {
+        .selector = SPAN_LIT("load{host=host-3}"), .start_ns = 0, .end_ns = 20};
+    struct storage_deleted deleted;
+    assert_int_equal(storage_delete(nodes[2].storage, &deletion, &deleted), 0);
+    assert_true(deleted.series == 1);
+    for (size_t n = 0; n < 3; n++) {
+        wait_for_value(&nodes[n], 3, 3, -1);
+        wait_for_value(&nodes[n], 3, 24, 240);
+    }
+    struct buf metas = {0};
+    struct buf key = {0};
+    struct series_attribute attribute = {SPAN_LIT("unit"), SPAN_LIT("percent"), false};
+    make_key(&key, 5);
+    series_metas_begin(&metas);
+    assert_int_equal(series_metas_put(&metas, buf_span(&key), false, &attribute, 1), 0);
+    assert_int_equal(storage_append_meta(nodes[0].storage, buf_span(&metas)), 0);
+    write_point(&nodes[0], 100, 1, 1); /* behind it */
+    for (size_t n = 0; n < 3; n++) {
+        wait_for_value(&nodes[n], 100, 1, 1);
+        uint32_t number;
+        int rc = 0;
+        assert_true(
+            series_catalogue_find(storage_catalogue(nodes[n].storage), buf_span(&key), &number));
+        rc = series_catalogue_attributes(storage_catalogue(nodes[n].storage), number, check_unit,
+                                         NULL);
+        assert_int_equal(rc, 1); /* it was seen */
+    }
+    buf_deinit(&metas);
+    buf_deinit(&key);
+    for (size_t i = 0; i < 3; i++) { /* links before what they lead to */
+        replication_stop(&nodes[i].way);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        end_node(&nodes[i]);
+    }
+}
+
+static void another_secret_is_refused_and_named(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    write_entries(&a, "t", 0, 3);
+    listen_at(&b, "what nobody knows");
+    forward_to(&a, &b);
+    wait_for_fault(&a, "another secret");
+    assert_true(count_entries(&b, 3) == 0);
+    end_node(&a);
+    end_node(&b);
+}
+
+static void two_nodes_with_one_id_are_named(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    start_node(&a, 5);
+    start_node(&b, 5);
+    write_entries(&a, "t", 0, 3);
+    listen_at(&b, SECRET);
+    forward_to(&a, &b);
+    wait_for_fault(&a, "two nodes have the id 05000000-");
+    assert_true(count_entries(&b, 3) == 0);
+    end_node(&a);
+    end_node(&b);
+}
+
+/* The log was trimmed past what the target has: nothing is taken, and the link says why. A cursor
+ * that is there keeps the log instead. */
+static void a_gap_is_never_passed_over(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    for (uint64_t i = 0; i < 200; i += 50) {
+        write_entries(&a, "t", i, 50);
+        assert_int_equal(storage_flush(a.storage), 0);
+    }
+    assert_true(datalog_first(storage_log(a.storage)) > 1);
+    listen_at(&b, SECRET);
+    forward_to(&a, &b);
+    wait_for_state(&a, FORWARDER_NEEDS_SNAPSHOT);
+    wait_for_fault(&a, "needs a snapshot");
+    write_entries(&a, "t", 200, 5);
+    assert_true(count_entries(&b, 205) == 0);
+    end_node(&a);
+    end_node(&b);
+}
+
+/* The target is away while the log goes on and is flushed: it gets all of it when it is back. */
+static void a_target_that_was_away_catches_up(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    listen_at(&b, SECRET);
+    forward_to(&a, &b);
+    write_entries(&a, "t", 0, 20);
+    wait_for_entries(&b, 20);
+    replication_stop(&b.door);
+    for (uint64_t i = 20; i < 420; i += 50) {
+        write_entries(&a, "t", i, 50);
+        assert_int_equal(storage_flush(a.storage), 0);
+    }
+    assert_true(info_of(&a).lag_records >= 400);
+    replication_stop(&a.way); /* its door will be at another port */
+    storage_close(&b.storage);
+    open_node(&b);
+    listen_at(&b, SECRET);
+    forward_to(&a, &b);
+    wait_for_entries(&b, 420);
+    end_node(&a);
+    end_node(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pair_holds_what_each_was_given),
+        cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
+        cmocka_unit_test(another_secret_is_refused_and_named),
+        cmocka_unit_test(two_nodes_with_one_id_are_named),
+        cmocka_unit_test(a_gap_is_never_passed_over),
+        cmocka_unit_test(a_target_that_was_away_catches_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
