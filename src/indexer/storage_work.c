@@ -168,13 +168,23 @@ static int flush_wells(struct storage *storage)
     return rc < 0 ? err_set((enum err)rc, "%s", storage->flush_text) : 0;
 }
 
-/* What the log must not be trimmed before. A log of one file is not trimmed anyway. */
+/* Whether the catalogue holds back a file of the log that the wells do not need. */
+static bool catalogue_holds_back(struct storage *storage)
+{
+    uint64_t from = series_catalogue_position(storage->catalogue);
+    return datalog_bytes_from(storage->log, from) > kept_bytes(storage);
+}
+
+/* What must be on the disk before the log is trimmed. */
 static int checkpoint(struct storage *storage)
 {
     int rc = storage_deletes_write(storage);
     uint64_t position = atomic_load(&storage->applied_end);
+    pthread_mutex_lock(&storage->lock);
+    bool closing = storage->closing;
+    pthread_mutex_unlock(&storage->lock);
     if (rc == 0 && position > series_catalogue_position(storage->catalogue) &&
-        (storage->closing || datalog_stats(storage->log).segments > 1)) {
+        (closing || catalogue_holds_back(storage))) {
         rc = series_catalogue_checkpoint(storage->catalogue, position);
     }
     return rc;
