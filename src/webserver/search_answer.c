@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "query/module.h"
 #include "series/evs.h"
 
 static void put_time(struct buf *buf, const char *key, int64_t time_ns)
@@ -101,10 +102,60 @@ static bool is_binary(struct span data)
     return span_find_byte(data, 0) >= 0 || !text_is_utf8(data);
 }
 
+static const char *row_tag(const void *context, uint16_t tag)
+{
+    return query_result_tag_name((struct query_result *)(uintptr_t)context, tag);
+}
+
+/* Renderers whose answer is not a list of entries. */
+static void put_rendered(struct search_one *one, struct query_result *result,
+                         const struct query_rows *rows, struct buf *buf)
+{
+    uint32_t *picks = mem_alloc_array(rows->count + 1, sizeof(*picks));
+    for (size_t i = 0; i < rows->count; i++) {
+        picks[i] = (uint32_t)i;
+    }
+    struct query_block block = {
+        .entries = rows->entries,
+        .picks = picks,
+        .count = rows->count,
+        .tag_name = row_tag,
+        .context = result,
+    };
+    buf_append_str(buf, ",\"Entries\":");
+    const struct query_stage *stage = &one->query->stages[one->query->stage_count - 1];
+    one->render->entries(stage->plan, &block, buf);
+    mem_free(picks);
+}
+
+static int put_rows(struct search_one *one, struct query_result *result,
+                    const struct search_ask *ask, bool window, struct buf *buf,
+                    struct search_told *told)
+{
+    struct query_rows rows;
+    bool whole = one->render->whole;
+    uint64_t first = whole ? 0 : ask->first;
+    uint64_t last = whole ? QUERY_RESULT_READ_ROWS_MAX : MIN(ask->last, first + SEARCH_ROWS_MAX);
+    int rc = query_result_read(result, first, last, window ? ask->start_ns : TIME_UNSET,
+                               window ? ask->end_ns : TIME_UNSET, &rows);
+    if (rc < 0) {
+        return rc;
+    }
+    put_rendered(one, result, &rows, buf);
+    told->rows = rows.count;
+    told->more = rows.matched > first + rows.count;
+    query_rows_deinit(&rows);
+    return 0;
+}
+
 static int put_entries(struct search_one *one, struct query_result *result,
                        const struct search_ask *ask, bool window, struct buf *buf,
                        struct search_told *told)
 {
+    if (one->render != NULL && one->render->entries != NULL && one->query != NULL &&
+        ask->id != SEARCH_REQUEST_RAW) {
+        return put_rows(one, result, ask, window, buf, told);
+    }
     struct query_rows rows;
     uint64_t last = MIN(ask->last, ask->first + SEARCH_ROWS_MAX);
     int rc = query_result_read(result, ask->first, last, window ? ask->start_ns : TIME_UNSET,

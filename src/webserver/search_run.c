@@ -58,6 +58,7 @@ struct run {
     struct pending pending;
     VEC(uint32_t) picks;
     bool full;
+    bool shared; /* indexers condense: what they found comes at their end */
     char *body;
 };
 
@@ -241,6 +242,16 @@ static int collect(struct run *run, const struct query_block *block)
     return due ? flush(run) : 0;
 }
 
+static int keep_block(void *context, const struct query_block *block)
+{
+    struct run *run = context;
+    if (block->count < FLUSH_ROWS / 2) {
+        return collect(run, block);
+    }
+    int rc = flush(run);
+    return rc < 0 ? rc : store(run, block->entries, block->picks, block->count);
+}
+
 static int finish_block(struct run *run, const struct entry *entries, size_t count)
 {
     while (run->picks.count < count) {
@@ -257,17 +268,29 @@ static int finish_block(struct run *run, const struct entry *entries, size_t cou
         .context = &run->tags,
     };
     int rc = query_pipeline_run(run->pipeline, &block);
-    if (rc < 0 || block.count == 0) {
-        return rc;
-    }
-    if (block.count < FLUSH_ROWS / 2) {
-        return collect(run, &block);
-    }
-    rc = flush(run);
-    return rc < 0 ? rc : store(run, block.entries, block.picks, block.count);
+    return rc < 0 ? rc : keep_block(run, &block);
+}
+
+/* What the stages held back until the end. */
+static int finish_stages(struct run *run)
+{
+    struct query_block like = {.tag_name = tag_name, .context = &run->tags};
+    int rc = query_pipeline_finish(run->pipeline, &like, keep_block, run);
+    return rc < 0 ? rc : flush(run);
 }
 
 /* ── Progress ────────────────────────────────────────────────────────────────────────────── */
+
+/* The slowest indexer that is still at work. */
+static int64_t reached(const struct run *run)
+{
+    int64_t position_ns = run->one->start_ns;
+    for (size_t i = 0; i < run->stream_count; i++) {
+        const struct stream *stream = &run->streams[i];
+        position_ns = stream->ended ? position_ns : MAX(position_ns, stream->reached_ns);
+    }
+    return position_ns;
+}
 
 static void publish_progress(struct run *run)
 {
@@ -279,9 +302,16 @@ static void publish_progress(struct run *run)
         }
     }
     for (size_t i = one->query->collapse; i < one->query->stage_count; i++) {
-        stages[i] = *query_pipeline_stats(run->pipeline, i - one->query->collapse);
+        struct query_stage_stats here =
+            *query_pipeline_stats(run->pipeline, i - one->query->collapse);
+        if (run->shared && i == one->query->collapse) { /* states are nobody's entries */
+            here.in_count = stages[i].in_count;
+            here.in_bytes = stages[i].in_bytes;
+            here.duration_ns += stages[i].duration_ns;
+        }
+        stages[i] = here;
     }
-    int64_t position_ns = query_merge_position(run->merge);
+    int64_t position_ns = run->shared ? reached(run) : query_merge_position(run->merge);
     position_ns = MAX(MIN(position_ns, one->end_ns), one->start_ns);
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     memcpy(one->stages, stages, sizeof(stages));
@@ -312,7 +342,8 @@ static void take_progress(struct run *run, size_t index, const struct query_prog
 {
     struct stream *stream = &run->streams[index];
     memcpy(stream->stages, progress->stages, sizeof(stream->stages));
-    stream->stage_count = MIN(progress->stage_count, run->one->query->collapse);
+    stream->stage_count =
+        MIN(progress->stage_count, run->one->query->collapse + (run->shared ? 1 : 0));
     stream->reached_ns = progress->position_ns;
     if (progress->skipped_blocks > stream->skipped_blocks) {
         stream->skipped_blocks = progress->skipped_blocks;
@@ -345,7 +376,9 @@ static void take_frame(struct run *run, size_t index, struct query_frame *frame)
         break;
     case QUERY_FRAME_PROGRESS:
         take_progress(run, index, &frame->progress);
-        query_merge_bound(run->merge, index, frame->progress.position_ns);
+        if (!run->shared) {
+            query_merge_bound(run->merge, index, frame->progress.position_ns);
+        }
         break;
     case QUERY_FRAME_END:
         take_progress(run, index, &frame->progress);
@@ -403,15 +436,15 @@ static int run_search(struct run *run)
 {
     struct search_one *one = run->one;
     int rc = search_one_result(one, &run->result);
-    rc = rc < 0 ? rc
-                : query_pipeline_new(one->query, one->query->collapse, one->query->stage_count,
-                                     &run->pipeline);
+    rc = rc < 0 ? rc : query_pipeline_new_part(one->query, QUERY_PART_WEBSERVER, &run->pipeline);
+    run->shared = query_is_shared(one->query);
     if (rc < 0) {
         return rc;
     }
     run->merge = query_merge_new(run->stream_count, false);
     start_streams(run);
     rc = merge_all(run);
+    rc = rc < 0 ? rc : finish_stages(run);
     if (rc == 0) {
         publish_progress(run);
     }

@@ -223,6 +223,17 @@ static void take_lists(struct search_one *one, const json_t *json)
     }
 }
 
+/* What the renderer needs of the query, whose text was checked when it was started. */
+static struct query *parse_again(const struct search_one *one)
+{
+    struct query_options options = {
+        .now_ns = one->end_ns, .start_ns = one->start_ns, .end_ns = one->end_ns};
+    struct query *query = NULL;
+    struct query_error error;
+    int rc = query_parse(span_of_str(one->effective), &options, &query, &error);
+    return rc < 0 ? NULL : query;
+}
+
 static void take_record(struct search_one *one, const json_t *json)
 {
     one->uid = (int32_t)take_int(json, "uid");
@@ -257,6 +268,7 @@ static void take_record(struct search_one *one, const json_t *json)
     one->started_ns = take_int(json, "started_ns");
     one->expires_ns = take_int(json, "expires_ns");
     take_lists(one, json);
+    one->query = parse_again(one);
 }
 
 static bool is_search_id(const char *name)

@@ -99,3 +99,31 @@ int query_args_finish(const struct query_args *args)
     const struct query_token *token = next_token(args);
     return token == NULL ? 0 : token_fault(args, token, "unexpected argument");
 }
+
+bool query_args_take(struct query_args *args, const char *word)
+{
+    const struct query_token *token = next_token(args);
+    bool here =
+        token != NULL && token->kind == QUERY_TOKEN_WORD && span_equal_str(token->text, word);
+    args->next += here ? 1 : 0;
+    return here;
+}
+
+int query_args_names(struct query_args *args, struct span *names, size_t max, size_t *ret_count)
+{
+    size_t count = 0;
+    for (const struct query_token *token; (token = next_token(args)) != NULL; args->next++) {
+        if (query_token_is(token, ',')) {
+            continue;
+        }
+        if (token->kind == QUERY_TOKEN_PUNCT || token->kind == QUERY_TOKEN_OP) {
+            return token_fault(args, token, "a name was expected, not");
+        }
+        if (count == max) {
+            return token_fault(args, token, "too many names:");
+        }
+        names[count++] = arena_span_dup(args->arena, token->text);
+    }
+    *ret_count = count;
+    return 0;
+}

@@ -8,8 +8,10 @@
 #ifndef QUERY_MODULE_H
 #define QUERY_MODULE_H
 
+#include "query/columns.h"
 #include "query/lex.h"
 #include "query/pipeline.h"
+#include "query/query.h"
 
 /* The arguments of one stage, read from left to right: flags first. */
 struct query_args {
@@ -48,6 +50,15 @@ MUST_CHECK int query_args_finish(const struct query_args *args);
 /* A fault about the stage as a whole. */
 int query_args_fault(const struct query_args *args, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* The names after "by" or at the end of a stage, up to `max`; commas between them mean nothing. */
+MUST_CHECK int query_args_names(struct query_args *args, struct span *names, size_t max,
+                                size_t *ret_count);
+
+/* Is the next token this plain word? Takes it if so. */
+bool query_args_take(struct query_args *args, const char *word);
+
+#define QUERY_MODULE_END 1
+
 struct query_module {
     const char *name;
     const char *summary; /* one sentence, for help pages */
@@ -63,8 +74,24 @@ struct query_module {
     MUST_CHECK int (*start)(const void *plan, void **ret_state); /* may be NULL, as stop */
     void (*stop)(void *state);
 
-    /* Takes out of block->picks what does not pass. */
+    /* Takes out of block->picks what does not pass; may set values (columns.h). */
     MUST_CHECK int (*run)(const void *plan, void *state, struct query_block *block);
+
+    /* After the last block: gives the next block of what the stage held back, as entries and picks
+     * in memory of its own, valid until the next call. QUERY_MODULE_END: no more. NULL: the stage
+     * holds nothing back. */
+    MUST_CHECK int (*finish)(const void *plan, void *state, struct query_block *block);
+
+    /* The whole query is known now: what the plan takes from it. May be NULL. */
+    void (*settle)(void *plan, const struct query *query, size_t stage);
+
+    /* Does it look at this value of an entry? NULL: it may look at any. */
+    bool (*uses)(const void *plan, struct span name);
+    bool replaces; /* only values that it makes itself go on from it */
+
+    /* A condensing module that indexers can begin: there it condenses what one indexer has into
+     * entries that hold states; on the webserver it takes these. NULL: they cannot. */
+    void (*take_part)(void *state, enum query_part part);
 
     /* Nothing that could still come would pass. NULL: never. */
     bool (*done)(const void *plan, const void *state);
@@ -84,7 +111,22 @@ struct query_renderer {
     /* Appends the data of one entry as the download format `text` shows it. */
     void (*text)(struct span data, struct buf *buf);
     const char *const *formats; /* of downloads, NULL-terminated */
+
+    /* Arguments; NULL: it takes none. */
+    MUST_CHECK int (*parse)(struct query_args *args, void **ret_plan);
+    bool (*uses)(const void *plan, struct span name); /* as a module's */
+
+    /* Its plan's windows: results are wanted by time. May be NULL. */
+    bool (*by_time)(const void *plan);
+
+    /* Appends the JSON value `Entries` of the web API for these rows. NULL: rows are entries. With
+     * `whole` it is given all rows of the range at once, else a page of them. */
+    void (*entries)(const void *plan, const struct query_block *rows, struct buf *buf);
+    bool whole;
 };
+
+/* May a stage behind this one look at the value? */
+bool query_later_uses(const struct query *query, size_t stage, struct span name);
 
 const struct query_module *query_module_find(struct span name);
 const struct query_renderer *query_renderer_find(struct span name);

@@ -298,7 +298,9 @@ static int parse_module(struct parser *parser, const struct query_token *name, s
         int rc = stage->module->parse(&args, &stage->plan);
         return rc < 0 ? rc : query_args_finish(&args);
     }
-    return query_args_finish(&args); /* renderers of this kind take no arguments */
+    const struct query_renderer *renderer = parser->query->renderer;
+    int rc = renderer->parse == NULL ? 0 : renderer->parse(&args, &stage->plan);
+    return rc < 0 ? rc : query_args_finish(&args);
 }
 
 static int parse_stage(struct parser *parser, struct query_stage *stage)
@@ -482,6 +484,16 @@ static void find_collapse(struct query *query)
     }
 }
 
+static void settle(struct query *query)
+{
+    for (size_t i = 0; i < query->stage_count; i++) {
+        const struct query_module *module = query->stages[i].module;
+        if (module != NULL && module->settle != NULL) {
+            module->settle(query->stages[i].plan, query, i);
+        }
+    }
+}
+
 static int parse(struct parser *parser)
 {
     parser->error->stage = -1;
@@ -500,6 +512,7 @@ static int parse(struct parser *parser)
     }
     compose_effective(parser);
     find_collapse(parser->query);
+    settle(parser->query);
     return 0;
 }
 

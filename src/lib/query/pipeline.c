@@ -6,7 +6,6 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "query/module.h"
-#include "series/evs.h"
 
 struct running {
     const struct query_stage *stage;
@@ -15,8 +14,11 @@ struct running {
 };
 
 struct query_pipeline {
+    const struct query *query;
+    size_t first;
     struct running *stages;
     size_t count;
+    struct query_columns columns;
     VEC(uint32_t) picks; /* of a stage that acts on some tags only */
     VEC(uint32_t) merged;
 };
@@ -26,6 +28,9 @@ int query_pipeline_new(const struct query *query, size_t first, size_t last,
 {
     CHECK(first <= last && last <= query->stage_count);
     struct query_pipeline *pipeline = MEM_NEW(struct query_pipeline);
+    pipeline->query = query;
+    pipeline->first = first;
+    query_columns_init(&pipeline->columns);
     pipeline->stages = mem_alloc_array(last - first + 1, sizeof(*pipeline->stages));
     for (size_t i = first; i < last; i++) {
         struct running *running = &pipeline->stages[pipeline->count++];
@@ -44,6 +49,27 @@ int query_pipeline_new(const struct query *query, size_t first, size_t last,
     return 0;
 }
 
+bool query_is_shared(const struct query *query)
+{
+    const struct query_stage *stage = &query->stages[query->collapse];
+    return stage->module != NULL && stage->module->take_part != NULL && stage->tag_count == 0;
+}
+
+int query_pipeline_new_part(const struct query *query, enum query_part part,
+                            struct query_pipeline **ret_pipeline)
+{
+    bool shared = query_is_shared(query);
+    size_t first = part == QUERY_PART_WEBSERVER ? query->collapse : 0;
+    size_t last =
+        part == QUERY_PART_INDEXER ? query->collapse + (shared ? 1 : 0) : query->stage_count;
+    int rc = query_pipeline_new(query, first, last, ret_pipeline);
+    if (rc == 0 && shared) {
+        struct running *running = &(*ret_pipeline)->stages[query->collapse - first];
+        running->stage->module->take_part(running->state, part);
+    }
+    return rc;
+}
+
 void query_pipeline_free(struct query_pipeline **pipeline)
 {
     if (*pipeline == NULL) {
@@ -57,6 +83,7 @@ void query_pipeline_free(struct query_pipeline **pipeline)
     }
     vec_deinit(&(*pipeline)->picks);
     vec_deinit(&(*pipeline)->merged);
+    query_columns_deinit(&(*pipeline)->columns);
     mem_free((*pipeline)->stages);
     mem_free(*pipeline);
     *pipeline = NULL;
@@ -134,12 +161,70 @@ static int run_stage(struct query_pipeline *pipeline, struct running *running,
     return rc < 0 ? err_wrap(rc, "%s", running->stage->name) : 0;
 }
 
-int query_pipeline_run(struct query_pipeline *pipeline, struct query_block *block)
+static bool wanted(const void *context, struct span name)
 {
-    for (size_t i = 0; i < pipeline->count; i++) {
+    const struct query_pipeline *pipeline = context;
+    return query_later_uses(pipeline->query, pipeline->first + pipeline->count - 1, name);
+}
+
+/* Stages [from, …) over a block whose columns have begun. */
+static int run_from(struct query_pipeline *pipeline, size_t from, struct query_block *block)
+{
+    for (size_t i = from; i < pipeline->count; i++) {
         int rc = run_stage(pipeline, &pipeline->stages[i], block);
         if (rc < 0) {
             return rc;
+        }
+    }
+    query_block_seal(block, wanted, pipeline);
+    return 0;
+}
+
+int query_pipeline_run(struct query_pipeline *pipeline, struct query_block *block)
+{
+    query_columns_begin(&pipeline->columns, block->count);
+    block->columns = &pipeline->columns;
+    return run_from(pipeline, 0, block);
+}
+
+/* What stage `index` held back, through the stages behind it. */
+static int finish_stage(struct query_pipeline *pipeline, size_t index,
+                        const struct query_block *like,
+                        int (*sink)(void *context, const struct query_block *block), void *context)
+{
+    struct running *running = &pipeline->stages[index];
+    const struct query_module *module = running->stage->module;
+    for (;;) {
+        struct query_block block = {.tag_name = like->tag_name, .context = like->context};
+        int rc = module->finish(running->stage->plan, running->state, &block);
+        if (rc == QUERY_MODULE_END) {
+            return 0;
+        }
+        if (rc == 0) {
+            query_columns_begin(&pipeline->columns, block.count);
+            block.columns = &pipeline->columns;
+            running->stats.out_count += block.count;
+            running->stats.out_bytes += picked_bytes(&block);
+            rc = run_from(pipeline, index + 1, &block);
+        }
+        rc = rc == 0 && block.count > 0 ? sink(context, &block) : rc;
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+int query_pipeline_finish(struct query_pipeline *pipeline, const struct query_block *like,
+                          int (*sink)(void *context, const struct query_block *block),
+                          void *context)
+{
+    for (size_t i = 0; i < pipeline->count; i++) {
+        const struct query_module *module = pipeline->stages[i].stage->module;
+        if (module != NULL && module->finish != NULL) {
+            int rc = finish_stage(pipeline, i, like, sink, context);
+            if (rc < 0) {
+                return err_wrap(rc, "%s", module->name);
+            }
         }
     }
     return 0;
@@ -150,6 +235,9 @@ bool query_pipeline_done(const struct query_pipeline *pipeline)
     for (size_t i = 0; i < pipeline->count; i++) {
         const struct running *running = &pipeline->stages[i];
         const struct query_module *module = running->stage->module;
+        if (module != NULL && module->finish != NULL) {
+            return false; /* what it holds back is still to come */
+        }
         if (module != NULL && module->done != NULL && running->stage->tag_count == 0 &&
             module->done(running->stage->plan, running->state)) {
             return true;
@@ -165,24 +253,21 @@ const struct query_stage_stats *query_pipeline_stats(const struct query_pipeline
     return &pipeline->stages[index].stats;
 }
 
-bool query_value_text(const struct query_block *block, size_t index, struct span name,
-                      struct buf *buf)
+bool query_later_uses(const struct query *query, size_t stage, struct span name)
 {
-    const struct entry *entry = &block->entries[index];
-    if (span_equal_str(name, "DATA")) {
-        buf_append(buf, entry->data);
-    } else if (span_equal_str(name, "TAG")) {
-        buf_append_str(buf, block->tag_name(block->context, entry->tag));
-    } else if (span_equal_str(name, "SRC")) {
-        entry_source_text(buf, entry->source);
-    } else if (span_equal_str(name, "TIMESTAMP")) {
-        time_format(buf, entry->time_ns);
-    } else {
-        struct series_ev ev;
-        if (!series_evs_find(entry->enumerated, name, &ev)) {
+    for (size_t i = stage + 1; i < query->stage_count; i++) {
+        const struct query_module *module = query->stages[i].module;
+        if (module == NULL) {
+            break;
+        }
+        if (module->uses == NULL || module->uses(query->stages[i].plan, name)) {
+            return true;
+        }
+        if (module->replaces && query->stages[i].tag_count == 0) {
             return false;
         }
-        series_ev_text(buf, &ev);
     }
-    return true;
+    const struct query_renderer *renderer = query->renderer;
+    const void *plan = query->stages[query->stage_count - 1].plan;
+    return renderer->uses == NULL || renderer->uses(plan, name);
 }

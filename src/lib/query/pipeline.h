@@ -17,17 +17,39 @@ struct query_block {
     struct span region; /* see query/source.h */
     const char *(*tag_name)(const void *context, uint16_t tag);
     const void *context;
+    struct query_columns *columns; /* values given on the way; the pipeline's own */
 };
 
 struct query_pipeline;
+
+enum query_part {
+    QUERY_PART_WHOLE,     /* all stages, whole entries */
+    QUERY_PART_INDEXER,   /* what an indexer does: up to where the query condenses */
+    QUERY_PART_WEBSERVER, /* the rest, over what indexers sent */
+};
 
 /* Runs stages [first, last) of the query, which must outlive the pipeline. */
 MUST_CHECK int query_pipeline_new(const struct query *query, size_t first, size_t last,
                                   struct query_pipeline **ret_pipeline);
 void query_pipeline_free(struct query_pipeline **pipeline);
 
-/* block->picks has room for every entry; the caller sets it to all of them. */
+/* As query_pipeline_new() for the stages of this part. Where indexers can begin the first
+ * condensing stage (query_is_shared), it belongs to both halves. */
+MUST_CHECK int query_pipeline_new_part(const struct query *query, enum query_part part,
+                                       struct query_pipeline **ret_pipeline);
+bool query_is_shared(const struct query *query);
+
+/* block->picks has room for every entry; the caller sets it to all of them, counted from 0. What
+ * comes out are block->entries by block->picks, valid until the next block: where stages gave
+ * values, they are other entries than went in. */
 MUST_CHECK int query_pipeline_run(struct query_pipeline *pipeline, struct query_block *block);
+
+/* The input has ended: gives `sink` what stages held back, block by block. `like` says how tags are
+ * named. */
+MUST_CHECK int query_pipeline_finish(struct query_pipeline *pipeline,
+                                     const struct query_block *like,
+                                     int (*sink)(void *context, const struct query_block *block),
+                                     void *context);
 
 /* True when nothing that could still come would pass. */
 bool query_pipeline_done(const struct query_pipeline *pipeline);

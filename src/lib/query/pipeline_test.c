@@ -112,7 +112,7 @@ static void finish(struct query_pipeline *pipeline, const struct query_tags *tag
         .entries = entries, .picks = picks, .count = count, .tag_name = name_of, .context = tags};
     assert_int_equal(query_pipeline_run(pipeline, &block), 0);
     for (size_t i = 0; i < block.count; i++) {
-        buf_append(out, entries[picks[i]].data);
+        buf_append(out, block.entries[picks[i]].data);
         buf_append_byte(out, '\n');
     }
 }

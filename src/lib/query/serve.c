@@ -22,6 +22,7 @@ struct query_serve {
     size_t stages;
     uint64_t entries_max;
     bool ascending;
+    bool shared;        /* the last stage condenses: what it gives comes at the end */
     VEC(uint16_t) tags; /* of the source, those that the query names */
     const char **names; /* by number of the source; NULL where there is none */
     VEC(char *) owned_names;
@@ -143,7 +144,16 @@ static int prepare(struct query_serve *serve, const struct query_request *reques
     if (scan.tag_count > 0) {
         rc = query_source_open(serve->source, &scan, &serve->cursor);
     }
-    return rc < 0 ? rc : query_pipeline_new(serve->query, 0, serve->stages, &serve->pipeline);
+    if (rc < 0) {
+        return rc;
+    }
+    if (serve->stages < serve->query->collapse) {
+        return query_pipeline_new(serve->query, 0, serve->stages, &serve->pipeline);
+    }
+    serve->shared = query_is_shared(serve->query);
+    serve->stages += serve->shared ? 1 : 0;
+    serve->entries_max = serve->shared ? UINT64_MAX : serve->entries_max;
+    return query_pipeline_new_part(serve->query, QUERY_PART_INDEXER, &serve->pipeline);
 }
 
 int query_serve_begin(struct span body, struct query_source *source, int64_t now_ns,
@@ -244,12 +254,12 @@ static size_t batch_length(const struct query_block *block, size_t from)
     return count;
 }
 
-static int put_entries(struct query_serve *serve, struct query_block *block,
+static int put_entries(struct query_serve *serve, const struct query_block *block,
                        const struct output *output)
 {
-    block->count = (size_t)MIN((uint64_t)block->count, serve->entries_max - serve->sent);
-    for (size_t from = 0; from < block->count;) {
-        size_t count = batch_length(block, from);
+    size_t end = (size_t)MIN((uint64_t)block->count, serve->entries_max - serve->sent);
+    for (size_t from = 0; from < end;) {
+        size_t count = MIN(batch_length(block, from), end - from);
         query_batch_put(&serve->frames, block->entries, block->picks + from, count, tag_name,
                         serve);
         from += count;
@@ -311,11 +321,30 @@ static int scan(struct query_serve *serve, const atomic_bool *cancel, const stru
     return 0;
 }
 
+struct finishing {
+    struct query_serve *serve;
+    const struct output *output;
+};
+
+static int put_held_back(void *context, const struct query_block *block)
+{
+    const struct finishing *finishing = context;
+    return put_entries(finishing->serve, block, finishing->output);
+}
+
+static int finish(struct query_serve *serve, const struct output *output)
+{
+    struct query_block like = {.tag_name = tag_name, .context = serve};
+    struct finishing finishing = {.serve = serve, .output = output};
+    return query_pipeline_finish(serve->pipeline, &like, put_held_back, &finishing);
+}
+
 int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
                     int (*write)(void *context, struct span frames), void *context)
 {
     struct output output = {.write = write, .context = context};
     int rc = scan(serve, cancel, &output);
+    rc = rc < 0 ? rc : finish(serve, &output);
     if (rc == 0) {
         put_progress(serve, QUERY_FRAME_END);
         return hand_over(serve, &output);

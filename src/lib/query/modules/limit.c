@@ -158,6 +158,17 @@ static uint64_t first_needed(const void *pointer)
     return plan->key_count == 0 ? plan->to : UINT64_MAX;
 }
 
+static bool uses(const void *pointer, struct span name)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->key_count; i++) {
+        if (span_equal(plan->keys[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct query_module query_module_limit = {
     .name = "limit",
     .summary = "passes the first entries",
@@ -168,5 +179,6 @@ const struct query_module query_module_limit = {
     .stop = stop,
     .run = run,
     .done = done,
+    .uses = uses,
     .first_needed = first_needed,
 };

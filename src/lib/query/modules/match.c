@@ -139,3 +139,8 @@ size_t match_required(const void *pointer, struct span *ret_words, size_t words_
     }
     return count;
 }
+
+bool match_uses(const void *pointer, struct span name)
+{
+    return span_equal(((const struct match_plan *)pointer)->value, name);
+}

@@ -23,6 +23,7 @@ MUST_CHECK int match_start(const void *plan, void **ret_state);
 void match_stop(void *state);
 MUST_CHECK int match_run(const void *plan, void *state, struct query_block *block);
 
+bool match_uses(const void *plan, struct span name);
 size_t match_required(const void *plan, struct span *ret_words, size_t words_max);
 
 #endif

@@ -4,14 +4,14 @@
 #include "base/text.h"
 
 static const struct query_module *const modules[] = {
-    &query_module_grep,
-    &query_module_limit,
-    &query_module_words,
+    &query_module_csv, &query_module_fields, &query_module_grep,  &query_module_json,
+    &query_module_kv,  &query_module_limit,  &query_module_regex, &query_module_words,
 };
 
 static const struct query_renderer *const renderers[] = {
     &query_renderer_hex,
     &query_renderer_raw,
+    &query_renderer_table,
     &query_renderer_text,
 };
 

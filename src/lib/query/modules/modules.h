@@ -4,12 +4,18 @@
 
 #include "query/module.h"
 
+extern const struct query_module query_module_csv;
+extern const struct query_module query_module_fields;
 extern const struct query_module query_module_grep;
+extern const struct query_module query_module_json;
+extern const struct query_module query_module_kv;
 extern const struct query_module query_module_limit;
+extern const struct query_module query_module_regex;
 extern const struct query_module query_module_words;
 
 extern const struct query_renderer query_renderer_hex;
 extern const struct query_renderer query_renderer_raw;
+extern const struct query_renderer query_renderer_table;
 extern const struct query_renderer query_renderer_text;
 
 #endif

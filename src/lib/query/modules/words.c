@@ -43,5 +43,6 @@ const struct query_module query_module_words = {
     .start = match_start,
     .stop = match_stop,
     .run = match_run,
+    .uses = match_uses,
     .required = match_required,
 };

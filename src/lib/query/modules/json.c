@@ -1,0 +1,124 @@
+/*
+ * json [-e value] [-s] item …
+ *
+ * item = path [OP value] [as name]; path = names joined by dots, "quoted" where they hold reserved
+ * characters, [3] an element, [] the first element that has the rest.
+ * Tested by modules_test.c.
+ */
+#include "query/modules/extract.h"
+#include "query/modules/json_scan.h"
+#include "query/modules/modules.h"
+
+enum { FLAG_E, FLAG_S };
+
+static const struct query_flag flags[] = {[FLAG_E] = {"e", true}, [FLAG_S] = {"s", false}};
+
+static const struct query_token *peek(const struct query_args *args, size_t ahead)
+{
+    return args->next + ahead < args->count ? &args->tokens[args->next + ahead] : NULL;
+}
+
+static bool glued(const struct query_args *args, char punct)
+{
+    const struct query_token *token = peek(args, 0);
+    return token != NULL && token->glued && query_token_is(token, punct);
+}
+
+static int parse_element(struct query_args *args, struct extract_item *item, struct json_step *step)
+{
+    const struct query_token *after = peek(args, 1);
+    if (after != NULL && query_token_is(after, ']')) {
+        args->next += 2;
+        step->kind = JSON_STEP_ANY;
+        item->name = span_of_str("[]");
+        return 0;
+    }
+    step->kind = JSON_STEP_INDEX;
+    struct span text;
+    int rc = extract_parse_index(args, &step->index, &text);
+    if (rc == 0) {
+        item->name = span_of_str(arena_printf(args->arena, "[%.*s]", SPAN_ARG(text)));
+    }
+    return rc;
+}
+
+static int parse_step(struct query_args *args, struct extract_item *item, struct json_step *step)
+{
+    const struct query_token *token = peek(args, 0);
+    if (token != NULL && query_token_is(token, '[')) {
+        return parse_element(args, item, step);
+    }
+    if (token == NULL || token->kind == QUERY_TOKEN_PUNCT || token->kind == QUERY_TOKEN_OP) {
+        return query_fault(args->error, token == NULL ? args->offset : token->offset,
+                           token == NULL ? 0 : token->bytes, "json: a path was expected");
+    }
+    *step =
+        (struct json_step){.kind = JSON_STEP_KEY, .key = arena_span_dup(args->arena, token->text)};
+    item->name = step->key;
+    args->next++;
+    return 0;
+}
+
+static int parse_path(struct query_args *args, struct extract_plan *plan, struct extract_item *item)
+{
+    (void)plan;
+    struct json_path *path = ARENA_NEW(args->arena, struct json_path);
+    item->path = path;
+    for (bool more = true; more;) {
+        if (path->count == JSON_SCAN_DEPTH_MAX) {
+            return query_args_fault(args, "a path has at most %d steps", JSON_SCAN_DEPTH_MAX);
+        }
+        int rc = parse_step(args, item, &path->steps[path->count++]);
+        if (rc < 0) {
+            return rc;
+        }
+        more = glued(args, '.') || glued(args, '[');
+        args->next += glued(args, '.') ? 1 : 0;
+    }
+    return 0;
+}
+
+static bool find(const struct extract_plan *plan, void *state, struct span data,
+                 struct arena *arena, struct query_value *values)
+{
+    (void)state;
+    (void)arena;
+    const struct json_path *paths[EXTRACT_ITEMS_MAX];
+    struct span found[EXTRACT_ITEMS_MAX];
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        paths[i] = plan->items[i].path;
+        wanted |= plan->items[i].wanted ? UINT64_C(1) << i : 0;
+    }
+    for (uint64_t left = json_scan(data, paths, wanted, found); left != 0; left &= left - 1) {
+        size_t i = (size_t)__builtin_ctzll(left);
+        values[i] = query_value_of_text(found[i]);
+    }
+    return true;
+}
+
+static const struct extract_way way = {.path = parse_path, .find = find};
+
+static int parse(struct query_args *args, void **ret_plan)
+{
+    struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
+    plan->way = &way;
+    *ret_plan = plan;
+    size_t flag = 0;
+    const char *value = NULL;
+    int rc = 0;
+    while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
+        plan->strict = plan->strict || flag == FLAG_S;
+        plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
+    }
+    return rc < 0 ? rc : extract_parse_items(args, plan);
+}
+
+const struct query_module query_module_json = {
+    .name = "json",
+    .summary = "takes values out of JSON by their paths",
+    .parse = parse,
+    .run = extract_run,
+    .uses = extract_uses,
+    .settle = extract_settle,
+};

@@ -1,0 +1,168 @@
+/*
+ * kv [-e value] [-sep s] [-d chars] [-dall string] [-s] [-q] [-noclean] item …
+ *
+ * item = key [OP value] [as name]. The first pair with a key counts.
+ * Tested by modules_test.c.
+ */
+#include "query/modules/extract.h"
+#include "query/modules/modules.h"
+
+enum { FLAG_E, FLAG_SEP, FLAG_D, FLAG_DALL, FLAG_S, FLAG_Q, FLAG_NOCLEAN };
+
+static const struct query_flag flags[] = {[FLAG_E] = {"e", true},
+                                          [FLAG_SEP] = {"sep", true},
+                                          [FLAG_D] = {"d", true},
+                                          [FLAG_DALL] = {"dall", true},
+                                          [FLAG_S] = {"s", false},
+                                          [FLAG_Q] = {"q", false},
+                                          [FLAG_NOCLEAN] = {"noclean", false}};
+
+struct own {
+    struct span separator;
+    struct span delimiters; /* any byte of it ... */
+    bool whole;             /* ... or all of it */
+    bool quotes;
+    bool clean;
+};
+
+static int parse_path(struct query_args *args, struct extract_plan *plan, struct extract_item *item)
+{
+    (void)plan;
+    const struct query_token *token = &args->tokens[args->next];
+    if (token->kind == QUERY_TOKEN_PUNCT || token->kind == QUERY_TOKEN_OP) {
+        return query_fault(args->error, token->offset, token->bytes, "kv: a key was expected");
+    }
+    struct span *key = ARENA_NEW(args->arena, struct span);
+    *key = item->name = arena_span_dup(args->arena, token->text);
+    item->path = key;
+    args->next++;
+    return 0;
+}
+
+/* Bytes of the delimiter at the front, 0 when there is none. */
+static size_t delimiter(const struct own *own, struct span text)
+{
+    if (own->whole) {
+        return span_starts_with(text, own->delimiters) ? own->delimiters.bytes : 0;
+    }
+    return text.bytes > 0 && span_find_byte(own->delimiters, text.data[0]) >= 0 ? 1 : 0;
+}
+
+static bool is_space(uint8_t byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static struct span skip_space(struct span text)
+{
+    size_t i = 0;
+    while (i < text.bytes && is_space(text.data[i])) {
+        i++;
+    }
+    return span_from(text, i);
+}
+
+static struct span trim(struct span text)
+{
+    text = skip_space(text);
+    while (text.bytes > 0 && is_space(text.data[text.bytes - 1])) {
+        text.bytes--;
+    }
+    return text;
+}
+
+/* Cuts the value off the front of what follows a separator. */
+static struct span cut_value(const struct own *own, struct span *rest)
+{
+    if (own->clean) {
+        *rest = skip_space(*rest);
+    }
+    if (own->quotes && rest->bytes > 0 && rest->data[0] == '"') {
+        ptrdiff_t end = span_find_byte(span_from(*rest, 1), '"');
+        if (end >= 0) {
+            struct span value = span_first(span_from(*rest, 1), (size_t)end);
+            *rest = span_from(*rest, (size_t)end + 2);
+            return value;
+        }
+    }
+    size_t bytes = 0;
+    while (bytes < rest->bytes && delimiter(own, span_from(*rest, bytes)) == 0) {
+        bytes++;
+    }
+    struct span value = span_first(*rest, bytes);
+    *rest = span_from(*rest, bytes);
+    return own->clean ? trim(value) : value;
+}
+
+/* The key that ends where the separator begins: what follows the last delimiter before it. */
+static struct span key_before(const struct own *own, struct span text)
+{
+    text = trim(text);
+    size_t from = text.bytes;
+    while (from > 0 && delimiter(own, span_from(text, from - 1)) == 0) {
+        from--;
+    }
+    if (own->whole && from > 0) {
+        from += own->delimiters.bytes - 1;
+    }
+    return trim(span_from(text, from));
+}
+
+static bool find(const struct extract_plan *plan, void *state, struct span data,
+                 struct arena *arena, struct query_value *values)
+{
+    (void)state;
+    (void)arena;
+    const struct own *own = plan->own;
+    struct span rest = data;
+    for (ptrdiff_t at; (at = span_find(rest, own->separator)) >= 0;) {
+        struct span key = key_before(own, span_first(rest, (size_t)at));
+        rest = span_from(rest, (size_t)at + own->separator.bytes);
+        struct span value = cut_value(own, &rest);
+        for (size_t i = 0; i < plan->count; i++) {
+            if (values[i].type == QUERY_VALUE_NONE &&
+                span_equal(*(const struct span *)plan->items[i].path, key)) {
+                values[i] = query_value_of_text(value);
+            }
+        }
+    }
+    return true;
+}
+
+static const struct extract_way way = {.path = parse_path, .find = find};
+
+static int parse(struct query_args *args, void **ret_plan)
+{
+    struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
+    struct own *own = ARENA_NEW(args->arena, struct own);
+    *own = (struct own){.separator = SPAN_LIT("="), .delimiters = SPAN_LIT(" \t"), .clean = true};
+    plan->way = &way;
+    plan->own = own;
+    *ret_plan = plan;
+    size_t flag = 0;
+    const char *value = NULL;
+    int rc = 0;
+    while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
+        plan->strict = plan->strict || flag == FLAG_S;
+        own->quotes = own->quotes || flag == FLAG_Q;
+        own->clean = own->clean && flag != FLAG_NOCLEAN;
+        own->whole = own->whole || flag == FLAG_DALL;
+        plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
+        own->separator = flag == FLAG_SEP ? span_of_str(value) : own->separator;
+        bool delimiters = flag == FLAG_D || flag == FLAG_DALL;
+        own->delimiters = delimiters ? span_of_str(value) : own->delimiters;
+    }
+    if (rc == QUERY_ARGS_END && (own->separator.bytes == 0 || own->delimiters.bytes == 0)) {
+        return query_args_fault(args, "a separator cannot be empty");
+    }
+    return rc < 0 ? rc : extract_parse_items(args, plan);
+}
+
+const struct query_module query_module_kv = {
+    .name = "kv",
+    .summary = "takes values out of key=value pairs",
+    .parse = parse,
+    .run = extract_run,
+    .uses = extract_uses,
+    .settle = extract_settle,
+};

@@ -1,0 +1,123 @@
+/*
+ * table [-nt] [name …]: named columns, a row per entry; without names all enumerated values that
+ * the rows have. Tested by modules_test.c.
+ */
+#include "base/text.h"
+#include "base/time.h"
+#include "query/modules/modules.h"
+
+#define COLUMNS_MAX 256
+
+enum { FLAG_NT };
+
+static const struct query_flag flags[] = {[FLAG_NT] = {"nt", false}};
+
+struct plan {
+    struct span names[COLUMNS_MAX];
+    size_t count;
+    bool not_temporal;
+};
+
+static int parse(struct query_args *args, void **ret_plan)
+{
+    struct plan *plan = ARENA_NEW(args->arena, struct plan);
+    *ret_plan = plan;
+    size_t flag = 0;
+    const char *value = NULL;
+    int rc = 0;
+    while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
+        plan->not_temporal = true;
+    }
+    return rc < 0 ? rc : query_args_names(args, plan->names, COLUMNS_MAX, &plan->count);
+}
+
+static bool uses(const void *pointer, struct span name)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (span_equal(plan->names[i], name)) {
+            return true;
+        }
+    }
+    return plan->count == 0;
+}
+
+static bool by_time(const void *plan)
+{
+    return ((const struct plan *)plan)->not_temporal;
+}
+
+/* All names of the rows, in the order in which they appear. */
+static size_t names_of(const struct query_block *rows, struct span names[COLUMNS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        size_t cursor = 0;
+        struct series_ev ev;
+        struct span block = rows->entries[rows->picks[i]].enumerated;
+        while (block.bytes > 0 && count < COLUMNS_MAX && series_evs_next(block, &cursor, &ev)) {
+            size_t at = 0;
+            while (at < count && !span_equal(names[at], ev.name)) {
+                at++;
+            }
+            if (at == count) {
+                names[count++] = ev.name;
+            }
+        }
+    }
+    return count;
+}
+
+static void put_row(const struct query_block *rows, size_t index, const struct span *names,
+                    size_t count, struct buf *buf)
+{
+    struct buf cell = {0};
+    buf_append_str(buf, "{\"TS\":\"");
+    time_format(buf, rows->entries[index].time_ns);
+    buf_append_str(buf, "\",\"Row\":[");
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(buf, i > 0 ? "," : "");
+        buf_clear(&cell);
+        (void)query_value_text(rows, index, names[i], &cell);
+        text_json_string(buf, buf_span(&cell));
+    }
+    buf_append_str(buf, "]}");
+    buf_deinit(&cell);
+}
+
+static void entries(const void *pointer, const struct query_block *rows, struct buf *buf)
+{
+    const struct plan *plan = pointer;
+    struct span found[COLUMNS_MAX];
+    const struct span *names = plan->count > 0 ? plan->names : found;
+    size_t count = plan->count > 0 ? plan->count : names_of(rows, found);
+    buf_append_str(buf, "{\"Columns\":[");
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(buf, i > 0 ? "," : "");
+        text_json_string(buf, names[i]);
+    }
+    buf_append_str(buf, "],\"Rows\":[");
+    for (size_t i = 0; i < rows->count; i++) {
+        buf_append_str(buf, i > 0 ? "," : "");
+        put_row(rows, rows->picks[i], names, count, buf);
+    }
+    buf_append_str(buf, "]}");
+}
+
+static void text(struct span data, struct buf *buf)
+{
+    buf_append(buf, data);
+}
+
+static const char *const formats[] = {"text", "json", "csv", NULL};
+
+const struct query_renderer query_renderer_table = {
+    .name = "table",
+    .summary = "named columns, a row per entry",
+    .text = text,
+    .formats = formats,
+    .parse = parse,
+    .uses = uses,
+    .by_time = by_time,
+    .entries = entries,
+};

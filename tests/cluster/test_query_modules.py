@@ -1,0 +1,82 @@
+"""Queries that take values out of JSON lines, over two indexers, against answers computed here."""
+
+import json
+import random
+from collections import Counter
+
+import pytest
+from client import wait_until
+
+LINES = 3000
+
+
+def make_lines():
+    chance = random.Random(6)
+    return [{"method": chance.choice(["GET", "GET", "POST", "PUT"]),
+             "uri": f"/page/{chance.randrange(40)}",
+             "status": chance.choice([200, 200, 200, 301, 404, 500]),
+             "bytes": chance.randrange(1, 100000),
+             "time": chance.randrange(1, 4000) / 1000,
+             "client": {"ip": f"10.0.{chance.randrange(4)}.{chance.randrange(200)}",
+                        "agent": chance.choice(["curl/8", "firefox \"x\"", "böse"])}}
+            for _ in range(LINES)]
+
+
+@pytest.fixture(scope="module")
+def lines(cluster):
+    made = make_lines()
+    half = len(made) // 2
+    count = len(cluster.layout.indexers)
+    for index, part in ((0, made[:half]), (count - 1, made[half:])):
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in part).encode()
+        answer = cluster.aquifer(*cluster.ingest_command("nginx", index), input=text)
+        assert answer.returncode == 0, answer.stderr.decode()
+    return made
+
+
+@pytest.fixture(scope="module")
+def session(cluster, lines):
+    return cluster.webserver(0).login()
+
+
+def ask(session, query, renderer="table"):
+    """The renderer's answer once the search has finished."""
+    launched = session.launch(query).ok().json()
+    path = f"/api/searchctrl/{launched['SearchID']}"
+    window = {"sid": launched["SearchSessionID"], "start": launched["Info"]["StartRange"],
+              "end": launched["Info"]["EndRange"], "first": 0, "last": 60000}
+
+    def over():
+        page = session.get(f"{path}/renderer/{renderer}", **window).ok().json()
+        assert not page.get("Error"), page
+        return page if page["Finished"] else None
+    page = wait_until(over, 30, "the end of the search")
+    session.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+    return page
+
+
+def table(session, query):
+    entries = ask(session, query)["Entries"]
+    return entries["Columns"], [tuple(row["Row"]) for row in entries["Rows"]]
+
+
+def test_values_of_every_line_come_as_rows(session, lines):
+    """Every line once, nested and plain values as they stand in the text."""
+    columns, rows = table(session, "tag=nginx json status client.ip as ip bytes | table ip status bytes")
+    assert columns == ["ip", "status", "bytes"]
+    assert Counter(rows) == Counter((line["client"]["ip"], str(line["status"]),
+                                     str(line["bytes"])) for line in lines)
+
+
+def test_filters_drop_before_anything_else_happens(session, lines):
+    _, rows = table(session, "tag=nginx json status==404 uri~\"/page/1\" method!=GET | table uri")
+    assert Counter(rows) == Counter((line["uri"],) for line in lines
+                                    if line["status"] == 404 and "/page/1" in line["uri"]
+                                    and line["method"] != "GET")
+
+
+def test_named_groups_are_columns(session, lines):
+    _, rows = table(session, "tag=nginx regex `\"ip\": \"(?P<net>\\d+\\.\\d+\\.\\d+)\\.` net==10.0.3 "
+                             "| table net")
+    assert len(rows) == sum(line["client"]["ip"].startswith("10.0.3.") for line in lines)
+    assert set(rows) == {("10.0.3",)}
