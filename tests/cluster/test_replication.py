@@ -1,6 +1,6 @@
 """Indexers that forward their datalogs to each other hold the same, whatever dies in between."""
 
-import json
+import threading
 import uuid
 
 import pytest
@@ -53,3 +53,89 @@ def test_a_pair_holds_what_each_was_given():
         for i in range(2):
             wait_until(lambda: c.forwarder(i, 1 - i)["state"] == "following", 10, "the link")
             wait_until(lambda: c.forwarder(i, 1 - i)["lag_records"] == 0, 10, "no lag")
+
+
+class Writer:
+    """Ingests into one indexer, batch after batch; what was acknowledged is in `ids`."""
+
+    def __init__(self, cluster, indexer, tag="load"):
+        self.cluster, self.indexer, self.tag = cluster, indexer, tag
+        self.ids, self.over = [], threading.Event()
+        self.work = Background(self.run)
+
+    def run(self):
+        while not self.over.is_set():
+            ids = [uuid.uuid4().hex for _ in range(200)]
+            text = "".join(f"line with id={id} in it\n" for id in ids).encode()
+            command = self.cluster.ingest_command(self.tag, self.indexer)
+            if self.cluster.aquifer(*command, input=text).returncode == 0:
+                self.ids += ids
+
+    def stop(self):
+        self.over.set()
+        self.work.join()
+        return self.ids
+
+
+def wait_for_more(writer, count=400):
+    want = len(writer.ids) + count
+    wait_until(lambda: len(writer.ids) >= want, 60, "more to be written")
+
+
+def test_a_ring_converges_around_a_member_that_dies_and_returns():
+    with Ring(3) as c:
+        c.start()
+        writers = [Writer(c, i) for i in range(3)]
+        for writer in writers:
+            wait_for_more(writer)
+        c.indexer(1).kill()
+        ids = writers[1].stop()
+        for writer in (writers[0], writers[2]):
+            wait_for_more(writer)
+        c.indexer(1).start()
+        again = Writer(c, 1)
+        wait_for_more(again)
+        for writer in (writers[0], writers[2], again):
+            ids += writer.stop()
+        c.expect_all_hold("load", ids, 60)
+        for i in range(3):
+            assert c.forwarder(i, (i + 1) % 3)["state"] == "following"
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["sender", "receiver"])
+def test_a_kill_under_load_costs_nothing(victim):
+    with Ring(2, links=[(0, 1)]) as c:
+        c.start()
+        writer = Writer(c, 0)
+        for _ in range(3):
+            wait_for_more(writer)
+            c.indexer(victim).kill()
+            c.indexer(victim).start()
+        wait_for_more(writer)
+        ids = writer.stop()
+        c.expect_all_hold("load", ids, 60)
+
+
+def test_a_receiver_that_was_down_catches_up():
+    with Ring(2) as c:
+        c.start()
+        ids = c.ingest("web", 100)
+        c.expect_all_hold("web", ids)
+        c.indexer(1).stop()
+        ids += c.ingest("web", 5000)
+        link = c.forwarder(0, 1)
+        assert link["state"] == "connecting" and link["lag_records"] > 0 and link["fault"]
+        c.indexer(1).start()
+        c.expect_all_hold("web", ids)
+
+
+def test_a_wrong_secret_and_a_double_id_are_named():
+    with Ring(3, links=[(0, 1), (0, 2)]) as c:
+        config = c.indexer(1).process.config
+        config.write_text(config.read_text().replace("[Datalog]", "[Datalog]\nSecret=other", 1))
+        c.indexer(2).set(f"Indexer-UUID={c.layout.secrets['ids']['indexer-0']}")
+        c.start()
+        wait_until(lambda: "another secret" in c.forwarder(0, 1)["fault"], 10, "the secret")
+        wait_until(lambda: "two nodes have the id" in c.forwarder(0, 2)["fault"], 10, "the id")
+        assert "another secret" in c.indexer(0).log()
+        assert "two nodes have the id" in c.indexer(2).log()
