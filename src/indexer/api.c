@@ -225,6 +225,7 @@ const size_t api_route_count = ARRAY_COUNT(api_routes);
     X(gauge, "storage_tombstones", "deletes that are still looked at", tombstones)                 \
     X(counter, "storage_flushed_bytes_total", "of segment files, from memory", flushed_bytes)      \
     X(counter, "storage_merged_bytes_total", "of segment files, written by merges", merged_bytes)  \
+    X(counter, "storage_packed_bytes_total", "of merged ones, written for good", packed_bytes)     \
     X(counter, "storage_purged_bytes_total", "of segment files, to remove what was deleted",       \
       purged_bytes)                                                                                \
     X(counter, "datalog_groups_total", "syncs of the datalog", log_groups)                         \

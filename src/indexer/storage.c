@@ -145,6 +145,7 @@ struct storage_stats storage_stats(struct storage *storage)
         stats.corrupt += well.corrupt_blocks;
         stats.flushed_bytes += well.flushed_bytes;
         stats.merged_bytes += well.merged_bytes;
+        stats.packed_bytes += well.packed_bytes;
         stats.purged_bytes += well.purged_bytes;
         stats.dropped_entries += well.dropped_entries;
         stats.dropped_points += well.dropped_points;

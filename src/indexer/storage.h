@@ -7,7 +7,7 @@
  * last write. Deletes cover what is older than they, whenever it comes.
  *
  * What done(0) confirmed is durable and found by every scan opened afterwards. Opening replays
- * what the wells had not flushed. Two threads of its own flush and merge; closing flushes.
+ * what the wells had not flushed. Threads of its own flush, merge and pack; closing flushes.
  *
  * A full disk stops ingest, not scans: submit refuses with ERR_NO_SPACE and a text, and accepts
  * again by itself when there is room. Any number of threads.
@@ -60,6 +60,7 @@ struct storage_options {
     uint64_t datalog_held_bytes_max; /* cursors that hold back more of it are detached */
     uint64_t space_reserve_bytes;    /* ingest stops when less is free; at most 1/8 of the disk */
     bool manual;                     /* no threads: the test calls storage_work() itself */
+    bool pack_at_once;               /* tests, benchmarks: not only what is quiet is packed */
 
     /* Damage and changes of state, one line each, by any thread. May be NULL. */
     void (*report)(void *context, const char *text);
@@ -202,6 +203,7 @@ struct storage_stats {
     uint64_t corrupt;         /* damaged records, blocks and lines met so far */
     uint64_t flushed_bytes;   /* of segment files, since it was opened; so the next two */
     uint64_t merged_bytes;    /* written by merges */
+    uint64_t packed_bytes;    /* of them to pack what stays */
     uint64_t purged_bytes;    /* written to remove what was deleted */
     uint64_t dropped_entries; /* by retention, since it was opened */
     uint64_t dropped_points;
@@ -232,7 +234,7 @@ MUST_CHECK int storage_each_tag(struct storage *storage,
 MUST_CHECK int storage_flush(struct storage *storage);
 
 /* One round of what the threads do: flush what is sealed or holds back the log, trim, drop what
- * retention wants gone, merge. */
+ * retention wants gone, merge, pack. */
 MUST_CHECK int storage_work(struct storage *storage);
 
 #endif

@@ -104,6 +104,7 @@ struct storage {
     char flush_text[ERR_TEXT_BYTES_MAX];
     pthread_t flusher;
     pthread_t merger;
+    pthread_t packer;
     bool threads_run;
 };
 

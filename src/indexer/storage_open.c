@@ -270,6 +270,7 @@ static int open_wells(struct storage *storage, const struct storage_options *opt
         struct well_options well = storage_well_options(storage, slot->name, slot->location);
         well.memtable_bytes_max = options->memtable_bytes_max;
         well.memory_bytes_max = slot->memory_bytes_max;
+        well.pack_at_once = options->pack_at_once;
         int rc = well_open(&well, &slot->well);
         if (rc < 0) {
             return rc;

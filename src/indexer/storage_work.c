@@ -1,16 +1,21 @@
 /*
- * What storage does beside appending: flushing, trimming the log, merging, watching the disk.
+ * What storage does beside appending: flushing, trimming the log, merging, packing, watching the
+ * disk.
  * Retention: storage_retain.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "indexer/storage_internal.h"
 
 #define ROUND_MS 1000
 #define MERGE_PAUSE_ROUNDS 60 /* after a merge that failed */
+#define PACK_PAUSE_ROUNDS 10  /* while there is nothing to pack */
+#define PACK_NICE 19          /* the least of the CPU, if anybody wants it */
 
 /* Free space below the reserve on any of our volumes stops ingest; some more starts it again. */
 static bool is_low(struct storage *storage, const char *dir, bool was_low,
@@ -241,12 +246,13 @@ static int flush_round(struct storage *storage)
     return rc < 0 ? rc : room_rc;
 }
 
-/* 0, WELL_NOTHING when no well has anything to merge, or the last fault. */
-static int merge_round(struct storage *storage)
+/* well_merge() or well_pack() of all: 0, WELL_NOTHING when no well has anything to do, or the last
+ * fault. */
+static int round_of(struct storage *storage, int (*work)(struct well *well))
 {
     int outcome = WELL_NOTHING;
     for (size_t i = 0; i < storage->slots.count; i++) {
-        int rc = well_merge(storage->slots.items[i].well);
+        int rc = work(storage->slots.items[i].well);
         outcome = rc < 0 ? rc : outcome < 0 ? outcome : MIN(outcome, rc);
     }
     return outcome;
@@ -256,10 +262,12 @@ int storage_work(struct storage *storage)
 {
     int rc = flush_round(storage);
     int retain_rc = storage_retain(storage);
-    int merge_rc = merge_round(storage);
+    int merge_rc = round_of(storage, well_merge);
+    int pack_rc = round_of(storage, well_pack);
     storage_deletes_drop_done(storage);
     rc = rc < 0 ? rc : retain_rc;
-    return rc < 0 ? rc : MIN(merge_rc, 0);
+    rc = rc < 0 ? rc : MIN(merge_rc, 0);
+    return rc < 0 ? rc : MIN(pack_rc, 0);
 }
 
 int storage_flush(struct storage *storage)
@@ -321,11 +329,30 @@ static void *merger(void *context)
             storage_report(storage, "retention failed and will be tried again: %s", err_text());
             pause = MERGE_PAUSE_ROUNDS;
         }
-        if (merge_round(storage) < 0) {
+        if (round_of(storage, well_merge) < 0) {
             storage_report(storage, "merging failed and will be tried again: %s", err_text());
             pause = MERGE_PAUSE_ROUNDS;
         }
         storage_deletes_drop_done(storage);
+    }
+    return NULL;
+}
+
+static void *packer(void *context)
+{
+    struct storage *storage = context;
+    int pause = 0;
+    (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), PACK_NICE); /* of this thread alone */
+    while (next_round(storage, false)) {
+        if (pause > 0) {
+            pause--;
+            continue;
+        }
+        int rc = round_of(storage, well_pack);
+        if (rc < 0) {
+            storage_report(storage, "packing failed and will be tried again: %s", err_text());
+        }
+        pause = rc < 0 ? MERGE_PAUSE_ROUNDS : rc == 0 ? 0 : PACK_PAUSE_ROUNDS;
     }
     return NULL;
 }
@@ -335,6 +362,7 @@ void storage_start_threads(struct storage *storage)
     if (!storage->manual) {
         CHECK(pthread_create(&storage->flusher, NULL, flusher, storage) == 0);
         CHECK(pthread_create(&storage->merger, NULL, merger, storage) == 0);
+        CHECK(pthread_create(&storage->packer, NULL, packer, storage) == 0);
         storage->threads_run = true;
     }
 }
@@ -349,8 +377,12 @@ void storage_stop_threads(struct storage *storage)
     }
     pthread_mutex_unlock(&storage->lock);
     if (storage->threads_run) {
+        for (size_t i = 0; i < storage->slots.count; i++) {
+            well_give_up(storage->slots.items[i].well);
+        }
         pthread_join(storage->flusher, NULL);
         pthread_join(storage->merger, NULL);
+        pthread_join(storage->packer, NULL);
         storage->threads_run = false;
     }
 }
