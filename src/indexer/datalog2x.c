@@ -25,16 +25,12 @@ struct source {
     VEC(struct datalog2x_lane *) lanes;
 };
 
-struct known {
-    uint64_t id, from, to;
-};
-
 struct datalog2x {
     struct storage *storage;
     struct datalog_origin own;
     pthread_mutex_t lock;
     struct map sources; /* by the hash's bytes */
-    struct known *known;
+    uint64_t *known;    /* requests */
     size_t known_count; /* ever; the ring's place is the rest */
 };
 
@@ -164,33 +160,43 @@ static struct datalog2x_lane *find_lane(struct datalog2x *d, uint64_t id, uint64
     return NULL;
 }
 
-static bool is_known(const struct datalog2x *d, uint64_t id, uint64_t time)
+static bool is_known(const struct datalog2x *d, uint64_t request)
 {
     size_t count = MIN(d->known_count, (size_t)DATALOG2X_REMEMBERED);
     for (size_t i = 0; i < count; i++) {
-        const struct known *known = &d->known[i];
-        if (known->id == id && known->from <= time && time < known->to) {
+        if (d->known[i] == request) {
             return true;
         }
     }
     return false;
 }
 
-int datalog2x_begin(struct datalog2x *d, struct span id, int64_t time_ns,
+/* Its record, whole: a request of several tokens may be several of one time. */
+static uint64_t request_of(const struct warp10_datalog *datalog)
+{
+    struct buf record = {0};
+    CHECK(warp10_datalog_encode(&record, datalog, SPAN_NONE) == 0);
+    uint64_t request = hash64(buf_span(&record));
+    buf_deinit(&record);
+    return request;
+}
+
+int datalog2x_begin(struct datalog2x *d, const struct warp10_datalog *datalog,
                     struct datalog2x_place *ret_place)
 {
     char own[UUID_TEXT_BYTES];
-    uint64_t hash = datalog2x_id_hash(id);
-    uint64_t time = (uint64_t)time_ns;
-    if (time_ns <= 0) {
+    uint64_t id = datalog2x_id_hash(datalog->id);
+    uint64_t time = (uint64_t)datalog->time_ns;
+    if (datalog->time_ns <= 0) {
         return err_set(ERR_INVALID, "Invalid timestamp of the datalog header.");
     }
-    if (hash == datalog2x_id_hash(span_of_str(uuid_text(d->own.node, own)))) {
+    if (id == datalog2x_id_hash(span_of_str(uuid_text(d->own.node, own)))) {
         return DATALOG2X_OWN;
     }
+    uint64_t request = request_of(datalog);
     pthread_mutex_lock(&d->lock);
-    bool known = is_known(d, hash, time);
-    struct datalog2x_lane *lane = known ? NULL : find_lane(d, hash, time);
+    bool known = is_known(d, request);
+    struct datalog2x_lane *lane = known ? NULL : find_lane(d, id, time);
     if (lane != NULL) {
         lane->busy = true;
     }
@@ -199,7 +205,7 @@ int datalog2x_begin(struct datalog2x *d, struct span id, int64_t time_ns,
         return known ? DATALOG2X_KNOWN
                      : err_set(ERR_UNAVAILABLE, "Too many forwarded requests at a time.");
     }
-    *ret_place = (struct datalog2x_place){d, lane, hash, time, time};
+    *ret_place = (struct datalog2x_place){d, lane, request, time, time};
     return 0;
 }
 
@@ -224,8 +230,7 @@ void datalog2x_end(struct datalog2x_place *place, bool whole)
         place->lane->last = place->next - 1;
     }
     if (whole) {
-        d->known[d->known_count++ % DATALOG2X_REMEMBERED] =
-            (struct known){place->id, place->time, MAX(place->next, place->time + 1)};
+        d->known[d->known_count++ % DATALOG2X_REMEMBERED] = place->request;
     }
     pthread_mutex_unlock(&d->lock);
     place->lane = NULL;

@@ -18,6 +18,7 @@
 #define INDEXER_DATALOG2X_H
 
 #include "indexer/storage.h"
+#include "warp10/header.h"
 
 #define DATALOG2X_LANES_MAX 256u /* of one id: requests at a time, and how far out of order */
 #define DATALOG2X_REMEMBERED 8192u
@@ -31,7 +32,7 @@ enum datalog2x_outcome { DATALOG2X_KNOWN = 1, DATALOG2X_OWN = 2 };
 struct datalog2x_place {
     struct datalog2x *owner;
     struct datalog2x_lane *lane; /* held from begin to end */
-    uint64_t id;
+    uint64_t request;            /* what it is remembered by */
     uint64_t time, next;
 };
 
@@ -40,7 +41,7 @@ struct datalog2x *datalog2x_new(struct storage *storage);
 void datalog2x_free(struct datalog2x **datalog2x);
 
 /* ERR_INVALID: no time that can be stored. ERR_UNAVAILABLE: all lanes are in use, or newer. */
-MUST_CHECK int datalog2x_begin(struct datalog2x *datalog2x, struct span id, int64_t time_ns,
+MUST_CHECK int datalog2x_begin(struct datalog2x *datalog2x, const struct warp10_datalog *datalog,
                                struct datalog2x_place *ret_place);
 
 /* Of the next record. ERR_TOO_LARGE: the request has too many. */

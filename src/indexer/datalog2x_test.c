@@ -78,6 +78,14 @@ static int tear_down(void **state)
     return 0;
 }
 
+static int begin(struct world *world, struct span id, int64_t time_ns,
+                 struct datalog2x_place *ret_place)
+{
+    struct warp10_datalog datalog = {
+        .time_ns = time_ns, .id = id, .action = WARP10_UPDATE, .token = SPAN_LIT("WRITE")};
+    return datalog2x_begin(world->datalog2x, &datalog, ret_place);
+}
+
 /* One point of the series "s" at time 1, from a request of node-a. */
 static int deliver(struct world *world, int64_t time_ns, int64_t value)
 {
@@ -85,7 +93,7 @@ static int deliver(struct world *world, int64_t time_ns, int64_t value)
     struct storage_received received;
     struct storage_waiter waiter = STORAGE_WAITER;
     struct buf key = {0};
-    int rc = datalog2x_begin(world->datalog2x, SPAN_LIT("node-a"), time_ns, &place);
+    int rc = begin(world, SPAN_LIT("node-a"), time_ns, &place);
     if (rc != 0) {
         return rc;
     }
@@ -139,16 +147,15 @@ static void many_at_a_time_have_lanes_of_their_own_and_there_is_a_bound(void **s
     struct datalog2x_place places[DATALOG2X_LANES_MAX];
     struct datalog2x_place more;
     for (size_t i = 0; i < DATALOG2X_LANES_MAX; i++) {
-        assert_int_equal(datalog2x_begin(world->datalog2x, SPAN_LIT("a"), T + 1, &places[i]), 0);
+        assert_int_equal(begin(world, SPAN_LIT("a"), T + 1, &places[i]), 0);
     }
-    assert_int_equal(datalog2x_begin(world->datalog2x, SPAN_LIT("a"), T + 2, &more),
-                     ERR_UNAVAILABLE);
+    assert_int_equal(begin(world, SPAN_LIT("a"), T + 2, &more), ERR_UNAVAILABLE);
     for (size_t i = 0; i < DATALOG2X_LANES_MAX; i++) {
         datalog2x_end(&places[i], false);
     }
-    assert_int_equal(datalog2x_begin(world->datalog2x, SPAN_LIT("a"), T + 2, &more), 0);
+    assert_int_equal(begin(world, SPAN_LIT("a"), T + 2, &more), 0);
     datalog2x_end(&more, true);
-    assert_int_equal(datalog2x_begin(world->datalog2x, SPAN_LIT("a"), 0, &more), ERR_INVALID);
+    assert_int_equal(begin(world, SPAN_LIT("a"), 0, &more), ERR_INVALID);
 }
 
 static void what_began_here_is_known_by_its_id(void **state)
@@ -158,7 +165,7 @@ static void what_began_here_is_known_by_its_id(void **state)
     struct buf id = {0};
     datalog2x_id_text(&id, (struct uuid){{7}});
     assert_string_equal(buf_str(&id), "07000000-0000-0000-0000-000000000000");
-    assert_int_equal(datalog2x_begin(world->datalog2x, buf_span(&id), T, &place), DATALOG2X_OWN);
+    assert_int_equal(begin(world, buf_span(&id), T, &place), DATALOG2X_OWN);
     buf_deinit(&id);
 }
 

@@ -67,6 +67,7 @@ int warp10_new(struct io *io, const struct conf *conf, struct storage *storage,
     rc = rc < 0 ? rc : warp10_tokens_open(io, conf, &warp10->tokens);
     if (rc == 0 && storage != NULL) {
         warp10->datalog2x = datalog2x_new(storage);
+        rc = forwarders2x_start(io, conf, storage, &warp10->forwarders);
     }
     if (rc < 0) {
         warp10_free(&warp10);
@@ -81,6 +82,7 @@ void warp10_free(struct warp10 **warp10)
     if (*warp10 == NULL) {
         return;
     }
+    forwarders2x_stop(&(*warp10)->forwarders);
     datalog2x_free(&(*warp10)->datalog2x);
     warp10_tokens_close(&(*warp10)->tokens);
     warp10_rates_deinit(&(*warp10)->rates);
@@ -94,7 +96,7 @@ int warp10_check(struct io *io, const struct conf *conf)
     struct warp10 *warp10 = NULL;
     int rc = warp10_new(io, conf, NULL, &warp10);
     warp10_free(&warp10);
-    return rc;
+    return rc < 0 ? rc : forwarders2x_check(conf);
 }
 
 static void check_alive(struct http_request *request, void *context)

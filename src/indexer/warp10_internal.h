@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "indexer/datalog2x.h"
+#include "indexer/forwarder2x.h"
 #include "indexer/warp10.h"
 #include "warp10/gts.h"
 #include "warp10/header.h"
@@ -34,9 +35,6 @@ struct warp10_table *warp10_tokens_take(struct warp10_tokens *tokens);
 void warp10_tokens_give(struct warp10_tokens *tokens, struct warp10_table **table);
 const struct token_table *warp10_table_of(const struct warp10_table *table);
 
-/* "hex:…", "base64:…" or plain text to bytes; ERR_INVALID. */
-MUST_CHECK int warp10_key_bytes(struct buf *bytes, const char *text);
-
 /* ── Rates (warp10_rates.c) ──────────────────────────────────────────────────────────────── */
 
 struct warp10_rates {
@@ -58,6 +56,7 @@ struct warp10 {
     const struct conf *conf;
     struct storage *storage;
     struct datalog2x *datalog2x; /* NULL without storage */
+    struct forwarders2x *forwarders;
     const char *quarantine_dir;
     struct warp10_tokens *tokens;
     struct warp10_rates rates;

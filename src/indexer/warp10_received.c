@@ -17,8 +17,7 @@ int warp10_call_place(struct warp10_call *call)
     if (!call->forwarded) {
         return 0;
     }
-    int rc =
-        datalog2x_begin(warp10->datalog2x, call->datalog.id, call->datalog.time_ns, &call->place);
+    int rc = datalog2x_begin(warp10->datalog2x, &call->datalog, &call->place);
     atomic_fetch_add(&warp10->received, 1);
     call->placed = rc == 0;
     if (rc > 0) {

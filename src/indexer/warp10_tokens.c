@@ -2,7 +2,6 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "base/time.h"
 #include "indexer/warp10_internal.h"
 #include "service/log.h"
@@ -23,20 +22,6 @@ struct warp10_tokens {
     uint64_t digest; /* of all files, of the last look */
     int64_t looked_ns;
 };
-
-int warp10_key_bytes(struct buf *bytes, const char *text)
-{
-    struct span span = span_of_str(text);
-    bool good = true;
-    if (span_starts_with(span, SPAN_LIT("hex:"))) {
-        good = text_unhex(bytes, span_from(span, 4));
-    } else if (span_starts_with(span, SPAN_LIT("base64:"))) {
-        good = text_unbase64(bytes, span_from(span, 7));
-    } else {
-        buf_append(bytes, span);
-    }
-    return good ? 0 : err_set(ERR_INVALID, "a key must be hex:…, base64:… or plain text");
-}
 
 static size_t file_count(const struct warp10_tokens *tokens)
 {

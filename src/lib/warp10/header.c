@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "warp10/keywrap.h"
 #include "warp10/opb64.h"
@@ -220,4 +221,27 @@ bool warp10_file_name_parse(struct arena *arena, struct span name, int64_t *ret_
     }
     buf_deinit(&bytes);
     return good && rest.bytes == 0;
+}
+
+int warp10_key_bytes(struct buf *bytes, const char *text)
+{
+    struct span span = span_of_str(text);
+    bool good = true;
+    if (span_starts_with(span, SPAN_LIT("hex:"))) {
+        good = text_unhex(bytes, span_from(span, 4));
+    } else if (span_starts_with(span, SPAN_LIT("base64:"))) {
+        good = text_unbase64(bytes, span_from(span, 7));
+    } else {
+        buf_append(bytes, span);
+    }
+    return good ? 0 : err_set(ERR_INVALID, "a key must be hex:…, base64:… or plain text");
+}
+
+int warp10_psk(struct buf *psk, const char *text)
+{
+    int rc = warp10_key_bytes(psk, text);
+    if (rc == 0 && psk->bytes != 0 && psk->bytes != 16 && psk->bytes != 24 && psk->bytes != 32) {
+        rc = err_set(ERR_INVALID, "a PSK must have 16, 24 or 32 bytes");
+    }
+    return rc;
 }

@@ -39,6 +39,11 @@ MUST_CHECK int warp10_datalog_encode(struct buf *buf, const struct warp10_datalo
 MUST_CHECK int warp10_datalog_decode(struct arena *arena, struct span text, struct span psk,
                                      struct warp10_datalog *ret_datalog);
 
+/* Keys as operators write them: "hex:…", "base64:…" or plain text to bytes. ERR_INVALID; of a PSK
+ * also with another length than 16, 24, 32 or nothing. */
+MUST_CHECK int warp10_key_bytes(struct buf *bytes, const char *text);
+MUST_CHECK int warp10_psk(struct buf *psk, const char *text);
+
 /* "18e9e3fb4ff9ac74-QaxZOHpW-20261120T231635.001912436Z-..........3.datalog" */
 void warp10_file_name(struct buf *buf, int64_t time_ns, struct span id, uint64_t number);
 

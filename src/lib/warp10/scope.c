@@ -114,7 +114,9 @@ int scope_selector(struct buf *buf, const struct token *token, struct span selec
             buf_append(buf, piece);
         }
     }
-    put_conditions(buf, &first, token);
+    if (token != NULL) {
+        put_conditions(buf, &first, token);
+    }
     buf_append_byte(buf, '}');
     return 0;
 }

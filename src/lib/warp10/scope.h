@@ -13,6 +13,7 @@
 #include "warp10/token.h"
 
 /* The selector as a reader (a token to read) or as one who deletes (a token to write) may use it.
+ * Without a token: what another node is asked, whose token has its own conditions.
  * ERR_INVALID: no class{…}; what is wrong inside of the braces is left for the parser. */
 MUST_CHECK int scope_selector(struct buf *buf, const struct token *token, struct span selector);
 

@@ -1,0 +1,274 @@
+"""Aquifer beside Warp 10 2.x nodes: what their forwarders send is taken in any order and however
+often, what Aquifer forwards is what they expect, and a node that refuses or is away blocks nothing.
+
+The Warp 10 here is a stand-in that speaks what reference sheets say; a real one is in
+tests/interop/test_warp10.py."""
+
+import gzip
+import http.server
+import subprocess
+import threading
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from client import wait_until
+from cluster import BUILD, Cluster
+from test_warp10 import ALPHABET, Api, opb64, varint
+
+PSK = bytes(range(32))
+T = 1795216595001912436
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def unopb64(text):
+    bits = "".join(f"{ALPHABET.index(c):06b}" for c in text)
+    return bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits) // 8 * 8, 8))
+
+
+def text_field(delta, value):
+    return bytes([delta << 4 | 8]) + varint(len(value)) + value
+
+
+def header(kind, token, time=T, node="node-a", now=None, query=None):
+    """The value of X-Warp10-Datalog, plain."""
+    record = b"\x16" + varint(2 * time) + text_field(1, opb64(node.encode()).encode())
+    record += text_field(1, kind.encode()) + text_field(1, token.encode())
+    if kind == "UPDATE":
+        record += text_field(1, str(now or time // 1000).encode()) + b"\x22"
+    elif kind == "DELETE":
+        record += text_field(2, query.encode())
+    else:
+        record += b"\x32"
+    return opb64(record + b"\0")
+
+
+def read_header(value):
+    """{field: value} of a compact-Thrift record."""
+    data, fields, at, number = unopb64(value), {}, 0, 0
+
+    def read_varint():
+        nonlocal at
+        result = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            result |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return result
+
+    while data[at] != 0:
+        number += data[at] >> 4
+        kind = data[at] & 15
+        at += 1
+        if kind == 6:
+            fields[number] = read_varint() >> 1
+        elif kind == 8:
+            size = read_varint()
+            fields[number] = data[at:at + size].decode()
+            at += size
+        else:
+            fields[number] = kind == 1
+    return fields
+
+
+class Warp10:
+    """Takes what is forwarded, or answers as it is told; can pass it on as its forwarder does."""
+
+    def __init__(self):
+        self.requests, self.lock, self.refuse = [], threading.Lock(), lambda verb, body: 200
+        stand_in = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def respond(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.headers.get("Content-Type") == "application/gzip":
+                    body = gzip.decompress(body)
+                verb = urlsplit(self.path).path.rsplit("/", 1)[1]
+                status = stand_in.refuse(verb, body)
+                if status == 200:
+                    with stand_in.lock:
+                        stand_in.requests.append((verb, self.path, body.decode(),
+                                                  self.headers["X-Warp10-Datalog"]))
+                self.send_response(status)
+                self.send_header("Content-Length", "7")
+                self.end_headers()
+                self.wfile.write(b"because")
+
+            do_GET = do_POST = respond
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def taken(self, verb):
+        with self.lock:
+            return [r for r in self.requests if r[0] == verb]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def configure(node, *lines, sections=""):
+    config = node.process.config
+    text = config.read_text().replace("[Warp10]\n", "[Warp10]\n" + "\n".join(lines) + "\n", 1)
+    config.write_text(text + "\n" + sections)
+
+
+@pytest.fixture(scope="module")
+def world():
+    warp10 = Warp10()
+    with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
+        configure(c.indexer(0), "Application=demo", "Max-Value-Bytes=100", sections=f"""
+[Datalog-Forwarder "paris"]
+Target={warp10.url}
+Token=TOKEN
+Ignore-ID=ignored-node
+""")
+        c.indexer(0).start()
+        tokens = c.layout.secrets["warp10"]
+        yield c, warp10, Api(c.indexer(0), tokens["write"], tokens["read"])
+    warp10.close()
+
+
+def forward(api, kind, body, query="", **of_header):
+    """As a forwarder of 2.x sends it: the token is only in the header."""
+    value = header(kind, api.write, query=query, **of_header)
+    headers = {"X-Warp10-Datalog": value, **FORM}
+    if kind == "DELETE":
+        status, _, content = api.send("GET", "/api/v0/delete?" + query, None,
+                                      {"X-Warp10-Datalog": value})
+    else:
+        status, _, content = api.send("POST", "/api/v0/" + kind.lower(), iter([body]), headers)
+    return status, content.decode()
+
+
+def test_forwarded_requests_in_any_order_end_with_the_last_write(world):
+    api = world[2]
+    for step in (5, 9, 7, 6, 9, 7):
+        body = f"1// order{{}} {step}\n".encode()
+        assert forward(api, "UPDATE", body, time=T + step) == (200, "")
+    assert api.fetch("selector=order{}&now=9&count=9") == "1// order{.app=demo} 9\n"
+    # Our own clock is behind: what is written here first has an earlier or later time, not both.
+    assert forward(api, "UPDATE", b"1// order{} 100\n", time=T + 4 * 10**9) == (200, "")
+    assert forward(api, "UPDATE", b"1// order{} 99\n", time=T + 3 * 10**9) == (200, "")
+    assert api.fetch("selector=order{}&now=9&count=9") == "1// order{.app=demo} 100\n"
+
+
+def test_a_late_delete_spares_what_was_written_after_it(world):
+    api = world[2]
+    assert forward(api, "UPDATE", b"1// gone{} 1\n2// gone{} 2\n", time=T + 100) == (200, "")
+    assert forward(api, "UPDATE", b"2// gone{} 3\n", time=T + 300) == (200, "")
+    query = "selector=gone{}&start=1&end=9"
+    status, _ = forward(api, "DELETE", b"", query=query, time=T + 200)
+    assert status == 200
+    assert api.fetch("selector=gone{}&now=9&count=9") == "2// gone{.app=demo} 3\n"
+
+
+def test_a_line_that_cannot_be_applied_blocks_nothing(world):
+    c, _, api = world
+    before = len(quarantine(c))
+    long = "x" * 200
+    body = f"1// fine{{}} 1\n2// bad{{}} '{long}'\n=3// 3\n4// fine{{}} 4\n".encode()
+    assert forward(api, "UPDATE", body, time=T + 400) == (200, "")
+    assert api.fetch("selector=~fine|bad{}&now=9&count=9") == "4// fine{.app=demo} 4\n=1// 1\n"
+    new = quarantine(c)[before:]
+    assert len(new) == 1 and "Value too large" in new[0]
+    assert new[0].endswith(f"2// bad{{}} '{long}'\n=3// 3\n")
+    # The same from a client is refused.
+    assert api.update(body)[0] == 400
+
+
+def test_a_delete_that_failed_at_its_origin_blocks_nothing(world):
+    c, _, api = world
+    before = len(quarantine(c))
+    query = "selector=~x(bad{}&start=1&end=2"
+    assert forward(api, "DELETE", b"", query=query, time=T + 500)[0] == 200
+    assert len(quarantine(c)) == before + 1
+
+
+def test_a_delete_of_10_kib_comes_in(world):
+    api = world[2]
+    names = "|".join(f"name{i:06d}" for i in range(1000))
+    query = f"selector=~({names}){{}}&start=1&end=2"
+    assert len(query) > 10000
+    assert forward(api, "DELETE", b"", query=query, time=T + 600)[0] == 200
+
+
+def quarantine(c):
+    """Texts of what is in it, oldest first."""
+    root = c.indexer(0).process.config.parent.parent
+    return [path.read_text() for path in sorted(root.rglob("*.refused"))]
+
+
+def test_what_is_written_here_is_forwarded(world):
+    c, warp10, api = world
+    api.expect_update(b"1000000/48.0:-4.5/5 fwd.a{room=hall%20A} 21.5\n"
+                      b"2000000// fwd.a{room=b} 'x y'\n")
+    assert api.meta(b"fwd.a{room=b}{unit=C}\n")[0] == 200
+    assert api.delete("selector=fwd.a{room=b}&start=2000000&end=3000000")[0] == 200
+    wait_until(lambda: any("fwd.a" in r[1] for r in warp10.taken("delete")), 30)
+    update = [r for r in warp10.taken("update") if "fwd.a" in r[2]][0]
+    assert sorted(update[2].splitlines()) == [
+        "1000000/47.99999998882413:-4.500000067055225/5 fwd.a{room=hall%20A} 21.5",
+        "2000000// fwd.a{room=b} 'x%20y'"]
+    fields = read_header(update[3])
+    assert (fields[3], fields[4]) == ("UPDATE", "TOKEN")
+    assert int(fields[5]) == fields[1] // 1000
+    node = unopb64(fields[2]).decode()
+    assert len(node) == 36
+    meta = [r for r in warp10.taken("meta") if "fwd.a" in r[2]][0]
+    assert meta[2] == "fwd.a{room=b}{unit=C}\n"
+    delete = [r for r in warp10.taken("delete") if "fwd.a" in r[1]][0]
+    assert read_header(delete[3])[6] == urlsplit(delete[1]).query
+    assert parse_qs(urlsplit(delete[1]).query) == {
+        "selector": ["fwd.a{room=b}"], "start": ["2000000"], "end": ["3000000"]}
+    # What comes round is known: it is not forwarded once more.
+    count = len(warp10.requests)
+    assert forward(api, "UPDATE", update[2].encode(), time=fields[1], node=node) == (200, "")
+    api.expect_update(b"1// fwd.end{} 1\n")
+    wait_until(lambda: any("fwd.end" in r[2] for r in warp10.requests), 30)
+    assert len(warp10.requests) == count + 1
+
+
+def test_what_another_warp10_sent_goes_on_unless_its_id_is_ignored(world):
+    _, warp10, api = world
+    assert forward(api, "UPDATE", b"1// ign{} 1\n", time=T + 700, node="ignored-node")[0] == 200
+    assert forward(api, "UPDATE", b"1// hop{} 1\n", time=T + 701)[0] == 200
+    wait_until(lambda: any("hop{" in r[2] for r in warp10.requests), 30)
+    assert not any("ign{" in r[2] for r in warp10.requests)
+    fields = read_header([r for r in warp10.requests if "hop{" in r[2]][0][3])
+    assert fields[1] == T + 701
+    assert unopb64(fields[2]).decode().startswith("~")
+
+
+def test_a_refused_request_is_set_aside_and_the_rest_goes_on(world):
+    c, warp10, api = world
+    before = len(quarantine(c))
+    warp10.refuse = lambda verb, body: 500 if b"poison" in body else 200
+    api.expect_update(b"1// poison{} 1\n")
+    api.expect_update(b"1// behind{} 1\n")
+    wait_until(lambda: any("behind" in r[2] for r in warp10.requests), 60)
+    new = quarantine(c)[before:]
+    assert len(new) == 1 and "Reason: 500: because" in new[0] and "Link: paris" in new[0]
+    warp10.refuse = lambda verb, body: 200
+
+
+def test_a_target_that_was_away_gets_all_of_it_also_after_a_kill(world):
+    c, warp10, api = world
+    warp10.refuse = lambda verb, body: 503
+    for i in range(20):
+        api.expect_update(f"{i}// away{{}} {i}\n".encode())
+    c.indexer(0).kill()
+    c.indexer(0).start()
+    warp10.refuse = lambda verb, body: 200
+    lines = lambda: {line for r in warp10.taken("update") for line in r[2].splitlines()  # noqa
+                     if "away{" in line}
+    wait_until(lambda: len(lines()) == 20, 60)
