@@ -74,6 +74,9 @@ static void make_trouble(struct world *world)
 static void pass_time(struct world *world)
 {
     int64_t hours = (int64_t)below(&world->chance, 60) - 6; /* clocks are set back too */
+    if (world->points.unsure && hours < 0) {
+        hours = -hours;
+    }
     world->disk.sim.now_ns += hours * (TIME_DAY_NS / 24);
     world_say(world, "%" PRId64 " hours pass", hours);
 }

@@ -192,6 +192,7 @@ struct order points_begin_local(struct world *world)
     uint64_t now = (uint64_t)world->disk.sim.now_ns;
     struct interval stamp = {MAX(last.low + 1, now), 0};
     vec_push(&world->points.stamps, stamp);
+    world->points.unsure = true;
     return (struct order){stamp.low, 0};
 }
 
@@ -229,6 +230,7 @@ struct order points_draw_received(struct world *world, struct storage_received *
         uint64_t time = MAX(last_stamp(points).high, now) + 1;
         order.time = time;
         struct interval stamp = {time, time};
+        points->unsure = true;
         vec_push(&points->stamps, stamp); /* the log's own time goes on behind it */
         world->disk.sim.now_ns = (int64_t)time + GAP_NS;
     }
@@ -384,6 +386,7 @@ void points_append(struct world *world, size_t count)
     if (!is_received) {
         points_end_local(world);
     }
+    points->unsure = points->unsure && (rc < 0 || is_received);
     settle_batch(world, first, rc);
     for (size_t i = 0; i < batch.count; i++) {
         buf_deinit(&batch.keys[i]);
@@ -425,6 +428,7 @@ void points_remove(struct world *world)
         rc = storage_delete(world->storage, &deletion, NULL);
         points_end_local(world);
     }
+    world->points.unsure = world->points.unsure && (rc < 0 || is_received);
     removal.status = rc == 0 ? STATUS_SURE : STATUS_MAYBE;
     judge(world, is_received ? "delete of another node" : "delete", rc);
     world_say(world, "  %s flags %u, %" PRId64 " to %" PRId64 " at %" PRIu64,
@@ -460,6 +464,7 @@ void points_change(struct world *world)
     if (!is_received) {
         points_end_local(world);
     }
+    world->points.unsure = world->points.unsure && (rc < 0 || is_received);
     change.status = rc == 0 ? STATUS_SURE : STATUS_MAYBE;
     judge(world, "attribute", rc);
     vec_push(&world->points.changes, change);

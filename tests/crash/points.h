@@ -70,6 +70,7 @@ struct points {
     uint64_t positions[POINTS_NODES]; /* of the other nodes */
     uint64_t received;
     struct order last_received;
+    bool unsure;      /* what was stamped last was refused: the clock must not be set back now */
     VEC(size_t) lost; /* writes that should stand and do not, if the world is damaged */
 };
 

@@ -311,6 +311,7 @@ static int give(struct world *world, size_t first, const struct entry *entries, 
     if (!is_received) {
         points_end_local(world);
     }
+    world->points.unsure = world->points.unsure && (rc < 0 || is_received);
     for (size_t i = 0; i < count; i++) {
         world->lines.items[first + i].order = order;
     }
