@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "datalog/cursor.h"
+#include "indexer/search_share.h"
 #include "query/serve.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -171,6 +172,16 @@ static void get_stats(struct http_request *request, void *context)
     http_reply_json(request, 200, answer);
 }
 
+static void get_places(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    char uuid[UUID_TEXT_BYTES];
+    json_t *answer = json_object();
+    json_object_set_new(answer, "id", json_string(uuid_text(api->uuid, uuid)));
+    json_object_set_new(answer, "places", replication_places_json(api->storage));
+    http_reply_json(request, 200, answer);
+}
+
 /* ---- searches ---- */
 
 static int write_frames(void *context, struct span frames)
@@ -183,9 +194,15 @@ static void post_search(struct http_request *request, void *context)
 {
     struct api *api = context;
     struct query_serve *serve;
-    int rc = query_serve_begin(http_request_body(request), storage_source(api->storage),
-                               io_now_ns(api->io), &serve);
+    struct search_share *share = NULL;
+    int rc = search_share_of_request(http_request_body(request), api->storage, api->uuid, &share);
+    if (rc == 0) {
+        struct query_source *source =
+            share != NULL ? search_share_source(share) : storage_source(api->storage);
+        rc = query_serve_begin(http_request_body(request), source, io_now_ns(api->io), &serve);
+    }
     if (rc < 0) {
+        search_share_free(&share);
         http_reply_fault(request, rc);
         return;
     }
@@ -200,6 +217,7 @@ static void post_search(struct http_request *request, void *context)
         }
     }
     query_serve_free(&serve);
+    search_share_free(&share);
     if (rc < 0 && rc != ERR_CANCELLED) {
         log_fault("search-failed", "a search ended with a fault", rc, "client",
                   http_request_peer(request), NULL);
@@ -210,6 +228,7 @@ const struct http_route api_routes[] = {
     {"GET", "/control/v1/info", get_info, HTTP_CONTROL, 0},
     {"GET", "/control/v1/tags", get_tags, HTTP_CONTROL, 0},
     {"GET", "/control/v1/stats", get_stats, HTTP_CONTROL, 0},
+    {"GET", "/control/v1/places", get_places, HTTP_CONTROL, 0},
     {"POST", "/control/v1/search", post_search, HTTP_CONTROL, QUERY_SERVE_REQUEST_BYTES_MAX},
 };
 const size_t api_route_count = ARRAY_COUNT(api_routes);

@@ -321,7 +321,7 @@ static json_t *followers_json(struct replication *replication)
     return followers;
 }
 
-static json_t *places_json(struct storage *storage)
+json_t *replication_places_json(struct storage *storage)
 {
     struct replicate_places places = {0};
     struct datalog_origin own = datalog_origin(storage_log(storage));
@@ -354,6 +354,6 @@ json_t *replication_json(struct replication *replication)
     json_object_set_new(json, "port", json_integer(replication_port(replication)));
     json_object_set_new(json, "forwarders", forwarders);
     json_object_set_new(json, "followers", followers_json(replication));
-    json_object_set_new(json, "places", places_json(replication->options.storage));
+    json_object_set_new(json, "places", replication_places_json(replication->options.storage));
     return json;
 }

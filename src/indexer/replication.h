@@ -46,4 +46,7 @@ uint16_t replication_port(const struct replication *replication); /* 0: it does 
 /* For the control API: {"port", "forwarders": [...], "followers": [...], "places": [...]}. */
 json_t *replication_json(struct replication *replication);
 
+/* How far this node holds each origin: [{"node", "incarnation", "position", "time", "own"}]. */
+json_t *replication_places_json(struct storage *storage);
+
 #endif

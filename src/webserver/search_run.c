@@ -14,6 +14,7 @@
 #include "service/log.h"
 #include "webserver/search_indexers.h"
 #include "webserver/search_one.h"
+#include "webserver/search_share.h"
 
 #define FRAMES_WAITING_MAX 8 /* per indexer, while the merge waits for another one */
 #define IDLE_MS 60000        /* an indexer that says nothing for so long is given up */
@@ -25,7 +26,8 @@
 struct stream {
     struct search_one *one;
     size_t index;
-    const char *body;
+    char *body;  /* owned */
+    char *fault; /* owned; not NULL: it cannot be asked */
     pthread_t thread;
     struct channel *frames; /* struct query_frame, owned by who pops it */
     struct buf rest;        /* of the answer, not a whole frame yet */
@@ -110,7 +112,8 @@ static void *read_stream(void *context)
         .cancel = stream->one->cancel,
     };
     struct query_frame frame = {.kind = QUERY_FRAME_FAULT};
-    int rc = http_call(search_indexers_client(indexers), &call, &answer);
+    int rc = stream->fault != NULL ? err_set(ERR_UNAVAILABLE, "%s", stream->fault)
+                                   : http_call(search_indexers_client(indexers), &call, &answer);
     if (rc < 0) {
         (void)snprintf(frame.fault, sizeof(frame.fault), "%.200s", err_text());
     } else if (answer.status != 200) {
@@ -141,17 +144,22 @@ static void start_streams(struct run *run)
     if (run->one->preview) {
         request.entries_max = MIN(request.entries_max, (uint64_t)SEARCH_PREVIEW_ROWS);
     }
-    run->body = query_request_encode(&request);
+    struct search_places places;
+    search_places_ask(run->indexers, &places);
     run->streams = mem_alloc_array(run->stream_count + 1, sizeof(*run->streams));
     for (size_t i = 0; i < run->stream_count; i++) {
         struct stream *stream = &run->streams[i];
         stream->one = run->one;
         stream->index = i;
-        stream->body = run->body;
+        stream->fault = places.faults[i] != NULL ? mem_strdup(places.faults[i]) : NULL;
+        request.share = search_share_of(&places, i);
+        stream->body = query_request_encode(&request);
+        json_decref(request.share);
         stream->reached_ns = run->one->end_ns;
         stream->frames = channel_new(FRAMES_WAITING_MAX);
         CHECK(pthread_create(&stream->thread, NULL, read_stream, stream) == 0);
     }
+    search_places_deinit(&places);
 }
 
 static void stop_streams(struct run *run)
@@ -170,9 +178,10 @@ static void stop_streams(struct run *run)
         }
         channel_free(&stream->frames);
         buf_deinit(&stream->rest);
+        mem_free(stream->body);
+        mem_free(stream->fault);
     }
     mem_free(run->streams);
-    mem_free(run->body);
 }
 
 /* ── Results ─────────────────────────────────────────────────────────────────────────────── */

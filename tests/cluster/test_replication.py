@@ -139,3 +139,30 @@ def test_a_wrong_secret_and_a_double_id_are_named():
         wait_until(lambda: "two nodes have the id" in c.forwarder(0, 2)["fault"], 10, "the id")
         assert "another secret" in c.indexer(0).log()
         assert "two nodes have the id" in c.indexer(2).log()
+
+
+def test_a_search_over_all_finds_every_entry_once_whoever_is_alive():
+    with Cluster(webservers=1, indexers=3, balancer=False, links=Layout.ring(3)) as c:
+        ids = [c.ingest("web", 200, indexer=i) for i in range(3)]
+        everything = sum(ids, [])
+        c.expect_found("web", everything)
+        for i in range(3):
+            wait_for_everywhere(c, everything)
+            c.indexer(i).kill()
+            c.expect_found("web", everything)
+            c.indexer(i).start()
+            more = c.ingest("web", 100, indexer=i)
+            everything += more
+            c.expect_found("web", everything)
+
+
+def wait_for_everywhere(c, ids):
+    """Until all indexers hold all: as many places as each other."""
+    def same():
+        held = []
+        for process in c.layout.indexers:
+            control = Control(f"127.0.0.1:{process.port}", c.layout.secrets["control"])
+            places = control.ok("GET", "/control/v1/places")["places"]
+            held.append({(p["node"], p["incarnation"]): p["position"] for p in places})
+        return held[0] == held[1] == held[2]
+    wait_until(same, 30, f"{len(ids)} entries everywhere")

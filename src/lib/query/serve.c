@@ -41,6 +41,9 @@ char *query_request_encode(const struct query_request *request)
                              (json_int_t)MIN(request->entries_max, (uint64_t)INT64_MAX),
                              "ascending", request->ascending);
     CHECK(json != NULL);
+    if (request->share != NULL) {
+        json_object_set(json, "share", request->share);
+    }
     char *text = json_dumps(json, JSON_COMPACT);
     CHECK(text != NULL);
     char *copy = mem_strdup(text);

@@ -5,6 +5,7 @@
 #ifndef QUERY_SERVE_H
 #define QUERY_SERVE_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 
 #include "query/batch.h"
@@ -21,6 +22,7 @@ struct query_request {
     size_t stages;        /* run stages [0, stages) here */
     uint64_t entries_max; /* and send no more than these many */
     bool ascending;
+    json_t *share; /* encode: the room's own member "share", or NULL. Borrowed. */
 };
 
 char *query_request_encode(const struct query_request *request); /* JSON; mem_free() */

@@ -1,0 +1,136 @@
+#include "webserver/search_share.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#define ASK_TIMEOUT_MS 2000
+
+/* ---- asking ---- */
+
+struct question {
+    struct search_indexers *indexers;
+    size_t index;
+    json_t *answer;
+    char *fault;
+    pthread_t thread;
+};
+
+static void *ask(void *context)
+{
+    struct question *question = context;
+    char *url = search_indexer_url(question->indexers, question->index, "/control/v1/places");
+    struct http_call call = {.url = url, .control = true, .timeout_ms = ASK_TIMEOUT_MS};
+    if (http_call_json(search_indexers_client(question->indexers), &call, NULL, &question->answer) <
+        0) {
+        json_decref(question->answer);
+        question->answer = NULL;
+        question->fault = mem_strdup(err_text());
+    }
+    mem_free(url);
+    return NULL;
+}
+
+void search_places_ask(struct search_indexers *indexers, struct search_places *places)
+{
+    size_t count = search_indexers_count(indexers);
+    *places = (struct search_places){.count = count};
+    if (count < 2) {
+        return; /* nobody to share with */
+    }
+    struct question *questions = mem_alloc_array(count, sizeof(*questions));
+    for (size_t i = 0; i < count; i++) {
+        questions[i].indexers = indexers;
+        questions[i].index = i;
+        CHECK(pthread_create(&questions[i].thread, NULL, ask, &questions[i]) == 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        CHECK(pthread_join(questions[i].thread, NULL) == 0);
+        places->answers[i] = questions[i].answer;
+        places->faults[i] = questions[i].fault;
+    }
+    mem_free(questions);
+}
+
+void search_places_deinit(struct search_places *places)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        json_decref(places->answers[i]);
+        mem_free(places->faults[i]);
+    }
+    *places = (struct search_places){0};
+}
+
+/* ---- the plan ---- */
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+    return text == NULL ? "" : text;
+}
+
+/* How far an indexer holds an origin; 0: nothing. */
+static json_int_t position_of(const json_t *answer, const json_t *origin)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(answer, "places"), i, row)
+    {
+        if (strcmp(text_of(row, "node"), text_of(origin, "node")) == 0 &&
+            strcmp(text_of(row, "incarnation"), text_of(origin, "incarnation")) == 0) {
+            return json_integer_value(json_object_get(row, "position"));
+        }
+    }
+    return 0;
+}
+
+/* Whether indexer a rather than b returns an origin: who holds more of it; else its own node; else
+ * the lower id. Every indexer finds the same. */
+static bool goes_before(const json_t *a, const json_t *b, const json_t *origin)
+{
+    json_int_t a_position = position_of(a, origin);
+    json_int_t b_position = position_of(b, origin);
+    if (a_position != b_position) {
+        return a_position > b_position;
+    }
+    const char *node = text_of(origin, "node");
+    bool a_is_it = strcmp(text_of(a, "id"), node) == 0;
+    bool b_is_it = strcmp(text_of(b, "id"), node) == 0;
+    return a_is_it != b_is_it ? a_is_it : strcmp(text_of(a, "id"), text_of(b, "id")) < 0;
+}
+
+static bool returns(const struct search_places *places, size_t index, const json_t *origin)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        if (i != index && places->answers[i] != NULL &&
+            goes_before(places->answers[i], places->answers[index], origin)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+json_t *search_share_of(const struct search_places *places, size_t index)
+{
+    if (places->count < 2 || places->answers[index] == NULL) {
+        return NULL;
+    }
+    json_t *asked = json_array();
+    json_t *origins = json_array();
+    for (size_t i = 0; i < places->count; i++) {
+        if (places->answers[i] != NULL) {
+            json_array_append_new(asked, json_string(text_of(places->answers[i], "id")));
+        }
+    }
+    size_t i;
+    json_t *origin;
+    json_array_foreach(json_object_get(places->answers[index], "places"), i, origin)
+    {
+        json_array_append_new(origins, json_pack("{s:s, s:s, s:b}", "node", text_of(origin, "node"),
+                                                 "incarnation", text_of(origin, "incarnation"),
+                                                 "keep", returns(places, index, origin)));
+    }
+    return json_pack("{s:o, s:o}", "asked", asked, "origins", origins);
+}
