@@ -299,6 +299,14 @@ void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t
     *ret_group = group;
 }
 
+void filter_skip_group(struct filter_writer *writer, uint64_t offset,
+                       struct filter_group *ret_group)
+{
+    *ret_group = (struct filter_group){.offset = offset, .blocks = (uint32_t)writer->ends.count};
+    vec_clear(&writer->hashes);
+    vec_clear(&writer->ends);
+}
+
 /* ---- reading ---- */
 
 /* The pieces, one or two, in which a row stands. */

@@ -48,6 +48,9 @@ bool filter_is_full(const struct filter_writer *writer);
  * token. Sets all of *ret_group but `first`. */
 void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t offset,
                       struct buf *buf, struct filter_group *ret_group);
+/* Empties the writer: the group has no filter, that is no rows and no bytes. Else as above. */
+void filter_skip_group(struct filter_writer *writer, uint64_t offset,
+                       struct filter_group *ret_group);
 void filter_deinit(struct filter_writer *writer);
 
 /* Hashes of the tokens that stand whole in every text in which `word` stands with no letter or

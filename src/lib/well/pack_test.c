@@ -84,9 +84,12 @@ static void flush_lines(struct world *world, int64_t time_ns, size_t lines)
     assert_int_equal(well_flush(world->well), 0);
 }
 
-static uint64_t entries_found(struct world *world)
+static uint64_t entries_with(struct world *world, struct span word)
 {
-    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
+    struct well_scan scan = {.start_ns = TIME_UNSET,
+                             .end_ns = TIME_MAX_NS,
+                             .words = &word,
+                             .words_count = word.bytes > 0 ? 1 : 0};
     struct well_cursor *cursor;
     struct well_block block;
     uint64_t count = 0;
@@ -97,6 +100,11 @@ static uint64_t entries_found(struct world *world)
     assert_true(well_cursor_skipped(cursor) == 0);
     well_cursor_close(&cursor);
     return count;
+}
+
+static uint64_t entries_found(struct world *world)
+{
+    return entries_with(world, SPAN_NONE);
 }
 
 static int64_t partition_begin(int64_t number)
@@ -125,6 +133,7 @@ static void what_is_closed_is_packed_once(void **state)
     open_well(&world);
     assert_int_equal(well_pack(world.well), WELL_NOTHING);
     assert_true(entries_found(&world) == 12000);
+    assert_true(entries_with(&world, SPAN_LIT("request")) == 12000); /* without filters */
     teardown(&world);
 }
 
@@ -177,6 +186,8 @@ static void late_entries_cost_a_bounded_number_of_writes(void **state)
     assert_int_equal(well_pack(world.well), WELL_NOTHING);
     assert_true(well_stats(world.well).segments == 1);
     assert_true(entries_found(&world) == 92000);
+    assert_true(entries_with(&world, SPAN_LIT("request")) == 92000);
+    assert_true(entries_with(&world, SPAN_LIT("nowhere")) == 0); /* the filters say so */
     teardown(&world);
 }
 

@@ -105,7 +105,8 @@ static int take_filters(struct segment *segment, struct wire_reader *reader)
         group->number_probes = wire_get_u8(reader);
         group->rows = wire_get_u32(reader);
         uint64_t bytes = filter_group_bytes(group);
-        if (bytes == 0 || bytes > segment->bytes || group->offset > segment->bytes - bytes ||
+        if ((bytes == 0 && group->rows > 0) || bytes > segment->bytes ||
+            group->offset > segment->bytes - bytes ||
             group->blocks > segment->blocks_count - first) {
             return err_set(ERR_CORRUPT, "the footer's filters do not fit");
         }
@@ -582,7 +583,7 @@ struct filter_group *segment_filters(const struct segment *segment, size_t index
         } else if (index - group->first >= group->blocks) {
             low = middle + 1;
         } else {
-            return group;
+            return group->rows > 0 ? group : NULL;
         }
     }
     return NULL;

@@ -8,6 +8,8 @@
 #include "well/segment_format.h"
 
 #define WRITE_BYTES ((size_t)1 << 20)
+/* What stays has no filters where all there is can be looked through within a millisecond. */
+#define FILTER_RAW_BYTES_MIN BLOCK_DATA_BYTES_TARGET
 #define FILTER_SHARE 8 /* filters take this part of what their blocks take, if that is enough */
 
 struct segment_writer {
@@ -28,6 +30,7 @@ struct segment_writer {
     uint32_t filters_count;
     uint32_t filtered;       /* blocks in them */
     uint64_t filtered_bytes; /* of the file up to the last group's end */
+    uint64_t raw_bytes;      /* of data in the blocks since */
     uint32_t blocks;
     uint32_t tags_count;
     bool any_tag;
@@ -145,8 +148,12 @@ static void finish_filters(struct segment_writer *writer)
     }
     struct filter_group group = {0};
     uint64_t blocks_bytes = end_of(writer) - writer->filtered_bytes;
-    filter_end_group(&writer->filter, blocks_bytes / FILTER_SHARE, end_of(writer), &writer->pending,
-                     &group);
+    if (writer->about.packed_level > 0 && writer->raw_bytes < FILTER_RAW_BYTES_MIN) {
+        filter_skip_group(&writer->filter, end_of(writer), &group);
+    } else {
+        filter_end_group(&writer->filter, blocks_bytes / FILTER_SHARE, end_of(writer),
+                         &writer->pending, &group);
+    }
     wire_put_u64(&writer->filters, group.offset);
     wire_put_u16(&writer->filters, (uint16_t)group.blocks);
     wire_put_u8(&writer->filters, group.word_probes);
@@ -155,6 +162,7 @@ static void finish_filters(struct segment_writer *writer)
     writer->filters_count++;
     writer->filtered = writer->blocks;
     writer->filtered_bytes = end_of(writer);
+    writer->raw_bytes = 0;
 }
 
 static int finish_block(struct segment_writer *writer)
@@ -166,6 +174,7 @@ static int finish_block(struct segment_writer *writer)
     struct block_header header;
     block_writer_finish(writer->block, offset, &writer->pending, &header);
     put_index(writer, offset, &header);
+    writer->raw_bytes += header.parts[1].raw;
     filter_end_block(&writer->filter);
     if (filter_is_full(&writer->filter)) {
         finish_filters(writer);
