@@ -69,6 +69,13 @@ def make_corpus(directory, files, size):
     return sorted(directory.iterdir())
 
 
+def pack_all(datalog, tags, well):
+    """All background work of a storage that is closed, at once: pack.c, whose answer it gives."""
+    out = subprocess.run([require_build() / "bench/pack", datalog, tags, well], check=True,
+                         capture_output=True)
+    return json.loads(out.stdout)
+
+
 def lines_of(files):
     count = 0
     for path in files:
