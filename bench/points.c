@@ -4,6 +4,7 @@
  *     points influx SERIES STEPS       as Influx lines, one scrape of all series a step
  *     points ingest DIR SERIES STEPS   into a storage of our own in DIR, one scrape a submission,
  *                                      each durable; then closes it, which flushes
+ *     points csv DIR FILE...           lines of a UTC time and a value, a series a file, as doubles
  *     points average DIR SERIES STEPS  of one kind of series, over all of them, per five minutes
  *
  * The last two print one JSON object; CPU is without that of making the points.
@@ -18,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "indexer/storage.h"
 #include "points_data.h"
 
@@ -224,6 +226,45 @@ static void ingest(const char *dir, uint32_t series, uint64_t steps)
            usage.ru_maxrss * 1024);
 }
 
+/* The name of the file is that of the class; the first line is a heading. */
+static uint64_t take_csv(struct storage *storage, const char *path)
+{
+    VEC(struct element) elements = {0};
+    struct buf key = {0};
+    char line[256];
+    FILE *file = fopen(path, "r");
+    check(file != NULL ? 0 : err_set(ERR_NOT_FOUND, "%s", path), "open");
+    while (fgets(line, sizeof(line), file) != NULL) {
+        struct tm tm = {0};
+        const char *value = strptime(line, "%Y-%m-%d %H:%M:%S,", &tm);
+        if (value != NULL) {
+            vec_push(&elements, (struct element){.time_ns = (int64_t)timegm(&tm) * 1000000000,
+                                                 .type = ELEMENT_F64,
+                                                 .value.f64 = strtod(value, NULL)});
+        }
+    }
+    fclose(file);
+    const char *slash = strrchr(path, '/');
+    check(series_key_make(&key, span_of_str(slash != NULL ? slash + 1 : path), NULL, 0), "key");
+    struct storage_points points = {SERIES_NONE, buf_span(&key), elements.items, elements.count};
+    check(storage_append_points(storage, &points, 1), "append");
+    uint64_t count = elements.count;
+    buf_deinit(&key);
+    vec_deinit(&elements);
+    return count;
+}
+
+static void ingest_csv(const char *dir, char *const *paths, int count)
+{
+    struct storage *storage = open_storage(dir);
+    uint64_t points = 0;
+    for (int i = 0; i < count; i++) {
+        points += take_csv(storage, paths[i]);
+    }
+    storage_close(&storage);
+    printf("{\"points\": %" PRIu64 "}\n", points);
+}
+
 /* ---- out of it ---- */
 
 static void add_batch(const struct well_points *batch, double *sums, uint64_t *counts,
@@ -297,6 +338,10 @@ static void average(const char *dir, uint64_t steps)
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
+    if (strcmp(verb, "csv") == 0 && argc > 3) {
+        ingest_csv(argv[2], argv + 3, argc - 3);
+        return 0;
+    }
     uint32_t series = argc > 3 ? (uint32_t)strtoul(argv[argc - 2], NULL, 10) : 0;
     uint64_t steps = argc > 3 ? strtoull(argv[argc - 1], NULL, 10) : 0;
     if (strcmp(verb, "influx") == 0 && argc == 4) {
@@ -306,7 +351,8 @@ int main(int argc, char **argv)
     } else if (strcmp(verb, "average") == 0 && argc == 5) {
         average(argv[2], steps);
     } else {
-        fprintf(stderr, "points influx|ingest|average [DIR] SERIES STEPS\n");
+        fprintf(stderr,
+                "points influx|ingest|average [DIR] SERIES STEPS, points csv DIR FILE...\n");
         return 2;
     }
     return 0;
