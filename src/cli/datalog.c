@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/cli.h"
+#include "cli/datalog_forward.h"
 #include "cli/datalog_payload.h"
 #include "datalog/inspect.h"
 #include "series/entry.h"
@@ -246,6 +247,12 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     struct look look = {.to = UINT64_MAX};
+    if (argc > 1 && strcmp(argv[1], "forward") == 0) {
+        return cli_datalog_forward(command, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "quarantine") == 0) {
+        return cli_datalog_quarantine(command, argc - 1, argv + 1);
+    }
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (c == 'h') {
             return cli_help(command);
@@ -259,7 +266,7 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
     }
     const char *verb = optind < argc ? argv[optind] : "";
     if (strcmp(verb, "ls") != 0 && strcmp(verb, "cat") != 0 && strcmp(verb, "verify") != 0) {
-        return cli_usage(command, "ls, cat or verify?");
+        return cli_usage(command, "ls, cat, verify, forward or quarantine?");
     }
     if (argc - optind != 2) {
         return cli_usage(command, "%s takes one directory", verb);

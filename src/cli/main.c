@@ -76,13 +76,24 @@ static const struct cli_command commands[] = {
      "  --quiet              no progress bar\n"
      "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
      cli_datastore},
-    {"datalog", "ls|cat|verify [options] DIR", "look at the files of a datalog",
+    {"datalog", "ls|cat|verify|forward|quarantine [options] DIR",
+     "look at the files of a datalog; forward request files",
      "  ls                   its files, cursors and origins, and the positions of each\n"
      "  cat                  its records, one line each\n"
      "  verify               every checksum, every record's form; the status is 1 if one is wrong\n"
      "  --from P, --to P     cat: positions from P, up to P\n"
      "  --entries            cat: the entries too, the series, attributes and deletes\n"
-     "DIR may be that of a running indexer. Nothing is changed in it.\n",
+     "DIR may be that of a running indexer. Nothing is changed in it.\n"
+     "  forward              send the request files of Warp 10 2.x in a directory, by name,\n"
+     "                       and remove each once the target has it; goes on until it is ended\n"
+     "  --source DIR, --target URL\n"
+     "  --psk KEY            hex:... or base64:... (default: $AQUIFER_DATALOG_PSK)\n"
+     "  --ignore ID,ID       origins whose requests are removed unsent\n"
+     "  --quarantine DIR     what the target refuses (default: quarantine in --source)\n"
+     "  --compress, --insecure, --once, --link NAME\n"
+     "  quarantine ls DIR    what was refused, and why\n"
+     "  quarantine show|retry|drop DIR NAME...\n"
+     "                       print it; send it once more (--target, --psk); forget it\n",
      cli_datalog},
     {"token", "make|list|revoke [options] [ID|TOKEN]", "make and revoke tokens of the Warp 10 API",
      "  make --write         a token that writes; it is shown once, the file has its hash\n"

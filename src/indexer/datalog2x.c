@@ -101,6 +101,11 @@ struct datalog2x *datalog2x_new(struct storage *storage)
     return d;
 }
 
+struct uuid datalog2x_self(const struct datalog2x *datalog2x)
+{
+    return datalog2x->own.node;
+}
+
 void datalog2x_free(struct datalog2x **datalog2x)
 {
     struct datalog2x *d = *datalog2x;

@@ -38,6 +38,7 @@ struct datalog2x_place {
 
 /* `storage` outlives it. */
 struct datalog2x *datalog2x_new(struct storage *storage);
+struct uuid datalog2x_self(const struct datalog2x *datalog2x);
 void datalog2x_free(struct datalog2x **datalog2x);
 
 /* ERR_INVALID: no time that can be stored. ERR_UNAVAILABLE: all lanes are in use, or newer. */

@@ -67,7 +67,9 @@ int warp10_new(struct io *io, const struct conf *conf, struct storage *storage,
     rc = rc < 0 ? rc : warp10_tokens_open(io, conf, &warp10->tokens);
     if (rc == 0 && storage != NULL) {
         warp10->datalog2x = datalog2x_new(storage);
-        rc = forwarders2x_start(io, conf, storage, &warp10->forwarders);
+        rc = requests2x_open(io, conf, datalog2x_self(warp10->datalog2x), buf_span(&warp10->psk),
+                             &warp10->requests_kept);
+        rc = rc < 0 ? rc : forwarders2x_start(io, conf, storage, &warp10->forwarders);
     }
     if (rc < 0) {
         warp10_free(&warp10);
@@ -83,6 +85,7 @@ void warp10_free(struct warp10 **warp10)
         return;
     }
     forwarders2x_stop(&(*warp10)->forwarders);
+    requests2x_close(&(*warp10)->requests_kept);
     datalog2x_free(&(*warp10)->datalog2x);
     warp10_tokens_close(&(*warp10)->tokens);
     warp10_rates_deinit(&(*warp10)->rates);

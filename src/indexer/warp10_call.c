@@ -64,6 +64,7 @@ int warp10_call_token(struct warp10_call *call, struct span text, bool write, co
     if (text.bytes == 0) {
         return err_set(ERR_AUTH, "%s", missing);
     }
+    call->token_text = text;
     int rc = token_find(warp10_table_of(call->table), text, write, call->now_ns / TIME_MS_NS,
                         call->arena, &call->token);
     if (rc == 0 && token_attribute(call->token, forbidden, &value)) {

@@ -80,7 +80,9 @@ static int answer(struct warp10_call *call, const struct warp10_delete *asked)
     }
     int rc = warp10_select(call, asked->selector, SERIES_SELECTOR_LABELS_ONLY, &numbers);
     if (rc == 0 && !asked->dry_run) {
-        rc = perform(call, asked);
+        rc = warp10_call_keep(call, WARP10_DELETE, false, 0);
+        rc = rc < 0 ? rc : perform(call, asked);
+        rc = rc < 0 ? rc : request2x_publish(&call->kept);
     }
     if (rc == 0) {
         list(call, &numbers);

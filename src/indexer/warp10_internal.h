@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "indexer/datalog2x.h"
 #include "indexer/forwarder2x.h"
+#include "indexer/requests2x.h"
 #include "indexer/warp10.h"
 #include "warp10/gts.h"
 #include "warp10/header.h"
@@ -57,6 +58,7 @@ struct warp10 {
     struct storage *storage;
     struct datalog2x *datalog2x; /* NULL without storage */
     struct forwarders2x *forwarders;
+    struct requests2x *requests_kept; /* NULL: they are not */
     const char *quarantine_dir;
     struct warp10_tokens *tokens;
     struct warp10_rates rates;
@@ -79,7 +81,9 @@ struct warp10_call {
     struct arena *arena;
     struct warp10_table *table;
     const struct token *token;
-    bool forwarded; /* it has a datalog header */
+    struct span token_text; /* as it came */
+    struct request2x *kept; /* the file of this request, or NULL */
+    bool forwarded;         /* it has a datalog header */
     struct warp10_datalog datalog;
     struct datalog2x_place place; /* of what is forwarded, from warp10_call_place() on */
     bool placed;
@@ -119,6 +123,10 @@ void warp10_call_done(struct warp10_call *call); /* 200 and nothing */
 MUST_CHECK int warp10_call_place(struct warp10_call *call);
 /* It failed, or it is `whole` and durable. */
 void warp10_call_leave(struct warp10_call *call, bool whole);
+
+/* Begins the file of a client's request, when such files are wanted. `now` of an update. */
+MUST_CHECK int warp10_call_keep(struct warp10_call *call, enum warp10_action action, bool delta,
+                                int64_t now);
 
 /* What was right at its origin and cannot be done here is set aside with its reason, lest it
  * block its sender for ever. err_text() is the reason. ERR_TOO_LARGE: that is too much. */

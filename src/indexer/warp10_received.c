@@ -27,12 +27,28 @@ int warp10_call_place(struct warp10_call *call)
     return rc;
 }
 
+int warp10_call_keep(struct warp10_call *call, enum warp10_action action, bool delta, int64_t now)
+{
+    struct warp10_datalog datalog = {
+        .time_ns = call->now_ns, .action = action, .token = call->token_text, .delta = delta};
+    if (call->forwarded || call->warp10->requests_kept == NULL) {
+        return 0;
+    }
+    if (action == WARP10_UPDATE) {
+        datalog.now = span_of_str(arena_printf(call->arena, "%lld", (long long)now));
+    } else if (action == WARP10_DELETE) {
+        datalog.query = warp10_call_query(call);
+    }
+    return request2x_begin(call->warp10->requests_kept, &datalog, &call->kept);
+}
+
 void warp10_call_leave(struct warp10_call *call, bool whole)
 {
     if (call->placed) {
         datalog2x_end(&call->place, whole);
         call->placed = false;
     }
+    request2x_drop(&call->kept);
     buf_deinit(&call->aside);
 }
 

@@ -131,8 +131,19 @@ static int take_metadata(struct upload *upload, const struct gts_reading *readin
 
 static int take_one(struct upload *upload, const struct gts_reading *reading)
 {
-    return upload->options.metadata ? take_metadata(upload, reading)
-                                    : take_reading(upload, reading);
+    int rc =
+        upload->options.metadata ? take_metadata(upload, reading) : take_reading(upload, reading);
+    return rc < 0 ? rc : request2x_line(upload->call.kept, reading->text, reading->series->key);
+}
+
+/* All that was stored, also when a later line was wrong, as in the reference. */
+static int publish(struct upload *upload)
+{
+    bool worth = upload->options.metadata || request2x_lines(upload->call.kept) > 0;
+    if (!worth) {
+        request2x_drop(&upload->call.kept);
+    }
+    return request2x_publish(&upload->call.kept);
 }
 
 /* GTS_MORE or GTS_END, or a fault. A line of a forwarded request that is wrong here was right at
@@ -183,6 +194,7 @@ static int store(struct upload *upload, bool delta)
     int rc = read_body(upload);
     (void)snprintf(text, sizeof(text), "%s", err_text());
     int finished = warp10_batch_finish(&upload->batch);
+    finished = finished < 0 ? finished : publish(upload);
     if (finished == 0 && rc == 0 && upload->call.aside.bytes > 0) {
         finished = warp10_call_quarantine(&upload->call, upload->call.aside_reason);
     }
@@ -226,7 +238,9 @@ static int run(struct upload *upload, bool metadata)
     if (!enter(warp10)) {
         return err_set(ERR_UNAVAILABLE, "Too many updates at a time.");
     }
-    rc = store(upload, delta);
+    rc = warp10_call_keep(&upload->call, metadata ? WARP10_META : WARP10_UPDATE, delta,
+                          upload->options.now);
+    rc = rc < 0 ? rc : store(upload, delta);
     atomic_fetch_sub(&warp10->updates, 1);
     return rc;
 }

@@ -272,3 +272,83 @@ def test_a_target_that_was_away_gets_all_of_it_also_after_a_kill(world):
     lines = lambda: {line for r in warp10.taken("update") for line in r[2].splitlines()  # noqa
                      if "away{" in line}
     wait_until(lambda: len(lines()) == 20, 60)
+
+
+# ── Files of requests: the hard-link way ────────────────────────────────────────────────────
+
+
+def aquifer(*arguments, expect=0):
+    done = subprocess.run([BUILD / "bin/aquifer", "datalog", *map(str, arguments)],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("psk", [None, PSK], ids=["plain", "psk"])
+def test_request_files_carry_everything_to_another_indexer(tmp_path, psk):
+    key = [] if psk is None else ["Datalog-PSK=hex:" + psk.hex()]
+    option = [] if psk is None else ["--psk", "hex:" + psk.hex()]
+    links = [tmp_path / "one", tmp_path / "two"]
+    with Cluster(webservers=1, indexers=2, balancer=False, start=False) as c:
+        configure(c.indexer(0), "Application=demo", f"Request-Directory={tmp_path / 'now'}",
+                  *[f"Request-Link-Directory={link}" for link in links], "Request-ID=node-a", *key)
+        configure(c.indexer(1), "Application=demo", *key)
+        for i in range(2):
+            c.indexer(i).start()
+        tokens = c.layout.secrets["warp10"]
+        here, there = (Api(c.indexer(i), tokens["write"], tokens["read"]) for i in range(2))
+        here.expect_update(b"1// a{r=1} 1\n=2// 2\n3// b{} 'x'\n")
+        assert here.meta(b"a{r=1}{unit=C}\n")[0] == 200
+        assert here.delete("selector=a{r=1}&start=2&end=2")[0] == 200
+        assert here.update(b"4// b{} 4\nwrong\n5// b{} 5\n")[0] == 400
+        assert here.update(b"wrong\n")[0] == 400
+        names = [sorted(path.name for path in link.iterdir()) for link in links]
+        assert names[0] == names[1] and len(names[0]) == 4
+        assert not list((tmp_path / "now").iterdir())
+        if psk is None:
+            first = (links[0] / names[0][0]).read_text()
+            assert first.startswith("#")
+            fields = read_header(first.splitlines()[0][1:])
+            assert (unopb64(fields[2]), fields[4]) == (b"node-a", here.write)
+            assert first.splitlines()[1:] == ["1// a{r=1} 1", "=2// 2", "3// b{} 'x'"]
+        url = f"http://127.0.0.1:{there.port}"
+        (links[0] / "junk.datalog").write_text("junk\n")
+        (links[0] / "0000000000000000-x-empty.datalog").write_text("")
+        told = aquifer("forward", "--source", links[0], "--target", url, "--once", *option)
+        assert told == "4 sent, 0 ignored, 1 set aside\n"
+        assert not list(links[0].glob("*.datalog"))
+        query = "selector=~a|b{}&now=9&count=9"
+        assert there.fetch(query) == here.fetch(query) == (
+            "1// a{.app=demo,r=1} 1\n4// b{.app=demo} 4\n=3// 'x'\n")
+        assert there.find("a{}") == here.find("a{}")
+        # The other directory has the same: redelivered, it changes nothing.
+        told = aquifer("forward", "--source", links[1], "--target", url, "--once", "--compress",
+                       *option)
+        assert told == "4 sent, 0 ignored, 0 set aside\n"
+        assert there.fetch(query) == here.fetch(query)
+
+
+def test_quarantine_is_listed_shown_sent_again_and_dropped(tmp_path):
+    warp10 = Warp10()
+    source = tmp_path / "source"
+    source.mkdir()
+    for i, name in enumerate(["node-a", "node-b", "node-a"]):
+        value = header("UPDATE", "TOKEN", time=T + i, node=name)
+        file = f"{T + i:016x}-{opb64(name.encode())}-x-..........3.datalog"
+        (source / file).write_text(f"#{value}\n{i}// q{{}} {i}\n")
+    warp10.refuse = lambda verb, body: 500 if body.startswith(b"0//") else 200
+    told = aquifer("forward", "--source", source, "--target", warp10.url, "--ignore", "node-b",
+                   "--once")
+    assert told == "1 sent, 1 ignored, 1 set aside\n"
+    place = source / "quarantine"
+    row = aquifer("quarantine", "ls", place).split()
+    assert "tries=5" in row and "500:" in row
+    name = row[0]
+    assert aquifer("quarantine", "show", place, name).endswith("\n0// q{} 0\n")
+    aquifer("quarantine", "retry", place, name, expect=1)
+    warp10.refuse = lambda verb, body: 200
+    aquifer("quarantine", "retry", place, name)
+    assert [r[2] for r in warp10.requests] == ["2// q{} 2\n", "0// q{} 0\n"]
+    assert aquifer("quarantine", "ls", place) == ""
+    aquifer("quarantine", "drop", place, name, expect=1)
+    warp10.close()
