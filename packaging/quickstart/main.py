@@ -36,6 +36,7 @@ def options_of(arguments):
     parser.add_argument("--stop", action="store_true")
     parser.add_argument("--no-install", action="store_true")
     parser.add_argument("--no-sample", action="store_true")
+    parser.add_argument("--no-replicate", action="store_true")
     parser.add_argument("--build", default=str(ROOT / "build/release"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     options.dir, options.build = Path(options.dir).resolve(), Path(options.build).resolve()
@@ -50,7 +51,8 @@ class Cluster:
                  (("webserver", options.webservers), ("indexer", options.indexers))
                  for i in range(count)]
         self.layout = Layout(options.dir, options.build, ROOT, options.port_base,
-                             options.webservers, options.indexers, self.state.mint(names))
+                             options.webservers, options.indexers, self.state.mint(names),
+                             links=() if options.no_replicate else Layout.ring(options.indexers))
         self.children = {}  # process name -> Popen, those of this run
         self.pids = {}
 
