@@ -1,4 +1,3 @@
-/* Tested by tests/cluster/test_warp10_datalog.py. */
 #include "warp10/source.h"
 
 #include <stdio.h>
