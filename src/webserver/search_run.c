@@ -342,7 +342,8 @@ static void give_up(struct run *run, size_t index, const char *why)
     }
     search_one_message(run->one, "warn",
                        "indexer %s: %s; what only it holds from %s to %s is missing", name, why,
-                       time_text(run->one->start_ns, from), time_text(stream->reached_ns, to));
+                       time_text(run->one->start_ns, from),
+                       time_text(run->shared ? run->one->end_ns : stream->reached_ns, to));
     log_warn("search-indexer", "an indexer did not finish its part of a search", "search",
              run->one->id, "indexer", name, "error", why, NULL);
 }

@@ -1,8 +1,10 @@
 """Queries that take values out of JSON lines, over two indexers, against answers computed here."""
 
 import json
+import math
 import random
-from collections import Counter
+import statistics
+from collections import Counter, defaultdict
 
 import pytest
 from client import wait_until
@@ -62,7 +64,8 @@ def table(session, query):
 
 def test_values_of_every_line_come_as_rows(session, lines):
     """Every line once, nested and plain values as they stand in the text."""
-    columns, rows = table(session, "tag=nginx json status client.ip as ip bytes | table ip status bytes")
+    columns, rows = table(session,
+                          "tag=nginx json status client.ip as ip bytes | table ip status bytes")
     assert columns == ["ip", "status", "bytes"]
     assert Counter(rows) == Counter((line["client"]["ip"], str(line["status"]),
                                      str(line["bytes"])) for line in lines)
@@ -76,7 +79,48 @@ def test_filters_drop_before_anything_else_happens(session, lines):
 
 
 def test_named_groups_are_columns(session, lines):
-    _, rows = table(session, "tag=nginx regex `\"ip\": \"(?P<net>\\d+\\.\\d+\\.\\d+)\\.` net==10.0.3 "
-                             "| table net")
+    pattern = r'"ip": "(?P<net>\d+\.\d+\.\d+)\.'
+    _, rows = table(session, f"tag=nginx regex `{pattern}` net==10.0.3 | table net")
     assert len(rows) == sum(line["client"]["ip"].startswith("10.0.3.") for line in lines)
     assert set(rows) == {("10.0.3",)}
+
+
+def test_stats_by_key_are_those_of_python(session, lines):
+    """Counted and added up on two indexers, merged: to the last digit where Python is exact."""
+    _, rows = table(session, "tag=nginx json status | stats count by status | table status count")
+    assert Counter(rows) == Counter(
+        (str(status), str(count))
+        for status, count in Counter(line["status"] for line in lines).items())
+    groups = defaultdict(list)
+    for line in lines:
+        groups[(line["method"], str(line["status"]))].append(line)
+    columns, rows = table(session, "tag=nginx json method status time bytes client.agent as agent "
+                                   "| stats mean(time) as t sum(bytes) min(time) max(bytes) "
+                                   "unique_count(agent) stddev(time) count by method status "
+                                   "| table")
+    assert columns == ["method", "status", "t", "sum", "min", "max", "unique_count", "stddev",
+                       "count"]
+    assert len(rows) == len(groups)
+    for row in rows:
+        group = groups[row[:2]]
+        times = [line["time"] for line in group]
+        sizes = [line["bytes"] for line in group]
+        assert float(row[2]) == math.fsum(times) / len(times)
+        assert [int(row[3]), float(row[4]), int(row[5])] == [sum(sizes), min(times), max(sizes)]
+        assert int(row[6]) == len({line["client"]["agent"] for line in group})
+        assert math.isclose(float(row[7]), statistics.pstdev(times), rel_tol=1e-12)
+        assert int(row[8]) == len(group)
+
+
+def test_the_ten_largest_pages_in_order(session, lines):
+    sizes = Counter()
+    for line in lines:
+        sizes[line["uri"]] += line["bytes"]
+    _, rows = table(session, "tag=nginx json uri bytes | sum bytes by uri | sort by sum desc "
+                             "| limit 10 | table uri sum")
+    assert rows == [(uri, str(size)) for uri, size in sizes.most_common(10)]
+
+
+def test_an_unknown_module_is_named_with_its_neighbour(session):
+    answer = session.post("/api/parse", {"SearchString": "tag=nginx jsn status", "Sequence": 1})
+    assert "unknown module 'jsn', did you mean 'json'" in answer.ok().json()["ParseError"]

@@ -116,8 +116,9 @@ struct query_renderer {
     MUST_CHECK int (*parse)(struct query_args *args, void **ret_plan);
     bool (*uses)(const void *plan, struct span name); /* as a module's */
 
-    /* Its plan's windows: results are wanted by time. May be NULL. */
+    /* Are rows of different windows wanted apart? NULL: yes. */
     bool (*by_time)(const void *plan);
+    bool timeline; /* it shows values over time: windows are made for it */
 
     /* Appends the JSON value `Entries` of the web API for these rows. NULL: rows are entries. With
      * `whole` it is given all rows of the range at once, else a page of them. */

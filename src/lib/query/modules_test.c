@@ -338,12 +338,79 @@ static void pairs_columns_and_fields_give_values(void **unused)
     refuse("tag=csv csv 3", "an index such as [2] was expected");
 }
 
+static void stats_condense_by_keys_and_time(void **unused)
+{
+    (void)unused;
+    expect("tag=app stats count | table count", "5\n");
+    expect("tag=app json user ms code | stats mean(ms) as avg max(ms) count by user | table",
+           "   1\nalice 7.75 12.5 2\nbob 40 40 1\n");
+    expect("tag=app json user | stats unique_count(user) | table unique_count", "3\n");
+    expect("tag=app json user ms | stats sum(ms) by user sum(ms) as all | table -nt user sum all",
+           "  55.5\nalice 15.5 55.5\nbob 40 55.5\n");
+    expect("tag=app json code | stats count by code over 1m | table -nt code count",
+           "200 2\n404 1\n500 1\n");
+    expect_ordered("tag=app stats count over 2s | table -nt TIMESTAMP count",
+                   "2026-01-02T12:00:02Z 2\n2026-01-02T12:00:00Z 3\n");
+    expect("tag=app stats count over 2s | table count", "5\n");
+    expect("tag=app json ms | stats variance(ms) min(ms) | table", "246.16666666666666 3\n");
+    expect("tag=app json user code | stats count by user code | table user code count",
+           " 200 1\nalice 200 1\nalice 404 1\nbob 500 1\n");
+    expect("tag=auth stats count by SRC | table SRC count", "10.0.0.5 2\n10.0.0.6 2\n");
+    expect("tag=auth,app stats count by TAG | table TAG count", "app 5\nauth 4\n");
+    expect("tag=auth stats count by SRC | stats sum(count) as n count | table n count", "4 2\n");
+    refuse("tag=app stats averge(ms)", "'averge' is no operation");
+    refuse("tag=app stats sum(a) sum(b)", "two results are named 'sum'");
+    refuse("tag=app stats count over soon", "a duration");
+    refuse("tag=app stats", "an operation is missing");
+}
+
+static void math_modules_are_single_operations(void **unused)
+{
+    (void)unused;
+    expect("tag=app json user | count by user | table user count", " 1\nalice 2\nbob 1\n");
+    expect("tag=app json ms | sum ms | table sum", "55.5\n");
+    expect("tag=app json ms user | mean ms by user | table user mean", " \nalice 7.75\nbob 40\n");
+    expect("tag=app json ms | max ms | table max", "40\n");
+}
+
+static void sort_require_and_alias_work_on_values(void **unused)
+{
+    (void)unused;
+    expect_ordered("tag=app json -s user ms | sort by ms desc | table user ms",
+                   "bob 40\nalice 12.5\nalice 3\n");
+    expect_ordered("tag=app json code | count by code | sort by count desc | limit 1 | table code",
+                   "200\n");
+    expect_ordered("tag=auth sort by time asc | limit 1 3 | table TIMESTAMP",
+                   "2026-01-02T12:00:01Z\n2026-01-02T12:00:02Z\n");
+    expect("tag=app json ms | require ms | table ms", "12.5\n3\n40\n");
+    expect("tag=app json ms | require -v ms | table ms", "\n\n");
+    expect("tag=app json ms user | require ms | alias ms duration user who | table duration who",
+           "12.5 alice\n3 alice\n40 bob\n");
+    expect("tag=app json user | limit 1 by user | table user", "\nalice\nbob\n");
+}
+
+/* The sheet's end-to-end examples 1 and 2. */
+static void failed_logins_are_counted_by_address(void **unused)
+{
+    (void)unused;
+    expect("tag=auth regex `Failed password for (?P<user>\\S+) from (?P<ip>\\S+)` | stats count by "
+           "ip | table ip count",
+           "192.0.2.7 2\n");
+    expect("tag=auth regex `Failed password for (?P<user>\\S+) from (?P<ip>\\S+)` | stats "
+           "unique_count(user) as users by ip | table ip users",
+           "192.0.2.7 2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_takes_values_by_their_paths),
         cmocka_unit_test(regex_takes_named_groups),
         cmocka_unit_test(pairs_columns_and_fields_give_values),
+        cmocka_unit_test(stats_condense_by_keys_and_time),
+        cmocka_unit_test(math_modules_are_single_operations),
+        cmocka_unit_test(sort_require_and_alias_work_on_values),
+        cmocka_unit_test(failed_logins_are_counted_by_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

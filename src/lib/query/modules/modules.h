@@ -4,13 +4,25 @@
 
 #include "query/module.h"
 
+extern const struct query_module query_module_alias;
+extern const struct query_module query_module_count;
 extern const struct query_module query_module_csv;
 extern const struct query_module query_module_fields;
 extern const struct query_module query_module_grep;
 extern const struct query_module query_module_json;
 extern const struct query_module query_module_kv;
 extern const struct query_module query_module_limit;
+extern const struct query_module query_module_max;
+extern const struct query_module query_module_mean;
+extern const struct query_module query_module_min;
 extern const struct query_module query_module_regex;
+extern const struct query_module query_module_require;
+extern const struct query_module query_module_sort;
+extern const struct query_module query_module_stats;
+extern const struct query_module query_module_stddev;
+extern const struct query_module query_module_sum;
+extern const struct query_module query_module_unique_count;
+extern const struct query_module query_module_variance;
 extern const struct query_module query_module_words;
 
 extern const struct query_renderer query_renderer_hex;

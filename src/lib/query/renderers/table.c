@@ -42,17 +42,19 @@ static bool uses(const void *pointer, struct span name)
     return plan->count == 0;
 }
 
+/* One row for the whole range is enough, unless -nt asks for the windows. */
 static bool by_time(const void *plan)
 {
     return ((const struct plan *)plan)->not_temporal;
 }
 
-/* All names of the rows, in the order in which they appear. */
+/* All names of the rows; one that only later rows have stands where it stands among theirs. */
 static size_t names_of(const struct query_block *rows, struct span names[COLUMNS_MAX])
 {
     size_t count = 0;
     for (size_t i = 0; i < rows->count; i++) {
         size_t cursor = 0;
+        size_t place = 0;
         struct series_ev ev;
         struct span block = rows->entries[rows->picks[i]].enumerated;
         while (block.bytes > 0 && count < COLUMNS_MAX && series_evs_next(block, &cursor, &ev)) {
@@ -61,8 +63,12 @@ static size_t names_of(const struct query_block *rows, struct span names[COLUMNS
                 at++;
             }
             if (at == count) {
-                names[count++] = ev.name;
+                at = MIN(place, count);
+                memmove(&names[at + 1], &names[at], (count - at) * sizeof(names[0]));
+                names[at] = ev.name;
+                count++;
             }
+            place = at + 1;
         }
     }
     return count;

@@ -1,0 +1,394 @@
+#include "query/aggregate.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+
+#define TEXT_BYTES_MAX (UINT32_C(128) << 20)
+#define PARTS_MAX UINT32_C(64) /* doubles span 2098 bits, a part holds 53 of them */
+
+static const char *const names[] = {
+    [AGGREGATE_COUNT] = "count",
+    [AGGREGATE_SUM] = "sum",
+    [AGGREGATE_TOTAL] = "total",
+    [AGGREGATE_MEAN] = "mean",
+    [AGGREGATE_STDDEV] = "stddev",
+    [AGGREGATE_VARIANCE] = "variance",
+    [AGGREGATE_MIN] = "min",
+    [AGGREGATE_MAX] = "max",
+    [AGGREGATE_UNIQUE_COUNT] = "unique_count",
+};
+
+enum aggregate_op aggregate_find(struct span name)
+{
+    for (size_t i = AGGREGATE_COUNT; i < ARRAY_COUNT(names); i++) {
+        if (span_equal_str(name, names[i])) {
+            return (enum aggregate_op)i;
+        }
+    }
+    return span_equal_str(name, "avg") ? AGGREGATE_MEAN : (enum aggregate_op)0;
+}
+
+const char *aggregate_name(enum aggregate_op op)
+{
+    return names[op];
+}
+
+void aggregate_deinit(struct aggregate *aggregate)
+{
+    mem_free(aggregate->sum.parts);
+    mem_free(aggregate->squares.parts);
+    if (aggregate->best.type == QUERY_VALUE_TEXT) {
+        mem_free((void *)(uintptr_t)aggregate->best.text.data);
+    }
+    if (aggregate->set != NULL) {
+        map_deinit(aggregate->set);
+        mem_free(aggregate->set);
+    }
+    *aggregate = (struct aggregate){0};
+}
+
+/* ── Exact sums ──────────────────────────────────────────────────────────────────────────── */
+
+/* Adds to the parts, smallest first; what each addition rounds away stays as a part (Shewchuk). */
+static void sum_add(struct aggregate_sum *sum, double x)
+{
+    uint32_t kept = 0;
+    if (sum->count == sum->capacity) {
+        sum->capacity = MAX(sum->capacity * 2, UINT32_C(2));
+        sum->parts = mem_realloc(sum->parts, sum->capacity * sizeof(double));
+    }
+    for (uint32_t i = 0; i < sum->count; i++) {
+        double y = sum->parts[i];
+        double large = fabs(x) < fabs(y) ? y : x;
+        double small = fabs(x) < fabs(y) ? x : y;
+        double high = large + small;
+        double low = small - (high - large);
+        if (!isfinite(high)) {
+            return; /* beyond what a double holds: that value is left out */
+        }
+        if (low != 0) {
+            sum->parts[kept++] = low;
+        }
+        x = high;
+    }
+    sum->parts[kept++] = x;
+    sum->count = kept;
+}
+
+/* x·y exactly. */
+static void sum_add_product(struct aggregate_sum *sum, double x, double y)
+{
+    double high = x * y;
+    if (isfinite(high)) {
+        sum_add(sum, high);
+        sum_add(sum, fma(x, y, -high));
+    }
+}
+
+/* The exact sum, rounded to the nearest double. */
+static double sum_round(const struct aggregate_sum *sum)
+{
+    uint32_t i = sum->count;
+    if (i == 0) {
+        return 0;
+    }
+    double high = sum->parts[--i];
+    double low = 0;
+    while (i > 0) {
+        double before = high;
+        double part = sum->parts[--i];
+        high = before + part;
+        low = part - (high - before);
+        if (low != 0) {
+            break;
+        }
+    }
+    /* Half way between two doubles: the parts that are left decide. */
+    if (i > 0 && ((low < 0 && sum->parts[i - 1] < 0) || (low > 0 && sum->parts[i - 1] > 0))) {
+        double twice = low * 2;
+        double next = high + twice;
+        high = twice == next - high ? next : high;
+    }
+    return high;
+}
+
+/* The sum as two doubles, whatever parts it happens to have. */
+static void sum_split(const struct aggregate_sum *sum, double *ret_high, double *ret_low)
+{
+    struct aggregate_sum rest = {0};
+    *ret_high = sum_round(sum);
+    for (uint32_t i = 0; i < sum->count; i++) {
+        sum_add(&rest, sum->parts[i]);
+    }
+    sum_add(&rest, -*ret_high);
+    *ret_low = sum_round(&rest);
+    mem_free(rest.parts);
+}
+
+static void sum_add_i64(struct aggregate_sum *sum, int64_t number)
+{
+    int64_t low = number & 0xFFFFFFFF;
+    sum_add(sum, (double)(number - low));
+    sum_add(sum, (double)low);
+}
+
+/* ── Adding ──────────────────────────────────────────────────────────────────────────────── */
+
+static void add_number(struct aggregate *aggregate, enum aggregate_op op,
+                       const struct query_value *value)
+{
+    struct query_value number;
+    if (!query_value_number(value, &number)) {
+        return;
+    }
+    bool real = number.type == QUERY_VALUE_F64;
+    aggregate->count++;
+    aggregate->real = aggregate->real || real;
+    if (real) {
+        sum_add(&aggregate->sum, number.real);
+    } else {
+        sum_add_i64(&aggregate->sum, number.number);
+    }
+    if (op == AGGREGATE_VARIANCE || op == AGGREGATE_STDDEV) {
+        double x = query_value_real(&number);
+        sum_add_product(&aggregate->squares, x, x);
+    }
+}
+
+/* Numbers and addresses as such: "7" and "7.0" are one value, however it was written. */
+static void add_best(struct aggregate *aggregate, enum aggregate_op op,
+                     const struct query_value *value)
+{
+    struct query_value candidate = *value;
+    if (query_value_number(value, &candidate)) {
+        bool whole = candidate.type == QUERY_VALUE_F64 && fabs(candidate.real) < 1e15 &&
+                     candidate.real == floor(candidate.real);
+        candidate = whole ? query_value_of_i64((int64_t)candidate.real) : candidate;
+        candidate.type = value->type == QUERY_VALUE_TIME || value->type == QUERY_VALUE_DURATION
+                             ? value->type
+                             : candidate.type;
+    } else if (query_value_ip(value, candidate.ip)) {
+        candidate.type = QUERY_VALUE_IP;
+    }
+    aggregate->count++;
+    if (aggregate->best.type != QUERY_VALUE_NONE) {
+        int order = query_value_compare(&candidate, &aggregate->best);
+        if (op == AGGREGATE_MIN ? order >= 0 : order <= 0) {
+            return;
+        }
+        if (aggregate->best.type == QUERY_VALUE_TEXT) {
+            mem_free((void *)(uintptr_t)aggregate->best.text.data);
+        }
+    }
+    if (candidate.type == QUERY_VALUE_TEXT || candidate.type == QUERY_VALUE_BYTES) {
+        candidate.type = QUERY_VALUE_TEXT;
+        candidate.text.data = mem_dup(candidate.text.data, candidate.text.bytes);
+    }
+    aggregate->best = candidate;
+}
+
+static size_t add_distinct(struct aggregate *aggregate, struct span text)
+{
+    if (aggregate->set == NULL) {
+        aggregate->set = MEM_NEW(struct map);
+    }
+    size_t before = aggregate->set->count;
+    (void)map_put(aggregate->set, text, aggregate->set);
+    aggregate->count = aggregate->set->count;
+    return aggregate->set->count - before;
+}
+
+size_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
+                     const struct query_value *value)
+{
+    switch (op) {
+    case AGGREGATE_COUNT:
+        aggregate->count++;
+        return 0;
+    case AGGREGATE_MIN:
+    case AGGREGATE_MAX:
+        add_best(aggregate, op, value);
+        return 0;
+    case AGGREGATE_UNIQUE_COUNT: {
+        struct buf text = {0};
+        query_value_put_text(value, &text);
+        size_t more = add_distinct(aggregate, buf_span(&text));
+        buf_deinit(&text);
+        return more;
+    }
+    default:
+        add_number(aggregate, op, value);
+        return 0;
+    }
+}
+
+/* ── Results ─────────────────────────────────────────────────────────────────────────────── */
+
+/* (n·Σx² − (Σx)²) / n², the numerator exact but for one rounding. */
+static double variance(const struct aggregate *aggregate)
+{
+    struct aggregate_sum numerator = {0};
+    double n = (double)aggregate->count;
+    double high = 0;
+    double low = 0;
+    for (uint32_t i = 0; i < aggregate->squares.count; i++) {
+        sum_add_product(&numerator, n, aggregate->squares.parts[i]);
+    }
+    sum_split(&aggregate->sum, &high, &low);
+    sum_add_product(&numerator, -high, high);
+    sum_add_product(&numerator, -2 * high, low);
+    sum_add_product(&numerator, -low, low);
+    double result = sum_round(&numerator) / (n * n);
+    mem_free(numerator.parts);
+    return MAX(result, 0.0);
+}
+
+static struct query_value total(const struct aggregate *aggregate)
+{
+    double high = 0;
+    double low = 0;
+    sum_split(&aggregate->sum, &high, &low);
+    bool fits = !aggregate->real && fabs(high) < 9.2e18;
+    return fits ? query_value_of_i64((int64_t)high + (int64_t)low) : query_value_of_f64(high);
+}
+
+bool aggregate_result(const struct aggregate *aggregate, enum aggregate_op op,
+                      struct query_value *ret_value)
+{
+    if (aggregate->count == 0 && op != AGGREGATE_COUNT && op != AGGREGATE_UNIQUE_COUNT) {
+        return false;
+    }
+    switch (op) {
+    case AGGREGATE_COUNT:
+    case AGGREGATE_UNIQUE_COUNT:
+        *ret_value = query_value_of_i64((int64_t)aggregate->count);
+        break;
+    case AGGREGATE_SUM:
+    case AGGREGATE_TOTAL:
+        *ret_value = total(aggregate);
+        break;
+    case AGGREGATE_MEAN:
+        *ret_value = query_value_of_f64(sum_round(&aggregate->sum) / (double)aggregate->count);
+        break;
+    case AGGREGATE_VARIANCE:
+        *ret_value = query_value_of_f64(variance(aggregate));
+        break;
+    case AGGREGATE_STDDEV:
+        *ret_value = query_value_of_f64(sqrt(variance(aggregate)));
+        break;
+    default:
+        *ret_value = aggregate->best;
+    }
+    return true;
+}
+
+/* ── As bytes ────────────────────────────────────────────────────────────────────────────── */
+
+static void put_double(struct buf *buf, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    wire_put_u64(buf, bits);
+}
+
+static double get_double(struct wire_reader *reader)
+{
+    uint64_t bits = wire_get_u64(reader);
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return isfinite(value) ? value : 0;
+}
+
+static void put_sum(struct buf *buf, const struct aggregate_sum *sum)
+{
+    wire_put_u32(buf, sum->count);
+    for (uint32_t i = 0; i < sum->count; i++) {
+        put_double(buf, sum->parts[i]);
+    }
+}
+
+static void take_sum(struct aggregate_sum *sum, struct wire_reader *reader)
+{
+    uint32_t count = wire_get_u32(reader);
+    for (uint32_t i = 0; i < MIN(count, PARTS_MAX); i++) {
+        sum_add(sum, get_double(reader));
+    }
+}
+
+static void put_best(struct buf *buf, const struct query_value *best)
+{
+    wire_put_u8(buf, (uint8_t)best->type);
+    if (best->type == QUERY_VALUE_TEXT) {
+        wire_put_bytes(buf, best->text);
+    } else if (best->type == QUERY_VALUE_IP) {
+        buf_append(buf, span_of(best->ip, sizeof(best->ip)));
+    } else if (best->type == QUERY_VALUE_F64) {
+        put_double(buf, best->real);
+    } else {
+        wire_put_u64(buf, (uint64_t)best->number);
+    }
+}
+
+static void take_best(struct aggregate *aggregate, enum aggregate_op op, struct wire_reader *reader)
+{
+    struct query_value best = {.type = wire_get_u8(reader)};
+    if (best.type == QUERY_VALUE_TEXT) {
+        best.text = wire_get_bytes(reader, TEXT_BYTES_MAX);
+    } else if (best.type == QUERY_VALUE_IP) {
+        struct span ip = wire_get_raw(reader, sizeof(best.ip));
+        if (ip.bytes == sizeof(best.ip)) {
+            memcpy(best.ip, ip.data, sizeof(best.ip));
+        }
+    } else if (best.type == QUERY_VALUE_F64) {
+        best.real = get_double(reader);
+    } else {
+        best.number = (int64_t)wire_get_u64(reader);
+    }
+    if (best.type > QUERY_VALUE_NONE && best.type <= QUERY_VALUE_DURATION &&
+        best.type != QUERY_VALUE_BYTES) {
+        add_best(aggregate, op, &best);
+        aggregate->count--;
+    }
+}
+
+void aggregate_put(const struct aggregate *aggregate, enum aggregate_op op, struct buf *buf)
+{
+    size_t cursor = 0;
+    struct span text;
+    void *ignored = NULL;
+    wire_put_u64(buf, aggregate->count);
+    if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
+        put_best(buf, &aggregate->best);
+    } else if (op == AGGREGATE_UNIQUE_COUNT) {
+        while (aggregate->set != NULL && map_next(aggregate->set, &cursor, &text, &ignored)) {
+            wire_put_bytes(buf, text);
+        }
+    } else if (op != AGGREGATE_COUNT) {
+        wire_put_u8(buf, aggregate->real);
+        put_sum(buf, &aggregate->sum);
+        put_sum(buf, &aggregate->squares);
+    }
+}
+
+size_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op, struct wire_reader *reader)
+{
+    uint64_t count = wire_get_u64(reader);
+    size_t more = 0;
+    if (op == AGGREGATE_UNIQUE_COUNT) {
+        for (uint64_t i = 0; i < count && !reader->failed; i++) {
+            struct span text = wire_get_bytes(reader, TEXT_BYTES_MAX);
+            more += reader->failed ? 0 : add_distinct(aggregate, text);
+        }
+        return more;
+    }
+    aggregate->count += count;
+    if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
+        take_best(aggregate, op, reader);
+    } else if (op != AGGREGATE_COUNT) {
+        aggregate->real = (wire_get_u8(reader) != 0) || aggregate->real;
+        take_sum(&aggregate->sum, reader);
+        take_sum(&aggregate->squares, reader);
+    }
+    return 0;
+}
