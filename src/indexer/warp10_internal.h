@@ -88,6 +88,7 @@ struct warp10_call {
     struct datalog2x_place place; /* of what is forwarded, from warp10_call_place() on */
     bool placed;
     struct buf aside;                      /* lines that could not be applied */
+    bool quarantined;                      /* some of it */
     char aside_reason[ERR_TEXT_BYTES_MAX]; /* of the first */
     int64_t now_ns;
 };

@@ -45,7 +45,7 @@ int warp10_call_keep(struct warp10_call *call, enum warp10_action action, bool d
 void warp10_call_leave(struct warp10_call *call, bool whole)
 {
     if (call->placed) {
-        datalog2x_end(&call->place, whole);
+        datalog2x_end(&call->place, whole && !call->quarantined);
         call->placed = false;
     }
     request2x_drop(&call->kept);
@@ -81,6 +81,7 @@ int warp10_call_quarantine(struct warp10_call *call, const char *reason)
     buf_append_byte(&request, '\n');
     buf_append(&request, buf_span(&call->aside));
     item.request = buf_span(&request);
+    call->quarantined = true; /* it may be sent again from there, and is not known then */
     int rc = refused_put(warp10->io, warp10->quarantine_dir, &item);
     buf_deinit(&request);
     log_warn("datalog-quarantine", "a forwarded request could not be applied; it is set aside",

@@ -182,6 +182,12 @@ def test_a_line_that_cannot_be_applied_blocks_nothing(world):
     new = quarantine(c)[before:]
     assert len(new) == 1 and "Value too large" in new[0]
     assert new[0].endswith(f"2// bad{{}} '{long}'\n=3// 3\n")
+    # Sent again from there it is tried again: it is not taken as known, and not lost.
+    place = next(c.indexer(0).process.config.parent.parent.rglob("*.refused")).parent
+    name = sorted(path.name for path in place.iterdir())[-1]
+    aquifer("quarantine", "retry", "--target", f"http://127.0.0.1:{api.port}", place, name)
+    assert name not in [path.name for path in place.iterdir()]
+    assert quarantine(c)[before:][0].endswith(f"2// bad{{}} '{long}'\n=3// 3\n")
     # The same from a client is refused.
     assert api.update(body)[0] == 400
 
