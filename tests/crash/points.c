@@ -206,6 +206,15 @@ void points_end_local(struct world *world)
     world->disk.sim.now_ns += GAP_NS;
 }
 
+/* Points of another node may need definitions of series, which the log stamps with its own time,
+ * however old the points are. */
+static void note_definitions(struct world *world)
+{
+    struct points *points = &world->points;
+    struct interval *last = &points->stamps.items[points->stamps.count - 1];
+    last->high = MAX(last->high, (uint64_t)world->disk.sim.now_ns) + RECORDS_MAX;
+}
+
 /* Some time between two writes of ours, or now, or one that was just used by another node. */
 struct order points_draw_received(struct world *world, struct storage_received *ret_received)
 {
@@ -383,7 +392,9 @@ void points_append(struct world *world, size_t count)
     }
     world_say(world, "  points %zu to %zu at %" PRIu64, first, points->points.count - 1,
               order.time);
-    if (!is_received) {
+    if (is_received) {
+        note_definitions(world);
+    } else {
         points_end_local(world);
     }
     points->unsure = points->unsure && (rc < 0 || is_received);
