@@ -1,5 +1,6 @@
 /*
- * aquifer datalog ls|cat|verify DIR: a look at the files of a log, also of a running node.
+ * aquifer datalog ls|cat|verify DIR: a look at the files of a log, also of a running node. Its
+ * other verb, status, asks nodes instead (datalog_status.h).
  * Nothing is changed.
  */
 #include <getopt.h>
@@ -12,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/datalog_forward.h"
 #include "cli/datalog_payload.h"
+#include "cli/datalog_status.h"
 #include "datalog/inspect.h"
 #include "series/entry.h"
 #include "series/evs.h"
@@ -246,6 +248,9 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    if (argc > 1 && strcmp(argv[1], "status") == 0) {
+        return cli_datalog_status(command, argc - 1, argv + 1);
+    }
     struct look look = {.to = UINT64_MAX};
     if (argc > 1 && strcmp(argv[1], "forward") == 0) {
         return cli_datalog_forward(command, argc - 1, argv + 1);
@@ -266,7 +271,7 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
     }
     const char *verb = optind < argc ? argv[optind] : "";
     if (strcmp(verb, "ls") != 0 && strcmp(verb, "cat") != 0 && strcmp(verb, "verify") != 0) {
-        return cli_usage(command, "ls, cat, verify, forward or quarantine?");
+        return cli_usage(command, "status, ls, cat, verify, forward or quarantine?");
     }
     if (argc - optind != 2) {
         return cli_usage(command, "%s takes one directory", verb);

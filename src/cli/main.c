@@ -76,8 +76,14 @@ static const struct cli_command commands[] = {
      "  --quiet              no progress bar\n"
      "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
      cli_datastore},
-    {"datalog", "ls|cat|verify|forward|quarantine [options] DIR",
-     "look at the files of a datalog; forward request files",
+    {"datalog", "status|ls|cat|verify|forward|quarantine [options] [DIR]",
+     "links between indexers; the files of a datalog; request files",
+     "  status               who forwards to whom, position, lag and faults of each link, and\n"
+     "                       what each indexer holds; the status is 1 if one is down or a link "
+     "does not "
+     "follow\n"
+     "  --config FILE        status: of a webserver or indexer, default " CLI_CONFIG_PATH "\n"
+     "  --indexer A,B --secret S [--disable-tls] [--insecure]   status: in the place of it\n"
      "  ls                   its files, cursors and origins, and the positions of each\n"
      "  cat                  its records, one line each\n"
      "  verify               every checksum, every record's form; the status is 1 if one is wrong\n"

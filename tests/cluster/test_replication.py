@@ -121,10 +121,14 @@ def test_a_receiver_that_was_down_catches_up():
         c.start()
         ids = c.ingest("web", 100)
         c.expect_all_hold("web", ids)
+        status = ("datalog", "status", "--config", str(c.webserver(0).process.config))
+        assert c.aquifer(*status).returncode == 0
         c.indexer(1).stop()
         ids += c.ingest("web", 5000)
         link = c.forwarder(0, 1)
         assert link["state"] == "connecting" and link["lag_records"] > 0 and link["fault"]
+        told = c.aquifer(*status)
+        assert told.returncode == 1 and b": connecting, position" in told.stdout
         c.indexer(1).start()
         c.expect_all_hold("web", ids)
 
