@@ -1,0 +1,304 @@
+/*
+ * Two indexers' storages in one process and a link between them, for bench/replication:
+ *
+ *     replication_pair DIR BATCHES BATCH_ENTRIES ENTRY_BYTES SECONDS
+ *
+ * Prints one line of JSON: seconds to ingest alone, beside a link whose target is away, and beside
+ * one that follows; seconds to catch up; lag from commit here to commit there at half load.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "indexer/replication.h"
+#include "service/log.h"
+
+#define ON_THE_WAY_MAX 64
+#define SECRET "bench"
+
+struct node {
+    struct storage *storage;
+    struct replication *door, *way;
+    char target[32];
+    struct forwarder_options forwarder;
+};
+
+struct shape {
+    const char *dir;
+    uint64_t batches;
+    size_t batch;
+    size_t bytes;
+    struct entry *entries;
+};
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void must(int rc)
+{
+    if (rc < 0) {
+        fprintf(stderr, "%s\n", err_text());
+        exit(1);
+    }
+}
+
+static void open_node(struct node *node, const struct shape *shape, uint8_t number)
+{
+    char *dir = mem_printf("%s/%u", shape->dir, number);
+    char *log = mem_printf("%s/log", dir);
+    char *tags = mem_printf("%s/tags.dat", dir);
+    char *location = mem_printf("%s/well", dir);
+    struct storage_well well = {.name = STORAGE_WELL_DEFAULT, .location = location};
+    struct storage_options options = {
+        .io = io_real(),
+        .node = {{number}},
+        .begin_anew = true,
+        .datalog_dir = log,
+        .tags_path = tags,
+        .wells = &well,
+        .wells_count = 1,
+    };
+    *node = (struct node){0};
+    must(io_make_dirs(io_real(), dir));
+    must(storage_open(&options, &node->storage));
+    mem_free(location);
+    mem_free(tags);
+    mem_free(log);
+    mem_free(dir);
+}
+
+static void listen_at(struct node *node, uint16_t port)
+{
+    struct replication_options options = {
+        .io = io_real(),
+        .storage = node->storage,
+        .listens = true,
+        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = port},
+        .secret = SECRET,
+    };
+    must(replication_start(&options, &node->door));
+}
+
+static void forward(struct node *node, uint16_t port)
+{
+    snprintf(node->target, sizeof(node->target), "127.0.0.1:%u", port);
+    node->forwarder = (struct forwarder_options){
+        .name = "b", .target = node->target, .secret = SECRET, .level = 1};
+    must(link_address_parse(node->target, false, &node->forwarder.address));
+    struct replication_options options = {.io = io_real(),
+                                          .storage = node->storage,
+                                          .forwarders = &node->forwarder,
+                                          .forwarders_count = 1};
+    must(replication_start(&options, &node->way));
+}
+
+static void close_node(struct node *node)
+{
+    replication_stop(&node->way);
+    replication_stop(&node->door);
+    storage_close(&node->storage);
+}
+
+/* ---- ingest ---- */
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t open;
+};
+
+static void batch_done(void *context, int rc)
+{
+    struct gate *gate = context;
+    must(rc);
+    pthread_mutex_lock(&gate->lock);
+    gate->open--;
+    pthread_cond_signal(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static double ingest(struct node *node, const struct shape *shape)
+{
+    struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    double from = now_s();
+    for (uint64_t i = 0; i <= shape->batches; i++) {
+        pthread_mutex_lock(&gate.lock);
+        while (gate.open >= (i == shape->batches ? 1 : ON_THE_WAY_MAX)) {
+            pthread_cond_wait(&gate.changed, &gate.lock);
+        }
+        gate.open++;
+        pthread_mutex_unlock(&gate.lock);
+        if (i < shape->batches) {
+            must(storage_submit(node->storage, shape->entries, shape->batch, batch_done, &gate));
+        }
+    }
+    return now_s() - from;
+}
+
+static double wait_for_same(struct node *from, struct node *to)
+{
+    double began = now_s();
+    struct datalog_origin origin = datalog_origin(storage_log(from->storage));
+    uint64_t want = datalog_origin_position(storage_log(from->storage), origin);
+    while (datalog_origin_position(storage_log(to->storage), origin) < want) {
+        (void)!datalog_wait(storage_log(to->storage), datalog_end(storage_log(to->storage)), 5);
+    }
+    return now_s() - began;
+}
+
+/* ---- lag ---- */
+
+struct lag {
+    struct node *to;
+    struct datalog_origin origin;
+    uint64_t first; /* position of the first sample */
+    uint64_t count;
+    _Atomic double *committed;
+    double *lags;
+};
+
+struct sample {
+    struct lag *lag;
+    uint64_t index;
+};
+
+static void sample_done(void *context, int rc)
+{
+    struct sample *sample = context;
+    must(rc);
+    atomic_store(&sample->lag->committed[sample->index], now_s());
+    mem_free(sample);
+}
+
+static void *follow(void *context)
+{
+    struct lag *lag = context;
+    struct datalog *log = storage_log(lag->to->storage);
+    struct datalog_reader *reader;
+    struct datalog_record record;
+    must(datalog_reader_open(log, datalog_end(log), &reader));
+    for (uint64_t seen = 0; seen < lag->count;) {
+        int rc = datalog_read(reader, &record);
+        if (rc == DATALOG_END) {
+            (void)!datalog_wait(log, datalog_reader_position(reader), 1000);
+            continue;
+        }
+        must(rc);
+        double now = now_s();
+        if (record.origin.incarnation == lag->origin.incarnation) {
+            double committed = atomic_load(&lag->committed[seen]);
+            lag->lags[seen++] = committed > 0 && now > committed ? now - committed : 0;
+        }
+    }
+    datalog_reader_close(&reader);
+    return NULL;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* A batch at a time, as far apart as half the rate says. */
+static void measure_lag(struct node *from, struct node *to, const struct shape *shape,
+                        double interval_s, double seconds)
+{
+    struct lag lag = {.to = to,
+                      .origin = datalog_origin(storage_log(from->storage)),
+                      .count = (uint64_t)(seconds / interval_s) + 1};
+    lag.committed = mem_alloc_array(lag.count, sizeof(*lag.committed));
+    lag.lags = mem_alloc_array(lag.count, sizeof(*lag.lags));
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, follow, &lag) == 0);
+    double due = now_s() + 0.1;
+    for (uint64_t i = 0; i < lag.count; i++, due += interval_s) {
+        double left = due - now_s();
+        if (left > 0) {
+            struct timespec pause = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+            nanosleep(&pause, NULL);
+        }
+        struct sample *sample = MEM_NEW(struct sample);
+        *sample = (struct sample){&lag, i};
+        must(storage_submit(from->storage, shape->entries, shape->batch, sample_done, sample));
+    }
+    pthread_join(thread, NULL);
+    qsort(lag.lags, lag.count, sizeof(double), ascending);
+    printf(", \"samples\": %" PRIu64 ", \"p50_ms\": %.3f, \"p99_ms\": %.3f", lag.count,
+           lag.lags[lag.count / 2] * 1e3, lag.lags[lag.count * 99 / 100] * 1e3);
+    mem_free((void *)lag.committed);
+    mem_free(lag.lags);
+}
+
+/* ---- the whole ---- */
+
+static void make_entries(struct shape *shape, struct storage *storage)
+{
+    static const char words[] = "GET /index.html HTTP/1.1 200 took 17 ms from 10.0.0.1 agent curl ";
+    uint16_t tag;
+    must(storage_tag(storage, SPAN_LIT("bench"), &tag));
+    shape->entries = mem_alloc_array(shape->batch, sizeof(*shape->entries));
+    for (size_t i = 0; i < shape->batch; i++) {
+        char *data = mem_alloc(shape->bytes);
+        for (size_t j = 0; j < shape->bytes; j++) {
+            data[j] = words[(i * (j < 12 ? 7 : 1) + j) % (sizeof(words) - 1)];
+        }
+        shape->entries[i] =
+            (struct entry){.time_ns = (int64_t)i, .tag = tag, .data = span_of(data, shape->bytes)};
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        fprintf(stderr, "replication_pair DIR BATCHES BATCH_ENTRIES ENTRY_BYTES SECONDS\n");
+        return 2;
+    }
+    struct shape shape = {.dir = argv[1],
+                          .batches = strtoull(argv[2], NULL, 10),
+                          .batch = strtoull(argv[3], NULL, 10),
+                          .bytes = strtoull(argv[4], NULL, 10)};
+    struct node alone;
+    struct node a;
+    struct node b;
+    log_init("replication_pair", LOG_LEVEL_OFF);
+    open_node(&alone, &shape, 1);
+    make_entries(&shape, alone.storage);
+    double alone_s = ingest(&alone, &shape);
+    close_node(&alone);
+    open_node(&a, &shape, 2);
+    open_node(&b, &shape, 3);
+    uint16_t tag;
+    must(storage_tag(a.storage, SPAN_LIT("bench"), &tag));
+    listen_at(&b, 0);
+    uint16_t port = replication_port(b.door);
+    replication_stop(&b.door);
+    forward(&a, port);
+    double away_s = ingest(&a, &shape);
+    listen_at(&b, port);
+    double catch_up_s = wait_for_same(&a, &b);
+    double beside_s = ingest(&a, &shape);
+    double rest_s = wait_for_same(&a, &b);
+    printf("{\"alone_s\": %.3f, \"away_s\": %.3f, \"catch_up_s\": %.3f, \"beside_s\": %.3f, "
+           "\"rest_s\": %.3f",
+           alone_s, away_s, catch_up_s, beside_s, rest_s);
+    measure_lag(&a, &b, &shape, 2 * beside_s / (double)shape.batches, strtod(argv[5], NULL));
+    printf("}\n");
+    close_node(&a);
+    close_node(&b);
+    for (size_t i = 0; i < shape.batch; i++) {
+        mem_free((void *)(uintptr_t)shape.entries[i].data.data);
+    }
+    mem_free(shape.entries);
+    return 0;
+}
