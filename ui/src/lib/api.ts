@@ -18,6 +18,7 @@ import type {
   StartRequest,
   User,
   WirePage,
+  WireTable,
 } from './types';
 
 export type ApiErrorKind =
@@ -196,6 +197,25 @@ export class ApiClient {
       Entries: list(answer.Entries),
       Messages: list(answer.Messages),
     };
+  }
+
+  /** The first rows of a table. */
+  async table(
+    search: string,
+    session: string,
+    rows: number,
+    signal?: AbortSignal,
+  ): Promise<WireTable> {
+    const parameters = new URLSearchParams({ sid: session, first: '0', last: String(rows) });
+    const path = pathOf(search, 'renderer', 'table');
+    const answer = await this.json<{ Entries?: Partial<WireTable> | null; Error?: string }>(
+      `${path}?${parameters}`,
+      { signal },
+    );
+    if (answer.Error) {
+      throw new ApiError('refused', answer.Error);
+    }
+    return { Columns: list(answer.Entries?.Columns), Rows: list(answer.Entries?.Rows) };
   }
 
   /** Answers the interval in seconds the server wishes, or 0 when it wishes no change. */

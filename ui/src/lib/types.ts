@@ -113,6 +113,12 @@ export interface WirePage {
   Messages: Message[];
 }
 
+/** What the renderer `table` answers. */
+export interface WireTable {
+  Columns: string[];
+  Rows: { TS: string; Row: string[] }[];
+}
+
 export interface HistoryItem {
   UserQuery: string;
   EffectiveQuery: string;

@@ -14,7 +14,7 @@ import { ApiError, messagesOf, type ApiClient } from '../lib/api';
 import { entriesOf, type Entry } from '../lib/entry';
 import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
 import { boundsOf, DAY, MINUTE, SECOND, toRfc3339, type TimeRange } from '../lib/time';
-import type { Message, OverviewBucket, ParseAnswer } from '../lib/types';
+import type { Message, OverviewBucket, ParseAnswer, WireTable } from '../lib/types';
 import { PAGE_ROWS, pagesOf } from '../lib/virtual';
 
 export type Phase = 'idle' | 'launching' | 'running' | 'done' | 'stopped' | 'failed';
@@ -34,6 +34,7 @@ export interface Picture {
 }
 
 const PAGES_KEPT = 60;
+const TABLE_ROWS = 1000;
 const POLL_FIRST_MS = 60;
 const POLL_MS = 1000;
 const PING_MS_MAX = 20_000;
@@ -64,6 +65,8 @@ export class Search {
   rowsVersion = $state(0);
   id = $state('');
   renderer = $state('');
+  /** The first rows, when the query ends in a table. */
+  table: WireTable = $state.raw({ Columns: [], Rows: [] });
 
   private sid = '';
   private abort = new AbortController();
@@ -261,6 +264,13 @@ export class Search {
     if (answer.Error) {
       throw new ApiError('refused', answer.Error);
     }
+    if (this.renderer === 'table' && (answer.Finished || this.table.Rows.length < TABLE_ROWS)) {
+      const table = await this.api.table(this.id, this.sid, TABLE_ROWS, signal);
+      if (signal.aborted) {
+        return true;
+      }
+      this.table = table;
+    }
     if (answer.Finished && this.phase === 'running') {
       this.phase = 'done';
     }
@@ -326,6 +336,7 @@ export class Search {
     this.picture = { ...asked, buckets: [] };
     this.messages = [];
     this.renderer = '';
+    this.table = { Columns: [], Rows: [] };
     this.startedMs = Date.now();
     this.tookMs = 0;
     this.pages.clear();
