@@ -389,6 +389,40 @@ static void sort_require_and_alias_work_on_values(void **unused)
     expect("tag=app json user | limit 1 by user | table user", "\nalice\nbob\n");
 }
 
+static void unique_passes_the_first_of_each(void **unused)
+{
+    (void)unused;
+    expect("tag=app json user | unique user | table user", "\nalice\nbob\n");
+    expect("tag=app json user | unique user over 2s | table -nt user", "\nalice\nbob\n");
+    expect("tag=app json user code | unique user code | table user code",
+           " 200\nalice 200\nalice 404\nbob 500\n");
+    expect("tag=app unique | table TAG", "app\napp\napp\napp\napp\n");
+    refuse("tag=app unique user over x", "a duration");
+}
+
+static void gauges_show_a_number_for_each_row(void **unused)
+{
+    (void)unused;
+    struct query_source_memory *indexer = query_source_memory_new(2, false);
+    for (size_t i = 0; i < ARRAY_COUNT(samples); i++) {
+        struct entry entry = {.time_ns = BASE_NS + samples[i].second * TIME_S_NS,
+                              .data = span_of_str(samples[i].data)};
+        query_source_memory_add(indexer, samples[i].tag, &entry);
+    }
+    struct buf out = {0};
+    search(&indexer, 1, "tag=app json ms | stats mean(ms) | numbercard (mean 0 100 \"avg ms\")",
+           &out);
+    search(&indexer, 1, "tag=app json ms user | max ms by user | gauge max", &out);
+    assert_string_equal(buf_str(&out),
+                        "[{\"Name\":\"avg ms\",\"Magnitude\":18.5,\"Min\":0,\"Max\":100}]\n"
+                        "[{\"Name\":\"alice\",\"Magnitude\":12.5,\"Min\":0,\"Max\":0},"
+                        "{\"Name\":\"bob\",\"Magnitude\":40,\"Min\":0,\"Max\":0}]\n");
+    buf_deinit(&out);
+    query_source_memory_free(&indexer);
+    refuse("tag=app gauge", "the name of a value is missing");
+    refuse("tag=app gauge (x 3)", "a maximum must follow");
+}
+
 /* The sheet's end-to-end examples 1 and 2. */
 static void failed_logins_are_counted_by_address(void **unused)
 {
@@ -410,6 +444,8 @@ int main(void)
         cmocka_unit_test(stats_condense_by_keys_and_time),
         cmocka_unit_test(math_modules_are_single_operations),
         cmocka_unit_test(sort_require_and_alias_work_on_values),
+        cmocka_unit_test(unique_passes_the_first_of_each),
+        cmocka_unit_test(gauges_show_a_number_for_each_row),
         cmocka_unit_test(failed_logins_are_counted_by_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,11 +21,14 @@ extern const struct query_module query_module_sort;
 extern const struct query_module query_module_stats;
 extern const struct query_module query_module_stddev;
 extern const struct query_module query_module_sum;
+extern const struct query_module query_module_unique;
 extern const struct query_module query_module_unique_count;
 extern const struct query_module query_module_variance;
 extern const struct query_module query_module_words;
 
+extern const struct query_renderer query_renderer_gauge;
 extern const struct query_renderer query_renderer_hex;
+extern const struct query_renderer query_renderer_numbercard;
 extern const struct query_renderer query_renderer_raw;
 extern const struct query_renderer query_renderer_table;
 extern const struct query_renderer query_renderer_text;
