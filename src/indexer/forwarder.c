@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "datalog/cursor.h"
+#include "indexer/datalog2x.h"
 #include "indexer/link_series.h"
 #include "service/log.h"
 
@@ -44,6 +45,7 @@ struct forwarder {
     uint64_t window; /* bytes of those */
     struct buf records, definitions;
     bool caught_up;
+    bool log_has_gap; /* between what was read */
     int64_t rate_from_ms;
     uint64_t rate_bytes; /* sent since then */
 
@@ -225,6 +227,7 @@ static void close_link(struct forwarder *forwarder)
     forwarder->sent_at = 0;
     forwarder->window = 0;
     forwarder->caught_up = false;
+    forwarder->log_has_gap = false;
 }
 
 /* ---- sending ---- */
@@ -256,11 +259,20 @@ static int put_record(struct forwarder *forwarder, const struct datalog_record *
     return 0;
 }
 
-/* Every log has the records of an origin without gaps; where one is, something is missing here. */
+/* A log has the records of an origin without gaps, unless their positions are times. */
+static bool is_dense(struct datalog_origin origin)
+{
+    uint64_t hash;
+    return !datalog2x_is(origin.node, &hash) && origin.incarnation >> 63 == 0;
+}
+
+/* Where there is a gap nevertheless, something is missing here. Of positions that have gaps of
+ * their own it may be, once the log had one. */
 static void note_gap(struct forwarder *forwarder, struct replicate_place place)
 {
     struct replicate_place passed = replicate_places_of(&forwarder->sender.passed, place.origin);
-    if (place.position > passed.position + 1) {
+    bool told = forwarder->log_has_gap || is_dense(place.origin);
+    if (told && place.position > passed.position + 1) {
         passed.position = place.position - 1;
         passed.time = place.time - 1;
         replicate_places_raise(&forwarder->sender.passed, passed);
@@ -339,6 +351,7 @@ static int send_some(struct forwarder *forwarder)
         if (rc == ERR_CORRUPT || rc == DATALOG_TRIMMED) {
             log_warn("forwarder-gap", "the log has a gap", "name", forwarder->options.name, "error",
                      rc < 0 ? err_text() : "it was trimmed", NULL);
+            forwarder->log_has_gap = true;
             rc = 0; /* whether the target lacks it, the records behind it tell */
             continue;
         }

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "indexer/datalog2x.h"
 #include "indexer/replication.h"
 #include "io/sim.h"
 
@@ -243,6 +244,12 @@ static void wait_for_fault(struct node *node, const char *text)
 
 /* ---- tests ---- */
 
+static void ignore_done(void *context, int rc)
+{
+    (void)context;
+    assert_int_equal(rc, 0);
+}
+
 static int check_unit(void *context, struct span name, struct span value)
 {
     (void)context;
@@ -351,6 +358,40 @@ static void a_ring_holds_points_attributes_and_deletes(void **state)
     }
 }
 
+/* What a Warp 10 2.x node sent has times for positions: these have gaps where nothing is missing.
+ */
+static void positions_that_are_times_are_no_gaps(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    listen_at(&b, SECRET);
+    forward_to(&a, &b);
+    struct buf key = {0};
+    make_key(&key, 1);
+    for (int64_t i = 1; i <= 5; i++) {
+        struct element element = {.time_ns = i, .type = ELEMENT_I64, .value.i64 = i};
+        struct storage_points points = {SERIES_NONE, buf_span(&key), &element, 1};
+        struct storage_received received = {
+            .origin = {datalog2x_node(77, a.id), 1},
+            .origin_position = (uint64_t)i * 1000,
+            .time = (uint64_t)i * 1000,
+        };
+        assert_int_equal(storage_submit_points(a.storage, &points, 1, &received, ignore_done, NULL),
+                         0);
+    }
+    buf_deinit(&key);
+    write_entries(&a, "t", 0, 3);
+    wait_for_entries(&b, 3);
+    for (int64_t i = 1; i <= 5; i++) {
+        wait_for_value(&b, 1, i, i);
+    }
+    end_node(&a);
+    end_node(&b);
+}
+
 static void another_secret_is_refused_and_named(void **state)
 {
     (void)state;
@@ -440,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pair_holds_what_each_was_given),
         cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
+        cmocka_unit_test(positions_that_are_times_are_no_gaps),
         cmocka_unit_test(another_secret_is_refused_and_named),
         cmocka_unit_test(two_nodes_with_one_id_are_named),
         cmocka_unit_test(a_gap_is_never_passed_over),
