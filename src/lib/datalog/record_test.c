@@ -183,6 +183,27 @@ static void a_header_of_version_1_is_read(void **state)
     assert_true(read.bytes == DATALOG_FILE_HEADER_BYTES && read.origins.bytes == 0);
 }
 
+/* Golden bytes: version 2, whose table of origins had no times. */
+static void a_header_of_version_2_is_read(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {
+        65, 81, 70,  68,  76,  79, 71, 49, 165, 114, 0, 116, 2,   0, 0, 0, 60, 0, 0, 0, 0,
+        0,  0,  0,   12,  0,   0,  0,  0,  0,   0,   0, 34,  0,   0, 0, 0, 0,  0, 0, 9, 0,
+        0,  0,  0,   0,   0,   0,  0,  0,  0,   0,   0, 0,   0,   0, 8, 0, 0,  0, 0, 0, 0,
+        0,  99, 212, 193, 204, 1,  0,  0,  0,   7,   7, 0,   0,   0, 0, 0, 0,  0, 0, 0, 0,
+        0,  0,  0,   0,   3,   0,  0,  0,  0,   0,   0, 0,   232, 3, 0, 0, 0,  0, 0, 0};
+    struct datalog_file_header read;
+    struct datalog_origin_position row;
+    assert_int_equal(datalog_file_header_read(span_of(bytes, sizeof(bytes)), 60, &read), 0);
+    assert_true(read.first == 60 && read.origin_position == 12 && read.time == 34);
+    assert_true(read.bytes == sizeof(bytes));
+    assert_true(datalog_origin_row_read(&read, 0, &row));
+    assert_true(row.origin.node.bytes[1] == 7 && row.origin.incarnation == 3);
+    assert_true(row.position == 1000 && row.time == 0);
+    assert_false(datalog_origin_row_read(&read, 1, &row));
+}
+
 /* One of a later version says so: nothing is taken for damage and cut. */
 static void a_header_of_a_later_version_is_unsupported(void **state)
 {
@@ -206,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_record_is_found_behind_damage),
         cmocka_unit_test(a_file_header_is_read_or_refused),
         cmocka_unit_test(a_header_of_version_1_is_read),
+        cmocka_unit_test(a_header_of_version_2_is_read),
         cmocka_unit_test(a_header_of_a_later_version_is_unsupported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
