@@ -16,7 +16,7 @@
 
 struct datalog2x_lane {
     struct datalog_origin origin;
-    uint64_t last;
+    uint64_t position, last; /* of its last record, and the time */
     bool busy;
 };
 
@@ -141,11 +141,30 @@ static struct source *source_of(struct datalog2x *d, uint64_t id)
     return source;
 }
 
+/* How far the log is in a lane. A time that the log does not know closes it. */
+static void refresh(struct datalog2x *d, struct datalog2x_lane *lane)
+{
+    struct buf rows = {0};
+    size_t count = datalog_origin_positions(d->storage->log, &rows);
+    for (size_t i = 0; i < count; i++) {
+        struct datalog_origin_position row;
+        memcpy(&row, rows.data + i * sizeof(row), sizeof(row));
+        if (uuid_equal(row.origin.node, lane->origin.node) &&
+            row.origin.incarnation == lane->origin.incarnation) {
+            lane->position = row.position;
+            lane->last = row.time == 0 && row.position > 0 ? UINT64_MAX : row.time;
+        }
+    }
+    buf_deinit(&rows);
+}
+
 static struct datalog2x_lane *add_lane(struct datalog2x *d, struct source *source, uint64_t id)
 {
     struct datalog2x_lane *lane = MEM_NEW(struct datalog2x_lane);
     lane->origin.node = datalog2x_node(id, d->own.node);
-    lane->origin.incarnation = source->lanes.count + 1;
+    lane->origin.incarnation =
+        datalog_origin(d->storage->log).incarnation * DATALOG2X_LANES_MAX + source->lanes.count;
+    refresh(d, lane);
     vec_push(&source->lanes, lane);
     return lane;
 }
@@ -157,7 +176,6 @@ static struct datalog2x_lane *find_lane(struct datalog2x *d, uint64_t id, uint64
     for (size_t i = 0; i < DATALOG2X_LANES_MAX; i++) {
         struct datalog2x_lane *lane =
             i < source->lanes.count ? source->lanes.items[i] : add_lane(d, source, id);
-        lane->last = MAX(lane->last, datalog_origin_position(d->storage->log, lane->origin));
         if (!lane->busy && lane->last < time) {
             return lane;
         }
@@ -220,8 +238,11 @@ int datalog2x_next(struct datalog2x_place *place, struct storage_received *ret_r
         return err_set(ERR_TOO_LARGE, "A forwarded request of more than %d batches.",
                        DATALOG2X_PARTS_MAX);
     }
-    *ret_received = (struct storage_received){
-        .origin = place->lane->origin, .origin_position = place->next, .time = place->next};
+    *ret_received = (struct storage_received){.origin = place->lane->origin,
+                                              .origin_position = place->lane->position + 1,
+                                              .after = place->lane->position,
+                                              .time = place->next};
+    place->lane->position++;
     place->next++;
     return 0;
 }
@@ -232,7 +253,7 @@ void datalog2x_end(struct datalog2x_place *place, bool whole)
     pthread_mutex_lock(&d->lock);
     place->lane->busy = false;
     if (place->next > place->time) {
-        place->lane->last = place->next - 1;
+        refresh(d, place->lane); /* some of it may not have been written */
     }
     if (whole) {
         d->known[d->known_count++ % DATALOG2X_REMEMBERED] = place->request;

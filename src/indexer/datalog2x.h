@@ -7,12 +7,13 @@
  *       └──DATALOG2X_OWN──> it began here and came round: answer 200
  *
  * A record's time is that of the header, and one nanosecond later for each further record of the
- * same request, so that the last write wins as it did at the origin. Its position is that time.
- * Positions of an origin must grow, but forwarded requests may come out of order, and to several
- * of our nodes. So an origin here is {the id's hash and the node that took it, lane}: a request
- * that is older than the lane's last one goes to another lane. What comes twice is known while it
- * is remembered (DATALOG2X_REMEMBERED requests, since the start); later it is written once
- * more with the same time, which changes nothing. Any number of threads.
+ * same request, so that the last write wins as it did at the origin. Its origin is {the id's hash
+ * and the node that took it, lane}, its position that origin's own count: in every log the records
+ * of an origin have no gaps and growing times, but forwarded requests come out of order, and to
+ * several of our nodes. A request that is older than a lane's last one goes to another lane. What
+ * comes twice is known while it is remembered (DATALOG2X_REMEMBERED requests, since the start);
+ * later it is written once more with the same time, which changes nothing. Lanes begin anew with
+ * each incarnation of this node's log. Any number of threads.
  */
 #ifndef INDEXER_DATALOG2X_H
 #define INDEXER_DATALOG2X_H

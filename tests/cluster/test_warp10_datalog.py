@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from client import wait_until
-from cluster import BUILD, Cluster
-from test_warp10 import ALPHABET, Api, opb64, varint
+from cluster import BUILD, Cluster, Layout
+from test_warp10 import ALPHABET, EXAMPLE, Api, opb64, varint
 
 PSK = bytes(range(32))
 T = 1795216595001912436
@@ -78,6 +78,7 @@ class Warp10:
 
     def __init__(self):
         self.requests, self.lock, self.refuse = [], threading.Lock(), lambda verb, body: 200
+        self.relay = None  # what is done with each request before it is taken
         stand_in = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -89,6 +90,9 @@ class Warp10:
                     body = gzip.decompress(body)
                 verb = urlsplit(self.path).path.rsplit("/", 1)[1]
                 status = stand_in.refuse(verb, body)
+                if status == 200 and stand_in.relay is not None:
+                    stand_in.relay(self.command, self.path, body,
+                                   self.headers["X-Warp10-Datalog"])
                 if status == 200:
                     with stand_in.lock:
                         stand_in.requests.append((verb, self.path, body.decode(),
@@ -278,6 +282,74 @@ def test_a_target_that_was_away_gets_all_of_it_also_after_a_kill(world):
     lines = lambda: {line for r in warp10.taken("update") for line in r[2].splitlines()  # noqa
                      if "away{" in line}
     wait_until(lambda: len(lines()) == 20, 60)
+
+
+def test_a_pair_of_indexers_shares_what_a_warp10_sends_now_to_one_now_to_the_other():
+    with Cluster(webservers=1, indexers=2, balancer=False, start=False,
+                 links=Layout.ring(2)) as c:
+        for i in range(2):
+            configure(c.indexer(i), "Application=demo")
+            c.indexer(i).start()
+        tokens = c.layout.secrets["warp10"]
+        apis = [Api(c.indexer(i), tokens["write"], tokens["read"]) for i in range(2)]
+        for step in [3, 1, 2, 6, 5, 4, 9, 7, 8, 12, 11, 10]:
+            body = f"{step}// shared{{}} {step}\n1// last{{}} {step}\n".encode()
+            assert forward(apis[step % 2], "UPDATE", body, time=T + step) == (200, "")
+        query = "selector=shared{}&now=99&count=99"
+        wait_until(lambda: all(len(api.times(query)) == 12 for api in apis), 60)
+        for api in apis:
+            assert api.fetch("selector=last{}&now=99&count=99") == "1// last{.app=demo} 12\n"
+
+
+@pytest.mark.parametrize("psk", [None, PSK], ids=["plain", "psk"])
+def test_a_chain_over_a_warp10_ends_equal_and_a_loop_ends(psk):
+    """aquifer -> warp10 (logforwarded=true) -> aquifer, and from there back to the first."""
+    key = "" if psk is None else "Datalog-PSK=hex:" + psk.hex()
+    middle, last = Warp10(), Warp10()
+    with Cluster(webservers=1, indexers=2, balancer=False, start=False) as c:
+        tokens = c.layout.secrets["warp10"]
+        for i, warp10 in enumerate([middle, last]):
+            secret = "" if psk is None else "Secret=hex:" + psk.hex()
+            configure(c.indexer(i), "Application=demo", "Parse-Attributes=true", key, sections=f"""
+[Datalog-Forwarder "next"]
+Target={warp10.url}
+Token={tokens["write"]}
+{secret}
+Compress={"false" if psk is None else "true"}
+""")
+            c.indexer(i).start()
+        first, second = (Api(c.indexer(i), tokens["write"], tokens["read"]) for i in range(2))
+
+        def relay_to(api):
+            def relay(method, path, body, value):
+                status, _, content = api.send(method, path, body if method == "POST" else None,
+                                              {"X-Warp10-Datalog": value, **FORM})
+                assert status == 200, content
+            return relay
+
+        middle.relay, last.relay = relay_to(second), relay_to(first)
+        first.expect_update(EXAMPLE)
+        first.expect_update(b"1// both{} 1\n2// both{} 2\n3// both{} 3\n")
+        assert first.meta(b"demo.temp{room=kitchen,sensor=a}{unit=%C3%A9}\n")[0] == 200
+        assert first.delete("selector=both{}&start=2&end=2")[0] == 200
+        second.expect_update(b"4// both{} 4\n")
+        everything = "selector=~.*{}&now=9999999999999999&count=99"
+
+        def whole(api):
+            return sorted(api.fetch(everything + "&format=fulltext&showattr=true").splitlines())
+
+        wait_until(lambda: len(whole(first)) == 8 and whole(first) == whole(second), 60)
+        assert [line[0] for line in whole(first) if "both" in line] == ["1", "3", "4"]
+        # Each went round once: nothing moves any more.
+        first.expect_update(b"9// end{} 9\n")
+        wait_until(lambda: any("end{" in r[2] for r in last.requests), 60)
+        second.expect_update(b"9// over{} 9\n")
+        wait_until(lambda: any("over{" in r[2] for r in middle.requests), 60)
+        for warp10 in (middle, last):
+            bodies = [r[:3] for r in warp10.requests]
+            assert len(bodies) == len(set(bodies)), bodies
+    middle.close()
+    last.close()
 
 
 # ── Files of requests: the hard-link way ────────────────────────────────────────────────────
