@@ -73,6 +73,20 @@ static int forwarder_of_conf(const struct conf *conf, struct arena *arena, const
     return ignored_of_conf(conf, arena, name, forwarder);
 }
 
+/* ":port" is the port of all addresses. */
+static int listen_of_conf(const struct conf *conf, const char *text,
+                          struct ingest_target *ret_listen)
+{
+    bool tls = !conf_bool(conf, "Datalog", NULL, "Disable-TLS");
+    char whole[320];
+    snprintf(whole, sizeof(whole), "%s%.300s", text[0] == ':' ? "all" : "", text);
+    int rc = link_address_parse(whole, tls, ret_listen);
+    if (rc == 0 && text[0] == ':') {
+        ret_listen->host[0] = '\0';
+    }
+    return rc < 0 ? err_wrap(rc, "%s", conf_where(conf, "Datalog", NULL, "Listen")) : 0;
+}
+
 int replication_options_of_conf(const struct conf *conf, struct arena *arena,
                                 struct replication_options *options)
 {
@@ -95,9 +109,7 @@ int replication_options_of_conf(const struct conf *conf, struct arena *arena,
     options->certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File");
     options->key_path = conf_text(conf, CONF_GLOBAL, "Key-File");
     if (rc == 0 && options->listens) {
-        rc = link_address_parse(listen, !conf_bool(conf, "Datalog", NULL, "Disable-TLS"),
-                                &options->listen);
-        rc = rc < 0 ? err_wrap(rc, "%s", conf_where(conf, "Datalog", NULL, "Listen")) : 0;
+        rc = listen_of_conf(conf, listen, &options->listen);
     }
     return rc;
 }
