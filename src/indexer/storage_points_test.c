@@ -491,17 +491,13 @@ static void live(uint64_t seed, bool crashes, bool faults, size_t steps)
     mem_free(model);
 }
 
-/* The seeds of a run; AQUIFER_SEEDS="first count" asks for others. */
+/* AQUIFER_SEEDS lives, from AQUIFER_SEED on. */
 static void each_seed(bool crashes, bool faults, size_t steps)
 {
-    const char *text = getenv("AQUIFER_SEEDS");
-    unsigned long first = 1;
-    unsigned long count = 8;
-    if (text != NULL) {
-        char *end;
-        first = strtoul(text, &end, 10);
-        count = strtoul(end, NULL, 10);
-    }
+    const char *from = getenv("AQUIFER_SEED");
+    const char *more = getenv("AQUIFER_SEEDS");
+    unsigned long first = from != NULL ? strtoul(from, NULL, 10) : 1;
+    unsigned long count = more != NULL ? strtoul(more, NULL, 10) : from != NULL ? 1 : 8;
     for (unsigned long seed = first; seed < first + count; seed++) {
         live(seed, crashes, faults, steps);
     }

@@ -476,8 +476,8 @@ static void one_life(struct world *world)
 static void seeded_lives_lose_nothing_and_bring_nothing_back(void **state)
 {
     (void)state;
-    const char *more = getenv("WELL_RETAIN_SEEDS");
-    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 300;
+    const char *more = getenv("AQUIFER_SEEDS");
+    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 150;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct world world;
         world_init(&world, seed);
