@@ -34,7 +34,7 @@ interop: ## programs that other people wrote against our protocols
 fuzz: ## every fuzz target, SECONDS_EACH=30 each
 	python3 tests/suites.py fuzz --fuzz-seconds $(SECONDS_EACH)
 
-soak: ## the cluster scenarios again and again for MINUTES=60
+soak: ## many random lives of each kind, then the cluster scenarios again and again for MINUTES=60
 	python3 tests/suites.py soak --minutes $(MINUTES)
 
 sim: ## the control plane's rules in SEEDS=1000 random lives; SEED=7 repeats one and tells it

@@ -3,7 +3,8 @@
 
     tests/suites.py [unit] [cluster] [browser] [interop]      the suites of ./check
     tests/suites.py fuzz [--fuzz-seconds N]                   the fuzz targets alone
-    tests/suites.py soak [--minutes N]                        cluster scenarios, again and again
+    tests/suites.py soak [--minutes N]                        many random lives, then cluster
+                                                              scenarios, again and again
 
 Cluster and browser tests run against the sanitizer build: a daemon that reads past its buffer or
 leaks fails its scenario, and there is only one build to wait for. What a suite prints goes to
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build/check"
 DEBUG = ROOT / "build/debug"
 CLANG = ROOT / "build/clang"
+RELEASE = ROOT / "build/release"
 CORES = str(max(2, os.cpu_count() or 2))
 LOG_LINES_SHOWN = 150
 NOISE = re.compile(r"^ +Start +\d+: |^ *\d+/\d+ Test .*Passed|^#\d+\t")  # of ctest and libFuzzer
@@ -209,10 +211,47 @@ def run_interop(options):
 SUITES = {"unit": run_unit, "cluster": run_cluster, "browser": run_browser, "interop": run_interop}
 
 
+# What repeats random lives, and how many: ./check unit runs few of each. In the release build.
+LIVES = {
+    "crash_lives_test": {"AQUIFER_SEEDS": 20000},
+    "crash_sweep_test": {"AQUIFER_EVERY": 1},
+    "crash_flips_test": {"AQUIFER_EVERY": 10},
+    "sync_sim_test": {"AQUIFER_SEEDS": 100000},
+    "replicate_sim_test": {"AQUIFER_SEEDS": 10000},
+    "datalog_lives_test": {"AQUIFER_SEEDS": 20000},
+    "well_well_test": {"AQUIFER_SEEDS": 2000},
+    "well_retain_test": {"AQUIFER_SEEDS": 5000},
+    "room_indexer_storage_test": {"AQUIFER_SEEDS": 2000},
+    "room_indexer_storage_points_test": {"AQUIFER_SEEDS": 200},
+}
+
+
+def run_lives():
+    build("build-lives", ["cmake", "--preset", "release", *launcher()],
+          ["cmake", "--build", str(RELEASE), "--parallel", CORES, "--target", *LIVES])
+    count = Count()
+    waiting, running = list(LIVES), {}
+    while waiting or running:
+        while waiting and len(running) < int(CORES):
+            name = waiting.pop(0)
+            running[name] = begin(name, [str(RELEASE / "test" / name)], **LIVES[name])
+        time.sleep(1)
+        for name in [name for name, process in running.items() if process.poll() is not None]:
+            if running.pop(name).returncode == 0:
+                count.passed += 1
+            else:
+                count.failed += 1
+                show(name)
+            told = ", ".join(f"{key}={value}" for key, value in LIVES[name].items())
+            say(f"{name}, {told}: {count}")
+    return count
+
+
 def soak(options):
-    """The same scenarios until the time is over or one fails."""
+    """Many lives of each kind once, then the same scenarios until the time is over or one fails."""
+    total = run_lives()
     build_debug("programs")
-    end, rounds, total = time.monotonic() + options.minutes * 60, 0, Count()
+    end, rounds = time.monotonic() + options.minutes * 60, 0
     while time.monotonic() < end and not total.failed:
         rounds += 1
         total.add(pytest("soak", "tests/cluster"))
