@@ -304,7 +304,7 @@ static void check_life(struct world *world, size_t series, bool lives)
             must = must || (point->status == STATUS_SURE && !may_die && !is_loose(world, point));
         }
     }
-    if ((lives && !may && !world->damaged_catalogue) || (!lives && must)) {
+    if ((lives && !may && !world->damaged_catalogue) || (!lives && must && !world->damaged_log)) {
         world_complain(world, "series %zu %s", series, lives ? "lives" : "does not live");
     }
 }

@@ -68,7 +68,7 @@ struct world {
     bool troubled;          /* a fault or a full disk came since it was last well */
     bool work_failed;       /* since it was opened: what was dropped may come back */
     bool damaged;           /* blocks may be skipped */
-    bool damaged_log;       /* a delete may be gone */
+    bool damaged_log;       /* a delete may be gone, or all points of a series */
     bool damaged_catalogue; /* attributes and deletes of series may be gone */
     struct buf reports;     /* what the storage said, if `keep_reports` */
     bool keep_reports;
