@@ -203,9 +203,9 @@ def test_a_storage_on_a_full_disk_searches_restarts_and_resumes(small_disk):
         assert feeder.poll() is None
         ballast.unlink()
         assert feeder.wait(60) == 0, feeder.stderr.read()
-        found = Counter(c.ids_found("full"))
-        assert not set(waiting) - set(found)
+        wait_until(lambda: not set(waiting) - set(c.ids_found("full")), 10, "all that waited")
         # What was not acknowledged before the kill is sent again and may be there twice.
+        found = Counter(c.ids_found("full"))
         assert all(found[id] == 1 for id in ids)
 
 

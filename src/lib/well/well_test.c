@@ -513,6 +513,7 @@ static void a_flipped_bit_costs_at_most_its_block(void **state)
         assert_int_equal(open_well(&world), 0);
         assert_true(well_flushed(world.well) == world.position + 1); /* nothing comes twice */
         struct well_scan scan = {.start_ns = INT64_MIN, .end_ns = TIME_MAX_NS};
+        struct span word = SPAN_LIT("anything");
         struct well_cursor *cursor;
         struct well_block block;
         size_t seen = 0;
@@ -525,7 +526,7 @@ static void a_flipped_bit_costs_at_most_its_block(void **state)
             }
         }
         well_cursor_close(&cursor);
-        scan.words = &(struct span)SPAN_LIT("anything"); /* looks into the filters */
+        scan.words = &word; /* looks into the filters */
         scan.words_count = 1;
         assert_int_equal(well_cursor_open(&world.well, 1, &scan, &cursor), 0);
         while (well_cursor_next(cursor, &block) == 0) {}
