@@ -64,7 +64,7 @@ class Writer:
         self.work = Background(self.run)
 
     def run(self):
-        while not self.over.is_set():
+        while not self.over.wait(0.3):  # a search shows no more than 100,000 entries
             ids = [uuid.uuid4().hex for _ in range(200)]
             text = "".join(f"line with id={id} in it\n" for id in ids).encode()
             command = self.cluster.ingest_command(self.tag, self.indexer)
