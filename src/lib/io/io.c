@@ -79,6 +79,12 @@ static int sync_parent(struct io *io, const char *path)
     return rc;
 }
 
+int io_make_dir(struct io *io, const char *path)
+{
+    int rc = io->methods->make_dir(io, path);
+    return rc == ERR_EXISTS ? 0 : rc;
+}
+
 int io_make_dirs(struct io *io, const char *path)
 {
     struct span rest = span_of_str(path);
@@ -86,13 +92,15 @@ int io_make_dirs(struct io *io, const char *path)
         if (end < rest.bytes && path[end] != '/') {
             continue;
         }
-        char *parent = mem_strndup(path, end);
-        int rc = io->methods->make_dir(io, parent);
-        if (rc == 0) {
-            rc = sync_parent(io, parent);
+        char *part = mem_strndup(path, end);
+        int made = io->methods->make_dir(io, part);
+        int rc = made;
+        if (made == 0 || made == ERR_EXISTS) {
+            rc = sync_parent(io, part);
         }
-        mem_free(parent);
-        if (rc < 0 && rc != ERR_EXISTS) {
+        mem_free(part);
+        /* A parent that cannot be opened is somebody else's, as are the names in it. */
+        if (rc < 0 && !(made == ERR_EXISTS && rc == ERR_DENIED)) {
             return rc;
         }
     }

@@ -48,8 +48,11 @@ MUST_CHECK int io_sync(struct io_file *file);
 MUST_CHECK int io_rename(struct io *io, const char *from, const char *to); /* replaces */
 MUST_CHECK int io_link(struct io *io, const char *from, const char *to);   /* hard link */
 MUST_CHECK int io_remove(struct io *io, const char *path);
-MUST_CHECK int io_make_dirs(struct io *io,
-                            const char *path); /* with parents, durably; there is fine */
+/* Makes a directory, with its parents, durably; there is fine. Names that are there are synced
+ * too: whoever made them may have died before, or may have failed to. */
+MUST_CHECK int io_make_dirs(struct io *io, const char *path);
+/* One directory in one that is there, durable after io_sync_dir(); there is fine. */
+MUST_CHECK int io_make_dir(struct io *io, const char *path);
 MUST_CHECK int io_remove_dir(struct io *io, const char *path); /* must be empty */
 MUST_CHECK int io_sync_dir(struct io *io, const char *path);   /* names in it are durable */
 bool io_exists(struct io *io, const char *path);

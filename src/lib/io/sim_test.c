@@ -218,6 +218,23 @@ static void made_directories_survive(void **state)
     }
 }
 
+/* Claim: so are those that an earlier try left behind. */
+static void directories_of_a_try_that_failed_survive(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct io_sim sim;
+        io_sim_init(&sim, seed);
+        sim.fail_at = 1 + io_sim_below(&sim, 6);
+        assert_true(io_make_dirs(&sim.io, "/a/b/c") < 0);
+        assert_int_equal(io_make_dirs(&sim.io, "/a/b/c"), 0);
+        assert_int_equal(io_write_file(&sim.io, "/a/b/c/f", SPAN_LIT("x")), 0);
+        io_sim_crash(&sim);
+        assert_true(reads(&sim, "/a/b/c/f", "x"));
+        io_sim_deinit(&sim);
+    }
+}
+
 static int collect(void *context, const char *name)
 {
     buf_printf(context, "%s ", name);
@@ -256,6 +273,7 @@ int main(void)
         cmocka_unit_test(no_call_works_without_power),
         cmocka_unit_test(a_full_disk_refuses_until_there_is_room),
         cmocka_unit_test(made_directories_survive),
+        cmocka_unit_test(directories_of_a_try_that_failed_survive),
         cmocka_unit_test(a_listing_has_the_names_of_one_directory_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,7 @@ int query_result_create(struct io *io, const char *path, uint64_t bytes_max, int
     struct query_result *result = new_result(io, path);
     result->bytes_max = bytes_max;
     query_histogram_init(&result->histogram, start_ns, end_ns);
-    int rc = io_make_dirs(io, path);
+    int rc = io_make_dir(io, path);
     rc = rc < 0 ? rc : open_files(result, IO_WRITE | IO_CREATE | IO_TRUNCATE);
     rc = rc < 0 ? rc : write_header(result);
     if (rc < 0) {

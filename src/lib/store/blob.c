@@ -110,7 +110,7 @@ static int move_in(struct store_blob_writer *writer, const uint8_t sha256[32])
     char *dir = blob_dir_of(store, sha256);
     char *path = store_blob_path(store, sha256);
     int rc = io_sync(writer->file);
-    rc = rc < 0 ? rc : io_make_dirs(store->io, dir);
+    rc = rc < 0 ? rc : io_make_dir(store->io, dir);
     store_blob_spare(store, sha256);
     rc = rc < 0 ? rc : io_rename(store->io, writer->path, path);
     rc = rc < 0 ? rc : io_sync_dir(store->io, dir);
