@@ -203,7 +203,7 @@ static int open_tags(struct storage *storage, const char *path)
     if (rc < 0) {
         return rc;
     }
-    struct series_tags_damage damage = series_tags_damage(storage->tags);
+    struct series_lines_damage damage = series_tags_damage(storage->tags);
     storage->damage += damage.lines;
     if (damage.lines > 0) {
         storage_report(storage, "%s: %" PRIu64 " damaged lines; their tags come back from the data",
@@ -221,7 +221,7 @@ static int open_series(struct storage *storage)
 {
     char *path = mem_printf("%s/origins", storage->series_dir);
     int rc = series_origins_open(storage->io, path, &storage->origins);
-    struct series_origins_damage damage = {0};
+    struct series_lines_damage damage = {0};
     if (rc == 0) {
         damage = series_origins_damage(storage->origins);
         storage->damage += damage.lines;

@@ -3,20 +3,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
 
 #define ORIGINS_FILE_BYTES_MAX (UINT64_C(64) << 20)
 
 struct series_origins {
     pthread_mutex_t lock; /* of changes; what is known never changes again */
-    struct io *io;
-    char *path;
-    struct io_file *file;
-    uint64_t end; /* of the file */
-    bool broken;  /* a write failed: the end is to be restored first */
+    struct series_lines *lines;
     uint32_t next;
-    struct series_origins_damage damage;
     struct {
         struct series_origin origin;
         bool known; /* atomic: set last */
@@ -55,120 +49,34 @@ static void learn(struct series_origins *origins, const struct series_origin *or
     }
 }
 
-/* "1 6ba7b810-9dad-11d1-80b4-00c04fd430c8 17 89abcdef": number, node, incarnation, checksum of
- * what stands before the last space. */
-static void put_line(struct buf *buf, const struct series_origin *origin, uint16_t number)
+/* "1 6ba7b810-9dad-11d1-80b4-00c04fd430c8 17": number, node, incarnation. */
+static bool take_line(void *context, struct span text)
 {
-    char node[UUID_TEXT_BYTES];
-    size_t begin = buf->bytes;
-    buf_printf(buf, "%u %s %" PRIu64, number, uuid_text(origin->node, node), origin->incarnation);
-    uint32_t sum = hash32(span_from(buf_span(buf), begin));
-    buf_printf(buf, " %08" PRIx32 "\n", sum);
-}
-
-/* False: not a line of ours. */
-static bool take_line(struct series_origins *origins, struct span line)
-{
+    struct series_origins *origins = context;
     struct series_origin origin = {0};
-    struct buf again = {0};
-    struct span rest = line;
+    struct span incarnation = text;
     struct span number;
     struct span node;
-    struct span incarnation;
     uint64_t value = 0;
-    bool good = span_split(&rest, ' ', &number) && span_split(&rest, ' ', &node) &&
-                span_split(&rest, ' ', &incarnation) && span_to_u64(number, &value) && value > 0 &&
-                value <= SERIES_ORIGINS_MAX && uuid_parse(node, &origin.node) &&
-                span_to_u64(incarnation, &origin.incarnation);
-    if (good) {
-        put_line(&again, &origin, (uint16_t)value);
-        good = span_equal(span_first(buf_span(&again), again.bytes - 1), line);
+    if (!span_split(&incarnation, ' ', &number) || !span_split(&incarnation, ' ', &node) ||
+        !span_to_u64(number, &value) || value == 0 || value > SERIES_ORIGINS_MAX ||
+        !uuid_parse(node, &origin.node) || !span_to_u64(incarnation, &origin.incarnation)) {
+        return false;
     }
     uint16_t other;
-    if (good && !is_known(origins, (uint16_t)value) && !find(origins, &origin, &other)) {
+    if (!is_known(origins, (uint16_t)value) && !find(origins, &origin, &other)) {
         learn(origins, &origin, (uint16_t)value);
     }
-    buf_deinit(&again);
-    return good;
-}
-
-/* Reads the lines; returns where the last whole one ends. */
-static uint64_t take_lines(struct series_origins *origins, struct span content)
-{
-    struct span rest = content;
-    uint64_t end = 0;
-    uint64_t bad = 0;
-    while (rest.bytes > 0) {
-        ptrdiff_t newline = span_find_byte(rest, '\n');
-        if (newline < 0) {
-            break;
-        }
-        bool good = take_line(origins, span_first(rest, (size_t)newline));
-        rest = span_from(rest, (size_t)newline + 1);
-        if (good) {
-            end = content.bytes - rest.bytes;
-            origins->damage.lines += bad; /* damaged lines before a good one are no torn tail */
-            bad = 0;
-        } else {
-            bad++;
-        }
-    }
-    return end;
-}
-
-static int recover(struct series_origins *origins)
-{
-    uint64_t bytes = 0;
-    int rc = io_size(origins->file, &bytes);
-    if (rc == 0 && bytes > ORIGINS_FILE_BYTES_MAX) {
-        rc = err_set(ERR_CORRUPT, "%s: %" PRIu64 " bytes are no file of origins", origins->path,
-                     bytes);
-    }
-    if (rc < 0 || bytes == 0) {
-        return rc;
-    }
-    struct buf content = {0};
-    rc = io_read_at(origins->file, 0, buf_reserve(&content, (size_t)bytes), (size_t)bytes,
-                    &content.bytes);
-    if (rc == 0) {
-        origins->end = take_lines(origins, buf_span(&content));
-        origins->damage.torn_bytes = bytes - origins->end;
-    }
-    buf_deinit(&content);
-    if (rc == 0 && origins->end < bytes) {
-        rc = io_truncate(origins->file, origins->end);
-    }
-    /* Synced in any case: a line that is only in the kernel's memory must not be relied on. */
-    return rc < 0 ? rc : io_sync(origins->file);
-}
-
-static int sync_parent(struct io *io, const char *path, bool make)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash == NULL || slash == path ? mem_strdup(slash == NULL ? "." : "/")
-                                               : mem_strndup(path, (size_t)(slash - path));
-    int rc = make ? io_make_dirs(io, dir) : io_sync_dir(io, dir);
-    mem_free(dir);
-    return rc;
+    return true;
 }
 
 int series_origins_open(struct io *io, const char *path, struct series_origins **ret_origins)
 {
     struct series_origins *origins = MEM_NEW(struct series_origins);
     pthread_mutex_init(&origins->lock, NULL);
-    origins->io = io;
-    origins->path = mem_strdup(path);
     origins->next = 1;
-    int rc = sync_parent(io, path, true);
-    if (rc == 0) {
-        rc = io_open(io, path, IO_WRITE | IO_CREATE, &origins->file);
-    }
-    if (rc == 0) {
-        rc = sync_parent(io, path, false);
-    }
-    if (rc == 0) {
-        rc = recover(origins);
-    }
+    int rc =
+        series_lines_open(io, path, ORIGINS_FILE_BYTES_MAX, take_line, origins, &origins->lines);
     if (rc < 0) {
         series_origins_close(&origins);
         return err_wrap(rc, "open the origins");
@@ -183,38 +91,25 @@ void series_origins_close(struct series_origins **origins_place)
     if (origins == NULL) {
         return;
     }
-    io_close(&origins->file);
-    mem_free(origins->path);
+    series_lines_close(&origins->lines);
     pthread_mutex_destroy(&origins->lock);
     mem_free(origins);
     *origins_place = NULL;
 }
 
-struct series_origins_damage series_origins_damage(struct series_origins *origins)
+struct series_lines_damage series_origins_damage(const struct series_origins *origins)
 {
-    pthread_mutex_lock(&origins->lock);
-    struct series_origins_damage damage = origins->damage;
-    pthread_mutex_unlock(&origins->lock);
-    return damage;
+    return series_lines_damage(origins->lines);
 }
 
 static int add(struct series_origins *origins, const struct series_origin *origin, uint16_t number)
 {
+    char node[UUID_TEXT_BYTES];
     struct buf line = {0};
-    put_line(&line, origin, number);
-    int rc = 0;
-    if (origins->broken) {
-        rc = io_truncate(origins->file, origins->end);
-    }
+    buf_printf(&line, "%u %s %" PRIu64, number, uuid_text(origin->node, node), origin->incarnation);
+    series_lines_end(&line, 0);
+    int rc = series_lines_add(origins->lines, buf_span(&line));
     if (rc == 0) {
-        rc = io_write_at(origins->file, origins->end, buf_span(&line));
-    }
-    if (rc == 0) {
-        rc = io_sync(origins->file);
-    }
-    origins->broken = rc < 0;
-    if (rc == 0) {
-        origins->end += line.bytes;
         learn(origins, origin, number);
     }
     buf_deinit(&line);

@@ -16,7 +16,7 @@
 #define SERIES_ORIGINS_H
 
 #include "base/uuid.h"
-#include "io/io.h"
+#include "series/lines.h"
 #include "series/stamp.h"
 
 #define SERIES_ORIGIN_NONE 0
@@ -29,16 +29,11 @@ struct series_origin {
     uint64_t incarnation;
 };
 
-struct series_origins_damage {
-    uint64_t lines;      /* that could not be read */
-    uint64_t torn_bytes; /* cut off the end */
-};
-
 /* Creates the file, and the folders above it, when missing. */
 MUST_CHECK int series_origins_open(struct io *io, const char *path,
                                    struct series_origins **ret_origins);
 void series_origins_close(struct series_origins **origins);
-struct series_origins_damage series_origins_damage(struct series_origins *origins);
+struct series_lines_damage series_origins_damage(const struct series_origins *origins);
 
 /* The number of an origin; a new one is made and durable when this returns 0.
  * ERR_TOO_LARGE: too many origins. */

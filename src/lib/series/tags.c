@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 
-#include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -13,16 +12,11 @@
 
 struct series_tags {
     pthread_mutex_t lock;
-    struct io *io;
-    char *path;
-    struct io_file *file;
-    uint64_t end;                /* of the file */
-    bool broken;                 /* a write failed: the end is to be restored first */
+    struct series_lines *lines;
     struct map numbers;          /* name -> place in names */
     char *names[UINT16_MAX + 1]; /* by number; NULL: free */
     size_t count;
     uint32_t next; /* the next number to give; never one that was ever seen */
-    struct series_tags_damage damage;
 };
 
 /* Code points that no name may contain although they are above ASCII: quotes, spaces, controls,
@@ -98,116 +92,35 @@ static bool find(struct series_tags *tags, struct span name, uint16_t *ret_tag)
     return place != NULL;
 }
 
-/* "17 syslog 89abcdef": number, name, checksum of what stands before the last space. */
+/* "17 syslog": number, name. */
 static void put_line(struct buf *buf, struct span name, uint16_t tag)
 {
     size_t begin = buf->bytes;
     buf_printf(buf, "%u %.*s", tag, SPAN_ARG(name));
-    uint32_t sum = hash32(span_from(buf_span(buf), begin));
-    buf_printf(buf, " %08" PRIx32 "\n", sum);
+    series_lines_end(buf, begin);
 }
 
-/* False: not a line of ours. */
-static bool take_line(struct series_tags *tags, struct span line)
+static bool take_line(void *context, struct span text)
 {
-    struct buf again = {0};
-    struct span rest = line;
+    struct series_tags *tags = context;
+    struct span name = text;
     struct span number;
-    struct span name;
     uint64_t tag = 0;
-    bool good = span_split(&rest, ' ', &number) && span_split(&rest, ' ', &name) &&
-                span_to_u64(number, &tag) && tag <= UINT16_MAX && name.bytes > 0;
-    if (good) {
-        put_line(&again, name, (uint16_t)tag);
-        good = span_equal(span_first(buf_span(&again), again.bytes - 1), line);
+    if (!span_split(&name, ' ', &number) || !span_to_u64(number, &tag) || tag > UINT16_MAX ||
+        name.bytes == 0) {
+        return false;
     }
     uint16_t other;
-    if (good && tags->names[tag] == NULL && !find(tags, name, &other)) {
+    if (tags->names[tag] == NULL && !find(tags, name, &other)) {
         learn(tags, name, (uint16_t)tag);
     }
-    buf_deinit(&again);
-    return good;
-}
-
-/* Reads the lines; returns where the last whole one ends. */
-static uint64_t take_lines(struct series_tags *tags, struct span content)
-{
-    struct span rest = content;
-    uint64_t end = 0;
-    uint64_t bad = 0;
-    while (rest.bytes > 0) {
-        ptrdiff_t newline = span_find_byte(rest, '\n');
-        if (newline < 0) {
-            break;
-        }
-        bool good = take_line(tags, span_first(rest, (size_t)newline));
-        rest = span_from(rest, (size_t)newline + 1);
-        if (good) {
-            end = content.bytes - rest.bytes;
-            tags->damage.lines += bad; /* damaged lines before a good one are no torn tail */
-            bad = 0;
-        } else {
-            bad++;
-        }
-    }
-    return end;
-}
-
-static int recover(struct series_tags *tags)
-{
-    uint64_t bytes = 0;
-    int rc = io_size(tags->file, &bytes);
-    if (rc == 0 && bytes > TAGS_FILE_BYTES_MAX) {
-        rc = err_set(ERR_CORRUPT, "%s: %" PRIu64 " bytes are no tag catalogue", tags->path, bytes);
-    }
-    if (rc < 0 || bytes == 0) {
-        return rc;
-    }
-    struct buf content = {0};
-    rc = io_read_at(tags->file, 0, buf_reserve(&content, (size_t)bytes), (size_t)bytes,
-                    &content.bytes);
-    if (rc == 0) {
-        tags->end = take_lines(tags, buf_span(&content));
-        tags->damage.torn_bytes = bytes - tags->end;
-        /* A line that is only in the kernel's memory must not be relied on, and after a sync that
-         * failed the kernel may take it for clean: written again and synced in any case. */
-        rc = io_write_at(tags->file, 0, span_first(buf_span(&content), (size_t)tags->end));
-    }
-    buf_deinit(&content);
-    if (rc == 0 && tags->end < bytes) {
-        rc = io_truncate(tags->file, tags->end);
-    }
-    return rc < 0 ? rc : io_sync(tags->file);
-}
-
-static int sync_parent(struct io *io, const char *path, bool make)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash == NULL || slash == path ? mem_strdup(slash == NULL ? "." : "/")
-                                               : mem_strndup(path, (size_t)(slash - path));
-    int rc = make ? io_make_dirs(io, dir) : io_sync_dir(io, dir);
-    mem_free(dir);
-    return rc;
+    return true;
 }
 
 static int add_lines(struct series_tags *tags, struct span lines)
 {
-    int rc = 0;
-    if (tags->broken) {
-        rc = io_truncate(tags->file, tags->end);
-    }
-    if (rc == 0) {
-        rc = io_write_at(tags->file, tags->end, lines);
-    }
-    if (rc == 0) {
-        rc = io_sync(tags->file);
-    }
-    tags->broken = rc < 0;
-    if (rc < 0) {
-        return err_wrap(rc, "tag catalogue");
-    }
-    tags->end += lines.bytes;
-    return 0;
+    int rc = series_lines_add(tags->lines, lines);
+    return rc < 0 ? err_wrap(rc, "tag catalogue") : 0;
 }
 
 static int put_fixed(struct series_tags *tags)
@@ -230,19 +143,8 @@ int series_tags_open(struct io *io, const char *path, struct series_tags **ret_t
 {
     struct series_tags *tags = MEM_NEW(struct series_tags);
     pthread_mutex_init(&tags->lock, NULL);
-    tags->io = io;
-    tags->path = mem_strdup(path);
     tags->next = 1;
-    int rc = sync_parent(io, path, true);
-    if (rc == 0) {
-        rc = io_open(io, path, IO_WRITE | IO_CREATE, &tags->file);
-    }
-    if (rc == 0) {
-        rc = sync_parent(io, path, false);
-    }
-    if (rc == 0) {
-        rc = recover(tags);
-    }
+    int rc = series_lines_open(io, path, TAGS_FILE_BYTES_MAX, take_line, tags, &tags->lines);
     if (rc == 0) {
         rc = put_fixed(tags);
     }
@@ -260,23 +162,19 @@ void series_tags_close(struct series_tags **tags_place)
     if (tags == NULL) {
         return;
     }
-    io_close(&tags->file);
+    series_lines_close(&tags->lines);
     map_deinit(&tags->numbers);
     for (size_t i = 0; i < ARRAY_COUNT(tags->names); i++) {
         mem_free(tags->names[i]);
     }
-    mem_free(tags->path);
     pthread_mutex_destroy(&tags->lock);
     mem_free(tags);
     *tags_place = NULL;
 }
 
-struct series_tags_damage series_tags_damage(struct series_tags *tags)
+struct series_lines_damage series_tags_damage(const struct series_tags *tags)
 {
-    pthread_mutex_lock(&tags->lock);
-    struct series_tags_damage damage = tags->damage;
-    pthread_mutex_unlock(&tags->lock);
-    return damage;
+    return series_lines_damage(tags->lines);
 }
 
 /* Names that are new among `names`, with the numbers they shall have; nothing is changed yet. */

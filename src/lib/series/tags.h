@@ -10,7 +10,7 @@
 #ifndef SERIES_TAGS_H
 #define SERIES_TAGS_H
 
-#include "io/io.h"
+#include "series/lines.h"
 
 #define SERIES_TAG_DEFAULT 0
 #define SERIES_TAG_GRAVWELL 65535
@@ -19,15 +19,10 @@
 
 struct series_tags;
 
-struct series_tags_damage {
-    uint64_t lines;      /* that could not be read */
-    uint64_t torn_bytes; /* cut off the end */
-};
-
 /* Creates the file, and the folders above it, when missing. */
 MUST_CHECK int series_tags_open(struct io *io, const char *path, struct series_tags **ret_tags);
 void series_tags_close(struct series_tags **tags);
-struct series_tags_damage series_tags_damage(struct series_tags *tags);
+struct series_lines_damage series_tags_damage(const struct series_tags *tags);
 
 /* The name rules; ERR_INVALID says which one. `name` is trimmed already. */
 MUST_CHECK int series_tag_check(struct span name);
