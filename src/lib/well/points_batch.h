@@ -12,7 +12,7 @@
 
 struct points_batch {
     bool stamps_wanted; /* always elements */
-    bool as_elements;   /* for now */
+    bool as_elements;   /* in this run of the cursor: what is read does not fit columns */
     bool is_closed;     /* what comes next does not fit to it */
     uint8_t type;       /* of the columns; 0: elements */
     size_t count;
