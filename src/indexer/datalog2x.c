@@ -9,7 +9,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "indexer/storage_internal.h"
 
 #define HASH_BITS 56
 #define HASH_TEXT_BYTES 15 /* "~" and the digits */
@@ -95,7 +94,7 @@ struct datalog2x *datalog2x_new(struct storage *storage)
 {
     struct datalog2x *d = MEM_NEW(struct datalog2x);
     d->storage = storage;
-    d->own = datalog_origin(storage->log);
+    d->own = datalog_origin(storage_log(storage));
     pthread_mutex_init(&d->lock, NULL);
     d->known = mem_alloc_array(DATALOG2X_REMEMBERED, sizeof(*d->known));
     return d;
@@ -145,7 +144,7 @@ static struct source *source_of(struct datalog2x *d, uint64_t id)
 static void refresh(struct datalog2x *d, struct datalog2x_lane *lane)
 {
     struct buf rows = {0};
-    size_t count = datalog_origin_positions(d->storage->log, &rows);
+    size_t count = datalog_origin_positions(storage_log(d->storage), &rows);
     for (size_t i = 0; i < count; i++) {
         struct datalog_origin_position row;
         memcpy(&row, rows.data + i * sizeof(row), sizeof(row));
@@ -163,7 +162,8 @@ static struct datalog2x_lane *add_lane(struct datalog2x *d, struct source *sourc
     struct datalog2x_lane *lane = MEM_NEW(struct datalog2x_lane);
     lane->origin.node = datalog2x_node(id, d->own.node);
     lane->origin.incarnation =
-        datalog_origin(d->storage->log).incarnation * DATALOG2X_LANES_MAX + source->lanes.count;
+        datalog_origin(storage_log(d->storage)).incarnation * DATALOG2X_LANES_MAX +
+        source->lanes.count;
     refresh(d, lane);
     vec_push(&source->lanes, lane);
     return lane;

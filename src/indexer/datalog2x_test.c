@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "indexer/storage_internal.h"
+#include "indexer/storage.h"
 
 #define SECOND INT64_C(1000000000)
 #define T (1700000000 * SECOND)
@@ -128,17 +128,18 @@ static void after_a_restart_positions_go_on(void **state)
     struct world *world = *state;
     struct datalog_origin origin = {
         .node = datalog2x_node(datalog2x_id_hash(SPAN_LIT("node-a")), (struct uuid){{7}}),
-        .incarnation = datalog_origin(world->storage->log).incarnation * DATALOG2X_LANES_MAX};
+        .incarnation =
+            datalog_origin(storage_log(world->storage)).incarnation * DATALOG2X_LANES_MAX};
     assert_int_equal(deliver(world, T + 5, 5), 0);
     close_world(world);
     open_world(world);
-    assert_int_equal(datalog_origin_position(world->storage->log, origin), 1);
+    assert_int_equal(datalog_origin_position(storage_log(world->storage), origin), 1);
     assert_int_equal(deliver(world, T + 5, 5), 0); /* once more: the same write */
     origin.incarnation++;
-    assert_int_equal(datalog_origin_position(world->storage->log, origin), 1);
+    assert_int_equal(datalog_origin_position(storage_log(world->storage), origin), 1);
     assert_int_equal(deliver(world, T + 6, 6), 0);
     origin.incarnation--;
-    assert_int_equal(datalog_origin_position(world->storage->log, origin), 2);
+    assert_int_equal(datalog_origin_position(storage_log(world->storage), origin), 2);
 }
 
 static void many_at_a_time_have_lanes_of_their_own_and_there_is_a_bound(void **state)

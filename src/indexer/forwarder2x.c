@@ -11,7 +11,6 @@
 #include "base/time.h"
 #include "datalog/cursor.h"
 #include "indexer/datalog2x.h"
-#include "indexer/storage_internal.h"
 #include "indexer/translate2x.h"
 #include "net/http_client.h"
 #include "service/log.h"
@@ -110,7 +109,7 @@ static int deliver(void *context, const struct post_request *request)
 /* What the record brings is in the catalogue soon after it is durable. */
 static bool wait_applied(struct forwarder *forwarder, uint64_t position)
 {
-    while (atomic_load(&forwarder->storage->applied_end) <= position) {
+    while (storage_applied_end(forwarder->storage) <= position) {
         if (!pause_for(forwarder, APPLY_WAIT_MS)) {
             return false;
         }
@@ -141,7 +140,7 @@ static int forward(struct forwarder *forwarder, const struct datalog_record *rec
 static int go_on_behind_what_was_trimmed(struct forwarder *forwarder)
 {
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
-    uint64_t first = datalog_first(forwarder->storage->log);
+    uint64_t first = datalog_first(storage_log(forwarder->storage));
     atomic_fetch_add(&forwarder->missed, first - stats.next);
     log_error("datalog-forward", "a Warp 10 was away for so long that records are gone; it lacks",
               "link", forwarder->name, "from", LOG_INT(stats.next), "to", LOG_INT(first - 1), NULL);
@@ -334,7 +333,7 @@ static int open_one(struct forwarder *forwarder, const struct conf *conf)
     int rc = http_client_new(&options, &forwarder->client);
     forwarder->cancel = http_cancel_new();
     forwarder->translate.catalogue = storage_catalogue(forwarder->storage);
-    forwarder->translate.self = datalog_origin(forwarder->storage->log).node;
+    forwarder->translate.self = datalog_origin(storage_log(forwarder->storage)).node;
     forwarder->target = (struct post_target){
         .io = forwarder->io,
         .client = forwarder->client,
@@ -349,9 +348,9 @@ static int open_one(struct forwarder *forwarder, const struct conf *conf)
         .tell_context = forwarder,
     };
     buf_printf(&cursor, CURSOR_PREFIX "%s", forwarder->name);
-    rc = rc < 0
-             ? rc
-             : datalog_cursor_open(forwarder->storage->log, buf_str(&cursor), &forwarder->cursor);
+    rc = rc < 0 ? rc
+                : datalog_cursor_open(storage_log(forwarder->storage), buf_str(&cursor),
+                                      &forwarder->cursor);
     buf_deinit(&cursor);
     return rc;
 }

@@ -17,6 +17,9 @@
 #ifndef INDEXER_STORAGE_H
 #define INDEXER_STORAGE_H
 
+#include <pthread.h>
+
+#include "base/err.h"
 #include "base/uuid.h"
 #include "datalog/log.h"
 #include "io/io.h"
@@ -157,6 +160,28 @@ MUST_CHECK int storage_submit_series(struct storage *storage, struct span defini
                                      const struct storage_received *received, storage_done done,
                                      void *context);
 
+/*
+ * Waiting for one submission, whatever it is:
+ *
+ *     struct storage_waiter waiter = STORAGE_WAITER;
+ *     rc = storage_wait(&waiter, storage_submit_…(…, storage_wake, &waiter));
+ *
+ * storage_wait() gives what submit refused with, or what done() got.
+ */
+struct storage_waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    bool is_done;
+    int rc;
+    char text[ERR_TEXT_BYTES_MAX];
+};
+#define STORAGE_WAITER                                                                             \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER                    \
+    }
+void storage_wake(void *context, int rc);
+MUST_CHECK int storage_wait(struct storage_waiter *waiter, int submit_rc);
+
 /* Finding series: series_catalogue_select(), then _key(), _attributes(), _touched(). What writes
  * goes through storage. */
 struct series_catalogue *storage_catalogue(struct storage *storage);
@@ -164,6 +189,10 @@ const struct series_origins *storage_origins(struct storage *storage);
 
 /* For followers: reading, cursors and places. What writes goes through storage. */
 struct datalog *storage_log(struct storage *storage);
+
+/* One after the last position that the wells and the catalogue have: a record is durable, and may
+ * be read from the log, a little before that. */
+uint64_t storage_applied_end(const struct storage *storage);
 
 /* Points of these series over a snapshot of all wells: see well/points.h. */
 MUST_CHECK int storage_fetch(struct storage *storage, const struct well_fetch *fetch,

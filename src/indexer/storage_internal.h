@@ -167,21 +167,6 @@ struct storage_run *storage_append_run(struct storage_append *append, enum datal
 MUST_CHECK int storage_append_submit(struct storage_append **append);
 void storage_append_free(struct storage_append **append);
 
-/* Waits for a submission: storage_wake() is its done(). */
-struct storage_waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t finished;
-    bool is_done;
-    int rc;
-    char text[ERR_TEXT_BYTES_MAX];
-};
-#define STORAGE_WAITER                                                                             \
-    {                                                                                              \
-        .lock = PTHREAD_MUTEX_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER                    \
-    }
-void storage_wake(void *context, int rc);
-MUST_CHECK int storage_wait(struct storage_waiter *waiter, int submit_rc);
-
 /* Applies what is durable, to the wells and the catalogue; the log's writer, or the replay. */
 void storage_touch(struct storage *storage, struct span points, struct stamp stamp);
 void storage_apply_meta(struct storage *storage, struct span payload, struct stamp stamp);

@@ -310,6 +310,11 @@ struct datalog *storage_log(struct storage *storage)
     return storage->log;
 }
 
+uint64_t storage_applied_end(const struct storage *storage)
+{
+    return atomic_load(&storage->applied_end);
+}
+
 int storage_submit_delete(struct storage *storage, const struct series_delete *deletion,
                           const struct storage_received *received, storage_done done, void *context)
 {

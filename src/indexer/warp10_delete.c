@@ -6,7 +6,6 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "indexer/storage_internal.h"
 #include "indexer/warp10_internal.h"
 #include "warp10/scope.h"
 
