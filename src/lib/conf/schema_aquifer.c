@@ -301,7 +301,8 @@ static const struct conf_key datalog_keys[] = {
 static const struct conf_key datalog_forwarder_keys[] = {
     KEY("Target", CONF_TEXT, I, NULL,
         "where to forward to: `host:port` is an indexer, port 9406 unless given; "
-        "`http://host:port` or `https://host:port` is a Warp 10 2.x"),
+        "`http://host:port` or `https://host:port` is a Warp 10 2.x; "
+        "`kafka://host:port[,host:port]/topic` is a topic of Kafka"),
     LIST("Ignore-ID", CONF_TEXT, I, NULL, "ids of origins whose records are not forwarded"),
     KEY("Compress", CONF_BOOL, I, "true", "pack what is sent"),
     KEY("Secret", CONF_TEXT, I, NULL,
@@ -317,6 +318,17 @@ static const struct conf_key datalog_forwarder_keys[] = {
          "Warp 10: a token to write with; `APPLICATION=TOKEN` is for the series of that `.app`"),
     KEY("Time-Unit", CONF_TEXT, I, "us", "Warp 10: its `warp.timeunits`: ms, us or ns"),
     KEY("Insecure-Skip-TLS-Verify", CONF_BOOL, I, "false", "accept any certificate"),
+    LIST("Kafka-Property", CONF_TEXT, I, NULL, "Kafka: `name=value`, a property of librdkafka"),
+    LIST("Relay-ID", CONF_TEXT, I, NULL,
+         "Kafka: ids of other indexers whose records are written too, as they have no way to it"),
+};
+
+static const struct conf_key datalog_source_keys[] = {
+    KEY("Source", CONF_TEXT, I, NULL,
+        "where to take records from: `kafka://host:port[,host:port]/topic` is a topic of Kafka "
+        "that "
+        "forwarders of other indexers write to"),
+    LIST("Kafka-Property", CONF_TEXT, I, NULL, "Kafka: `name=value`, a property of librdkafka"),
 };
 
 static const struct conf_key warp10_keys[] = {
@@ -460,6 +472,8 @@ static const struct conf_section sections[] = {
             "The indexer's write-ahead log, from which it recovers (ours)."),
     SECTION("Datalog-Forwarder", CONF_NAMED, datalog_forwarder_keys,
             "A link over which the datalog goes to another node (ours)."),
+    SECTION("Datalog-Source", CONF_NAMED, datalog_source_keys,
+            "Where this node takes records from that others wrote (ours)."),
     SECTION("Warp10", CONF_ONE, warp10_keys, "The Warp 10 API: points over HTTP (ours)."),
     SECTION("Tag-Accelerator", CONF_NAMED, tag_accelerator_keys, "Acceleration by tag."),
     SECTION("Replication", CONF_ONE, replication_keys, "Copies of an indexer's data."),
