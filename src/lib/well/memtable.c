@@ -32,6 +32,7 @@ void memtable_unref(struct memtable **place)
     while (memtable->first != NULL) {
         struct memtable_run *next = memtable->first->next;
         buf_deinit(&memtable->first->bytes);
+        mem_free(memtable->first->stamps);
         mem_free(memtable->first);
         memtable->first = next;
     }
@@ -41,19 +42,36 @@ void memtable_unref(struct memtable **place)
     mem_free(memtable);
 }
 
+static void copy_stamps(struct memtable *memtable, struct memtable_run *run, size_t count,
+                        const struct stamp *stamps)
+{
+    size_t bytes = count * sizeof(*stamps);
+    run->stamps = mem_realloc(NULL, bytes);
+    memcpy(run->stamps, stamps, bytes);
+    memtable->bytes += bytes;
+    for (size_t i = 0; i < count; i++) {
+        memtable->first_stamp = MIN(memtable->first_stamp, stamps[i].time);
+    }
+}
+
 static struct memtable_run *run_new(struct memtable *memtable, struct buf *takes, size_t items,
-                                    uint64_t position, struct stamp stamp)
+                                    size_t elements, uint64_t position,
+                                    struct memtable_stamps stamps)
 {
     size_t bytes = sizeof(struct memtable_run) + items * sizeof(struct memtable_item);
     struct memtable_run *run =
         mem_realloc(NULL, bytes); /* nothing of it is read before it is set */
-    *run = (struct memtable_run){.bytes = *takes, .stamp = stamp, .count = items};
+    *run = (struct memtable_run){.bytes = *takes, .stamp = stamps.one, .count = items};
     if (memtable->first_position == 0) {
         memtable->first_position = position;
     }
     memtable->log_end = position + 1;
     memtable->bytes += takes->capacity + bytes;
-    memtable->first_stamp = MIN(memtable->first_stamp, stamp.time);
+    if (stamps.each != NULL) {
+        copy_stamps(memtable, run, elements, stamps.each);
+    } else {
+        memtable->first_stamp = MIN(memtable->first_stamp, stamps.one.time);
+    }
     *takes = (struct buf){0};
     return run;
 }
@@ -71,9 +89,10 @@ static void link_run(struct memtable *memtable, struct memtable_run *run)
 }
 
 void memtable_add(struct memtable *memtable, struct buf *takes, struct entries *entries,
-                  uint64_t position, struct stamp stamp)
+                  uint64_t position, struct memtable_stamps stamps)
 {
-    struct memtable_run *run = run_new(memtable, takes, entries->count, position, stamp);
+    size_t count = entries->count;
+    struct memtable_run *run = run_new(memtable, takes, count, count, position, stamps);
     struct entry entry;
     for (size_t i = 0; entries_next(entries, &entry); i++) {
         run->items[i] = (struct memtable_item){entry.time_ns, entries_place(&entry)};
@@ -86,9 +105,10 @@ void memtable_add(struct memtable *memtable, struct buf *takes, struct entries *
 }
 
 void memtable_add_points(struct memtable *memtable, struct buf *takes,
-                         const struct points_record *record, uint64_t position, struct stamp stamp)
+                         const struct points_record *record, uint64_t position,
+                         struct memtable_stamps stamps)
 {
-    struct memtable_run *run = run_new(memtable, takes, 0, position, stamp);
+    struct memtable_run *run = run_new(memtable, takes, 0, record->elements, position, stamps);
     struct points_record walk = *record;
     struct points_part part;
     int64_t oldest_ns = memtable->oldest_ns;
@@ -206,10 +226,10 @@ void memtable_pick(const struct memtable *memtable, size_t runs, const struct we
             struct entry entry;
             entries_entry_at(item->at, &entry);
             const struct pick_tag *about = look_at_tag(tags, scan, tombstones, entry.tag);
-            if (about->wanted &&
-                !tombstone_list_covers(&about->deleted, item->time_ns, run->stamp)) {
+            const struct stamp *stamp = run->stamps != NULL ? &run->stamps[j] : &run->stamp;
+            if (about->wanted && !tombstone_list_covers(&about->deleted, item->time_ns, *stamp)) {
                 vec_push(&picks,
-                         (struct memtable_pick){item->time_ns, item->at, run, index, entry.tag});
+                         (struct memtable_pick){item->time_ns, item->at, stamp, index, entry.tag});
             }
         }
     }

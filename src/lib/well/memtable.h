@@ -31,6 +31,7 @@ struct memtable_run {
     struct memtable_run *next;
     struct buf bytes;
     struct stamp stamp;
+    struct stamp *stamps;         /* of each element, owned; NULL: all have `stamp` */
     bool points;                  /* a record of points; else a run of entries */
     size_t count;                 /* entries */
     struct memtable_item items[]; /* entries */
@@ -38,10 +39,11 @@ struct memtable_run {
 
 /* Elements of one series in one run. */
 struct memtable_piece {
-    const uint8_t *part; /* in a record of points */
-    const struct memtable_run *run;
-    uint32_t run_index; /* order of arrival */
-    uint32_t before;    /* piece of the same series before it, + 1; 0: none */
+    const uint8_t *part;        /* in a record of points */
+    const struct stamp *stamps; /* `stamped`: one per element; else one of all */
+    uint32_t run_index : 31;    /* order of arrival */
+    uint32_t stamped : 1;
+    uint32_t before; /* piece of the same series before it, + 1; 0: none */
 };
 
 struct memtable_series {
@@ -80,17 +82,22 @@ struct memtable *memtable_new(void);
 struct memtable *memtable_ref(struct memtable *memtable);
 void memtable_unref(struct memtable **memtable);
 
-/* Takes a checked run. */
+/* Takes a checked run, all of one stamp, or with a stamp of each element, which are copied. */
+struct memtable_stamps {
+    struct stamp one;
+    const struct stamp *each; /* NULL: `one` */
+};
 void memtable_add(struct memtable *memtable, struct buf *takes, struct entries *entries,
-                  uint64_t position, struct stamp stamp);
+                  uint64_t position, struct memtable_stamps stamps);
 void memtable_add_points(struct memtable *memtable, struct buf *takes,
-                         const struct points_record *record, uint64_t position, struct stamp stamp);
+                         const struct points_record *record, uint64_t position,
+                         struct memtable_stamps stamps);
 
 /* An item picked for a scan or a flush. */
 struct memtable_pick {
     int64_t time_ns;
     const uint8_t *at;
-    const struct memtable_run *run;
+    const struct stamp *stamp;
     uint32_t index; /* order of arrival */
     uint16_t tag;
 };
@@ -99,7 +106,7 @@ struct memtable_pick {
 static inline void memtable_entry(const struct memtable_pick *pick, struct entry *ret_entry)
 {
     entries_entry_at(pick->at, ret_entry);
-    ret_entry->stamp = pick->run->stamp;
+    ret_entry->stamp = *pick->stamp;
 }
 
 /* Those entries of the first `runs` runs that the scan wants (NULL: all) and no delete covers,

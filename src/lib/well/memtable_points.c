@@ -40,6 +40,8 @@ static void index_run(struct memtable_index *index, const struct memtable_run *r
     struct points_part part;
     CHECK(points_record_open(&record, buf_span(&run->bytes)) == 0);
     const uint8_t *at = record.rest.data;
+    bool stamped = run->stamps != NULL;
+    const struct stamp *stamps = stamped ? run->stamps : &run->stamp;
     while (points_record_next(&record, &part)) {
         if (index->series * 2 >= index->table_size) {
             grow_table(index);
@@ -47,7 +49,14 @@ static void index_run(struct memtable_index *index, const struct memtable_run *r
         struct memtable_series *place = &index->table[place_of(index, part.series)];
         index->series += place->number == 0 ? 1 : 0;
         place->number = part.series;
-        vec_push(&index->pieces, (struct memtable_piece){at, run, run_index, place->last});
+        vec_push(&index->pieces, (struct memtable_piece){
+                                     .part = at,
+                                     .stamps = stamps,
+                                     .run_index = run_index & INT32_MAX,
+                                     .stamped = stamped,
+                                     .before = place->last,
+                                 });
+        stamps += stamped ? part.count : 0;
         place->last = (uint32_t)index->pieces.count;
         at = record.rest.data;
     }
@@ -128,7 +137,7 @@ static void take_piece(const struct memtable_piece *piece, int64_t start_ns, int
         int64_t time_ns = points_part_time(&part, i);
         if (time_ns >= start_ns && time_ns <= end_ns) {
             struct element element = points_part_element(&part, i);
-            element.stamp = piece->run->stamp;
+            element.stamp = piece->stamps[piece->stamped ? i : 0];
             vec_push(elements, element);
         }
     }

@@ -29,7 +29,8 @@ static void add(struct memtable *memtable, const int64_t *times, size_t count, u
     struct entries entries;
     entries_encode(&run, list, count, no_name, NULL);
     assert_int_equal(entries_open(&entries, buf_span(&run)), 0);
-    memtable_add(memtable, &run, &entries, position, (struct stamp){position, 0});
+    memtable_add(memtable, &run, &entries, position,
+                 (struct memtable_stamps){.one = {position, 0}});
     assert_int_equal(run.bytes, 0); /* taken */
     mem_free(list);
 }

@@ -16,6 +16,7 @@ struct well_fetch {
     int64_t start_ns; /* [start, end], both included */
     int64_t end_ns;
     bool ascending;     /* oldest first; else newest first */
+    bool stamps;        /* elements with their stamps, never columns */
     uint64_t count_max; /* of each series, from where it begins; UINT64_MAX: all */
 
     /* As many of each series just before start and just after end, whatever count_max. */

@@ -91,6 +91,7 @@ static struct well_points_cursor *cursor_new(const struct well_fetch *fetch,
 {
     struct well_points_cursor *cursor = MEM_NEW(struct well_points_cursor);
     cursor->fetch = *fetch;
+    cursor->batch.stamps_wanted = fetch->stamps;
     take_series(cursor, fetch);
     make_phases(cursor);
     points_sources_init(&cursor->sources);
@@ -145,10 +146,10 @@ int well_points_cursor_over(struct well *well, struct segment *const *segments, 
         .end_ns = INT64_MAX,
         .ascending = true,
         .count_max = UINT64_MAX,
+        .stamps = true,
     };
     struct well_points_cursor *cursor = cursor_new(&fetch, well->names.origins);
     cursor->sources.strict = true;
-    cursor->batch.stamps_wanted = true;
     struct well_snapshot snapshot = {.well = well, .tombstones = tombstones_ref(tombstones)};
     for (size_t i = 0; i < count; i++) {
         vec_push(&snapshot.segments, segment_ref(segments[i]));

@@ -511,9 +511,53 @@ static void a_flipped_bit_costs_its_block(void **state)
     teardown(&world);
 }
 
+/* What comes from elsewhere brings its stamps: the last write stands, also of a run of several
+ * series, in memory and in files; and what was in no log is gone unless it was flushed. */
+static void elements_may_bring_their_stamps(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world, 0);
+    write_numbers(&world, 1, 10, 10, 3, 100, 50);
+    struct element elements[] = {
+        {.time_ns = 10, .type = ELEMENT_I64, .value.i64 = 1},
+        {.time_ns = 20, .type = ELEMENT_I64, .value.i64 = 2},
+        {.time_ns = 40, .type = ELEMENT_I64, .value.i64 = 3},
+    };
+    static const struct stamp stamps[] = {{40, 1}, {60, 1}, {7, 1}, {8, 1}, {9, 1}, {10, 1}};
+    struct buf record = {0};
+    points_record_begin(&record);
+    points_record_put(&record, 0, 1, elements, 3);
+    points_record_put(&record, 0, 2, elements, 3);
+    assert_int_equal(well_apply_points_stamped(world.well, &record, stamps), 0);
+    write_numbers(&world, 2, 20, 10, 2, 200, 9);
+    for (int round = 0; round < 2; round++) {
+        check_all(&world, "1: 10=100 20=2 30=102 40=3; 2: 10=1 20=200 30=201 40=3");
+        struct well_fetch fetch = everything();
+        struct well_points_cursor *cursor;
+        struct well_points points;
+        fetch.stamps = true;
+        assert_int_equal(well_points_cursor_open(&world.well, 1, &fetch, &cursor), 0);
+        assert_int_equal(well_points_cursor_next(cursor, &points), 0);
+        assert_true(points.type == 0 && points.elements[1].stamp.time == 60);
+        assert_true(points.elements[3].stamp.time == 7);
+        well_points_cursor_close(&cursor);
+        flush(&world);
+    }
+    assert_true(well_flushed(world.well) == world.position + 1);
+    points_record_begin(&record);
+    points_record_put(&record, 0, 3, elements, 1);
+    assert_int_equal(well_apply_points_stamped(world.well, &record, stamps), 0);
+    assert_true(well_needs_from(world.well, world.position + 1) <= world.position + 1);
+    reopen(&world);
+    check_all(&world, "1: 10=100 20=2 30=102 40=3; 2: 10=1 20=200 30=201 40=3");
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(elements_may_bring_their_stamps),
         cmocka_unit_test(ranges_counts_and_neighbours_are_as_asked_for),
         cmocka_unit_test(values_of_all_kinds_come_back),
         cmocka_unit_test(the_last_write_stands_in_every_order),

@@ -368,7 +368,8 @@ int well_apply(struct well *well, struct buf *takes, uint64_t position, struct s
         return rc;
     }
     pthread_mutex_lock(&well->lock);
-    memtable_add(active_for(well, position), takes, &entries, position, stamp);
+    memtable_add(active_for(well, position), takes, &entries, position,
+                 (struct memtable_stamps){stamp, NULL});
     finish_apply(well);
     return 0;
 }
@@ -382,7 +383,51 @@ int well_apply_points(struct well *well, struct buf *takes, uint64_t position, s
         return rc;
     }
     pthread_mutex_lock(&well->lock);
-    memtable_add_points(active_for(well, position), takes, &record, position, stamp);
+    memtable_add_points(active_for(well, position), takes, &record, position,
+                        (struct memtable_stamps){stamp, NULL});
+    finish_apply(well);
+    return 0;
+}
+
+/* What is in no log stands where the record before it does: it neither holds back the log nor
+ * counts as flushed what is not. Under the lock. */
+static uint64_t position_beside(const struct well *well)
+{
+    uint64_t log_end = well->active != NULL ? well->active->log_end
+                       : well->sealed.count > 0
+                           ? well->sealed.items[well->sealed.count - 1]->log_end
+                           : well->mark.log_end;
+    return MAX(log_end, (uint64_t)1) - 1;
+}
+
+int well_apply_stamped(struct well *well, struct buf *takes, const struct stamp *stamps)
+{
+    struct entries entries;
+    int rc = entries_open(&entries, buf_span(takes));
+    if (rc < 0 || entries.count == 0) {
+        buf_deinit(takes);
+        return rc;
+    }
+    pthread_mutex_lock(&well->lock);
+    uint64_t position = position_beside(well);
+    memtable_add(active_for(well, position), takes, &entries, position,
+                 (struct memtable_stamps){.each = stamps});
+    finish_apply(well);
+    return 0;
+}
+
+int well_apply_points_stamped(struct well *well, struct buf *takes, const struct stamp *stamps)
+{
+    struct points_record record;
+    int rc = points_record_open(&record, buf_span(takes));
+    if (rc < 0 || record.parts == 0) {
+        buf_deinit(takes);
+        return rc;
+    }
+    pthread_mutex_lock(&well->lock);
+    uint64_t position = position_beside(well);
+    memtable_add_points(active_for(well, position), takes, &record, position,
+                        (struct memtable_stamps){.each = stamps});
     finish_apply(well);
     return 0;
 }

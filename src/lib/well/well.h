@@ -121,6 +121,12 @@ MUST_CHECK int well_apply(struct well *well, struct buf *takes, uint64_t positio
 MUST_CHECK int well_apply_points(struct well *well, struct buf *takes, uint64_t position,
                                  struct stamp stamp);
 
+/* The same for what is in no log: a run with a stamp of each element, in their order. It is gone
+ * after a crash unless it was flushed. By any thread. */
+MUST_CHECK int well_apply_stamped(struct well *well, struct buf *takes, const struct stamp *stamps);
+MUST_CHECK int well_apply_points_stamped(struct well *well, struct buf *takes,
+                                         const struct stamp *stamps);
+
 /* The deletes that are looked at from now on. Takes a reference of its own. */
 void well_set_tombstones(struct well *well, struct tombstones *tombstones);
 
