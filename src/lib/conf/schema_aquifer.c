@@ -326,9 +326,34 @@ static const struct conf_key datalog_forwarder_keys[] = {
 static const struct conf_key datalog_source_keys[] = {
     KEY("Source", CONF_TEXT, I, NULL,
         "where to take records from: `kafka://host:port[,host:port]/topic` is a topic of Kafka "
-        "that "
-        "forwarders of other indexers write to"),
+        "that forwarders of other indexers write to; `warp10://host:port` is the feeder of a Warp "
+        "10 3.x, port 3564 unless given"),
     LIST("Kafka-Property", CONF_TEXT, I, NULL, "Kafka: `name=value`, a property of librdkafka"),
+    KEY("ID", CONF_TEXT, I, NULL, "Warp 10: our `datalog.consumer.id`; unset: Indexer-UUID"),
+    KEY("Private-Key", CONF_TEXT, I, NULL, "Warp 10: our key, `CURVE:DECIMAL`"),
+    KEY("Feeder-Key", CONF_TEXT, I, NULL, "Warp 10: the feeder's public key, `CURVE:HEX`"),
+    LIST("Exclude-ID", CONF_TEXT, I, NULL, "Warp 10: ids whose records are not taken"),
+    LIST("Shard", CONF_TEXT, I, NULL, "Warp 10: `MODULUS:REMAINDER`: only series of these shards"),
+    KEY_RANGE("Shard-Shift", I, "48", 0, 63, "Warp 10: bits by which ids are shifted for that"),
+    KEY("Feeder-Shards", CONF_BOOL, I, "false",
+        "Warp 10: the feeder leaves out other shards; a real one of up to 3.5.0 breaks off"),
+    KEY("Start", CONF_TEXT, I, "all",
+        "Warp 10: the first time: `all` that the feeder has, what comes from `now` on, or from a "
+        "time in milliseconds since 1970 on"),
+    KEY("Time-Unit", CONF_TEXT, I, "us", "Warp 10: its `warp.timeunits`: ms, us or ns"),
+};
+
+static const struct conf_key warp10_feeder_keys[] = {
+    KEY("Listen", CONF_ADDRESS, I, NULL,
+        "`host:port`, port 3564 unless given, where consumers of Warp 10 3.x arrive; unset: none "
+        "do"),
+    KEY("ID", CONF_TEXT, I, NULL, "our `datalog.feeder.id`; unset: Indexer-UUID"),
+    KEY("Private-Key", CONF_TEXT, I, NULL, "our key, `CURVE:DECIMAL`"),
+    LIST("Consumer", CONF_TEXT, I, NULL,
+         "`ID=CURVE:HEX`: a consumer that may come, and its public key"),
+    KEY("Encrypt", CONF_BOOL, I, "true", "messages are sealed"),
+    KEY("Keep-Alive", CONF_DURATION, I, "30s",
+        "an idle connection says something so often; 0: never, for consumers before 3.5.0"),
 };
 
 static const struct conf_key warp10_keys[] = {
@@ -474,6 +499,8 @@ static const struct conf_section sections[] = {
             "A link over which the datalog goes to another node (ours)."),
     SECTION("Datalog-Source", CONF_NAMED, datalog_source_keys,
             "Where this node takes records from that others wrote (ours)."),
+    SECTION("Warp10-Feeder", CONF_ONE, warp10_feeder_keys,
+            "What consumers of a Warp 10 3.x fetch here (ours)."),
     SECTION("Warp10", CONF_ONE, warp10_keys, "The Warp 10 API: points over HTTP (ours)."),
     SECTION("Tag-Accelerator", CONF_NAMED, tag_accelerator_keys, "Acceleration by tag."),
     SECTION("Replication", CONF_ONE, replication_keys, "Copies of an indexer's data."),
