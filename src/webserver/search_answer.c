@@ -231,9 +231,10 @@ static void put_stage(struct buf *buf, const char *name, const char *args,
     text_json_string(buf, span_of_str(args));
     buf_printf(buf,
                ",\"InputCount\":%" PRIu64 ",\"OutputCount\":%" PRIu64 ",\"InputBytes\":%" PRIu64
-               ",\"OutputBytes\":%" PRIu64 ",\"Duration\":%" PRIu64 ",\"ScratchWritten\":0}",
+               ",\"OutputBytes\":%" PRIu64 ",\"Duration\":%" PRIu64 ",\"ScratchWritten\":0"
+               ",\"FailedCount\":%" PRIu64 "}",
                stats->in_count, stats->out_count, stats->in_bytes, stats->out_bytes,
-               stats->duration_ns);
+               stats->duration_ns, stats->failed_count);
 }
 
 /* One set for the whole search: every stage. `key` is what the list of stages is called. */

@@ -317,6 +317,7 @@ static void publish_progress(struct run *run)
             here.in_count = stages[i].in_count;
             here.in_bytes = stages[i].in_bytes;
             here.duration_ns += stages[i].duration_ns;
+            here.failed_count += stages[i].failed_count;
         }
         stages[i] = here;
     }

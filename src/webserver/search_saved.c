@@ -29,11 +29,12 @@ static json_t *stages_json(const struct search_one *one)
         const struct query_stage_stats *stats = &one->stages[i];
         json_array_append_new(
             list,
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", one->stage_names.items[i],
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", one->stage_names.items[i],
                       "text", one->stage_texts.items[i], "in_count", (json_int_t)stats->in_count,
                       "in_bytes", (json_int_t)stats->in_bytes, "out_count",
                       (json_int_t)stats->out_count, "out_bytes", (json_int_t)stats->out_bytes,
-                      "duration_ns", (json_int_t)stats->duration_ns));
+                      "duration_ns", (json_int_t)stats->duration_ns, "failed_count",
+                      (json_int_t)stats->failed_count));
     }
     return list;
 }
@@ -219,6 +220,7 @@ static void take_lists(struct search_one *one, const json_t *json)
             .out_count = (uint64_t)take_int(item, "out_count"),
             .out_bytes = (uint64_t)take_int(item, "out_bytes"),
             .duration_ns = (uint64_t)take_int(item, "duration_ns"),
+            .failed_count = (uint64_t)take_int(item, "failed_count"),
         };
     }
 }

@@ -131,6 +131,7 @@ void query_frame_put_progress(struct buf *buf, enum query_frame_kind kind,
         wire_put_varint(buf, stats->out_count);
         wire_put_varint(buf, stats->out_bytes);
         wire_put_varint(buf, stats->duration_ns);
+        wire_put_varint(buf, stats->failed_count);
     }
     header_end(buf, begin);
 }
@@ -288,6 +289,7 @@ static bool get_progress(struct wire_reader *reader, struct query_progress *prog
             .out_count = wire_get_varint(reader),
             .out_bytes = wire_get_varint(reader),
             .duration_ns = wire_get_varint(reader),
+            .failed_count = wire_get_varint(reader),
         };
     }
     return !reader->failed;

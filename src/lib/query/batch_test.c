@@ -89,7 +89,7 @@ static void progress_and_faults_come_back(void **state)
 {
     (void)state;
     struct query_progress progress = {.position_ns = -7, .skipped_blocks = 3, .stage_count = 2};
-    progress.stages[1] = (struct query_stage_stats){1, 2, 3, 4, UINT64_MAX};
+    progress.stages[1] = (struct query_stage_stats){1, 2, 3, 4, UINT64_MAX, 6};
     struct buf buf = {0};
     query_frame_put_progress(&buf, QUERY_FRAME_PROGRESS, &progress);
     query_frame_put_fault(&buf, "disk on fire");
@@ -100,6 +100,7 @@ static void progress_and_faults_come_back(void **state)
     assert_int_equal(frame.progress.position_ns, -7);
     assert_int_equal(frame.progress.skipped_blocks, 3);
     assert_true(frame.progress.stages[1].duration_ns == UINT64_MAX);
+    assert_int_equal(frame.progress.stages[1].failed_count, 6);
     assert_int_equal(query_frame_get(&rest, &frame), 0);
     assert_int_equal(frame.kind, QUERY_FRAME_FAULT);
     assert_string_equal(frame.fault, "disk on fire");

@@ -18,6 +18,8 @@ void query_columns_deinit(struct query_columns *columns)
     vec_deinit(&columns->list);
     vec_deinit(&columns->sealed);
     buf_deinit(&columns->sealed_bytes);
+    mem_free(columns->edited);
+    vec_deinit(&columns->repeated);
     arena_free(&columns->arena);
 }
 
@@ -74,6 +76,9 @@ static bool universal(const struct query_block *block, const struct entry *entry
     } else if (span_equal_str(name, "TIMESTAMP")) {
         ret_value->type = QUERY_VALUE_TIME;
         ret_value->number = entry->time_ns;
+    } else if (span_equal_str(name, "NOW") && block->columns != NULL) {
+        ret_value->type = QUERY_VALUE_TIME;
+        ret_value->number = block->columns->now_ns;
     } else {
         return false;
     }
@@ -86,7 +91,7 @@ bool query_block_get(const struct query_block *block, size_t index, struct span 
     const struct query_column *column = find(block->columns, name);
     if (column != NULL && column->values[index].type != QUERY_VALUE_NONE) {
         *ret_value = column->values[index];
-        return true;
+        return ret_value->type != QUERY_VALUE_REMOVED;
     }
     const struct entry *entry = &block->entries[index];
     struct series_ev ev;
@@ -143,6 +148,104 @@ static bool is_set(const struct query_columns *columns, size_t index, struct spa
     return column != NULL && column->values[index].type != QUERY_VALUE_NONE;
 }
 
+void query_block_names(const struct query_block *block, size_t index,
+                       void (*each)(void *context, struct span name), void *context)
+{
+    const struct query_columns *columns = block->columns;
+    struct span arrived = block->entries[index].enumerated;
+    size_t cursor = 0;
+    struct series_ev ev;
+    while (arrived.bytes > 0 && series_evs_next(arrived, &cursor, &ev)) {
+        if (!is_set(columns, index, ev.name)) {
+            each(context, ev.name);
+        }
+    }
+    for (size_t i = 0; columns != NULL && i < columns->count; i++) {
+        enum query_value_type type = columns->list.items[i].values[index].type;
+        if (type != QUERY_VALUE_NONE && type != QUERY_VALUE_REMOVED) {
+            each(context, columns->list.items[i].name);
+        }
+    }
+}
+
+static struct entry *edited(struct query_columns *columns, size_t count)
+{
+    if (columns->edited_capacity < count) {
+        mem_free(columns->edited);
+        columns->edited = mem_alloc_array(count, sizeof(*columns->edited));
+        columns->edited_capacity = count;
+    }
+    return columns->edited;
+}
+
+struct entry *query_block_edit(struct query_block *block, size_t index)
+{
+    struct query_columns *columns = block->columns;
+    if (block->entries != columns->edited) {
+        memcpy(edited(columns, columns->entries), block->entries,
+               columns->entries * sizeof(*block->entries));
+        block->entries = columns->edited;
+        block->region = SPAN_NONE;
+    }
+    return &columns->edited[index];
+}
+
+/* `from[i]` says which of the old entries the new entry i is. */
+static void gather(struct query_block *block, const uint32_t *from, size_t count)
+{
+    struct query_columns *columns = block->columns;
+    struct entry *entries = mem_alloc_array(count + 1, sizeof(*entries));
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = block->entries[from[i]];
+    }
+    for (size_t i = 0; i < columns->count; i++) {
+        struct query_column *column = &columns->list.items[i];
+        struct query_value *values = mem_alloc_array(count + 1, sizeof(*values));
+        for (size_t j = 0; j < count; j++) {
+            values[j] = column->values[from[j]];
+        }
+        mem_free(column->values);
+        column->values = values;
+        column->capacity = count + 1;
+    }
+    mem_free(columns->edited);
+    columns->edited = entries;
+    columns->edited_capacity = count + 1;
+    columns->entries = count;
+    block->entries = entries;
+    block->region = SPAN_NONE;
+}
+
+void query_block_repeat(struct query_block *block, const uint32_t *pieces)
+{
+    struct query_columns *columns = block->columns;
+    VEC(uint32_t) from = {0};
+    VEC(uint32_t) picks = {0};
+    size_t pick = 0;
+    size_t other = 0;
+    for (size_t i = 0; i < columns->entries; i++) {
+        if (pick < block->count && block->picks[pick] == i) {
+            for (size_t j = 0; j < pieces[pick]; j++) {
+                vec_push(&picks, (uint32_t)from.count);
+                vec_push(&from, (uint32_t)i);
+            }
+            pick++;
+        } else if (other < block->other_count && block->others[other] == i) {
+            block->others[other++] = (uint32_t)from.count;
+            vec_push(&from, (uint32_t)i);
+        }
+    }
+    gather(block, from.items, from.count);
+    vec_clear(&columns->repeated);
+    for (size_t i = 0; i < picks.count; i++) {
+        vec_push(&columns->repeated, picks.items[i]);
+    }
+    block->picks = columns->repeated.items;
+    block->count = picks.count;
+    vec_deinit(&from);
+    vec_deinit(&picks);
+}
+
 void query_block_put_evs(const struct query_block *block, size_t index, struct buf *buf,
                          bool (*wanted)(const void *context, struct span name), const void *context)
 {
@@ -160,7 +263,8 @@ void query_block_put_evs(const struct query_block *block, size_t index, struct b
     for (size_t i = 0; columns != NULL && i < columns->count; i++) {
         const struct query_column *column = &columns->list.items[i];
         const struct query_value *value = &column->values[index];
-        if (value->type != QUERY_VALUE_NONE && (wanted == NULL || wanted(context, column->name))) {
+        if (value->type != QUERY_VALUE_NONE && value->type != QUERY_VALUE_REMOVED &&
+            (wanted == NULL || wanted(context, column->name))) {
             query_value_put_ev(value, column->name, buf, begin);
         }
     }

@@ -23,9 +23,13 @@ struct query_columns {
     VEC(struct query_column) list; /* those in use come first */
     size_t count;                  /* in use */
     size_t entries;                /* of the block */
+    int64_t now_ns;                /* of the search */
     struct arena *arena;           /* texts made on the way; emptied with the columns */
     VEC(struct entry) sealed;
     struct buf sealed_bytes;
+    struct entry *edited; /* the block's entries, once a stage has changed one */
+    size_t edited_capacity;
+    VEC(uint32_t) repeated; /* picks of a block that a stage has made longer */
 };
 
 void query_columns_init(struct query_columns *columns);
@@ -36,13 +40,25 @@ void query_columns_begin(struct query_columns *columns, size_t entries);
 struct query_value *query_block_column(struct query_block *block, struct span name);
 
 /* The value of `name` in this entry: a column, what arrived with it, or one of the universal names
- * SRC, TAG, TIMESTAMP, DATA. False when there is none. Valid until the block ends. */
+ * SRC, TAG, TIMESTAMP, DATA, NOW. False when there is none. Valid until the block ends. */
 bool query_block_get(const struct query_block *block, size_t index, struct span name,
                      struct query_value *ret_value);
 
 /* As query_block_get, as text. */
 bool query_block_text(const struct query_block *block, size_t index, struct span name,
                       struct span *ret_text);
+
+/* The entry `index` of the block, for changes to its data: the block's entries become a copy. */
+struct entry *query_block_edit(struct query_block *block, size_t index);
+
+/* Makes block->picks[i] pieces[i] entries in its place, 0 or more, each with the values of the
+ * first; block->picks names them afterwards. The bytes of new data live as long as the block:
+ * columns->arena. */
+void query_block_repeat(struct query_block *block, const uint32_t *pieces);
+
+/* Calls `each` with the names of all values that the entry has, those that arrived first. */
+void query_block_names(const struct query_block *block, size_t index,
+                       void (*each)(void *context, struct span name), void *context);
 
 /* Appends the entry's enumerated values with its columns: those for which `wanted`, which may be
  * NULL, says so. */

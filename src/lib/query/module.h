@@ -18,7 +18,9 @@ struct query_args {
     const struct query_token *tokens;
     size_t count;
     size_t next;
-    const char *name;    /* of the module */
+    const char *name; /* of the module */
+    struct span text; /* the whole query: tokens' offsets are in it */
+    const struct query_options *options;
     size_t offset;       /* of its name, for faults about what is missing */
     struct arena *arena; /* lives as long as the query */
     struct query_error *error;
@@ -92,6 +94,10 @@ struct query_module {
     /* A condensing module that indexers can begin: there it condenses what one indexer has into
      * entries that hold states; on the webserver it takes these. NULL: they cannot. */
     void (*take_part)(void *state, enum query_part part);
+
+    /* Does this stage need the merged stream though it condenses nothing (a counter that goes on
+     * from entry to entry, a table that only webservers have)? NULL: no. */
+    bool (*merged)(const void *plan);
 
     /* Nothing that could still come would pass. NULL: never. */
     bool (*done)(const void *plan, const void *state);

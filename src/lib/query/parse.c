@@ -290,6 +290,8 @@ static int parse_module(struct parser *parser, const struct query_token *name, s
         .tokens = name + 1,
         .count = count - 1,
         .name = stage->name,
+        .text = parser->text,
+        .options = parser->options,
         .offset = name->offset,
         .arena = parser->arena,
         .error = parser->error,
@@ -477,7 +479,9 @@ static void find_collapse(struct query *query)
 {
     query->collapse = query->stage_count - 1;
     for (size_t i = 0; i < query->stage_count; i++) {
-        if (query->stages[i].module != NULL && query->stages[i].module->condensing) {
+        const struct query_module *module = query->stages[i].module;
+        if (module != NULL && (module->condensing ||
+                               (module->merged != NULL && module->merged(query->stages[i].plan)))) {
             query->collapse = i;
             return;
         }
@@ -523,6 +527,7 @@ int query_parse(struct span text, const struct query_options *options, struct qu
     struct query_owned *owned = MEM_NEW(struct query_owned);
     owned->arena = arena_new(ARENA_BYTES_MAX);
     struct query *query = &owned->query;
+    query->now_ns = options->now_ns;
     query->text = arena_span_str(owned->arena, span_first(text, QUERY_TEXT_BYTES_MAX));
     struct parser parser = {
         .text = text,

@@ -21,6 +21,7 @@ struct query_pipeline {
     struct query_columns columns;
     VEC(uint32_t) picks; /* of a stage that acts on some tags only */
     VEC(uint32_t) merged;
+    VEC(uint32_t) joined;
 };
 
 int query_pipeline_new(const struct query *query, size_t first, size_t last,
@@ -31,6 +32,7 @@ int query_pipeline_new(const struct query *query, size_t first, size_t last,
     pipeline->query = query;
     pipeline->first = first;
     query_columns_init(&pipeline->columns);
+    pipeline->columns.now_ns = query->now_ns;
     pipeline->stages = mem_alloc_array(last - first + 1, sizeof(*pipeline->stages));
     for (size_t i = first; i < last; i++) {
         struct running *running = &pipeline->stages[pipeline->count++];
@@ -83,6 +85,7 @@ void query_pipeline_free(struct query_pipeline **pipeline)
     }
     vec_deinit(&(*pipeline)->picks);
     vec_deinit(&(*pipeline)->merged);
+    vec_deinit(&(*pipeline)->joined);
     query_columns_deinit(&(*pipeline)->columns);
     mem_free((*pipeline)->stages);
     mem_free(*pipeline);
@@ -120,17 +123,24 @@ static int run_on_tags(struct query_pipeline *pipeline, struct running *running,
     struct query_block part = *block;
     part.picks = pipeline->picks.items;
     part.count = pipeline->picks.count;
+    part.others = pipeline->merged.items;
+    part.other_count = pipeline->merged.count;
     int rc = part.count == 0
                  ? 0
                  : running->stage->module->run(running->stage->plan, running->state, &part);
     size_t a = 0;
     size_t b = 0;
+    vec_clear(&pipeline->joined);
     for (size_t i = 0; i < part.count + pipeline->merged.count; i++) {
         bool first = b == pipeline->merged.count ||
                      (a < part.count && part.picks[a] < pipeline->merged.items[b]);
-        block->picks[i] = first ? part.picks[a++] : pipeline->merged.items[b++];
+        vec_push(&pipeline->joined, first ? part.picks[a++] : pipeline->merged.items[b++]);
     }
-    block->count = part.count + pipeline->merged.count;
+    block->picks = pipeline->joined.items;
+    block->count = pipeline->joined.count;
+    block->entries = part.entries;
+    block->region = part.region;
+    block->failed = part.failed;
     return rc;
 }
 
@@ -147,6 +157,7 @@ static int run_stage(struct query_pipeline *pipeline, struct running *running,
     const struct query_module *module = running->stage->module;
     uint64_t bytes = picked_bytes(block);
     struct query_stage_stats stats = {.in_count = block->count, .in_bytes = bytes};
+    block->failed = 0;
     uint64_t begin = clock_ns();
     int rc = 0;
     if (module != NULL && block->count > 0) {
@@ -157,6 +168,7 @@ static int run_stage(struct query_pipeline *pipeline, struct running *running,
     stats.duration_ns = clock_ns() - begin;
     stats.out_count = block->count;
     stats.out_bytes = picked_bytes(block);
+    stats.failed_count = block->failed;
     query_stage_stats_add(&running->stats, &stats);
     return rc < 0 ? err_wrap(rc, "%s", running->stage->name) : 0;
 }

@@ -18,6 +18,14 @@ struct query_block {
     const char *(*tag_name)(const void *context, uint16_t tag);
     const void *context;
     struct query_columns *columns; /* values given on the way; the pipeline's own */
+
+    /* Counted by the stage that runs: entries that it could not read (query/stats.h). */
+    uint64_t failed;
+
+    /* Entries in the stream that the stage does not act on, ascending; columns.h keeps them right
+     * when a stage makes more entries. */
+    uint32_t *others;
+    size_t other_count;
 };
 
 struct query_pipeline;

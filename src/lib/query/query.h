@@ -61,6 +61,7 @@ struct query {
     int64_t start_ns;
     int64_t end_ns;
     bool time_given; /* by start= or end= in the text */
+    int64_t now_ns;
 
     struct query_stage *stages; /* the last one is the renderer */
     size_t stage_count;

@@ -11,6 +11,7 @@ void query_stage_stats_add(struct query_stage_stats *to, const struct query_stag
     to->out_count += more->out_count;
     to->out_bytes += more->out_bytes;
     to->duration_ns += more->duration_ns;
+    to->failed_count += more->failed_count;
 }
 
 /* The length of a range as a number that cannot overflow. */

@@ -128,6 +128,7 @@ void query_value_put_text(const struct query_value *value, struct buf *buf)
 {
     switch (value->type) {
     case QUERY_VALUE_NONE:
+    case QUERY_VALUE_REMOVED:
         break;
     case QUERY_VALUE_TEXT:
     case QUERY_VALUE_BYTES:

@@ -21,6 +21,7 @@ enum query_value_type {
     QUERY_VALUE_IP,
     QUERY_VALUE_TIME,     /* nanoseconds since 1970 */
     QUERY_VALUE_DURATION, /* nanoseconds */
+    QUERY_VALUE_REMOVED,  /* in a column: the entry has no such value, whatever arrived with it */
 };
 
 struct query_value {

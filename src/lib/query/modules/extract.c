@@ -152,12 +152,14 @@ static bool run_one(const struct extract_plan *plan, void *state, struct query_b
                     size_t index, struct query_value *const *columns)
 {
     struct query_value values[EXTRACT_ITEMS_MAX];
+    struct extract_found what = {.values = values};
     struct span data = block->entries[index].data;
     for (size_t i = 0; i < plan->count; i++) {
         values[i].type = QUERY_VALUE_NONE;
     }
     bool there = plan->source.bytes == 0 || query_block_text(block, index, plan->source, &data);
-    bool found = there && plan->way->find(plan, state, data, block->columns->arena, values);
+    bool found = there && plan->way->find(plan, state, data, block->columns->arena, &what);
+    block->failed += what.broken ? 1 : 0;
     if (!found && plan->pass) {
         return true;
     }

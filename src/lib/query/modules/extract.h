@@ -51,15 +51,20 @@ struct extract_plan {
     size_t count;
 };
 
+struct extract_found {
+    struct query_value *values; /* by item; NONE at first */
+    bool broken;                /* set when the text could not be read: it is counted */
+};
+
 struct extract_way {
     /* Reads one path; `ret_name` is the value's name if there is no "as". */
     MUST_CHECK int (*path)(struct query_args *args, struct extract_plan *plan,
                            struct extract_item *item);
 
-    /* Fills values[i] for wanted items; they may point into `data` or `arena`. False: it is not
-     * of the form at all (an expression does not match). */
+    /* Fills found->values[i] for wanted items; they may point into `data` or `arena`. False: there
+     * is nothing to be found (an expression does not match): the entry is dropped. */
     bool (*find)(const struct extract_plan *plan, void *state, struct span data,
-                 struct arena *arena, struct query_value *values);
+                 struct arena *arena, struct extract_found *found);
 };
 
 /* Reads items up to the end. */

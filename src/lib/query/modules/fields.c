@@ -89,7 +89,7 @@ static struct span tidy(const struct own *own, struct span field, struct arena *
 }
 
 static bool find(const struct extract_plan *plan, void *state, struct span data,
-                 struct arena *arena, struct query_value *values)
+                 struct arena *arena, struct extract_found *found)
 {
     (void)state;
     const struct own *own = plan->own;
@@ -103,7 +103,7 @@ static bool find(const struct extract_plan *plan, void *state, struct span data,
         struct span field = cut(own, &rest, &more);
         for (size_t i = 0; i < plan->count; i++) {
             if (*(const uint64_t *)plan->items[i].path == index && plan->items[i].wanted) {
-                values[i] = query_value_of_text(tidy(own, field, arena));
+                found->values[i] = query_value_of_text(tidy(own, field, arena));
             }
         }
     }

@@ -79,20 +79,21 @@ static int parse_path(struct query_args *args, struct extract_plan *plan, struct
 }
 
 static bool find(const struct extract_plan *plan, void *state, struct span data,
-                 struct arena *arena, struct query_value *values)
+                 struct arena *arena, struct extract_found *found)
 {
     (void)state;
     (void)arena;
     const struct json_path *paths[EXTRACT_ITEMS_MAX];
-    struct span found[EXTRACT_ITEMS_MAX];
+    struct span texts[EXTRACT_ITEMS_MAX];
     uint64_t wanted = 0;
     for (size_t i = 0; i < plan->count; i++) {
         paths[i] = plan->items[i].path;
         wanted |= plan->items[i].wanted ? UINT64_C(1) << i : 0;
     }
-    for (uint64_t left = json_scan(data, paths, wanted, found); left != 0; left &= left - 1) {
+    uint64_t done = json_scan(data, paths, wanted, texts, &found->broken);
+    for (uint64_t left = done; left != 0; left &= left - 1) {
         size_t i = (size_t)__builtin_ctzll(left);
-        values[i] = query_value_of_text(found[i]);
+        found->values[i] = query_value_of_text(texts[i]);
     }
     return true;
 }

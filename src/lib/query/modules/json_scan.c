@@ -186,7 +186,7 @@ static bool scan_value(struct scan *scan, size_t depth, uint64_t active)
 }
 
 uint64_t json_scan(struct span text, const struct json_path *const *paths, uint64_t wanted,
-                   struct span *found)
+                   struct span *found, bool *ret_broken)
 {
     struct scan scan = {
         .at = text.data,
@@ -195,12 +195,14 @@ uint64_t json_scan(struct span text, const struct json_path *const *paths, uint6
         .found = found,
         .wanted = wanted,
     };
+    *ret_broken = wanted != 0;
     if (text.bytes == 0) {
         return 0;
     }
     skip_space(&scan);
     if (scan.at < scan.end && (*scan.at == '{' || *scan.at == '[')) {
-        (void)scan_value(&scan, 0, wanted);
+        bool whole = scan_value(&scan, 0, wanted);
+        *ret_broken = !whole && (wanted & ~scan.done) != 0;
     }
     return scan.done;
 }

@@ -30,8 +30,9 @@ struct json_path {
 
 /* Sets found[i] to the value that paths[i] leads to: a string without its quotes and with its
  * escapes, anything else as it stands. Returns the set of paths found, a bit each; only those in
- * `wanted` are looked for. */
+ * `wanted` are looked for. *ret_broken: not all were found and the text is not JSON, as far as it
+ * was read. */
 uint64_t json_scan(struct span text, const struct json_path *const *paths, uint64_t wanted,
-                   struct span *found);
+                   struct span *found, bool *ret_broken);
 
 #endif

@@ -25,10 +25,11 @@ static const struct json_path any_b_path = {
 static void expect(const char *text, const struct json_path *path, const char *want)
 {
     struct span found;
+    bool broken;
     /* A copy of the exact size, so that reading beyond it is seen. */
     size_t bytes = strlen(text);
     uint8_t *copy = mem_dup(text, bytes);
-    bool there = json_scan(span_of(copy, bytes), &path, 1, &found) != 0;
+    bool there = json_scan(span_of(copy, bytes), &path, 1, &found, &broken) != 0;
     if (there != (want != NULL) || (there && !span_equal_str(found, want))) {
         fail_msg("%s gave '%.*s'", text, there ? (int)found.bytes : 0,
                  there ? (const char *)found.data : "");
@@ -64,6 +65,7 @@ static void any_depth_is_skipped_without_a_stack(void **unused)
     (void)unused;
     enum { DEPTH = 1 << 20 };
     struct span found;
+    bool broken;
     const struct json_path *path = &a_path;
     struct buf buf = {0};
     buf_append_str(&buf, "{\"x\":");
@@ -74,7 +76,7 @@ static void any_depth_is_skipped_without_a_stack(void **unused)
         buf_append_byte(&buf, ']');
     }
     buf_append_str(&buf, ",\"a\":7}");
-    assert_int_equal(json_scan(buf_span(&buf), &path, 1, &found), 1);
+    assert_int_equal(json_scan(buf_span(&buf), &path, 1, &found, &broken), 1);
     assert_true(span_equal_str(found, "7"));
     buf_deinit(&buf);
 }

@@ -109,7 +109,7 @@ static struct span key_before(const struct own *own, struct span text)
 }
 
 static bool find(const struct extract_plan *plan, void *state, struct span data,
-                 struct arena *arena, struct query_value *values)
+                 struct arena *arena, struct extract_found *found)
 {
     (void)state;
     (void)arena;
@@ -120,9 +120,9 @@ static bool find(const struct extract_plan *plan, void *state, struct span data,
         rest = span_from(rest, (size_t)at + own->separator.bytes);
         struct span value = cut_value(own, &rest);
         for (size_t i = 0; i < plan->count; i++) {
-            if (values[i].type == QUERY_VALUE_NONE &&
+            if (found->values[i].type == QUERY_VALUE_NONE &&
                 span_equal(*(const struct span *)plan->items[i].path, key)) {
-                values[i] = query_value_of_text(value);
+                found->values[i] = query_value_of_text(value);
             }
         }
     }

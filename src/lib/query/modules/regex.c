@@ -1,77 +1,47 @@
 /*
- * regex [-e value] [-v] [-p] "expression" [name OP value …]
+ * regex [-e value] [-v] [-p] [-a] "expression" [name OP value …]
  *
- * Named groups become values. Compiled by PCRE2 for the machine, with bounds on steps and memory;
- * an entry on which it reaches them does not match. Back-references and look-around are refused
- * nowhere, RE2 would refuse them.
+ * Named groups become values, with -a those of all matches. An entry on which the expression
+ * reaches its bounds (expression.h) does not match and is counted. Back-references and look-around
+ * are refused nowhere, RE2 would refuse them.
  * Tested by modules_test.c.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "base/mem.h"
+#include "query/modules/expression.h"
 #include "query/modules/extract.h"
 #include "query/modules/modules.h"
 
-#define MATCH_STEPS_MAX 1000000
-#define HEAP_KIB_MAX 65536
-#define STACK_BYTES_MAX (1024 * 1024)
+enum { FLAG_E, FLAG_V, FLAG_P, FLAG_A };
 
-enum { FLAG_E, FLAG_V, FLAG_P };
-
-static const struct query_flag flags[] = {
-    [FLAG_E] = {"e", true}, [FLAG_V] = {"v", false}, [FLAG_P] = {"p", false}};
+static const struct query_flag flags[] = {[FLAG_E] = {"e", true},
+                                          [FLAG_V] = {"v", false},
+                                          [FLAG_P] = {"p", false},
+                                          [FLAG_A] = {"a", false}};
 
 struct own {
-    pcre2_code *code;
+    struct expression *expression;
+    bool all; /* matches, not the first only */
 };
 
-struct state {
-    pcre2_match_data *match;
-    pcre2_match_context *context;
-    pcre2_jit_stack *stack;
+struct naming {
+    struct query_args *args;
+    struct extract_plan *plan;
 };
-
-static int compile(struct query_args *args, struct own *own, struct span pattern,
-                   const struct query_token *at)
-{
-    int error = 0;
-    PCRE2_SIZE offset = 0;
-    uint32_t utf = 0;
-    for (size_t i = 0; i < pattern.bytes; i++) {
-        utf = pattern.data[i] >= 0x80 ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : utf;
-    }
-    own->code = pcre2_compile(pattern.data, pattern.bytes, utf, &error, &offset, NULL);
-    if (own->code == NULL) {
-        char text[128];
-        (void)pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof(text));
-        return query_fault(args->error, at->offset, at->bytes,
-                           "regex: %s, at character %zu of the expression", text, (size_t)offset);
-    }
-    (void)pcre2_jit_compile(own->code, PCRE2_JIT_COMPLETE); /* without it the same, slower */
-    return 0;
-}
 
 /* Every named group is an item. */
-static int take_groups(struct query_args *args, struct extract_plan *plan, pcre2_code *code)
+static int take_group(void *context, const char *name, size_t number)
 {
-    uint32_t count = 0;
-    uint32_t size = 0;
-    PCRE2_SPTR table = NULL;
-    (void)pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
-    (void)pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
-    (void)pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
-    if (count > EXTRACT_ITEMS_MAX) {
-        return query_args_fault(args, "more than %d named groups", EXTRACT_ITEMS_MAX);
+    const struct naming *naming = context;
+    struct extract_plan *plan = naming->plan;
+    if (plan->count == EXTRACT_ITEMS_MAX) {
+        return query_args_fault(naming->args, "more than %d named groups", EXTRACT_ITEMS_MAX);
     }
-    for (uint32_t i = 0; i < count; i++, table += size) {
-        struct extract_item *item = &plan->items[plan->count++];
-        size_t *group = ARENA_NEW(args->arena, size_t);
-        *group = (size_t)(table[0] << 8 | table[1]);
-        item->name = span_of_str(arena_strdup(args->arena, (const char *)table + 2));
-        item->path = group;
-        item->wanted = true;
-    }
+    struct extract_item *item = &plan->items[plan->count++];
+    size_t *group = ARENA_NEW(naming->args->arena, size_t);
+    *group = number;
+    item->name = span_of_str(arena_strdup(naming->args->arena, name));
+    item->path = group;
+    item->wanted = true;
     return 0;
 }
 
@@ -106,26 +76,52 @@ static int parse_filter(struct query_args *args, struct extract_plan *plan)
                : rc;
 }
 
-static bool find(const struct extract_plan *plan, void *pointer, struct span data,
-                 struct arena *arena, struct query_value *values)
+/* [ a b c ]: what each match gave. */
+static void find_all(const struct extract_plan *plan, struct expression_run *run, struct span data,
+                     struct arena *arena, struct extract_found *found)
 {
-    (void)arena;
-    const struct own *own = plan->own;
-    struct state *state = pointer;
-    PCRE2_SPTR text = data.bytes == 0 ? (PCRE2_SPTR) "" : data.data;
-    int groups = pcre2_match(own->code, text, data.bytes, 0, 0, state->match, state->context);
-    if (groups <= 0) {
-        return false;
+    struct buf lists[EXTRACT_ITEMS_MAX] = {{0}};
+    struct span whole;
+    struct span text;
+    size_t at = 0;
+    enum expression_outcome outcome = EXPRESSION_MATCH; /* the first has been looked for */
+    while (outcome == EXPRESSION_MATCH && expression_group(run, 0, &whole)) {
+        for (size_t i = 0; i < plan->count; i++) {
+            if (expression_group(run, *(const size_t *)plan->items[i].path, &text)) {
+                buf_append_str(&lists[i], lists[i].bytes == 0 ? "[ " : " ");
+                buf_append(&lists[i], text);
+            }
+        }
+        at = (size_t)(whole.data - data.data) + MAX(whole.bytes, (size_t)1);
+        outcome = at > data.bytes ? EXPRESSION_NO_MATCH : expression_match(run, data, at);
     }
-    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(state->match);
+    found->broken = outcome == EXPRESSION_TOO_MUCH;
     for (size_t i = 0; i < plan->count; i++) {
-        size_t group = *(const size_t *)plan->items[i].path;
-        if (group < (size_t)groups && ends[2 * group] != PCRE2_UNSET) {
-            values[i] = query_value_of_text(
-                span_of(text + ends[2 * group], ends[2 * group + 1] - ends[2 * group]));
+        if (lists[i].bytes > 0) {
+            buf_append_str(&lists[i], " ]");
+            found->values[i] = query_value_of_text(arena_span_dup(arena, buf_span(&lists[i])));
+        }
+        buf_deinit(&lists[i]);
+    }
+}
+
+static bool find(const struct extract_plan *plan, void *run, struct span data, struct arena *arena,
+                 struct extract_found *found)
+{
+    const struct own *own = plan->own;
+    struct span text = data.bytes == 0 ? SPAN_LIT("") : data;
+    enum expression_outcome outcome = expression_match(run, text, 0);
+    found->broken = outcome == EXPRESSION_TOO_MUCH;
+    if (outcome == EXPRESSION_MATCH && own->all) {
+        find_all(plan, run, text, arena, found);
+    }
+    for (size_t i = 0; i < plan->count && outcome == EXPRESSION_MATCH && !own->all; i++) {
+        struct span group;
+        if (expression_group(run, *(const size_t *)plan->items[i].path, &group)) {
+            found->values[i] = query_value_of_text(group);
         }
     }
-    return true;
+    return outcome == EXPRESSION_MATCH;
 }
 
 static const struct extract_way way = {.find = find};
@@ -143,6 +139,7 @@ static int parse(struct query_args *args, void **ret_plan)
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
         plan->drop_found = plan->drop_found || flag == FLAG_V;
         plan->pass = plan->pass || flag == FLAG_P;
+        own->all = own->all || flag == FLAG_A;
         plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
     }
     struct query_token token;
@@ -151,8 +148,12 @@ static int parse(struct query_args *args, void **ret_plan)
     if (rc != 0) {
         return rc < 0 ? rc : query_args_fault(args, "an expression is missing");
     }
-    rc = compile(args, own, pattern, &token);
-    rc = rc < 0 ? rc : take_groups(args, plan, own->code);
+    rc = expression_new(pattern, &own->expression);
+    if (rc < 0) {
+        return query_fault(args->error, token.offset, token.bytes, "regex: %s", err_text());
+    }
+    struct naming naming = {args, plan};
+    rc = expression_groups(own->expression, take_group, &naming);
     while (rc == 0 && args->next < args->count) {
         rc = parse_filter(args, plan);
     }
@@ -163,32 +164,21 @@ static void free_plan(void *pointer)
 {
     struct own *own = pointer == NULL ? NULL : ((struct extract_plan *)pointer)->own;
     if (own != NULL) {
-        pcre2_code_free(own->code);
+        expression_free(&own->expression);
     }
 }
 
 static int start(const void *pointer, void **ret_state)
 {
-    const struct own *own = ((const struct extract_plan *)pointer)->own;
-    struct state *state = MEM_NEW(struct state);
-    state->match = pcre2_match_data_create_from_pattern(own->code, NULL);
-    state->context = pcre2_match_context_create(NULL);
-    state->stack = pcre2_jit_stack_create(32 * 1024, STACK_BYTES_MAX, NULL);
-    CHECK(state->match != NULL && state->context != NULL && state->stack != NULL);
-    (void)pcre2_set_match_limit(state->context, MATCH_STEPS_MAX);
-    (void)pcre2_set_heap_limit(state->context, HEAP_KIB_MAX);
-    pcre2_jit_stack_assign(state->context, NULL, state->stack);
-    *ret_state = state;
+    *ret_state = expression_run_new(
+        ((const struct own *)((const struct extract_plan *)pointer)->own)->expression);
     return 0;
 }
 
 static void stop(void *pointer)
 {
-    struct state *state = pointer;
-    pcre2_match_data_free(state->match);
-    pcre2_match_context_free(state->context);
-    pcre2_jit_stack_free(state->stack);
-    mem_free(state);
+    struct expression_run *run = pointer;
+    expression_run_free(&run);
 }
 
 const struct query_module query_module_regex = {
