@@ -123,7 +123,8 @@ static int find_start(struct forwarder *forwarder, const struct replicate_messag
                     &before, (struct replicate_place){row.origin, row.position, row.time});
             }
         }
-        replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places, &before);
+        replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places, NULL,
+                               &before);
         if (rc == 0 && replicate_sender_may_read(&forwarder->sender) == REPLICATE_SEND) {
             break;
         }

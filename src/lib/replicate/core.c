@@ -6,15 +6,17 @@
 void replicate_receiver_deinit(struct replicate_receiver *receiver)
 {
     replicate_places_deinit(&receiver->have);
+    replicate_places_deinit(&receiver->doubt);
     replicate_places_deinit(&receiver->coming);
     replicate_places_deinit(&receiver->before);
+    replicate_places_deinit(&receiver->unsure);
 }
 
-static bool is_coming(const struct replicate_receiver *receiver, struct datalog_origin origin)
+/* Whether some of what it is part of may be here. */
+static bool is_in_doubt(const struct replicate_receiver *receiver, struct replicate_place place)
 {
-    return receiver->snapshot && receiver->canary != REPLICATE_CANARY_MIX_SNAPSHOT &&
-           replicate_places_of(&receiver->coming, origin).position >
-               replicate_places_of(&receiver->have, origin).position;
+    return receiver->canary != REPLICATE_CANARY_MIX_SNAPSHOT &&
+           place.position <= replicate_places_of(&receiver->doubt, place.origin).position;
 }
 
 enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
@@ -24,10 +26,8 @@ enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
     if (head->place.position <= have && receiver->canary != REPLICATE_CANARY_TAKE_TWICE) {
         return REPLICATE_KNOWN;
     }
-    if (is_coming(receiver, head->place.origin)) {
-        return REPLICATE_LATER;
-    }
-    if (head->previous > have && receiver->canary != REPLICATE_CANARY_TAKE_GAPS) {
+    bool is_gap = head->previous > have && receiver->canary != REPLICATE_CANARY_TAKE_GAPS;
+    if (is_gap || is_in_doubt(receiver, head->place)) {
         return receiver->snapshot ? REPLICATE_LATER : REPLICATE_GAP;
     }
     replicate_places_raise(&receiver->have, head->place);
@@ -44,7 +44,8 @@ enum replicate_verdict replicate_receive_places(const struct replicate_receiver 
 }
 
 bool replicate_snapshot_begin(struct replicate_receiver *receiver,
-                              const struct replicate_places *coming)
+                              const struct replicate_places *coming,
+                              const struct replicate_places *doubt)
 {
     if (receiver->snapshot) {
         return false;
@@ -52,35 +53,69 @@ bool replicate_snapshot_begin(struct replicate_receiver *receiver,
     receiver->snapshot = true;
     replicate_places_copy(&receiver->coming, coming);
     replicate_places_copy(&receiver->before, &receiver->have);
+    replicate_places_copy(&receiver->unsure, &receiver->doubt);
+    replicate_places_raise_all(&receiver->doubt, coming);
+    replicate_places_raise_all(&receiver->doubt, doubt);
+    replicate_settle_doubt(receiver);
+    if (receiver->canary == REPLICATE_CANARY_HALF_SNAPSHOT) {
+        replicate_places_raise_all(&receiver->have, coming);
+    }
     return true;
 }
 
-bool replicate_snapshot_wants(const struct replicate_receiver *receiver,
-                              struct datalog_origin origin, uint64_t time)
+enum replicate_wish replicate_snapshot_wish(const struct replicate_receiver *receiver,
+                                            struct datalog_origin origin, uint64_t time)
 {
-    return time > replicate_places_of(&receiver->before, origin).time ||
-           receiver->canary == REPLICATE_CANARY_WHOLE_SNAPSHOT;
+    if (receiver->canary == REPLICATE_CANARY_WHOLE_SNAPSHOT) {
+        return REPLICATE_TAKE;
+    }
+    if (time <= replicate_places_of(&receiver->before, origin).time) {
+        return REPLICATE_HELD;
+    }
+    return time <= replicate_places_of(&receiver->unsure, origin).time ? REPLICATE_LOOK
+                                                                       : REPLICATE_TAKE;
+}
+
+void replicate_settle_doubt(struct replicate_receiver *receiver)
+{
+    size_t kept = 0;
+    struct replicate_place *all = receiver->doubt.all.items;
+    for (size_t i = 0; i < receiver->doubt.all.count; i++) {
+        if (all[i].position > replicate_places_of(&receiver->have, all[i].origin).position) {
+            all[kept++] = all[i];
+        }
+    }
+    receiver->doubt.all.count = kept;
 }
 
 void replicate_snapshot_end(struct replicate_receiver *receiver)
 {
     replicate_places_raise_all(&receiver->have, &receiver->coming);
     replicate_snapshot_drop(receiver);
+    replicate_settle_doubt(receiver);
 }
 
 void replicate_snapshot_drop(struct replicate_receiver *receiver)
 {
     receiver->snapshot = false;
     vec_clear(&receiver->coming.all);
+    if (receiver->canary == REPLICATE_CANARY_NO_DOUBT) {
+        vec_clear(&receiver->doubt.all);
+    }
 }
 
 /* ---- the sender ---- */
 
 void replicate_sender_begin(struct replicate_sender *sender, struct datalog_origin them,
                             const struct replicate_places *theirs,
+                            const struct replicate_places *doubt,
                             const struct replicate_places *log)
 {
     sender->them = them;
+    vec_clear(&sender->doubt.all);
+    if (doubt != NULL) {
+        replicate_places_copy(&sender->doubt, doubt);
+    }
     replicate_places_copy(&sender->theirs, theirs);
     replicate_places_copy(&sender->passed, log);
 }
@@ -88,6 +123,7 @@ void replicate_sender_begin(struct replicate_sender *sender, struct datalog_orig
 void replicate_sender_deinit(struct replicate_sender *sender)
 {
     replicate_places_deinit(&sender->theirs);
+    replicate_places_deinit(&sender->doubt);
     replicate_places_deinit(&sender->passed);
 }
 
@@ -118,9 +154,13 @@ enum replicate_offer replicate_sender_offer(struct replicate_sender *sender,
     if (lack(sender, place.origin, previous)) {
         return REPLICATE_SNAPSHOT;
     }
+    bool known = replicate_origin_compare(place.origin, sender->them) == 0 ||
+                 replicate_places_of(&sender->theirs, place.origin).position >= place.position;
+    if (!known && place.position <= replicate_places_of(&sender->doubt, place.origin).position) {
+        return REPLICATE_SNAPSHOT;
+    }
     replicate_places_raise(&sender->passed, place);
-    if (replicate_origin_compare(place.origin, sender->them) == 0 ||
-        replicate_places_of(&sender->theirs, place.origin).position >= place.position) {
+    if (known) {
         return REPLICATE_SKIP;
     }
     replicate_places_raise(&sender->theirs, place);
@@ -143,6 +183,13 @@ enum replicate_offer replicate_sender_offer_places(struct replicate_sender *send
 void replicate_sender_learn(struct replicate_sender *sender, const struct replicate_places *theirs)
 {
     replicate_places_raise_all(&sender->theirs, theirs);
+}
+
+void replicate_sender_sent_snapshot(struct replicate_sender *sender,
+                                    const struct replicate_places *places)
+{
+    replicate_places_raise_all(&sender->theirs, places);
+    replicate_places_raise_all(&sender->passed, places);
 }
 
 /* ---- writes ---- */

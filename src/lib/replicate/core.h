@@ -11,8 +11,11 @@
  * - A log may lack a stretch of an origin: it was trimmed, or arrived as a snapshot. The record
  *   behind it says so by `previous`, and who lacks the stretch gets a snapshot, never a silent gap.
  * - A snapshot is what the sender holds, with its places. The receiver takes of it what is newer
- *   than its own place of the origin, all at once with the places. Meanwhile what other links
- *   bring of the same origins waits, or it would be there twice.
+ *   than its own place of the origin; when all of it is durable its places move.
+ * - Until then, and for good when the snapshot does not come to its end, the receiver is in doubt:
+ *   it may hold things above its place. So it takes no records from there, which would be there
+ *   twice, only another snapshot, and of that it looks up what it may hold already. What it has in
+ *   doubt it gives on as such.
  * - A node whose log begins, or comes back without its end (an older copy, a new disk), is a new
  *   incarnation: positions are never used twice. Since nobody can know that a copy is not an older
  *   one, each start of a node that others follow begins an incarnation with its first write.
@@ -30,6 +33,8 @@ enum replicate_canary {
     REPLICATE_CANARY_SKIP_THE_GAP,   /* the sender goes on behind what was trimmed */
     REPLICATE_CANARY_MIX_SNAPSHOT,   /* takes records beside a snapshot that brings them too */
     REPLICATE_CANARY_WHOLE_SNAPSHOT, /* takes of a snapshot what it has already */
+    REPLICATE_CANARY_NO_DOUBT,       /* forgets a snapshot that did not come to its end */
+    REPLICATE_CANARY_HALF_SNAPSHOT,  /* the places of a snapshot move when it begins */
     REPLICATE_CANARY_SAME_LIFE,      /* an older copy goes on as the same incarnation */
     REPLICATE_CANARY_COUNT,
 };
@@ -45,14 +50,16 @@ struct replicate_head {
 enum replicate_verdict {
     REPLICATE_APPLY = 0,
     REPLICATE_KNOWN, /* held already: drop and acknowledge */
-    REPLICATE_GAP,   /* something before it is missing: ask the sender for a snapshot */
+    REPLICATE_GAP,   /* something before it is missing, or may be here: ask for a snapshot */
     REPLICATE_LATER, /* a snapshot under way brings it: ask again when that is over */
 };
 
 struct replicate_receiver {
     struct replicate_places have;
+    struct replicate_places doubt;  /* above `have`: up to here some of it may be here */
     struct replicate_places coming; /* places of the snapshot under way */
     struct replicate_places before; /* what was held when it began */
+    struct replicate_places unsure; /* what was in doubt then */
     bool snapshot;                  /* one is under way */
     enum replicate_canary canary;
 };
@@ -67,18 +74,29 @@ enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
 enum replicate_verdict replicate_receive_places(const struct replicate_receiver *receiver,
                                                 const struct replicate_places *sent);
 
-/* One at a time: false when another is under way. */
+/* One at a time: false when another is under way. `doubt` is the sender's. The receiver's own is
+ * to be durable before anything of the snapshot is. */
 bool replicate_snapshot_begin(struct replicate_receiver *receiver,
-                              const struct replicate_places *coming);
+                              const struct replicate_places *coming,
+                              const struct replicate_places *doubt);
 
-/* Whether an element of the snapshot, of that origin and time, is to be taken. It may be asked as
- * they come: what is held beside them does not change until the end. */
-bool replicate_snapshot_wants(const struct replicate_receiver *receiver,
-                              struct datalog_origin origin, uint64_t time);
+enum replicate_wish {
+    REPLICATE_HELD, /* it is here, or was */
+    REPLICATE_TAKE,
+    REPLICATE_LOOK, /* take it if it is not here: an earlier snapshot may have brought it */
+};
+
+/* What to do with an element of the snapshot, of that origin and time. It may be asked as they
+ * come: what is held beside them does not change until the end. */
+enum replicate_wish replicate_snapshot_wish(const struct replicate_receiver *receiver,
+                                            struct datalog_origin origin, uint64_t time);
 
 /* All of it is durable: the places move. */
 void replicate_snapshot_end(struct replicate_receiver *receiver);
 void replicate_snapshot_drop(struct replicate_receiver *receiver); /* the link is gone */
+
+/* Forgets doubts that `have` has passed. */
+void replicate_settle_doubt(struct replicate_receiver *receiver);
 
 /* ---- the sender ---- */
 
@@ -91,14 +109,16 @@ enum replicate_offer {
 /* One per link, from its hello to its end. */
 struct replicate_sender {
     struct replicate_places theirs; /* what they hold once all that was sent has arrived */
+    struct replicate_places doubt;  /* theirs: no record up to there is any good */
     struct replicate_places passed; /* where our log stands, at the record offered last */
     struct datalog_origin them;     /* what they write now needs no way back to them */
     enum replicate_canary canary;
 };
 
-/* `log` are the places at the record that will be offered first. */
+/* `log` are the places at the record that will be offered first. `doubt` may be NULL: none. */
 void replicate_sender_begin(struct replicate_sender *sender, struct datalog_origin them,
                             const struct replicate_places *theirs,
+                            const struct replicate_places *doubt,
                             const struct replicate_places *log);
 void replicate_sender_deinit(struct replicate_sender *sender);
 
@@ -116,8 +136,12 @@ enum replicate_offer replicate_sender_offer(struct replicate_sender *sender,
 enum replicate_offer replicate_sender_offer_places(struct replicate_sender *sender,
                                                    const struct replicate_places *places);
 
-/* They told anew what they hold, or were sent a snapshot with these places. */
+/* They told anew what they hold. */
 void replicate_sender_learn(struct replicate_sender *sender, const struct replicate_places *theirs);
+
+/* They were sent a snapshot with these places, which the log goes on from. */
+void replicate_sender_sent_snapshot(struct replicate_sender *sender,
+                                    const struct replicate_places *places);
 
 /* ---- writes ---- */
 

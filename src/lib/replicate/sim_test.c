@@ -8,7 +8,8 @@
  *
  *   each node holds all that any living node before it holds,
  *   and exactly what those records make of it in whatever order: no element twice, nothing deleted
- *       back, the last write of each timestamp, the last value of each attribute;
+ *       back, the last write of each timestamp, the last value of each attribute (a node that is
+ *       in doubt since nobody is left who could finish a snapshot has at least nothing twice);
  *   no record is gone that another node held when a node lost its disk;
  *   nothing circulates: it comes to rest, and no record is sent to who wrote it.
  *
@@ -269,20 +270,27 @@ static void check_cells(struct world *world, size_t at, const struct data *want)
     }
 }
 
-static void check_entries(struct world *world, size_t at, struct data *want)
+static void check_nothing_twice(struct world *world, size_t at)
 {
     struct data *have = &world->nodes[at].data;
     if (have->entries.count > 0) {
         qsort(have->entries.items, have->entries.count, sizeof(uint32_t), compare_numbers);
     }
+    for (size_t i = 1; i < have->entries.count; i++) {
+        if (have->entries.items[i - 1] == have->entries.items[i]) {
+            complain(world, "an entry twice", at, have->entries.items[i]);
+        }
+    }
+}
+
+static void check_entries(struct world *world, size_t at, const struct data *want)
+{
+    const struct data *have = &world->nodes[at].data;
     size_t next = 0; /* `want` is in order already */
     for (size_t i = 0; i < have->entries.count; i++) {
         uint32_t number = have->entries.items[i];
         if (world->records.items[number].time < have->whole) {
             continue;
-        }
-        if (i > 0 && have->entries.items[i - 1] == number) {
-            complain(world, "an entry twice", at, number);
         }
         while (next < want->entries.count && want->entries.items[next] < number) {
             complain(world, "an entry is missing", at, want->entries.items[next++]);
@@ -298,9 +306,14 @@ static void check_entries(struct world *world, size_t at, struct data *want)
     }
 }
 
-/* What the node's places promise is what it has. */
+/* What the node's places promise is what it has; more only where it is in doubt. */
 static void check_contents(struct world *world, size_t at)
 {
+    check_nothing_twice(world, at);
+    if (world->nodes[at].receiver.doubt.all.count > 0) {
+        world->doubts++;
+        return;
+    }
     struct data want = {.cut = world->nodes[at].data.whole};
     for (size_t i = 0; i < world->records.count; i++) {
         const struct replicate_place *place = &world->records.items[i].place;
@@ -400,16 +413,21 @@ static void nodes_end_up_with_the_same_whatever_happens(void **state)
     uint64_t only = number_of("AQUIFER_SEED", 0);
     uint64_t seeds = number_of("AQUIFER_SEEDS", SEEDS_DEFAULT);
     uint64_t wrong = 0;
+    uint64_t doubts = 0;
+    uint64_t nodes = 0;
     for (uint64_t seed = only == 0 ? 1 : only; seed <= (only == 0 ? seeds : only); seed++) {
         live(world, seed, REPLICATE_CANARY_NONE);
         if (world->wrong[0] != 0) {
             print_error("AQUIFER_SEED=%" PRIu64 ": %s\n", seed, world->wrong);
             wrong++;
         }
+        doubts += world->doubts;
+        nodes += world->count;
         end(world);
     }
     mem_free(world);
     assert_int_equal(wrong, 0);
+    assert_true(only > 0 || doubts * 10 < nodes); /* the others are looked at in full */
 }
 
 static void a_core_with_a_fault_is_caught(void **state)

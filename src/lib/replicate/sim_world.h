@@ -77,10 +77,12 @@ struct data {
 struct world;
 
 struct message {
-    enum { RECORD, SNAPSHOT_BEGIN, SNAPSHOT_END, PLACES } type;
+    enum { RECORD, SNAPSHOT_BEGIN, SNAPSHOT_PART, SNAPSHOT_END, PLACES } type;
     uint32_t record;
     struct replicate_head head;
     struct replicate_places places;
+    struct replicate_places doubt;
+    unsigned part;
     struct data data;
 };
 
@@ -95,6 +97,7 @@ struct link {
     bool snapshot;    /* the sender owes one */
     bool told;        /* the sender told what it believes since it sent a record */
     bool snapshot_on; /* the receiver takes this link's snapshot */
+    unsigned part;    /* that comes next; PARTS: the end */
 };
 
 struct log {
@@ -133,6 +136,7 @@ struct world {
     struct link links[NODES_MAX][NODES_MAX];
     VEC(struct record) records;
     struct copy backup;
+    uint64_t doubts; /* nodes that are in doubt at the end: nobody could finish a snapshot */
     char wrong[256];
 };
 
@@ -279,13 +283,50 @@ static void data_apply(const struct world *world, struct data *data, uint32_t nu
     }
 }
 
-/* Of a snapshot what this node does not hold yet. */
-static void data_merge(const struct world *world, struct node *node, const struct data *from)
+static bool has_entry(const struct data *data, uint32_t number)
+{
+    for (size_t i = 0; i < data->entries.count; i++) {
+        if (data->entries.items[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of entries of a snapshot those that this node does not hold yet. */
+static void merge_entries(const struct world *world, struct node *node, const struct data *from,
+                          size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        uint32_t number = from->entries.items[i];
+        const struct replicate_place *place = &world->records.items[number].place;
+        enum replicate_wish wish =
+            replicate_snapshot_wish(&node->receiver, place->origin, place->time);
+        if (wish == REPLICATE_TAKE || (wish == REPLICATE_LOOK && !has_entry(&node->data, number))) {
+            put_entry(world, &node->data, number);
+        }
+    }
+}
+
+#define PARTS 4
+
+/* One part of a snapshot, of what this node does not hold yet. */
+static void merge_part(const struct world *world, struct node *node, const struct data *from,
+                       unsigned part)
 {
     const struct replicate_receiver *receiver = &node->receiver;
+    size_t half = from->entries.count / 2;
+    if (part == 1) {
+        merge_entries(world, node, from, 0, half);
+    } else if (part == 2) {
+        merge_entries(world, node, from, half, from->entries.count);
+    }
     node->data.whole = MAX(node->data.whole, from->whole);
-    for (size_t i = 0; i < from->deletes.count; i++) {
+    for (size_t i = 0; part == 0 && i < from->deletes.count; i++) {
         put_delete(world, &node->data, from->deletes.items[i]);
+    }
+    if (part != 3) {
+        return;
     }
     for (unsigned series = 0; series < SERIES; series++) {
         for (unsigned key = 0; key < KEYS; key++) {
@@ -295,15 +336,10 @@ static void data_merge(const struct world *world, struct node *node, const struc
         }
         for (unsigned time = 0; time < TIMES; time++) {
             const struct cell *cell = &from->points[series][time];
-            if (cell->set && replicate_snapshot_wants(receiver, cell->origin, cell->stamp)) {
+            if (cell->set &&
+                replicate_snapshot_wish(receiver, cell->origin, cell->stamp) != REPLICATE_HELD) {
                 put_point(world, &node->data, series, time, cell);
             }
-        }
-    }
-    for (size_t i = 0; i < from->entries.count; i++) {
-        const struct record *entry = &world->records.items[from->entries.items[i]];
-        if (replicate_snapshot_wants(receiver, entry->place.origin, entry->place.time)) {
-            put_entry(world, &node->data, from->entries.items[i]);
         }
     }
 }
@@ -350,6 +386,7 @@ static void cut_link(struct world *world, struct link *link)
     }
     for (size_t i = 0; i < link->way.count; i++) {
         replicate_places_deinit(&link->way.items[i].places);
+        replicate_places_deinit(&link->way.items[i].doubt);
         data_free(&link->way.items[i].data);
     }
     vec_clear(&link->way);
@@ -384,6 +421,7 @@ static void node_copy(struct node *to, const struct node *from)
     to->log.first = from->log.first;
     replicate_places_copy(&to->log.start, &from->log.start);
     replicate_places_copy(&to->receiver.have, &from->receiver.have);
+    replicate_places_copy(&to->receiver.doubt, &from->receiver.doubt);
     data_copy(&to->data, &from->data);
 }
 
@@ -418,9 +456,26 @@ static void empty_node(struct world *world, size_t at)
     trace("is empty", at, 0, 0);
 }
 
+/* What a snapshot brought that did not come to its end may have been in memory only. */
+static void lose_some(struct world *world, struct node *node)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < node->data.entries.count; i++) {
+        uint32_t number = node->data.entries.items[i];
+        const struct replicate_place *place = &world->records.items[number].place;
+        bool sure =
+            place->position <= replicate_places_of(&node->receiver.have, place->origin).position;
+        if (sure || one_in(&world->chance, 2)) {
+            node->data.entries.items[kept++] = number;
+        }
+    }
+    node->data.entries.count = kept;
+}
+
 static void restart_node(struct world *world, size_t at)
 {
     cut_all(world, at);
+    lose_some(world, &world->nodes[at]);
     if (world->nodes[at].memory) {
         empty_node(world, at);
     } else {
@@ -497,7 +552,8 @@ static void connect_link(struct world *world, struct link *link)
     link->up = true;
     link->at = from->log.first;
     link->sender.canary = world->canary;
-    replicate_sender_begin(&link->sender, to->self, &to->receiver.have, &from->log.start);
+    replicate_sender_begin(&link->sender, to->self, &to->receiver.have, &to->receiver.doubt,
+                           &from->log.start);
     link->snapshot = replicate_sender_may_read(&link->sender) == REPLICATE_SNAPSHOT;
 }
 
@@ -507,10 +563,15 @@ static void send_snapshot(struct world *world, struct link *link)
     struct message begin = {.type = SNAPSHOT_BEGIN};
     struct message end = {.type = SNAPSHOT_END};
     replicate_places_copy(&begin.places, &from->receiver.have);
-    data_copy(&end.data, &from->data);
+    replicate_places_copy(&begin.doubt, &from->receiver.doubt);
     vec_push(&link->way, begin);
+    for (unsigned part = 0; part < PARTS; part++) {
+        struct message message = {.type = SNAPSHOT_PART, .part = part};
+        data_copy(&message.data, &from->data);
+        vec_push(&link->way, message);
+    }
     vec_push(&link->way, end);
-    replicate_sender_learn(&link->sender, &from->receiver.have);
+    replicate_sender_sent_snapshot(&link->sender, &from->receiver.have);
     link->snapshot = link->told = false;
     trace("sends a snapshot to", link->from, link->to, 0);
 }
@@ -565,7 +626,7 @@ static void take_record(struct world *world, struct link *link, const struct mes
     trace("takes", link->to, message->record, link->from);
 }
 
-static void take_snapshot(struct world *world, struct link *link, const struct message *message)
+static void end_snapshot(struct world *world, struct link *link)
 {
     struct node *to = &world->nodes[link->to];
     struct record record = {.kind = SNAPSHOT};
@@ -573,7 +634,6 @@ static void take_snapshot(struct world *world, struct link *link, const struct m
     for (size_t i = 0; i < record.places.all.count; i++) {
         to->clock = MAX(to->clock, record.places.all.items[i].time);
     }
-    data_merge(world, to, &message->data);
     replicate_snapshot_end(&to->receiver);
     vec_push(&world->records, record);
     vec_push(&to->log.records, (uint32_t)(world->records.count - 1));
@@ -587,7 +647,9 @@ static enum replicate_verdict receive_one(struct world *world, struct link *link
 {
     struct node *to = &world->nodes[link->to];
     enum replicate_verdict verdict = REPLICATE_APPLY;
-    if (link->snapshot_on != (message->type == SNAPSHOT_END)) {
+    bool is_rest = message->type == SNAPSHOT_PART || message->type == SNAPSHOT_END;
+    unsigned part = message->type == SNAPSHOT_PART ? message->part : PARTS;
+    if (link->snapshot_on != is_rest || (is_rest && part != link->part)) {
         return REPLICATE_GAP; /* something between is missing */
     }
     switch (message->type) {
@@ -600,10 +662,15 @@ static enum replicate_verdict receive_one(struct world *world, struct link *link
     case PLACES:
         return replicate_receive_places(&to->receiver, &message->places);
     case SNAPSHOT_BEGIN:
-        link->snapshot_on = replicate_snapshot_begin(&to->receiver, &message->places);
+        link->snapshot_on =
+            replicate_snapshot_begin(&to->receiver, &message->places, &message->doubt);
+        link->part = 0;
         return link->snapshot_on ? REPLICATE_APPLY : REPLICATE_LATER;
+    case SNAPSHOT_PART:
+        merge_part(world, to, &message->data, link->part++);
+        return REPLICATE_APPLY;
     case SNAPSHOT_END:
-        take_snapshot(world, link, message);
+        end_snapshot(world, link);
         return REPLICATE_APPLY;
     }
     return verdict;
@@ -612,6 +679,7 @@ static enum replicate_verdict receive_one(struct world *world, struct link *link
 static void forget_message(struct link *link, size_t at)
 {
     replicate_places_deinit(&link->way.items[at].places);
+    replicate_places_deinit(&link->way.items[at].doubt);
     data_free(&link->way.items[at].data);
     memmove(link->way.items + at, link->way.items + at + 1,
             (link->way.count - 1 - at) * sizeof(*link->way.items));
