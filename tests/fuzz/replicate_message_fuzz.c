@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "replicate/message.h"
+#include "replicate/snapshot.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -10,6 +11,23 @@ static void walk_records(struct span rest)
 {
     struct replicate_record record;
     while (replicate_record_next(&rest, &record)) {}
+}
+
+static void walk_part(struct span body)
+{
+    struct replicate_part part;
+    struct span piece;
+    if (replicate_part_read(body, &part) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < part.count; i++) {
+        uint16_t origin;
+        (void)replicate_part_stamp_at(&part, i, &origin);
+        if (origin != REPLICATE_NO_ORIGIN) {
+            (void)replicate_part_origin_at(&part, origin);
+        }
+    }
+    while (replicate_part_next_piece(&part.payload, &piece) == 0) {}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -35,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     CHECK(rc == 0 || rc == ERR_PROTOCOL);
     if (rc == 0 && message.type == REPLICATE_RECORDS) {
         walk_records(message.body);
+    } else if (rc == 0 && message.type == REPLICATE_SNAPSHOT_PART) {
+        walk_part(message.body);
     }
     replicate_message_deinit(&message);
     buf_deinit(&scratch);

@@ -102,8 +102,11 @@ void replicate_welcome(const struct replicate_greeting *greeting,
                        const struct replicate_message *hello, const struct replicate_self *self,
                        struct buf *out)
 {
-    struct replicate_message message = {.type = REPLICATE_WELCOME};
+    struct replicate_message message = {.type = REPLICATE_WELCOME, .needs = self->needs};
     take_self(&message, self);
+    if (self->doubt != NULL) {
+        message.doubt = *self->doubt;
+    }
     replicate_mac(self->secret, false, greeting->target_nonce, hello->nonce, message.node,
                   message.mac);
     replicate_message_write(out, &message, 1);

@@ -20,6 +20,8 @@ struct replicate_self {
     const struct span *targets;            /* addresses of whom we forward to */
     size_t targets_count;                  /* at most REPLICATE_TARGETS_MAX */
     const struct replicate_places *places; /* what we hold */
+    const struct replicate_places *doubt;  /* target: what we may hold in part; NULL: nothing */
+    struct replicate_needs needs;          /* target */
 };
 
 struct replicate_greeting {

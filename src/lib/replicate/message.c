@@ -28,6 +28,7 @@ static const char *const type_names[REPLICATE_MESSAGE_TYPES] = {
 void replicate_message_deinit(struct replicate_message *message)
 {
     replicate_places_deinit(&message->places);
+    replicate_places_deinit(&message->doubt);
 }
 
 /* ---- writing ---- */
@@ -44,6 +45,13 @@ static void put_origin(struct buf *buf, struct datalog_origin origin)
 {
     buf_append(buf, span_of(origin.node.bytes, sizeof(origin.node.bytes)));
     wire_put_u64(buf, origin.incarnation);
+}
+
+static void put_needs(struct buf *buf, const struct replicate_needs *needs)
+{
+    wire_put_i64(buf, needs->since_ns);
+    wire_put_i64(buf, needs->missing_ns);
+    wire_put_i64(buf, needs->missing_end_ns);
 }
 
 static void put_body(struct buf *buf, const struct replicate_message *message)
@@ -68,6 +76,8 @@ static void put_body(struct buf *buf, const struct replicate_message *message)
         put_origin(buf, message->origin);
         put_targets(buf, message);
         replicate_places_write(buf, &message->places);
+        replicate_places_write(buf, &message->doubt);
+        put_needs(buf, &message->needs);
         break;
     case REPLICATE_REFUSED:
     case REPLICATE_BEGIN_ANEW:
@@ -80,7 +90,9 @@ static void put_body(struct buf *buf, const struct replicate_message *message)
         break;
     case REPLICATE_SNAPSHOT_BEGIN:
         wire_put_i64(buf, message->horizon_ns);
+        put_needs(buf, &message->needs);
         replicate_places_write(buf, &message->places);
+        replicate_places_write(buf, &message->doubt);
         break;
     case REPLICATE_SERIES:
     case REPLICATE_RECORDS:
@@ -149,6 +161,19 @@ static void get_targets(struct wire_reader *reader, struct replicate_message *me
     }
 }
 
+static void get_needs(struct wire_reader *reader, struct replicate_needs *needs)
+{
+    needs->since_ns = wire_get_i64(reader);
+    needs->missing_ns = wire_get_i64(reader);
+    needs->missing_end_ns = wire_get_i64(reader);
+}
+
+static int get_places(struct wire_reader *reader, struct replicate_message *message)
+{
+    int rc = replicate_places_read(reader, &message->places);
+    return rc < 0 ? rc : replicate_places_read(reader, &message->doubt);
+}
+
 static int get_body(struct wire_reader *reader, struct replicate_message *message)
 {
     int rc = 0;
@@ -172,7 +197,8 @@ static int get_body(struct wire_reader *reader, struct replicate_message *messag
         get_raw(reader, message->origin.node.bytes, sizeof(message->origin.node.bytes));
         message->origin.incarnation = wire_get_u64(reader);
         get_targets(reader, message);
-        rc = replicate_places_read(reader, &message->places);
+        rc = get_places(reader, message);
+        get_needs(reader, &message->needs);
         break;
     case REPLICATE_REFUSED:
     case REPLICATE_BEGIN_ANEW:
@@ -185,7 +211,8 @@ static int get_body(struct wire_reader *reader, struct replicate_message *messag
         break;
     case REPLICATE_SNAPSHOT_BEGIN:
         message->horizon_ns = wire_get_i64(reader);
-        rc = replicate_places_read(reader, &message->places);
+        get_needs(reader, &message->needs);
+        rc = get_places(reader, message);
         break;
     case REPLICATE_SERIES:
     case REPLICATE_RECORDS:

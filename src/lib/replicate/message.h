@@ -11,7 +11,7 @@
 
 #include "replicate/core.h"
 
-#define REPLICATE_PROTOCOL 1
+#define REPLICATE_PROTOCOL 2
 #define REPLICATE_NONCE_BYTES 32
 #define REPLICATE_MAC_BYTES 32
 #define REPLICATE_FRAME_HEADER_BYTES 16
@@ -24,17 +24,24 @@
 enum replicate_message_type {
     REPLICATE_CHALLENGE = 1,      /* target: protocol, nonce */
     REPLICATE_HELLO = 2,          /* forwarder: protocol, nonce, mac, node, name, targets, places */
-    REPLICATE_WELCOME = 3,        /* target: mac, node, origin, targets, places */
+    REPLICATE_WELCOME = 3,        /* target: mac, node, origin, targets, places, doubt, needs */
     REPLICATE_REFUSED = 4,        /* either: text; the link ends */
     REPLICATE_SERIES = 5,         /* forwarder: numbers and keys of series, as in the datalog */
     REPLICATE_RECORDS = 6,        /* forwarder: a run of records */
     REPLICATE_PLACES = 7,         /* forwarder: log position, places: all was sent */
-    REPLICATE_SNAPSHOT_BEGIN = 8, /* forwarder: horizon, places */
-    REPLICATE_SNAPSHOT_PART = 9,  /* forwarder: a part, whose form is the room's */
+    REPLICATE_SNAPSHOT_BEGIN = 8, /* forwarder: horizon, needs that are met, places, doubt */
+    REPLICATE_SNAPSHOT_PART = 9,  /* forwarder: a part: replicate/snapshot.h */
     REPLICATE_SNAPSHOT_END = 10,  /* forwarder: nothing more */
     REPLICATE_ACK = 11,           /* target: log position of the forwarder, places */
     REPLICATE_BEGIN_ANEW = 12,    /* target: a gap, or it became another origin: text */
     REPLICATE_MESSAGE_TYPES,
+};
+
+/* Of which times a target needs elements. */
+struct replicate_needs {
+    int64_t since_ns;   /* it keeps nothing that is older */
+    int64_t missing_ns; /* of [missing, missing_end) it may lack what its places say it holds: */
+    int64_t missing_end_ns; /* it was in memory, or is damaged. Nothing when they are equal */
 };
 
 /* One message; which members count, its type says. */
@@ -50,9 +57,11 @@ struct replicate_message {
     struct span targets[REPLICATE_TARGETS_MAX]; /* addresses */
     size_t targets_count;
     uint64_t position;
-    int64_t horizon_ns;             /* how far back the snapshot's data goes */
-    struct replicate_places places; /* owned */
-    struct span body;               /* SERIES, RECORDS, SNAPSHOT_PART */
+    int64_t horizon_ns; /* how far back the snapshot's data goes */
+    struct replicate_needs needs;
+    struct replicate_places places; /* owned, as the next */
+    struct replicate_places doubt;
+    struct span body; /* SERIES, RECORDS, SNAPSHOT_PART */
 };
 
 void replicate_message_deinit(struct replicate_message *message);

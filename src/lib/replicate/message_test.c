@@ -24,6 +24,7 @@ static struct replicate_message example(enum replicate_message_type type)
                                         .targets_count = 2,
                                         .position = 12345678901,
                                         .horizon_ns = -5,
+                                        .needs = {-7, 8, 9},
                                         .body = span_of(body, sizeof(body))};
     message.targets[0] = span_of_str("127.0.0.1:9406");
     message.targets[1] = span_of_str("b:9406");
@@ -31,6 +32,7 @@ static struct replicate_message example(enum replicate_message_type type)
         replicate_places_raise(
             &message.places, (struct replicate_place){{.node.bytes = {1}, .incarnation = i}, i, i});
     }
+    replicate_places_raise(&message.doubt, (struct replicate_place){{.incarnation = 3}, 4, 5});
     return message;
 }
 

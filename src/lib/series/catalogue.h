@@ -168,6 +168,32 @@ MUST_CHECK int series_catalogue_attributes(struct series_catalogue *catalogue, u
                                            void *context);
 
 /*
+ * For snapshots: what others need to come to the same, whatever they know already.
+ */
+
+/* The changes that the attributes of a series are made of, as META payloads that each have one
+ * change of the series, with their stamps; in an order in which they can be applied. The calls may
+ * not call the catalogue. */
+MUST_CHECK int series_catalogue_metas(struct series_catalogue *catalogue, uint32_t number,
+                                      int (*each)(void *context, struct span metas,
+                                                  struct stamp stamp),
+                                      void *context);
+
+/* The same of series that have no number, and of those deletes of whole series that are kept. */
+MUST_CHECK int series_catalogue_orphan_metas(struct series_catalogue *catalogue,
+                                             int (*each)(void *context, struct span metas,
+                                                         struct stamp stamp),
+                                             void *context);
+MUST_CHECK int series_catalogue_deletes(struct series_catalogue *catalogue,
+                                        int (*each)(void *context,
+                                                    const struct series_delete *deletion,
+                                                    struct stamp stamp),
+                                        void *context);
+
+/* One above the highest number that was given. */
+uint32_t series_catalogue_numbers_end(struct series_catalogue *catalogue);
+
+/*
  * Checkpoints.
  */
 

@@ -180,6 +180,63 @@ static void attributes_wait_for_a_series_that_is_not_known_yet(void **state)
     world_deinit(&world);
 }
 
+static int take_meta(void *context, struct span metas, struct stamp stamp)
+{
+    return series_catalogue_apply_meta(((struct world *)context)->catalogue, metas, stamp);
+}
+
+static int take_delete(void *context, const struct series_delete *deletion, struct stamp stamp)
+{
+    struct buf payload = {0};
+    series_delete_encode(&payload, deletion);
+    int rc = series_catalogue_apply_delete(((struct world *)context)->catalogue, buf_span(&payload),
+                                           stamp);
+    buf_deinit(&payload);
+    return rc;
+}
+
+/* Given on, attributes and deletes make the same of another catalogue, whatever it knew and
+ * however often they come. */
+static void what_is_given_on_makes_the_same_elsewhere(void **state)
+{
+    (void)state;
+    struct world from;
+    struct world to;
+    world_init(&from, 1);
+    world_init(&to, 2);
+    assert_int_equal(world_open(&from), 0);
+    assert_int_equal(world_open(&to), 0);
+    uint32_t a = world_write(&from, "a{x=1}", 10);
+    world_meta(&from, "a{x=1}", false, "gone", "1", 10);
+    world_meta(&from, "a{x=1}", true, "team", "red", 11);
+    world_meta(&from, "a{x=1}", false, "room", "5", 12);
+    world_meta(&from, "a{x=1}", false, "floor", NULL, 13);
+    world_meta(&from, "later{}", false, "team", "blue", 14);
+    uint32_t dead = world_write(&from, "dead{}", 15);
+    world_delete(&from, "dead{}", 16);
+    assert_int_equal(world_write(&to, "other{}", 1), 1);
+    uint32_t there = world_write(&to, "a{x=1}", 10);
+    assert_int_equal(world_write(&to, "dead{}", 15), 3);
+    world_meta(&to, "a{x=1}", false, "gone", "1", 10);
+    world_meta(&to, "a{x=1}", false, "floor", "2", 12);
+    assert_true(series_catalogue_numbers_end(from.catalogue) > MAX(a, dead));
+    for (int round = 0; round < 2; round++) {
+        uint32_t end = series_catalogue_numbers_end(from.catalogue);
+        for (uint32_t number = 1; number < end; number++) {
+            assert_int_equal(series_catalogue_metas(from.catalogue, number, take_meta, &to), 0);
+        }
+        assert_int_equal(series_catalogue_orphan_metas(from.catalogue, take_meta, &to), 0);
+        assert_int_equal(series_catalogue_deletes(from.catalogue, take_delete, &to), 0);
+        world_expect_attributes(&to, there, "room=5 team=red ");
+    }
+    assert_int_equal(world_count(&to, "dead{}", 0), 0);
+    uint32_t late = world_write(&to, "later{}", 20);
+    world_meta(&to, "later{}", false, "room", "1", 21);
+    world_expect_attributes(&to, late, "room=1 team=blue ");
+    world_deinit(&from);
+    world_deinit(&to);
+}
+
 /*
  * Selectors against the plain definition, over random catalogues.
  */
@@ -439,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_number_is_never_given_again),
         cmocka_unit_test(attributes_are_those_of_the_last_write_and_of_this_life),
         cmocka_unit_test(attributes_wait_for_a_series_that_is_not_known_yet),
+        cmocka_unit_test(what_is_given_on_makes_the_same_elsewhere),
         cmocka_unit_test(answers_are_those_of_looking_at_each_series),
         cmocka_unit_test(an_exact_selector_finds_its_series),
         cmocka_unit_test(a_regex_that_explodes_fails_the_selection),
