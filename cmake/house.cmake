@@ -39,6 +39,7 @@ set(house_pkg_vectorscan libhs)
 set(house_pkg_snappy snappy)
 set(house_pkg_pcre2 libpcre2-8)
 set(house_pkg_z zlib)
+set(house_pkg_crypto libcrypto)
 set(house_pkg_rdkafka rdkafka)
 set(house_pkg_cmocka cmocka)
 

@@ -273,6 +273,11 @@ void thrift_put_map(struct thrift_writer *writer, int16_t id, enum thrift_type k
     }
 }
 
+void thrift_put_struct(struct thrift_writer *writer, int16_t id)
+{
+    put_head(writer, id, THRIFT_STRUCT);
+}
+
 void thrift_put_stop(struct thrift_writer *writer)
 {
     buf_append_byte(writer->buf, THRIFT_STOP);

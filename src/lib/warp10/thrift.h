@@ -60,6 +60,7 @@ void thrift_put_binary(struct thrift_writer *writer, int16_t id, struct span val
 void thrift_put_list(struct thrift_writer *writer, int16_t id, enum thrift_type type, size_t count);
 void thrift_put_map(struct thrift_writer *writer, int16_t id, enum thrift_type key,
                     enum thrift_type value, size_t count);
+void thrift_put_struct(struct thrift_writer *writer, int16_t id); /* its fields: another writer's */
 void thrift_put_bytes(struct thrift_writer *writer, struct span value); /* an element */
 void thrift_put_stop(struct thrift_writer *writer);
 
