@@ -48,9 +48,11 @@ static void print_link(struct status *status, const json_t *link)
            text_of(link, "node"), state, number_of(link, "position"));
     printf(", lag %" PRIu64 " records, %" PRIu64 " bytes, %.3f s", number_of(link, "lag_records"),
            number_of(link, "lag_bytes"), (double)number_of(link, "lag_ns") / 1e9);
-    printf(", sent %" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64 " faults%s%s\n",
+    printf(", sent %" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64 " faults%s%s",
            number_of(link, "records"), number_of(link, "bytes"), number_of(link, "faults"),
            fault[0] != '\0' ? ", the last: " : "", fault);
+    const char *dead = text_of(link, "instead_of");
+    printf("%s%s\n", dead[0] != '\0' ? ", instead of the dead " : "", dead);
     status->troubled += strcmp(state, "following") == 0 ? 0 : 1;
 }
 

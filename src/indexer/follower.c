@@ -177,6 +177,9 @@ static int take_message(struct follower *follower)
         return take_records(follower, message->body);
     case REPLICATE_PLACES:
         return take_places(follower, message);
+    case REPLICATE_TOPOLOGY:
+        link_members_learn(follower->shared->members, &message->members);
+        return 0;
     default:
         return err_set(ERR_PROTOCOL, "message %d from a forwarder", message->type);
     }
@@ -217,11 +220,11 @@ static int greet(struct follower *follower)
     struct link *link = &follower->link;
     struct replicate_greeting greeting;
     struct replicate_places places = {0};
+    struct replicate_members members = {0};
     struct replicate_self self = {
         .secret = span_of_str(shared->secret),
         .origin = datalog_origin(storage_log(shared->storage)),
-        .targets = shared->targets,
-        .targets_count = shared->targets_count,
+        .members = &members,
         .places = &places,
     };
     uint8_t random[REPLICATE_NONCE_BYTES];
@@ -243,12 +246,16 @@ static int greet(struct follower *follower)
                  (const char *)link->message.name.data);
         follower->info.welcomed = true;
         pthread_mutex_unlock(&follower->lock);
+        link_members_learn(shared->members, &link->message.members);
+        link->members_told = link_members_edition(shared->members);
+        link_members_copy(shared->members, &members);
         link_places_of(shared->storage, &places);
         replicate_welcome(&greeting, &link->message, &self, &link->out);
         link->body_bytes_max = REPLICATE_BODY_BYTES_MAX;
         rc = link_write(link);
     }
     replicate_places_deinit(&places);
+    replicate_members_deinit(&members);
     return rc;
 }
 
@@ -286,6 +293,7 @@ static int serve(struct follower *follower)
             return rc;
         }
         say_ack(follower, position);
+        link_say_members(link, follower->shared->members);
         rc = link_write(link);
         rc = rc < 0 ? rc : link_wait(link, reading, follower->wake_fd, LINK_HEARTBEAT_MS);
         if (rc == 0 && reading) {

@@ -24,8 +24,7 @@ struct follower_shared {
     struct io *io;
     struct storage *storage;
     const char *secret;
-    const struct span *targets; /* whom we forward to, to tell */
-    size_t targets_count;
+    struct link_members *members;
 };
 
 struct follower_info {

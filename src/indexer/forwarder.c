@@ -52,6 +52,8 @@ struct forwarder {
     char told_fault[ERR_TEXT_BYTES_MAX]; /* logged last */
     pthread_mutex_t lock;                /* over info */
     struct forwarder_info info;
+    bool linked;        /* welcomed */
+    int64_t reached_ms; /* else: when that ended, or it was started */
 };
 
 static const char *const state_names[] = {
@@ -158,22 +160,42 @@ static int begin_reading(struct forwarder *forwarder, const struct replicate_mes
     return rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
 }
 
+static int meet(struct forwarder *forwarder, struct uuid node)
+{
+    const struct forwarder_options *options = &forwarder->options;
+    if (options->target_index != FORWARDER_ROUND) {
+        link_members_met(options->members, options->target_index, node);
+    } else if (!uuid_equal(node, options->node)) {
+        char there[UUID_TEXT_BYTES];
+        return err_set(ERR_CONFLICT, "node %s is there, not the one that was to be",
+                       uuid_text(node, there));
+    }
+    pthread_mutex_lock(&forwarder->lock);
+    forwarder->info.peer = node;
+    forwarder->info.connections++;
+    forwarder->linked = true;
+    pthread_mutex_unlock(&forwarder->lock);
+    return 0;
+}
+
 static int greet(struct forwarder *forwarder)
 {
     const struct forwarder_options *options = &forwarder->options;
     struct replicate_greeting greeting;
     struct replicate_places places = {0};
+    struct replicate_members members;
     struct replicate_self self = {
         .secret = forwarder->secret,
         .origin = datalog_origin(forwarder->log),
-        .targets = options->targets,
-        .targets_count = options->targets_count,
+        .members = &members,
         .places = &places,
     };
     uint8_t random[REPLICATE_NONCE_BYTES];
     io_random(options->io, random, sizeof(random));
     link_places_of(options->storage, &places);
     struct link *link = &forwarder->link;
+    link->members_told = link_members_edition(options->members);
+    link_members_copy(options->members, &members);
     int rc = link_expect(link, forwarder->stop_fd);
     if (rc == 0) {
         rc = replicate_hello(&greeting, &link->message, &self, span_of_str(options->name), random,
@@ -186,11 +208,10 @@ static int greet(struct forwarder *forwarder)
         rc = replicate_check_welcome(&greeting, &link->message, &self);
     }
     replicate_places_deinit(&places);
+    replicate_members_deinit(&members);
+    rc = rc < 0 ? rc : meet(forwarder, link->message.node);
     if (rc == 0) {
-        pthread_mutex_lock(&forwarder->lock);
-        forwarder->info.peer = link->message.node;
-        forwarder->info.connections++;
-        pthread_mutex_unlock(&forwarder->lock);
+        link_members_learn(options->members, &link->message.members);
         rc = begin_reading(forwarder, &link->message);
         link->body_bytes_max = REPLICATE_BODY_BYTES_MAX;
     }
@@ -217,6 +238,10 @@ static void close_link(struct forwarder *forwarder)
 {
     pthread_mutex_lock(&forwarder->lock);
     forwarder->info.bytes += forwarder->link.bytes_out;
+    if (forwarder->linked) {
+        forwarder->linked = false;
+        forwarder->reached_ms = io_monotonic_ns(forwarder->options.io) / 1000000;
+    }
     pthread_mutex_unlock(&forwarder->lock);
     datalog_reader_close(&forwarder->reader);
     replicate_sender_deinit(&forwarder->sender);
@@ -418,6 +443,9 @@ static int take_messages(struct forwarder *forwarder)
         case REPLICATE_ACK:
             rc = take_ack(forwarder, &link->message);
             break;
+        case REPLICATE_TOPOLOGY:
+            link_members_learn(forwarder->options.members, &link->message.members);
+            break;
         case REPLICATE_BEGIN_ANEW:
             return err_set(ERR_UNAVAILABLE, "they begin anew: %.*s", SPAN_ARG(link->message.text));
         case REPLICATE_REFUSED:
@@ -461,6 +489,7 @@ static int run_link(struct forwarder *forwarder)
         rc = rc < 0 ? rc : acknowledge(forwarder);
         if (rc == 0) {
             say_heartbeat(forwarder);
+            link_say_members(&forwarder->link, forwarder->options.members);
             rc = link_write(&forwarder->link);
         }
         if (rc < 0) {
@@ -522,10 +551,30 @@ static void *run(void *context)
 
 /* ---- life ---- */
 
+static char *cursor_name(const struct forwarder_options *options)
+{
+    bool round = options->target_index == FORWARDER_ROUND;
+    return mem_printf("%s%s", round ? FORWARDER_ROUND_PREFIX : FORWARDER_PREFIX, options->name);
+}
+
+/* A cursor that stays would hold back the log. */
+static void forget_cursor(struct forwarder *forwarder)
+{
+    if (forwarder->options.target_index == FORWARDER_ROUND) {
+        char *name = cursor_name(&forwarder->options);
+        if (datalog_cursor_remove(forwarder->log, name) < 0) {
+            log_fault("forwarder-cursor", "a cursor is left behind until the next start",
+                      ERR_CONFLICT, "name", name, NULL);
+        }
+        mem_free(name);
+    }
+}
+
 static void free_forwarder(struct forwarder *forwarder)
 {
     if (forwarder->cursor != NULL) {
         datalog_cursor_close(&forwarder->cursor);
+        forget_cursor(forwarder);
     }
     close(forwarder->stop_fd);
     close(forwarder->wake_fd);
@@ -544,11 +593,14 @@ int forwarder_start(const struct forwarder_options *options, struct forwarder **
     forwarder->log = storage_log(options->storage);
     forwarder->info.name = options->name;
     forwarder->info.target = options->target;
+    forwarder->info.instead_of = options->instead_of;
+    forwarder->info.peer = options->node;
+    forwarder->reached_ms = io_monotonic_ns(options->io) / 1000000;
     forwarder->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     forwarder->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(forwarder->stop_fd > 0 && forwarder->wake_fd > 0);
     pthread_mutex_init(&forwarder->lock, NULL);
-    char *name = mem_printf(FORWARDER_PREFIX "%s", options->name);
+    char *name = cursor_name(options);
     int rc = datalog_cursor_open(forwarder->log, name, &forwarder->cursor);
     mem_free(name);
     if (rc == 0) {
@@ -582,7 +634,11 @@ void forwarder_info(struct forwarder *forwarder, struct forwarder_info *ret_info
 {
     pthread_mutex_lock(&forwarder->lock);
     *ret_info = forwarder->info;
+    bool reached = forwarder->linked || forwarder->info.state == FORWARDER_NEEDS_SNAPSHOT;
+    int64_t reached_ms = forwarder->reached_ms;
     pthread_mutex_unlock(&forwarder->lock);
+    int64_t now_ms = io_monotonic_ns(forwarder->options.io) / 1000000;
+    ret_info->unreached_ms = reached ? 0 : (uint64_t)MAX(now_ms - reached_ms, (int64_t)1);
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
     ret_info->lag_records = stats.lag_records;
     ret_info->lag_bytes = stats.lag_bytes;

@@ -15,6 +15,8 @@
 #include "indexer/link.h"
 
 #define FORWARDER_PREFIX "forward-"
+#define FORWARDER_ROUND_PREFIX "round-" /* of cursors that go with their forwarder */
+#define FORWARDER_ROUND SIZE_MAX
 #define FORWARDER_WINDOW_BYTES ((uint64_t)32 << 20) /* sent and not acknowledged */
 #define FORWARDER_PAUSE_MS_MIN 20
 #define FORWARDER_PAUSE_MS_MAX 1000
@@ -34,8 +36,12 @@ struct forwarder_options {
     uint64_t rate_bytes;        /* per second; 0: as fast as it goes */
     const struct uuid *ignored; /* nodes whose records are not forwarded */
     size_t ignored_count;
-    const struct span *targets; /* of all forwarders, to tell */
-    size_t targets_count;
+    struct link_members *members;
+    size_t target_index; /* of link_members_met(); FORWARDER_ROUND: not a target of ours */
+
+    /* FORWARDER_ROUND */
+    struct uuid node;       /* who is to be there */
+    const char *instead_of; /* the forwarder whose target is dead */
 };
 
 enum forwarder_state {
@@ -57,6 +63,8 @@ struct forwarder_info {
     uint64_t records; /* sent since start */
     uint64_t bytes;   /* on the wire */
     uint64_t connections;
+    uint64_t unreached_ms;  /* for so long nobody has welcomed us; 0: linked */
+    const char *instead_of; /* NULL: a target of ours */
     uint64_t faults;
     char fault[256]; /* the last one; "": none since it follows */
 };

@@ -40,6 +40,18 @@ void link_say(struct link *link, const struct replicate_message *message, int le
     link->said_ms = link_now_ms(link);
 }
 
+void link_say_members(struct link *link, struct link_members *members)
+{
+    uint64_t edition = link_members_edition(members);
+    if (edition != link->members_told) {
+        struct replicate_message message = {.type = REPLICATE_TOPOLOGY};
+        link_members_copy(members, &message.members);
+        link_say(link, &message, 1);
+        link->members_told = edition;
+        replicate_message_deinit(&message);
+    }
+}
+
 int link_write(struct link *link)
 {
     while (link_unsent(link) > 0) {

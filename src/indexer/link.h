@@ -5,6 +5,7 @@
 #ifndef INDEXER_LINK_H
 #define INDEXER_LINK_H
 
+#include "indexer/link_members.h"
 #include "indexer/storage.h"
 #include "ingest/stream.h"
 #include "replicate/greeting.h"
@@ -27,6 +28,7 @@ struct link {
     struct replicate_message message;
     int64_t heard_ms, said_ms;
     uint64_t bytes_in, bytes_out;
+    uint64_t members_told; /* edition */
 };
 
 /* Takes the stream. */
@@ -37,6 +39,9 @@ int64_t link_now_ms(const struct link *link);
 
 /* Puts it behind what is to be written. */
 void link_say(struct link *link, const struct replicate_message *message, int level);
+
+/* Who forwards to whom, when there is news of it since the link began or was told last. */
+void link_say_members(struct link *link, struct link_members *members);
 
 /* As much as the peer takes now. */
 MUST_CHECK int link_write(struct link *link);

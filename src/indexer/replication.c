@@ -13,9 +13,11 @@ struct replication {
     struct replication_options options;
     struct follower_shared shared;
     struct listener *listener;
-    struct span *targets;
+    struct link_members *members;
+    struct forwarder_options *forwarder_options; /* as they were started */
     struct forwarder **forwarders;
     size_t forwarders_count; /* started */
+    struct round *round;
 };
 
 /* ---- the config ---- */
@@ -106,6 +108,8 @@ int replication_options_of_conf(const struct conf *conf, struct arena *arena,
     options->forwarders_count = count;
     options->listens = listen[0] != '\0';
     options->secret = secret_of(conf, "Datalog", NULL);
+    options->members_path =
+        arena_printf(arena, "%s/members", conf_text(conf, "Datalog", NULL, "Directory"));
     options->certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File");
     options->key_path = conf_text(conf, CONF_GLOBAL, "Key-File");
     if (rc == 0 && options->listens) {
@@ -195,8 +199,7 @@ static int start_listener(struct replication *replication)
         .io = options->io,
         .storage = options->storage,
         .secret = options->secret,
-        .targets = replication->targets,
-        .targets_count = options->forwarders_count,
+        .members = replication->members,
     };
     struct listener_options listen = {
         .io = options->io,
@@ -213,30 +216,69 @@ static int start_listener(struct replication *replication)
     return listener_start(&listen, &replication->listener);
 }
 
+/* Those that are told to others, who may go round us to them: not a link that brings its target
+ * only some of the records. */
+static struct link_members *open_members(const struct replication_options *options)
+{
+    size_t count = options->forwarders_count;
+    const char **addresses = mem_alloc_array(MAX(count, (size_t)1), sizeof(*addresses));
+    char **texts = mem_alloc_array(MAX(count, (size_t)1), sizeof(*texts));
+    for (size_t i = 0; i < count; i++) {
+        const struct forwarder_options *forwarder = &options->forwarders[i];
+        const struct ingest_target *to = &forwarder->address;
+        bool v6 = strchr(to->host, ':') != NULL;
+        texts[i] = mem_printf(v6 ? "%s://[%s]:%u" : "%s://%s:%u",
+                              to->scheme == INGEST_TLS ? "tls" : "tcp", to->host, to->port);
+        addresses[i] = forwarder->ignored_count > 0 ? NULL : texts[i];
+    }
+    struct link_members *members =
+        link_members_open(options->io, options->members_path,
+                          datalog_origin(storage_log(options->storage)).node, addresses, count);
+    for (size_t i = 0; i < count; i++) {
+        mem_free(texts[i]);
+    }
+    mem_free(texts);
+    mem_free((void *)addresses);
+    return members;
+}
+
+static int start_forwarders(struct replication *replication)
+{
+    const struct replication_options *options = &replication->options;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < options->forwarders_count; i++) {
+        struct forwarder_options *forwarder = &replication->forwarder_options[i];
+        *forwarder = options->forwarders[i];
+        forwarder->io = options->io;
+        forwarder->storage = options->storage;
+        forwarder->members = replication->members;
+        forwarder->target_index = i;
+        rc = forwarder_start(forwarder, &replication->forwarders[i]);
+        if (rc == 0) {
+            replication->forwarders_count++;
+            publish_metrics(replication->forwarders[i], forwarder->name);
+        }
+    }
+    struct round_options round = {
+        .forwarders = replication->forwarders,
+        .options = replication->forwarder_options,
+        .count = replication->forwarders_count,
+        .after_ms = options->round_after_ms,
+    };
+    return rc < 0 ? rc : round_start(&round, &replication->round);
+}
+
 int replication_start(const struct replication_options *options,
                       struct replication **ret_replication)
 {
     struct replication *replication = MEM_NEW(struct replication);
-    size_t count = options->forwarders_count;
+    size_t count = MAX(options->forwarders_count, (size_t)1);
     replication->options = *options;
-    replication->targets = mem_alloc_array(MAX(count, (size_t)1), sizeof(struct span));
-    replication->forwarders = mem_alloc_array(MAX(count, (size_t)1), sizeof(struct forwarder *));
-    for (size_t i = 0; i < count; i++) {
-        replication->targets[i] = span_of_str(options->forwarders[i].target);
-    }
+    replication->forwarders = mem_alloc_array(count, sizeof(struct forwarder *));
+    replication->forwarder_options = mem_alloc_array(count, sizeof(struct forwarder_options));
+    replication->members = open_members(options);
     int rc = options->listens ? start_listener(replication) : 0;
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct forwarder_options forwarder = options->forwarders[i];
-        forwarder.io = options->io;
-        forwarder.storage = options->storage;
-        forwarder.targets = replication->targets;
-        forwarder.targets_count = count;
-        rc = forwarder_start(&forwarder, &replication->forwarders[i]);
-        if (rc == 0) {
-            replication->forwarders_count++;
-            publish_metrics(replication->forwarders[i], forwarder.name);
-        }
-    }
+    rc = rc < 0 ? rc : start_forwarders(replication);
     if (rc < 0) {
         replication_stop(&replication);
         return err_wrap(rc, "replication");
@@ -252,13 +294,15 @@ void replication_stop(struct replication **place)
     if (replication == NULL) {
         return;
     }
+    round_stop(&replication->round);
     for (size_t i = 0; i < replication->forwarders_count; i++) {
         metric_forget(replication->forwarders[i]);
         forwarder_stop(&replication->forwarders[i]);
     }
     listener_stop(&replication->listener);
+    link_members_close(&replication->members);
     mem_free(replication->forwarders);
-    mem_free(replication->targets);
+    mem_free(replication->forwarder_options);
     mem_free(replication);
 }
 
@@ -302,6 +346,41 @@ static json_t *forwarder_json(struct forwarder *forwarder)
     json_object_set_new(json, "connections", json_u64(info.connections));
     json_object_set_new(json, "faults", json_u64(info.faults));
     json_object_set_new(json, "fault", json_string(info.fault));
+    json_object_set_new(json, "instead_of",
+                        info.instead_of == NULL ? json_null() : json_string(info.instead_of));
+    return json;
+}
+
+static void add_forwarder(void *context, struct forwarder *forwarder)
+{
+    json_array_append_new(context, forwarder_json(forwarder));
+}
+
+/* Who forwards to whom, as far as this node has heard: [{"node", "targets": [{"node",
+ * "address"}]}]. */
+static json_t *members_json(struct replication *replication)
+{
+    struct replicate_members members;
+    json_t *json = json_array();
+    link_members_copy(replication->members, &members);
+    for (size_t i = 0; i < members.all.count; i++) {
+        struct span rest = buf_span(&members.all.items[i].targets);
+        struct replicate_target target;
+        json_t *targets = json_array();
+        while (replicate_target_next(&rest, &target)) {
+            json_t *row = json_object();
+            json_object_set_new(row, "node", json_node(target.node));
+            json_object_set_new(
+                row, "address",
+                json_stringn((const char *)target.address.data, target.address.bytes));
+            json_array_append_new(targets, row);
+        }
+        json_t *row = json_object();
+        json_object_set_new(row, "node", json_node(members.all.items[i].node));
+        json_object_set_new(row, "targets", targets);
+        json_array_append_new(json, row);
+    }
+    replicate_members_deinit(&members);
     return json;
 }
 
@@ -361,11 +440,13 @@ json_t *replication_json(struct replication *replication)
     json_t *json = json_object();
     json_t *forwarders = json_array();
     for (size_t i = 0; i < replication->forwarders_count; i++) {
-        json_array_append_new(forwarders, forwarder_json(replication->forwarders[i]));
+        add_forwarder(forwarders, replication->forwarders[i]);
     }
+    round_each(replication->round, add_forwarder, forwarders);
     json_object_set_new(json, "port", json_integer(replication_port(replication)));
     json_object_set_new(json, "forwarders", forwarders);
     json_object_set_new(json, "followers", followers_json(replication));
+    json_object_set_new(json, "members", members_json(replication));
     json_object_set_new(json, "places", replication_places_json(replication->options.storage));
     return json;
 }

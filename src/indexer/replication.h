@@ -13,17 +13,20 @@
 #include "conf/conf.h"
 #include "indexer/follower.h"
 #include "indexer/forwarder.h"
+#include "indexer/round.h"
 
 struct replication;
 
 struct replication_options {
     struct io *io;
     struct storage *storage;                    /* these two are the caller's to fill */
-    const struct forwarder_options *forwarders; /* without io, storage, targets */
+    const struct forwarder_options *forwarders; /* without io, storage, members */
     size_t forwarders_count;
     bool listens;
     struct ingest_target listen;
-    const char *secret; /* of who forwards to us */
+    const char *secret;       /* of who forwards to us */
+    const char *members_path; /* link_members_open(); NULL: none */
+    int round_after_ms;       /* 0: ROUND_AFTER_MS */
     const char *certificate_path, *key_path;
 };
 

@@ -20,7 +20,7 @@
 #include "io/sim.h"
 
 #define SECRET "the secret of the tests"
-#define NODES_MAX 3
+#define NODES_MAX 4
 #define WAIT_MS 20000
 
 struct node {
@@ -28,6 +28,7 @@ struct node {
     struct uuid id;
     struct storage *storage;
     struct replication *door;
+    uint16_t port;           /* of its door, once it had one */
     struct replication *way; /* its forwarders */
     char targets[NODES_MAX][32];
     struct forwarder_options forwarders[NODES_MAX];
@@ -72,19 +73,20 @@ static void listen_at(struct node *node, const char *secret)
         .io = io_real(),
         .storage = node->storage,
         .listens = true,
-        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1"},
+        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = node->port},
         .secret = secret,
     };
     assert_int_equal(replication_start(&options, &node->door), 0);
+    node->port = replication_port(node->door);
 }
 
-static void forward(struct node *from, struct node *const *to, size_t count)
+/* `listens`: in one with its door, as in a daemon, at the port that it had. */
+static void start_links(struct node *from, struct node *const *to, size_t count, bool listens)
 {
     for (size_t i = 0; i < count; i++) {
         struct forwarder_options *forwarder = &from->forwarders[i];
         *forwarder = (struct forwarder_options){.secret = SECRET, .level = i % 2 == 0 ? 1 : 0};
-        snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u",
-                 replication_port(to[i]->door));
+        snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u", to[i]->port);
         forwarder->name = forwarder->target = from->targets[i];
         assert_int_equal(link_address_parse(forwarder->target, false, &forwarder->address), 0);
     }
@@ -93,8 +95,17 @@ static void forward(struct node *from, struct node *const *to, size_t count)
         .storage = from->storage,
         .forwarders = from->forwarders,
         .forwarders_count = count,
+        .round_after_ms = 50,
+        .listens = listens,
+        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = from->port},
+        .secret = SECRET,
     };
     assert_int_equal(replication_start(&options, &from->way), 0);
+}
+
+static void forward(struct node *from, struct node *const *to, size_t count)
+{
+    start_links(from, to, count, false);
 }
 
 static void forward_to(struct node *from, struct node *to)
@@ -476,12 +487,101 @@ static void a_target_that_was_away_catches_up(void **state)
     end_node(&b);
 }
 
+static size_t count_detours(struct node *node)
+{
+    json_t *json = replication_json(node->way);
+    size_t count = json_array_size(json_object_get(json, "forwarders")) - 1;
+    json_decref(json);
+    return count;
+}
+
+static void wait_for_detours(struct node *node, size_t count)
+{
+    for (int i = 0; i < WAIT_MS / 2 && count_detours(node) != count; i++) {
+        pause_a_moment();
+    }
+    assert_int_equal(count_detours(node), count);
+}
+
+/* Until a node has heard that each of so many forwards to somebody. */
+static void wait_for_members(struct node *node, size_t count)
+{
+    for (int i = 0; i < WAIT_MS / 2; i++) {
+        json_t *json = replication_json(node->way);
+        size_t heard = 0;
+        size_t n;
+        json_t *row;
+        json_array_foreach(json_object_get(json, "members"), n, row)
+        {
+            heard += json_array_size(json_object_get(row, "targets")) > 0;
+        }
+        json_decref(json);
+        if (heard == count) {
+            return;
+        }
+        pause_a_moment();
+    }
+    fail_msg("%zu members were not heard of", count);
+}
+
+static size_t count_cursors(struct node *node)
+{
+    return (size_t)datalog_stats(storage_log(node->storage)).cursors;
+}
+
+/* A chain a -> b -> c -> d: without b, and then without c too, d holds what a is given; when they
+ * are back they hold everything, nobody anything twice, and a goes round nobody. */
+static void dead_members_are_gone_round(void **state)
+{
+    (void)state;
+    struct node nodes[4];
+    struct node *next[4] = {&nodes[1], &nodes[2], &nodes[3], NULL};
+    for (uint8_t i = 0; i < 4; i++) {
+        start_node(&nodes[i], (uint8_t)(i + 1));
+        listen_at(&nodes[i], SECRET);
+        replication_stop(&nodes[i].door);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        start_links(&nodes[i], &next[i], i < 3 ? 1 : 0, true);
+    }
+    write_entries(&nodes[0], "t", 0, 10);
+    wait_for_entries(&nodes[3], 10);
+    wait_for_members(&nodes[0], 3);
+    for (size_t dead = 1; dead <= 2; dead++) {
+        replication_stop(&nodes[dead].way);
+        wait_for_detours(&nodes[0], dead);
+        write_entries(&nodes[0], "t", dead * 10, 10);
+        wait_for_entries(&nodes[3], dead * 10 + 10);
+    }
+    assert_true(count_entries(&nodes[1], 30) == 10 && count_entries(&nodes[2], 30) == 20);
+    for (size_t i = 2; i > 0; i--) {
+        start_links(&nodes[i], &next[i], 1, true);
+        wait_for_entries(&nodes[i], 30);
+    }
+    wait_for_detours(&nodes[0], 0);
+    for (int i = 0; i < WAIT_MS / 2 && count_cursors(&nodes[0]) > 1; i++) {
+        pause_a_moment();
+    }
+    assert_int_equal(count_cursors(&nodes[0]), 1);
+    write_entries(&nodes[0], "t", 30, 10);
+    for (size_t i = 1; i < 4; i++) {
+        wait_for_entries(&nodes[i], 40);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        replication_stop(&nodes[i].way);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        end_node(&nodes[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pair_holds_what_each_was_given),
         cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
         cmocka_unit_test(positions_that_are_times_are_no_gaps),
+        cmocka_unit_test(dead_members_are_gone_round),
         cmocka_unit_test(another_secret_is_refused_and_named),
         cmocka_unit_test(two_nodes_with_one_id_are_named),
         cmocka_unit_test(a_gap_is_never_passed_over),

@@ -35,13 +35,16 @@ class Ring(Cluster):
     def expect_all_hold(self, tag, ids, within_s=30):
         """Every indexer has each of them exactly once."""
         for i in range(len(self.layout.indexers)):
-            session = self.webserver(i).login()
+            self.expect_found_at(i, tag, ids, within_s)
 
-            def held():
-                found = self.ids_found(tag, session)
-                assert len(found) == len(set(found)), f"indexer {i} has an entry twice"
-                return set(ids) <= set(found)
-            wait_until(held, within_s, f"indexer {i} to hold {len(ids)} entries")
+    def expect_found_at(self, i, tag, ids, within_s=30):
+        session = self.webserver(i).login()
+
+        def held():
+            found = self.ids_found(tag, session)
+            assert len(found) == len(set(found)), f"indexer {i} has an entry twice"
+            return set(ids) <= set(found)
+        wait_until(held, within_s, f"indexer {i} to hold {len(ids)} entries")
 
 
 def test_a_pair_holds_what_each_was_given():
@@ -100,6 +103,32 @@ def test_a_ring_converges_around_a_member_that_dies_and_returns():
         c.expect_all_hold("load", ids, 60)
         for i in range(3):
             assert c.forwarder(i, (i + 1) % 3)["state"] == "following"
+
+
+def test_a_chain_goes_round_a_dead_member():
+    with Ring(3, links=[(0, 1), (1, 2)]) as c:
+        c.start()
+        ids = c.ingest("web", 100)
+        c.expect_all_hold("web", ids)
+
+        def heard():
+            return any(m["node"] == c.layout.secrets["ids"]["indexer-1"] and m["targets"]
+                       for m in c.stats(0)["members"])
+        wait_until(heard, 10, "the first to hear of the last")
+        c.indexer(1).kill()
+        ids += c.ingest("web", 100)
+        c.expect_found_at(2, "web", ids, 30)
+        [detour] = [f for f in c.stats(0)["forwarders"] if f["instead_of"]]
+        assert detour["node"] == c.layout.secrets["ids"]["indexer-2"]
+        c.indexer(0).kill()  # it remembers who is behind the dead one
+        c.indexer(0).start()
+        ids += c.ingest("web", 100)
+        c.expect_found_at(2, "web", ids, 30)
+        c.indexer(1).start()
+        ids += c.ingest("web", 100)
+        c.expect_all_hold("web", ids)
+        wait_until(lambda: len(c.stats(0)["forwarders"]) == 1, 10, "the way round to end")
+        assert c.forwarder(0, 1)["state"] == "following"
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["sender", "receiver"])

@@ -200,33 +200,3 @@ bool replicate_stands(uint64_t time, struct datalog_origin origin, uint64_t othe
     return time != other_time ? time > other_time
                               : replicate_origin_compare(origin, other_origin) > 0;
 }
-
-/* ---- going round dead members ---- */
-
-size_t replicate_targets(const struct replicate_member *members, size_t count, size_t self,
-                         uint16_t *ret_targets)
-{
-    bool met[REPLICATE_NODES_MAX] = {false};
-    uint16_t behind[REPLICATE_NODES_MAX]; /* whose targets are ours too */
-    size_t behind_count = 0;
-    size_t found = 0;
-    met[self] = true;
-    behind[behind_count++] = (uint16_t)self;
-    for (size_t i = 0; i < behind_count; i++) {
-        const struct replicate_member *member = &members[behind[i]];
-        for (size_t t = 0; t < member->targets_count; t++) {
-            uint16_t target = member->targets[t];
-            if (target >= count || met[target]) {
-                continue;
-            }
-            met[target] = true;
-            if (behind[i] == self || members[target].alive) {
-                ret_targets[found++] = target;
-            }
-            if (!members[target].alive) {
-                behind[behind_count++] = target;
-            }
-        }
-    }
-    return found;
-}

@@ -36,6 +36,7 @@ enum replicate_canary {
     REPLICATE_CANARY_NO_DOUBT,       /* forgets a snapshot that did not come to its end */
     REPLICATE_CANARY_HALF_SNAPSHOT,  /* the places of a snapshot move when it begins */
     REPLICATE_CANARY_SAME_LIFE,      /* an older copy goes on as the same incarnation */
+    REPLICATE_CANARY_STAY,           /* does not go round who is dead */
     REPLICATE_CANARY_COUNT,
 };
 
@@ -148,21 +149,5 @@ void replicate_sender_sent_snapshot(struct replicate_sender *sender,
 /* Whether of two writes of one thing the first one stands. */
 bool replicate_stands(uint64_t time, struct datalog_origin origin, uint64_t other_time,
                       struct datalog_origin other_origin);
-
-/* ---- going round dead members ---- */
-
-#define REPLICATE_NODES_MAX 256
-
-/* What each node said about itself when it was last met. */
-struct replicate_member {
-    bool alive;              /* as seen from here */
-    const uint16_t *targets; /* whom it forwards to */
-    size_t targets_count;
-};
-
-/* Whom node `self` has to forward to: its targets, and for each that is dead those behind it.
- * Returns their number; ret_targets has REPLICATE_NODES_MAX places. */
-size_t replicate_targets(const struct replicate_member *members, size_t count, size_t self,
-                         uint16_t *ret_targets);
 
 #endif

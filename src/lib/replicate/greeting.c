@@ -29,10 +29,7 @@ static void take_self(struct replicate_message *message, const struct replicate_
     message->node = self->origin.node;
     message->origin = self->origin;
     message->places = *self->places;
-    message->targets_count = MIN(self->targets_count, (size_t)REPLICATE_TARGETS_MAX);
-    for (size_t i = 0; i < message->targets_count; i++) {
-        message->targets[i] = self->targets[i];
-    }
+    message->members = *self->members;
 }
 
 void replicate_challenge(struct replicate_greeting *greeting,

@@ -16,12 +16,11 @@
 /* Who we are; borrowed by everything below. */
 struct replicate_self {
     struct span secret;
-    struct datalog_origin origin;          /* the node, and what it writes as now */
-    const struct span *targets;            /* addresses of whom we forward to */
-    size_t targets_count;                  /* at most REPLICATE_TARGETS_MAX */
-    const struct replicate_places *places; /* what we hold */
-    const struct replicate_places *doubt;  /* target: what we may hold in part; NULL: nothing */
-    struct replicate_needs needs;          /* target */
+    struct datalog_origin origin;            /* the node, and what it writes as now */
+    const struct replicate_members *members; /* whom we and others forward to, as far as we know */
+    const struct replicate_places *places;   /* what we hold */
+    const struct replicate_places *doubt;    /* target: what we may hold in part; NULL: nothing */
+    struct replicate_needs needs;            /* target */
 };
 
 struct replicate_greeting {

@@ -14,6 +14,7 @@ static const uint8_t random_b[REPLICATE_NONCE_BYTES] = {4, 5, 6};
 struct side {
     struct replicate_self self;
     struct replicate_places places;
+    struct replicate_members members;
     struct replicate_greeting greeting;
     struct replicate_message heard;
     struct buf scratch;
@@ -27,6 +28,7 @@ static void side_init(struct side *side, uint8_t node, const char *secret)
     side->self.origin.node.bytes[0] = node;
     side->self.origin.incarnation = 1;
     side->self.places = &side->places;
+    side->self.members = &side->members;
     replicate_places_raise(&side->places, (struct replicate_place){side->self.origin, 10, 100});
 }
 

@@ -23,23 +23,17 @@ static const char *const type_names[REPLICATE_MESSAGE_TYPES] = {
     [REPLICATE_SNAPSHOT_END] = "snapshot end",
     [REPLICATE_ACK] = "acknowledged",
     [REPLICATE_BEGIN_ANEW] = "begin anew",
+    [REPLICATE_TOPOLOGY] = "topology",
 };
 
 void replicate_message_deinit(struct replicate_message *message)
 {
     replicate_places_deinit(&message->places);
     replicate_places_deinit(&message->doubt);
+    replicate_members_deinit(&message->members);
 }
 
 /* ---- writing ---- */
-
-static void put_targets(struct buf *buf, const struct replicate_message *message)
-{
-    wire_put_u8(buf, (uint8_t)message->targets_count);
-    for (size_t i = 0; i < message->targets_count; i++) {
-        wire_put_bytes(buf, message->targets[i]);
-    }
-}
 
 static void put_origin(struct buf *buf, struct datalog_origin origin)
 {
@@ -67,14 +61,14 @@ static void put_body(struct buf *buf, const struct replicate_message *message)
         buf_append(buf, span_of(message->mac, sizeof(message->mac)));
         buf_append(buf, span_of(message->node.bytes, sizeof(message->node.bytes)));
         wire_put_bytes(buf, message->name);
-        put_targets(buf, message);
+        replicate_members_write(buf, &message->members);
         replicate_places_write(buf, &message->places);
         break;
     case REPLICATE_WELCOME:
         buf_append(buf, span_of(message->mac, sizeof(message->mac)));
         buf_append(buf, span_of(message->node.bytes, sizeof(message->node.bytes)));
         put_origin(buf, message->origin);
-        put_targets(buf, message);
+        replicate_members_write(buf, &message->members);
         replicate_places_write(buf, &message->places);
         replicate_places_write(buf, &message->doubt);
         put_needs(buf, &message->needs);
@@ -98,6 +92,9 @@ static void put_body(struct buf *buf, const struct replicate_message *message)
     case REPLICATE_RECORDS:
     case REPLICATE_SNAPSHOT_PART:
         buf_append(buf, message->body);
+        break;
+    case REPLICATE_TOPOLOGY:
+        replicate_members_write(buf, &message->members);
         break;
     case REPLICATE_SNAPSHOT_END:
     case REPLICATE_MESSAGE_TYPES:
@@ -150,17 +147,6 @@ static void get_raw(struct wire_reader *reader, uint8_t *to, size_t bytes)
     }
 }
 
-static void get_targets(struct wire_reader *reader, struct replicate_message *message)
-{
-    size_t count = wire_get_u8(reader);
-    reader->failed = reader->failed || count > REPLICATE_TARGETS_MAX;
-    message->targets_count = 0;
-    for (size_t i = 0; i < count && !reader->failed; i++) {
-        message->targets[message->targets_count++] =
-            wire_get_bytes(reader, REPLICATE_TEXT_BYTES_MAX);
-    }
-}
-
 static void get_needs(struct wire_reader *reader, struct replicate_needs *needs)
 {
     needs->since_ns = wire_get_i64(reader);
@@ -188,16 +174,16 @@ static int get_body(struct wire_reader *reader, struct replicate_message *messag
         get_raw(reader, message->mac, sizeof(message->mac));
         get_raw(reader, message->node.bytes, sizeof(message->node.bytes));
         message->name = wire_get_bytes(reader, REPLICATE_TEXT_BYTES_MAX);
-        get_targets(reader, message);
-        rc = replicate_places_read(reader, &message->places);
+        rc = replicate_members_read(reader, &message->members);
+        rc = rc < 0 ? rc : replicate_places_read(reader, &message->places);
         break;
     case REPLICATE_WELCOME:
         get_raw(reader, message->mac, sizeof(message->mac));
         get_raw(reader, message->node.bytes, sizeof(message->node.bytes));
         get_raw(reader, message->origin.node.bytes, sizeof(message->origin.node.bytes));
         message->origin.incarnation = wire_get_u64(reader);
-        get_targets(reader, message);
-        rc = get_places(reader, message);
+        rc = replicate_members_read(reader, &message->members);
+        rc = rc < 0 ? rc : get_places(reader, message);
         get_needs(reader, &message->needs);
         break;
     case REPLICATE_REFUSED:
@@ -218,6 +204,9 @@ static int get_body(struct wire_reader *reader, struct replicate_message *messag
     case REPLICATE_RECORDS:
     case REPLICATE_SNAPSHOT_PART:
         message->body = wire_get_raw(reader, reader->rest.bytes);
+        break;
+    case REPLICATE_TOPOLOGY:
+        rc = replicate_members_read(reader, &message->members);
         break;
     case REPLICATE_SNAPSHOT_END:
     case REPLICATE_MESSAGE_TYPES:

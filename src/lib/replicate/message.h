@@ -10,6 +10,7 @@
 #define REPLICATE_MESSAGE_H
 
 #include "replicate/core.h"
+#include "replicate/members.h"
 
 #define REPLICATE_PROTOCOL 2
 #define REPLICATE_NONCE_BYTES 32
@@ -18,13 +19,12 @@
 #define REPLICATE_BODY_BYTES_MAX (DATALOG_PAYLOAD_BYTES_MAX + (UINT32_C(1) << 20))
 #define REPLICATE_GREETING_BYTES_MAX (UINT32_C(4) << 20) /* until the peer has proven itself */
 #define REPLICATE_TEXT_BYTES_MAX 1024
-#define REPLICATE_TARGETS_MAX 64
 #define REPLICATE_BATCH_BYTES_TARGET ((size_t)512 << 10) /* a frame of records is closed here */
 
 enum replicate_message_type {
     REPLICATE_CHALLENGE = 1,      /* target: protocol, nonce */
-    REPLICATE_HELLO = 2,          /* forwarder: protocol, nonce, mac, node, name, targets, places */
-    REPLICATE_WELCOME = 3,        /* target: mac, node, origin, targets, places, doubt, needs */
+    REPLICATE_HELLO = 2,          /* forwarder: protocol, nonce, mac, node, name, members, places */
+    REPLICATE_WELCOME = 3,        /* target: mac, node, origin, members, places, doubt, needs */
     REPLICATE_REFUSED = 4,        /* either: text; the link ends */
     REPLICATE_SERIES = 5,         /* forwarder: numbers and keys of series, as in the datalog */
     REPLICATE_RECORDS = 6,        /* forwarder: a run of records */
@@ -34,6 +34,7 @@ enum replicate_message_type {
     REPLICATE_SNAPSHOT_END = 10,  /* forwarder: nothing more */
     REPLICATE_ACK = 11,           /* target: log position of the forwarder, places */
     REPLICATE_BEGIN_ANEW = 12,    /* target: a gap, or it became another origin: text */
+    REPLICATE_TOPOLOGY = 13,      /* either: members, when there is news of them */
     REPLICATE_MESSAGE_TYPES,
 };
 
@@ -54,14 +55,13 @@ struct replicate_message {
     struct datalog_origin origin;
     struct span name; /* borrowed, as all spans here */
     struct span text;
-    struct span targets[REPLICATE_TARGETS_MAX]; /* addresses */
-    size_t targets_count;
     uint64_t position;
     int64_t horizon_ns; /* how far back the snapshot's data goes */
     struct replicate_needs needs;
     struct replicate_places places; /* owned, as the next */
     struct replicate_places doubt;
-    struct span body; /* SERIES, RECORDS, SNAPSHOT_PART */
+    struct replicate_members members; /* owned */
+    struct span body;                 /* SERIES, RECORDS, SNAPSHOT_PART */
 };
 
 void replicate_message_deinit(struct replicate_message *message);
@@ -74,10 +74,10 @@ enum replicate_read_outcome {
     REPLICATE_CUT = 1, /* the frame's end is not there yet */
 };
 
-/* The message at the front of `bytes`. It borrows from `bytes` and `scratch`; its places are
- * reused memory: start with a zeroed message, deinit at the end. *ret_bytes is the frame's length,
- * or with CUT at least how many are needed. ERR_PROTOCOL says what is wrong, also of a body
- * of more than `bytes_max`, packed or not. */
+/* The message at the front of `bytes`. It borrows from `bytes` and `scratch`; its places and
+ * members are reused memory: start with a zeroed message, deinit at the end. *ret_bytes is the
+ * frame's length, or with CUT at least how many are needed. ERR_PROTOCOL says what is wrong, also
+ * of a body of more than `bytes_max`, packed or not. */
 MUST_CHECK int replicate_message_read(struct span bytes, uint32_t bytes_max, struct buf *scratch,
                                       struct replicate_message *message, size_t *ret_bytes);
 

@@ -21,13 +21,15 @@ static struct replicate_message example(enum replicate_message_type type)
                                         .origin = {.node.bytes = {5}, .incarnation = 77},
                                         .name = span_of_str("to the east"),
                                         .text = span_of_str("two nodes with one id"),
-                                        .targets_count = 2,
                                         .position = 12345678901,
                                         .horizon_ns = -5,
                                         .needs = {-7, 8, 9},
                                         .body = span_of(body, sizeof(body))};
-    message.targets[0] = span_of_str("127.0.0.1:9406");
-    message.targets[1] = span_of_str("b:9406");
+    struct buf targets = {0};
+    struct replicate_target target = {{{6}}, span_of_str("tcp://b:9406")};
+    replicate_target_put(&targets, &target);
+    (void)replicate_members_say(&message.members, message.node, buf_span(&targets), 17);
+    buf_deinit(&targets);
     for (uint64_t i = 1; i < 20; i++) {
         replicate_places_raise(
             &message.places, (struct replicate_place){{.node.bytes = {1}, .incarnation = i}, i, i});

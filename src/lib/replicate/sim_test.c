@@ -4,7 +4,8 @@
  * entries, set attributes and delete by selector and range; links break and lose what was under
  * way, nodes crash, are replaced by empty ones, come back from older copies, drop what is old, trim
  * logs that nobody has followed yet, and have clocks hours off. At the end everything is healed,
- * except that one node may stay dead and is gone around. Then
+ * and each hears whom the others forward to; in some lives one node dies then, the others write
+ * on and go round it. Then
  *
  *   each node holds all that any living node before it holds,
  *   and exactly what those records make of it in whatever order: no element twice, nothing deleted
@@ -22,7 +23,7 @@
 
 #include <cmocka.h>
 
-#include "replicate/sim_world.h"
+#include "replicate/sim_members.h"
 
 #define STEPS 600
 #define SEEDS_DEFAULT 500
@@ -48,27 +49,6 @@ static void connect_nodes(struct world *world)
             world->links[i][k].from = i;
             world->links[i][k].to = k;
         }
-    }
-}
-
-/* Whom a node forwards to now: the core goes round who is dead. */
-static void find_targets(const struct world *world, size_t self, bool *ret_targets)
-{
-    uint16_t targets[NODES_MAX][NODES_MAX];
-    struct replicate_member members[NODES_MAX];
-    for (size_t i = 0; i < world->count; i++) {
-        members[i] = (struct replicate_member){.alive = world->nodes[i].up, .targets = targets[i]};
-        for (size_t k = 0; k < world->count; k++) {
-            if (world->edges[i][k]) {
-                targets[i][members[i].targets_count++] = (uint16_t)k;
-            }
-        }
-    }
-    uint16_t found[REPLICATE_NODES_MAX];
-    size_t count = replicate_targets(members, world->count, self, found);
-    memset(ret_targets, 0, NODES_MAX * sizeof(bool));
-    for (size_t i = 0; i < count; i++) {
-        ret_targets[found[i]] = true;
     }
 }
 
@@ -155,13 +135,19 @@ static void trouble(struct world *world)
 
 static void serve_link(struct world *world, struct link *link, bool wanted)
 {
-    bool possible =
-        wanted && !link->cut && world->nodes[link->from].up && world->nodes[link->to].up;
-    if (!possible) {
+    unsigned *tries = &world->nodes[link->from].tries[link->to];
+    if (!wanted || !world->nodes[link->from].up) {
         cut_link(world, link);
+        *tries = 0;
+    } else if (link->cut || !world->nodes[link->to].up) {
+        cut_link(world, link);
+        ++*tries;
     } else if (!link->up) {
         connect_link(world, link);
+        tell_members(world, link);
+        *tries = 0;
     } else {
+        tell_members(world, link);
         if (link->way.count < WINDOW) {
             send_next(world, link);
         }
@@ -212,30 +198,45 @@ static bool is_at_rest(struct world *world)
     return true;
 }
 
+static void settle(struct world *world)
+{
+    for (size_t i = 0; i < HEAL_ROUNDS; i++) {
+        world->news = false;
+        for (size_t at = 0; at < world->count; at++) {
+            serve_node(world, at);
+        }
+        if (i > TRIES && !world->news && is_at_rest(world)) {
+            return;
+        }
+    }
+    complain(world, "it does not come to rest", world->count, 0);
+}
+
+/* All come back and hear of each other; then, in some lives, one dies for good. */
 static void heal(struct world *world)
 {
     world->calm = true;
-    size_t dead = one_in(&world->chance, 3) ? below(&world->chance, world->count) : NODES_MAX;
     for (size_t i = 0; i < world->count; i++) {
-        if (i == dead) {
-            world->nodes[i].up = false;
-            cut_all(world, i);
-        } else if (!world->nodes[i].up) {
+        if (!world->nodes[i].up) {
             restart_node(world, i);
         }
         for (size_t k = 0; k < world->count; k++) {
             world->links[i][k].cut = world->links[i][k].told = false;
         }
     }
-    for (size_t i = 0; i < HEAL_ROUNDS; i++) {
-        for (size_t at = 0; at < world->count; at++) {
-            serve_node(world, at);
+    settle(world);
+    if (one_in(&world->chance, 2)) {
+        size_t dead = below(&world->chance, world->count);
+        world->nodes[dead].up = false;
+        cut_all(world, dead);
+        for (size_t i = 0; i < 10; i++) {
+            size_t at = below(&world->chance, world->count);
+            if (at != dead) {
+                write_something(world, at);
+            }
         }
-        if (is_at_rest(world)) {
-            return;
-        }
+        settle(world);
     }
-    complain(world, "it does not come to rest", world->count, 0);
 }
 
 /* ---- the claims ---- */
@@ -328,17 +329,28 @@ static void check_contents(struct world *world, size_t at)
     data_free(&want);
 }
 
-static void check_flow(struct world *world, size_t at)
+static void check_flow_from(struct world *world, size_t at, size_t by, bool *met)
 {
-    bool targets[NODES_MAX];
-    find_targets(world, at, targets);
     for (size_t i = 0; i < world->count; i++) {
-        if (targets[i] && world->nodes[i].up &&
-            !replicate_places_cover(&world->nodes[i].receiver.have,
-                                    &world->nodes[at].receiver.have)) {
+        if (!world->edges[by][i] || met[i]) {
+            continue;
+        }
+        met[i] = true;
+        if (!world->nodes[i].up) {
+            check_flow_from(world, at, i, met);
+        } else if (!replicate_places_cover(&world->nodes[i].receiver.have,
+                                           &world->nodes[at].receiver.have)) {
             complain(world, "does not hold what it should have got", i, at);
         }
     }
+}
+
+/* Along every edge, and behind the dead, whatever the node has heard of them. */
+static void check_flow(struct world *world, size_t at)
+{
+    bool met[NODES_MAX] = {false};
+    met[at] = true;
+    check_flow_from(world, at, at, met);
 }
 
 static void check_nothing_lost(struct world *world)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "replicate/core.h"
+#include "replicate/members.h"
 
 #define NODES_MAX 10
 #define SERIES 6
@@ -18,6 +19,7 @@
 #define KEYS 2
 #define WINDOW 6 /* messages under way on a link */
 #define HOUR 3600000
+#define TRIES 3 /* a node that could not be reached so often is gone round */
 
 /* ---- chance ---- */
 
@@ -115,6 +117,8 @@ struct node {
     int64_t skew;
     struct log log;
     struct replicate_receiver receiver;
+    struct replicate_members members; /* whom they forward to, as far as it has heard */
+    unsigned tries[NODES_MAX];        /* how often each could not be reached of late */
     struct data data;
 };
 
@@ -134,6 +138,7 @@ struct world {
     size_t count;
     bool edges[NODES_MAX][NODES_MAX]; /* configured targets */
     struct link links[NODES_MAX][NODES_MAX];
+    bool news; /* somebody heard of a member */
     VEC(struct record) records;
     struct copy backup;
     uint64_t doubts; /* nodes that are in doubt at the end: nobody could finish a snapshot */
@@ -352,6 +357,11 @@ static void append(struct node *node, uint32_t number, const struct replicate_pl
     node->clock = MAX(node->clock, place->time);
 }
 
+static struct uuid id_of(size_t at)
+{
+    return (struct uuid){{(uint8_t)(at + 1)}};
+}
+
 static void begin_incarnation(struct world *world, size_t at)
 {
     struct node *node = &world->nodes[at];
@@ -359,7 +369,7 @@ static void begin_incarnation(struct world *world, size_t at)
         node->written = replicate_places_of(&node->receiver.have, node->self).position;
         return;
     }
-    node->self.node.bytes[0] = (uint8_t)(at + 1);
+    node->self.node = id_of(at);
     node->self.incarnation = ++world->incarnations;
     node->written = 0;
     trace("begins incarnation", at, node->self.incarnation, 0);
@@ -406,6 +416,7 @@ static void node_free(struct node *node)
     vec_deinit(&node->log.records);
     replicate_places_deinit(&node->log.start);
     replicate_receiver_deinit(&node->receiver);
+    replicate_members_deinit(&node->members);
     data_free(&node->data);
 }
 
@@ -422,6 +433,7 @@ static void node_copy(struct node *to, const struct node *from)
     replicate_places_copy(&to->log.start, &from->log.start);
     replicate_places_copy(&to->receiver.have, &from->receiver.have);
     replicate_places_copy(&to->receiver.doubt, &from->receiver.doubt);
+    replicate_members_copy(&to->members, &from->members);
     data_copy(&to->data, &from->data);
 }
 
