@@ -68,20 +68,55 @@ static void write_defaults(struct buf *text)
                          "    option dontlognull\n");
 }
 
+/* " if { src 10.0.0.0/8 }" or "unless": proxies in front, whose word counts. */
+static void write_trusted(const struct settings *settings, const char *condition, struct buf *text)
+{
+    if (settings->trusted.count > 0) {
+        buf_printf(text, " %s { src", condition);
+        for (size_t i = 0; i < settings->trusted.count; i++) {
+            buf_printf(text, " %s", settings->trusted.items[i]);
+        }
+        buf_append_str(text, " }");
+    }
+}
+
+/* What webservers hear of where a request comes from. */
+static void write_forwarded(const struct settings *settings, struct buf *text)
+{
+    const char *proto = settings->https ? "https" : "http";
+    buf_append_str(text, "    http-request del-header Forwarded\n"
+                         "    http-request del-header X-Forwarded-For");
+    write_trusted(settings, "unless", text);
+    buf_printf(text,
+               "\n    option forwardfor\n"
+               "    http-request set-header X-Forwarded-Proto %s",
+               proto);
+    write_trusted(settings, "unless { req.hdr(X-Forwarded-Proto) -m found }", text);
+    buf_append_byte(text, '\n');
+    if (settings->forwarded) {
+        buf_printf(text,
+                   "    http-request set-header Forwarded for=%%[src];proto=%s\n"
+                   "    http-request set-header Forwarded for=\\\"[%%[src]]\\\";proto=%s "
+                   "if { src -m sub : }\n",
+                   proto, proto);
+    }
+}
+
 static void write_frontend(const struct settings *settings, struct buf *text)
 {
     buf_printf(text, "\nfrontend " CONFIG_FRONTEND "\n    bind fd@%d%s\n", CONFIG_USERS_FD,
                settings->https ? " ssl crt " CONFIG_CERTIFICATE_FILE " alpn h2,http/1.1" : "");
+    if (settings->accept_proxy) {
+        buf_append_str(text, "    tcp-request connection expect-proxy layer4");
+        write_trusted(settings, "if", text);
+        buf_append_byte(text, '\n');
+    }
     if (settings->access_log) {
         buf_append_str(text, "    log global\n"
                              "    log-format '%tr %ci \"%HM %HU %HV\" %ST %B %Ta %b/%s'\n");
     }
-    buf_printf(text,
-               "    http-request del-header X-Forwarded-For\n"
-               "    option forwardfor\n"
-               "    http-request set-header X-Forwarded-Proto %s\n"
-               "    default_backend " CONFIG_BACKEND "\n",
-               settings->https ? "https" : "http");
+    write_forwarded(settings, text);
+    buf_append_str(text, "    default_backend " CONFIG_BACKEND "\n");
 }
 
 static void write_redirector(const struct settings *settings, struct buf *text)
@@ -169,9 +204,10 @@ static void write_backend(const struct config_parts *parts, struct buf *text)
                "    http-check expect status 200\n"
                "    default-server check inter %" PRId64 "ms fastinter %" PRId64
                "ms downinter %" PRId64
-               "ms fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter\n",
+               "ms fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter%s\n",
                settings->session_timeout_minutes, settings->https ? " secure" : "",
-               parts->cookie_key, interval_ms, MAX(interval_ms / 4, 50), MAX(interval_ms / 2, 50));
+               parts->cookie_key, interval_ms, MAX(interval_ms / 4, 50), MAX(interval_ms / 2, 50),
+               settings->send_proxy ? " send-proxy-v2 check-send-proxy" : "");
     write_servers(parts, text);
 }
 

@@ -102,6 +102,31 @@ static void tls_is_verified_by_name_unless_told_otherwise(void **state)
     slots_free(&slots);
 }
 
+static void only_trusted_proxies_in_front_are_passed_on(void **state)
+{
+    (void)state;
+    struct slots *slots = slots_with("10.0.0.1", "10.0.0.2", "");
+    char *file = written("[Global]\nDatastore=d\nInsecure-Disable-HTTPS\n", slots);
+    has(file, "del-header X-Forwarded-For\n");
+    has(file, "del-header Forwarded\n");
+    assert_null(strstr(file, "expect-proxy"));
+    assert_null(strstr(file, "send-proxy"));
+    assert_null(strstr(file, "set-header Forwarded"));
+    mem_free(file);
+    file = written("[Global]\nDatastore=d\nInsecure-Disable-HTTPS\nTrusted-Proxy=10.0.0.0/8\n"
+                   "Trusted-Proxy=::1\nAccept-Proxy-Protocol\nSend-Proxy-Protocol\n"
+                   "Forwarded-Header\n",
+                   slots);
+    has(file, "del-header X-Forwarded-For unless { src 10.0.0.0/8 ::1 }\n");
+    has(file, "set-header X-Forwarded-Proto http unless { req.hdr(X-Forwarded-Proto) -m found } "
+              "{ src 10.0.0.0/8 ::1 }\n");
+    has(file, "expect-proxy layer4 if { src 10.0.0.0/8 ::1 }\n");
+    has(file, "on-error fastinter send-proxy-v2 check-send-proxy\n");
+    has(file, "set-header Forwarded for=%[src];proto=http\n");
+    mem_free(file);
+    slots_free(&slots);
+}
+
 static void commands_say_what_changes(void **state)
 {
     (void)state;
@@ -137,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_servers_stand_in_their_slots),
         cmocka_unit_test(tls_is_verified_by_name_unless_told_otherwise),
+        cmocka_unit_test(only_trusted_proxies_in_front_are_passed_on),
         cmocka_unit_test(commands_say_what_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 #include "loadbalancer/settings.h"
 
+#include "service/proxies.h"
+
 #define HTTP_PORT 80
 #define HTTPS_PORT 443
 
@@ -19,6 +21,12 @@ static void read_front(const struct conf *conf, struct settings *settings)
     settings->redirector_port = conf_port(conf, CONF_GLOBAL, "HTTP-Redirector-Port");
     settings->key_path = conf_text(conf, CONF_GLOBAL, "Key-File");
     settings->certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File");
+    for (size_t i = 0; i < conf_list_count(conf, CONF_GLOBAL, "Trusted-Proxy"); i++) {
+        vec_push(&settings->trusted, conf_list(conf, CONF_GLOBAL, "Trusted-Proxy", i));
+    }
+    settings->accept_proxy = flag(conf, "Accept-Proxy-Protocol");
+    settings->send_proxy = flag(conf, "Send-Proxy-Protocol");
+    settings->forwarded = flag(conf, "Forwarded-Header");
 }
 
 static void read_back(const struct conf *conf, struct settings *settings)
@@ -96,6 +104,7 @@ int settings_read(const struct conf *conf, struct settings *ret_settings)
     read_rest(conf, &settings);
     int rc = check_certificate(conf, &settings);
     rc = rc == 0 ? check_sources(conf, &settings) : rc;
+    rc = rc == 0 ? service_check_proxies(conf) : rc;
     if (rc < 0) {
         settings_deinit(&settings);
         return rc;
@@ -107,6 +116,7 @@ int settings_read(const struct conf *conf, struct settings *ret_settings)
 void settings_deinit(struct settings *settings)
 {
     vec_deinit(&settings->overrides);
+    vec_deinit(&settings->trusted);
 }
 
 int settings_check(const struct conf *conf)

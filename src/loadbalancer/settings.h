@@ -24,6 +24,10 @@ struct settings {
     uint16_t redirector_port;
     const char *key_path;
     const char *certificate_path;
+    VEC(const char *) trusted; /* proxies in front: addresses and networks */
+    bool accept_proxy;         /* they send a PROXY header */
+    bool send_proxy;           /* so do we */
+    bool forwarded;            /* and the header of that name */
 
     bool webserver_tls;
     bool webserver_verify;

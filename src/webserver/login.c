@@ -29,7 +29,7 @@ static void reply_login(struct http_request *request, struct webserver *webserve
         json_object_set_new(answer, "Reason", json_string(reason));
     }
     if (token != NULL) {
-        const char *secure = http_request_is_tls(request) ? "; Secure" : "";
+        const char *secure = http_request_is_https(request) ? "; Secure" : "";
         json_object_set_new(answer, "JWT", json_string(token));
         json_object_set_new(answer, "Admin", json_boolean(admin));
         http_reply_header(request, "Set-Cookie",

@@ -14,6 +14,7 @@
 #include "conf/conf.h"
 #include "ingest/selflog.h"
 #include "net/http_server.h"
+#include "service/proxies.h"
 #include "service/service.h"
 #include "store/store.h"
 #include "sync/eventlog.h"
@@ -58,7 +59,7 @@ static int check(const struct conf *conf)
                        "webservers and the load balancer reach this one",
                        conf_where(conf, CONF_GLOBAL, "Datastore"));
     }
-    return 0;
+    return service_check_proxies(conf);
 }
 
 /* ── The control plane ───────────────────────────────────────────────────────────────────── */
@@ -213,6 +214,8 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
         .hook_context = webserver,
         .headers = static_security_headers,
         .header_count = static_security_header_count,
+        .proxies = webserver->proxies,
+        .proxy_protocol = conf_bool(conf, CONF_GLOBAL, "Accept-Proxy-Protocol"),
     };
     int rc = http_server_start(&options, tables.items, tables.count, &webserver->http);
     vec_deinit(&tables);
@@ -232,6 +235,7 @@ struct room {
     struct http_routes *things;
     size_t thing_count;
     struct keeper keeper;
+    struct proxies proxies;
 };
 
 static void read_settings(struct webserver *webserver)
@@ -252,7 +256,11 @@ static int set_up(struct room *room)
 {
     struct webserver *webserver = &room->webserver;
     read_settings(webserver);
-    int rc = conf_uuid(webserver->io, webserver->conf, "Webserver-UUID", &webserver->uuid);
+    int rc = service_read_proxies(webserver->conf, &room->proxies);
+    webserver->proxies = &room->proxies;
+    if (rc == 0) {
+        rc = conf_uuid(webserver->io, webserver->conf, "Webserver-UUID", &webserver->uuid);
+    }
     if (rc == 0) {
         rc = ingest_selflog_start(webserver->conf, webserver->io, PROGRAM, &room->selflog);
     }
@@ -293,6 +301,7 @@ static void tear_down(struct room *room)
         service_unwatch_http(webserver->service, webserver->http);
     }
     http_server_stop(&webserver->http);
+    proxies_deinit(&room->proxies);
     thing_free_tables(room->things, room->thing_count);
     search_free(&webserver->search);
     sync_stop(&webserver->sync);

@@ -13,6 +13,7 @@ struct conf;
 struct http_request;
 struct http_server;
 struct io;
+struct proxies;
 struct search;
 struct service;
 struct session_list;
@@ -32,6 +33,7 @@ struct webserver {
     struct throttle *throttle;
     struct search *search;
     struct http_server *http;
+    const struct proxies *proxies; /* Trusted-Proxy */
 
     struct uuid uuid;           /* Webserver-UUID */
     const char *external_addr;  /* External-Addr, "" when unset */

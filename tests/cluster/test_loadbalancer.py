@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -293,8 +294,36 @@ def test_forwarded_headers_are_ours(tmp_path):
     """A user cannot pretend to come from elsewhere."""
     with Balancer(tmp_path) as b:
         b.ready()
-        answer = b.get(headers={"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"})
-        assert answer.text.split("\n")[4:] == [HOST, "http"]
+        answer = b.get(headers={"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https",
+                                "Forwarded": "for=6.6.6.6"})
+        assert answer.text.split("\n")[4:] == [HOST, "http", "-"]
+
+
+def test_a_trusted_proxy_in_front_is_passed_on(tmp_path):
+    """What it says of its client counts, in headers or by the PROXY protocol; and the standard's
+    header is sent where it is asked for."""
+    said = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    with Balancer(tmp_path, settings=["Trusted-Proxy=127.0.0.0/30", "Forwarded-Header=true"]) as b:
+        b.ready()
+        lines = b.get(headers=said).text.split("\n")
+        assert lines[4:] == [f"192.0.2.7, {HOST}", "https", f"for={HOST};proto=http"]
+        stranger = http.client.HTTPConnection(HOST, b.port, timeout=20,
+                                              source_address=("127.0.0.9", 0))
+        assert request(stranger, "/x", said).text.split("\n")[4:6] == ["127.0.0.9", "http"]
+
+
+def test_the_proxy_protocol_is_taken_from_a_trusted_proxy_only(tmp_path):
+    settings = ["Trusted-Proxy=127.0.0.1", "Accept-Proxy-Protocol=true", "Forwarded-Header=true"]
+    with Balancer(tmp_path, settings=settings) as b:
+        b.ready()
+        with socket.create_connection((HOST, b.port), timeout=20) as proxy:
+            proxy.sendall(b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 80\r\n"
+                          b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: proxy.recv(65536), b"")).decode()
+        assert answer.endswith('\n2001:db8::7\nhttp\nfor="[2001:db8::7]";proto=http'), answer
+        stranger = http.client.HTTPConnection(HOST, b.port, timeout=20,
+                                              source_address=("127.0.0.9", 0))
+        assert request(stranger, "/x").text.split("\n")[4:6] == ["127.0.0.9", "http"]
 
 
 def test_the_access_log_has_a_line_per_request_and_can_be_rotated(tmp_path):
@@ -377,6 +406,7 @@ def test_a_missing_haproxy_is_said_and_tried_again(tmp_path):
     haproxy = tmp_path / "haproxy"
     with Balancer(tmp_path, settings=[f"HAProxy-Path={haproxy}"]) as b:
         wait_until(lambda: f"HAProxy-Path {haproxy}" in b.log.read_text(), 10, "a line in the log")
+        wait_until(lambda: accepts(b.admin_port), 10, "the admin port")
         wait_until(lambda: "HAProxy does not run" in b.admin("/readyz")[1], 10, "not ready")
         haproxy.symlink_to("/usr/sbin/haproxy")
         b.ready()
@@ -450,3 +480,28 @@ def test_a_killed_webserver_of_a_cluster_costs_no_request():
         assert not users.faults
         assert len(users.answers) > 50
         assert users.slowest < 5, f"the slowest click took {users.slowest:.2f} s"
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_webservers_know_their_users_by_address_through_the_balancer(proxy):
+    """By header as by the PROXY protocol; what a user writes into the header is not believed."""
+    settings = [("webserver", "Trusted-Proxy=127.0.0.1")]
+    if proxy:
+        settings += [("webserver", "Accept-Proxy-Protocol=true"),
+                     ("loadbalancer", "Send-Proxy-Protocol=true")]
+    with Cluster(webservers=1, indexers=1, settings=settings, start=not proxy) as c:
+        if proxy:  # which cannot be asked directly any more
+            for node in c.nodes.values():
+                node.start(ready=False)
+            wait_until(lambda: accepts(c.layout.balancer_port) and
+                       balanced(c).status == 200, 60, "the webserver is ready")
+
+        def ask(path, method="GET", body=None, **headers):
+            user = http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=20,
+                                              source_address=("127.0.0.77", 0))
+            headers |= {"Content-Type": "application/json", "X-Forwarded-For": "6.6.6.6"}
+            return json.loads(request(user, path, headers, method, body).text)
+
+        token = ask("/api/login", "POST", json.dumps({"User": "admin", "Pass": "changeme"}))["JWT"]
+        sessions = ask("/api/users/0/sessions", Authorization="Bearer " + token)["Sessions"]
+        assert [s["Origin"] for s in sessions] == ["127.0.0.77"]

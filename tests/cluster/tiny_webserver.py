@@ -19,8 +19,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, body_bytes=0):
         text = "\n".join([self.server.name, self.command, self.path, str(body_bytes),
-                          self.headers.get("X-Forwarded-For", "-"),
-                          self.headers.get("X-Forwarded-Proto", "-")]).encode()
+                          ", ".join(self.headers.get_all("X-Forwarded-For", ["-"])),
+                          self.headers.get("X-Forwarded-Proto", "-"),
+                          self.headers.get("Forwarded", "-")]).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n".encode()
         self.wfile.write(head + text)  # at once: half an answer could not be asked for again
 

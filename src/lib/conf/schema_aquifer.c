@@ -72,6 +72,11 @@ static const struct conf_key global_keys[] = {
     KEY("Certificate-File", CONF_PATH, W | I | D, "{config}/cert.pem", "certificate chain, PEM"),
     KEY("External-Addr", CONF_ADDRESS, W, NULL,
         "how other webservers and the load balancer reach this one; needed with a datastore"),
+    LIST("Trusted-Proxy", CONF_TEXT, W, NULL,
+         "address or network (10.0.0.0/8) of a load balancer or proxy whose X-Forwarded-For, "
+         "X-Forwarded-Proto and Forwarded are believed (ours)"),
+    KEY("Accept-Proxy-Protocol", CONF_BOOL, W, "false",
+        "connections of a Trusted-Proxy begin with a PROXY header, version 1 or 2 (ours)"),
     KEY("Web-Files-Path", CONF_PATH, W, "/usr/share/aquifer/www", "files of the web UI"),
     KEY("Webserver-Access-Control-Allow-Origin", CONF_TEXT, W | LATER, NULL,
         "value of the header of that name"),

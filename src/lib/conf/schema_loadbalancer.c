@@ -69,6 +69,16 @@ static const struct conf_key global_keys[] = {
               "so many webservers can be served at a time (ours)"),
     KEY_RANGE("Health-Check-Interval-Ms", "500", 50, 60000,
               "milliseconds between two looks at a webserver's `/readyz` (ours)"),
+    {"Trusted-Proxy", CONF_TEXT, L, NULL,
+     "address or network (10.0.0.0/8) of a proxy in front of this one: its X-Forwarded-For and "
+     "X-Forwarded-Proto are passed on, those of others are not (ours)", .list = true},
+    KEY("Accept-Proxy-Protocol", CONF_BOOL, "false",
+        "connections of a Trusted-Proxy begin with a PROXY header, version 1 or 2 (ours)"),
+    KEY("Send-Proxy-Protocol", CONF_BOOL, "false",
+        "begin connections to webservers with a PROXY header, version 2; they need "
+        "Accept-Proxy-Protocol (ours)"),
+    KEY("Forwarded-Header", CONF_BOOL, "false",
+        "send the standard's Forwarded (RFC 7239) besides X-Forwarded-For and -Proto (ours)"),
     KEY("Admin-Listen-Address", CONF_ADDRESS, "127.0.0.1",
         "address of `/healthz`, `/readyz` and `/metrics` (ours)"),
     KEY("Admin-Port", CONF_PORT, "9407", "their port; 0 takes any free one (ours)"),

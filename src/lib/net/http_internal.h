@@ -22,6 +22,7 @@
 #include "net/control.h"
 #include "net/http_route.h"
 #include "net/http_server.h"
+#include "net/proxies.h"
 
 #define HTTP_BODY_QUEUE_BYTES                                                                      \
     ((size_t)256 * 1024) /* of a streamed body, before it is held back                             \
@@ -34,7 +35,7 @@ struct http_server_counters {
     _Atomic uint64_t control_refused;
 };
 
-struct http_tls;
+struct http_front;
 struct http_watcher;
 
 struct http_server {
@@ -43,7 +44,8 @@ struct http_server {
     struct http_router *router;
     struct control *control; /* NULL without a secret */
     struct MHD_Daemon *daemon;
-    struct http_tls *tls; /* NULL: plain */
+    struct http_front *front; /* NULL: libmicrohttpd listens itself */
+    bool tls;
     uint16_t port;
     int listen_fd;
 
@@ -72,7 +74,7 @@ struct http_request {
     struct http_match match;
     struct http_pair headers[HTTP_HEADERS_MAX];
     size_t header_count;
-    bool tls;
+    bool https;
     int64_t started_ns;
 
     /* I/O thread only */
@@ -145,12 +147,15 @@ void http_watcher_free(struct http_watcher **watcher);
 void http_watcher_add(struct http_watcher *watcher, int fd, uint64_t id);
 void http_watcher_remove(struct http_watcher *watcher, int fd);
 
-/* http_tls.c */
-MUST_CHECK int http_tls_new(struct http_server *server, struct span cert, struct span key,
-                            struct http_tls **ret_tls);
-void http_tls_start(struct http_tls *tls, int listener); /* takes it; the daemon runs */
-void http_tls_quiesce(struct http_tls *tls);             /* new connections are hung up on */
-void http_tls_free(struct http_tls **tls); /* the daemon is gone; clients get their last bytes */
+#define HTTP_PEER_BYTES 64
+void http_peer_text(const struct sockaddr *address, char text[HTTP_PEER_BYTES]); /* NULL: "" */
+
+/* http_front.c; without a certificate: no TLS */
+MUST_CHECK int http_front_new(struct http_server *server, struct span cert, struct span key,
+                              struct http_front **ret_front);
+void http_front_start(struct http_front *front, int listener); /* takes it; the daemon runs */
+void http_front_quiesce(struct http_front *front);             /* new connections are hung up on */
+void http_front_free(struct http_front **front); /* the daemon is gone; clients get their last */
 
 /* websocket.c */
 void websocket_run(struct websocket *websocket, int fd, struct span read_ahead,

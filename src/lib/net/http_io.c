@@ -207,7 +207,7 @@ static void begin(struct http_request *request, struct MHD_Connection *connectio
     request->begun = true;
     request->connection = connection;
     request->method = arena_strdup(request->arena, method);
-    request->tls = server->tls != NULL;
+    request->https = server->tls;
     atomic_fetch_add(&server->counters.requests, 1);
     pthread_mutex_lock(&server->lock);
     vec_push(&server->requests, request);

@@ -78,27 +78,62 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-static const char *peer_text(struct arena *arena, const struct sockaddr *address)
+void http_peer_text(const struct sockaddr *address, char text[HTTP_PEER_BYTES])
 {
-    char text[INET6_ADDRSTRLEN] = "";
+    text[0] = 0;
     if (address != NULL && address->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const void *)address;
-        (void)inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+        (void)inet_ntop(AF_INET, &v4->sin_addr, text, HTTP_PEER_BYTES);
     } else if (address != NULL && address->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)address;
-        (void)inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, text, HTTP_PEER_BYTES);
     }
-    bool mapped = strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL;
-    return arena_strdup(arena, mapped ? text + 7 : text);
+    if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL) {
+        memmove(text, text + 7, strlen(text + 7) + 1);
+    }
+}
+
+/* All values of a header, joined by commas. */
+static struct span joined(struct http_request *request, const char *name)
+{
+    struct span all = SPAN_NONE;
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (http_name_equal(request->headers[i].name, name)) {
+            const char *value = request->headers[i].value;
+            all = all.bytes == 0
+                      ? span_of_str(value)
+                      : span_of_str(arena_printf(request->arena, "%.*s,%s", SPAN_ARG(all), value));
+        }
+    }
+    return all;
+}
+
+static void believe_proxies(struct http_request *request)
+{
+    const struct proxies *proxies = request->server->options.proxies;
+    if (proxies == NULL || !proxies_trust(proxies, span_of_str(request->peer))) {
+        return;
+    }
+    struct proxies_headers headers = {
+        .forwarded_for = joined(request, "X-Forwarded-For"),
+        .forwarded_proto = joined(request, "X-Forwarded-Proto"),
+        .forwarded = joined(request, "Forwarded"),
+    };
+    struct proxies_client client = proxies_client(proxies, request->peer, &headers, request->arena);
+    request->peer = client.address;
+    request->https = request->https || client.https;
 }
 
 bool http_request_take_headers(struct http_request *request, struct MHD_Connection *connection)
 {
+    char peer[HTTP_PEER_BYTES];
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    request->peer = peer_text(request->arena, info != NULL ? info->client_addr : NULL);
+    http_peer_text(info != NULL ? info->client_addr : NULL, peer);
+    request->peer = arena_strdup(request->arena, peer);
     struct header_take take = {.request = request, .bytes = strlen(request->target_text)};
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, &take);
+    believe_proxies(request);
     return !take.too_many;
 }
 
@@ -184,9 +219,9 @@ const char *http_request_peer(const struct http_request *request)
     return request->peer;
 }
 
-bool http_request_is_tls(const struct http_request *request)
+bool http_request_is_https(const struct http_request *request)
 {
-    return request->tls;
+    return request->https;
 }
 
 const char *http_request_header(const struct http_request *request, const char *name)

@@ -115,22 +115,31 @@ static int open_listener(struct http_server *server)
     return 0;
 }
 
-static int read_tls(struct http_server *server)
+/* The front, where there is TLS or the PROXY protocol. */
+static int make_front(struct http_server *server)
 {
     const char *cert_path = server->options.tls_cert_path;
     const char *key_path = server->options.tls_key_path;
     struct io *io = server->options.io;
-    if (cert_path == NULL && key_path == NULL) {
-        return 0;
-    }
-    if (cert_path == NULL || key_path == NULL) {
+    if ((cert_path == NULL) != (key_path == NULL)) {
         return err_set(ERR_INVALID, "TLS needs a certificate and a key");
+    }
+    server->tls = cert_path != NULL;
+    server->options.proxy_protocol &= server->options.proxies != NULL;
+    if (!server->tls && !server->options.proxy_protocol) {
+        return 0;
     }
     struct buf cert = {0};
     struct buf key = {0};
-    int rc = io_read_file(io, cert_path, TLS_FILE_BYTES_MAX, &cert);
-    rc = rc < 0 ? rc : io_read_file(io, key_path, TLS_FILE_BYTES_MAX, &key);
-    rc = rc < 0 ? rc : http_tls_new(server, buf_span(&cert), buf_span(&key), &server->tls);
+    int rc = 0;
+    if (server->tls) {
+        rc = io_read_file(io, cert_path, TLS_FILE_BYTES_MAX, &cert);
+        rc = rc < 0 ? rc : io_read_file(io, key_path, TLS_FILE_BYTES_MAX, &key);
+        if (rc == 0 && cert.bytes == 0) {
+            rc = err_set(ERR_INVALID, "%s is empty", cert_path);
+        }
+    }
+    rc = rc < 0 ? rc : http_front_new(server, buf_span(&cert), buf_span(&key), &server->front);
     if (key.bytes > 0) {
         sodium_memzero(key.data, key.bytes);
     }
@@ -165,9 +174,9 @@ static int make_router(struct http_server *server, const struct http_routes *tab
 static int start_daemon(struct http_server *server)
 {
     const struct http_server_options *options = &server->options;
-    bool tls = server->tls != NULL;
+    bool front = server->front != NULL;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
-                     MHD_USE_ERROR_LOG | (tls ? MHD_USE_NO_LISTEN_SOCKET : 0u);
+                     MHD_USE_ERROR_LOG | (front ? MHD_USE_NO_LISTEN_SOCKET : 0u);
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(options->connections_max + 256), NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_timeout_s, NULL},
@@ -178,7 +187,7 @@ static int start_daemon(struct http_server *server)
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_io_target, server},
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)(options->io_threads > 1 ? options->io_threads : 0),
          NULL},
-        {tls ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
+        {front ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
     server->daemon =
@@ -187,8 +196,8 @@ static int start_daemon(struct http_server *server)
     if (server->daemon == NULL) {
         return err_set(ERR_IO, "the HTTP server does not start");
     }
-    if (tls) {
-        http_tls_start(server->tls, server->listen_fd);
+    if (front) {
+        http_front_start(server->front, server->listen_fd);
     }
     server->listen_fd = -1; /* theirs now */
     return 0;
@@ -226,7 +235,7 @@ static void free_server(struct http_server *server)
     if (server->daemon != NULL) {
         MHD_stop_daemon(server->daemon);
     }
-    http_tls_free(&server->tls);
+    http_front_free(&server->front);
     http_watcher_free(&server->watcher);
     channel_free(&server->queue);
     if (server->listen_fd >= 0) {
@@ -265,7 +274,7 @@ int http_server_start(const struct http_server_options *options, const struct ht
     pthread_condattr_destroy(&monotonic);
 
     int rc = make_router(server, tables, table_count);
-    rc = rc < 0 ? rc : read_tls(server);
+    rc = rc < 0 ? rc : make_front(server);
     rc = rc < 0 ? rc : open_listener(server);
     if (rc == 0) {
         start_workers(server);
@@ -353,8 +362,8 @@ void http_server_stop(struct http_server **ret_server)
     }
     *ret_server = NULL;
     int fd = MHD_quiesce_daemon(server->daemon);
-    if (server->tls != NULL) {
-        http_tls_quiesce(server->tls);
+    if (server->front != NULL) {
+        http_front_quiesce(server->front);
     } else if (fd >= 0) {
         (void)close(fd);
     }

@@ -39,6 +39,7 @@ struct http_request;
 struct http_server;
 struct http_stream;
 struct http_multipart;
+struct proxies;
 struct websocket;
 
 #define HTTP_DISCARD_BYTES_MAX (16u << 20) /* of a refused body; past it the connection is cut */
@@ -105,6 +106,10 @@ struct http_server_options {
 
     const struct http_header *headers; /* added to every reply */
     size_t header_count;
+
+    /* Proxies in front that are believed; NULL: none. Outlives the server. */
+    const struct proxies *proxies;
+    bool proxy_protocol; /* their connections begin with a PROXY header */
 };
 
 MUST_CHECK int http_server_start(const struct http_server_options *options,
@@ -136,8 +141,11 @@ void http_server_stats(struct http_server *server, struct http_server_stats *ret
 const char *http_request_method(const struct http_request *request);
 const char *http_request_path(const struct http_request *request);   /* decoded */
 const char *http_request_target(const struct http_request *request); /* path and query as sent */
-const char *http_request_peer(const struct http_request *request);   /* "127.0.0.1", "::1" */
-bool http_request_is_tls(const struct http_request *request);
+
+/* The client's address ("127.0.0.1", "::1") and whether it came by HTTPS, as far as the proxies
+ * in front are to be believed. */
+const char *http_request_peer(const struct http_request *request);
+bool http_request_is_https(const struct http_request *request);
 
 /* NULL when absent; a header with an empty value counts as absent. Names ignore case. */
 const char *http_request_header(const struct http_request *request, const char *name);

@@ -14,7 +14,7 @@ static atomic_bool streaming;
 static void echo(struct http_request *request, void *context)
 {
     (void)context;
-    CHECK(http_request_is_tls(request));
+    CHECK(http_request_is_https(request));
     CHECK(strcmp(http_request_peer(request), "127.0.0.1") == 0);
     http_reply(request, 200, "text/plain", http_request_body(request));
 }

@@ -1,13 +1,15 @@
 /*
- * TLS in front of libmicrohttpd: GnuTLS sessions on epoll threads of our own, each joined to a
- * plain connection by a socket pair. libmicrohttpd has TLS too, but after an upgrade it carries
- * websocket bytes four at a time and does not pass on that the client has left; and this way the
- * rest of the server is the same with and without TLS.
+ * What stands in front of libmicrohttpd where there is TLS or the PROXY protocol: epoll threads of
+ * our own accept. TLS is GnuTLS sessions, each joined to a plain connection by a socket pair.
+ * libmicrohttpd has TLS too, but after an upgrade it carries websocket bytes four at a time and
+ * does not pass on that the client has left; and this way the rest of the server is the same with
+ * and without TLS.
  *
  *     client <──outer: TLS──> link <──inner: socket pair──> libmicrohttpd
  *
- *     HANDSHAKE ──done──> OPEN ──either side ended and everything passed on──> closed
- *          └── refused or too slow ──> closed
+ *     HEADER ──read──> HANDSHAKE ──done──> OPEN ──either side ended, all passed on──> closed
+ *        ├── no TLS: libmicrohttpd gets the connection itself
+ *        └── refused or too slow, as in HANDSHAKE ──> closed
  *
  * One thread owns a link from accept to close. Descriptors are armed once (EPOLLONESHOT) for what
  * the link waits for, so a hang-up that cannot be acted on yet does not spin.
@@ -38,9 +40,10 @@ struct pipe {
 };
 
 struct link {
-    struct tls_thread *thread;
-    int outer, inner; /* inner is -1 during the handshake */
-    gnutls_session_t session;
+    struct front_thread *thread;
+    int outer, inner;         /* inner is -1 during the handshake */
+    gnutls_session_t session; /* NULL: no TLS */
+    bool in_header;           /* the PROXY header is to come; `in` has its beginning */
     bool open, broken, told_inner, resend, dead;
     struct pipe in, out;
     int64_t progress_ns;
@@ -49,28 +52,28 @@ struct link {
     size_t index; /* in the thread's links */
 };
 
-struct tls_thread {
-    struct http_tls *tls;
+struct front_thread {
+    struct http_front *front;
     pthread_t thread;
     int epoll;
     VEC(struct link *) links;
     VEC(struct link *) dead; /* closed; freed when no event can name them any more */
 };
 
-struct http_tls {
+struct http_front {
     struct http_server *server;
-    gnutls_certificate_credentials_t credentials;
+    gnutls_certificate_credentials_t credentials; /* NULL: no TLS */
     gnutls_datum_t ticket_key;
     int listener, wake;
     atomic_bool accepting, stopping;
     _Atomic size_t link_count;
-    struct tls_thread *threads;
+    struct front_thread *threads;
     size_t thread_count;
 };
 
-static int64_t now_ns(const struct http_tls *tls)
+static int64_t now_ns(const struct http_front *front)
 {
-    return io_monotonic_ns(tls->server->options.io);
+    return io_monotonic_ns(front->server->options.io);
 }
 
 /* ── A link's bytes ──────────────────────────────────────────────────────────────────────── */
@@ -171,21 +174,25 @@ static bool pipe_to_outer(struct link *link)
 
 static void close_link(struct link *link)
 {
-    struct tls_thread *thread = link->thread;
+    struct front_thread *thread = link->thread;
     struct link *last = thread->links.items[thread->links.count - 1];
     last->index = link->index;
     vec_remove_swap(&thread->links, link->index);
-    gnutls_deinit(link->session);
-    (void)close(link->outer);
+    if (link->session != NULL) {
+        gnutls_deinit(link->session);
+    }
+    if (link->outer >= 0) {
+        (void)close(link->outer);
+    }
     if (link->inner >= 0) {
         (void)close(link->inner);
     }
     link->dead = true;
     vec_push(&thread->dead, link);
-    atomic_fetch_sub(&thread->tls->link_count, 1);
+    atomic_fetch_sub(&thread->front->link_count, 1);
 }
 
-static void free_dead(struct tls_thread *thread)
+static void free_dead(struct front_thread *thread)
 {
     for (size_t i = 0; i < thread->dead.count; i++) {
         mem_free(thread->dead.items[i]);
@@ -208,7 +215,7 @@ static bool join_inner(struct link *link)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
         return false;
     }
-    if (MHD_add_connection(link->thread->tls->server->daemon, pair[1], (void *)&link->address,
+    if (MHD_add_connection(link->thread->front->server->daemon, pair[1], (void *)&link->address,
                            link->address_bytes) != MHD_YES) {
         (void)close(pair[0]); /* the other one is closed already */
         return false;
@@ -242,7 +249,7 @@ static bool move_bytes(struct link *link)
         moved = pipe_to_inner(link) || moved;
         moved = inner_to_pipe(link) || moved;
         moved = pipe_to_outer(link) || moved;
-        link->progress_ns = moved ? now_ns(link->thread->tls) : link->progress_ns;
+        link->progress_ns = moved ? now_ns(link->thread->front) : link->progress_ns;
     }
     if (link->broken || (link->out.ended && filled(&link->out) == 0)) {
         if (!link->broken) {
@@ -261,12 +268,55 @@ static bool move_bytes(struct link *link)
     return true;
 }
 
+/* False: the link is to be closed. */
+static bool read_header(struct link *link)
+{
+    struct pipe *pipe = &link->in;
+    for (;;) {
+        size_t more = 0;
+        int rc = proxies_header(span_of(pipe->data, pipe->end), &link->address,
+                                &link->address_bytes, &more);
+        if (rc <= 0) {
+            link->in_header = rc != 0;
+            pipe->end = 0;
+            return rc == 0;
+        }
+        ssize_t got = recv(link->outer, pipe->data + pipe->end, more, MSG_DONTWAIT);
+        if (is_later(got)) {
+            arm(link, link->outer, EPOLL_CTL_MOD, EPOLLIN);
+            return true;
+        }
+        if (got <= 0) {
+            return false;
+        }
+        pipe->end += (size_t)got;
+    }
+}
+
+/* Without TLS: the connection is libmicrohttpd's from here on. */
+static void give_away(struct link *link)
+{
+    (void)epoll_ctl(link->thread->epoll, EPOLL_CTL_DEL, link->outer, NULL);
+    (void)MHD_add_connection(link->thread->front->server->daemon, link->outer,
+                             (void *)&link->address, link->address_bytes); /* or closes it */
+    link->outer = -1;
+    close_link(link);
+}
+
 static void drive(struct link *link)
 {
     if (link->dead) {
         return; /* its other descriptor's event of the same batch closed it */
     }
-    bool alive = link->open || shake_hands(link);
+    bool alive = !link->in_header || read_header(link);
+    if (alive && link->in_header) {
+        return;
+    }
+    if (alive && link->session == NULL) {
+        give_away(link);
+        return;
+    }
+    alive = alive && (link->open || shake_hands(link));
     if (alive && link->open) {
         alive = move_bytes(link);
     }
@@ -275,31 +325,31 @@ static void drive(struct link *link)
     }
 }
 
-static gnutls_session_t new_session(struct http_tls *tls, int fd)
+static gnutls_session_t new_session(struct http_front *front, int fd)
 {
     static const gnutls_datum_t protocol = {(unsigned char *)(uintptr_t) "http/1.1", 8};
     gnutls_session_t session;
     CHECK(gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) == 0);
     CHECK(gnutls_set_default_priority(session) == 0);
-    CHECK(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials) == 0);
+    CHECK(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, front->credentials) == 0);
     (void)gnutls_alpn_set_protocols(session, &protocol, 1, 0);
-    (void)gnutls_session_ticket_enable_server(session, &tls->ticket_key);
+    (void)gnutls_session_ticket_enable_server(session, &front->ticket_key);
     gnutls_transport_set_int(session, fd);
     return session;
 }
 
-static void accept_links(struct tls_thread *thread)
+static void accept_links(struct front_thread *thread)
 {
-    struct http_tls *tls = thread->tls;
+    struct http_front *front = thread->front;
     struct sockaddr_storage address;
     socklen_t bytes = sizeof(address);
-    int fd = accept4(tls->listener, (void *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(front->listener, (void *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         return;
     }
     /* Above the bound of connections libmicrohttpd answers 503; far above, we hang up. */
-    if (!atomic_load(&tls->accepting) ||
-        atomic_load(&tls->link_count) >= tls->server->options.connections_max + 128) {
+    if (!atomic_load(&front->accepting) ||
+        atomic_load(&front->link_count) >= front->server->options.connections_max + 128) {
         (void)close(fd);
         return;
     }
@@ -309,21 +359,26 @@ static void accept_links(struct tls_thread *thread)
     link->thread = thread;
     link->outer = fd;
     link->inner = -1;
-    link->session = new_session(tls, fd);
+    link->session = front->credentials != NULL ? new_session(front, fd) : NULL;
     link->address = address;
     link->address_bytes = bytes;
-    link->progress_ns = now_ns(tls);
+    link->progress_ns = now_ns(front);
+    if (front->server->options.proxy_protocol) {
+        char peer[HTTP_PEER_BYTES];
+        http_peer_text((const void *)&address, peer);
+        link->in_header = proxies_trust(front->server->options.proxies, span_of_str(peer));
+    }
     link->index = thread->links.count;
     vec_push(&thread->links, link);
-    atomic_fetch_add(&tls->link_count, 1);
+    atomic_fetch_add(&front->link_count, 1);
     arm(link, fd, EPOLL_CTL_ADD, EPOLLIN);
 }
 
 /* Handshakes that do not get on, and clients that do not take the end of their answer. */
-static void sweep(struct tls_thread *thread)
+static void sweep(struct front_thread *thread)
 {
-    int64_t now = now_ns(thread->tls);
-    int64_t idle_ns = (int64_t)thread->tls->server->options.idle_timeout_s * TIME_S_NS;
+    int64_t now = now_ns(thread->front);
+    int64_t idle_ns = (int64_t)thread->front->server->options.idle_timeout_s * TIME_S_NS;
     for (size_t i = thread->links.count; i-- > 0;) {
         struct link *link = thread->links.items[i];
         bool slow = !link->open && now - link->progress_ns > HANDSHAKE_MS * TIME_MS_NS;
@@ -336,28 +391,28 @@ static void sweep(struct tls_thread *thread)
 
 static void *serve(void *context)
 {
-    struct tls_thread *thread = context;
-    struct http_tls *tls = thread->tls;
-    int64_t swept = now_ns(tls);
+    struct front_thread *thread = context;
+    struct http_front *front = thread->front;
+    int64_t swept = now_ns(front);
     int64_t stop_at = INT64_MAX;
-    (void)pthread_setname_np(pthread_self(), "http-tls");
+    (void)pthread_setname_np(pthread_self(), "http-front");
     for (;;) {
         struct epoll_event events[64];
         int count = epoll_wait(thread->epoll, events, ARRAY_COUNT(events), SWEEP_MS);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == tls) {
+            if (events[i].data.ptr == front) {
                 accept_links(thread);
             } else if (events[i].data.ptr != NULL) {
                 drive(events[i].data.ptr);
             } /* else: woken to stop */
         }
         free_dead(thread);
-        int64_t now = now_ns(tls);
+        int64_t now = now_ns(front);
         if (now - swept > SWEEP_MS * TIME_MS_NS) {
             sweep(thread);
             swept = now;
         }
-        if (atomic_load(&tls->stopping)) {
+        if (atomic_load(&front->stopping)) {
             stop_at = MIN(stop_at, now + CLOSING_MS * TIME_MS_NS);
             if (thread->links.count == 0 || now >= stop_at) {
                 return NULL;
@@ -368,12 +423,12 @@ static void *serve(void *context)
 
 /* ── The whole ───────────────────────────────────────────────────────────────────────────── */
 
-static int load_credentials(struct http_tls *tls, struct span cert, struct span key)
+static int load_credentials(struct http_front *front, struct span cert, struct span key)
 {
     gnutls_datum_t cert_datum = {(unsigned char *)(uintptr_t)cert.data, (unsigned)cert.bytes};
     gnutls_datum_t key_datum = {(unsigned char *)(uintptr_t)key.data, (unsigned)key.bytes};
-    CHECK(gnutls_certificate_allocate_credentials(&tls->credentials) == 0);
-    int rc = gnutls_certificate_set_x509_key_mem(tls->credentials, &cert_datum, &key_datum,
+    CHECK(gnutls_certificate_allocate_credentials(&front->credentials) == 0);
+    int rc = gnutls_certificate_set_x509_key_mem(front->credentials, &cert_datum, &key_datum,
                                                  GNUTLS_X509_FMT_PEM);
     if (rc < 0) {
         return err_set(ERR_INVALID, "the TLS certificate and key cannot be used: %s",
@@ -382,59 +437,59 @@ static int load_credentials(struct http_tls *tls, struct span cert, struct span 
     return 0;
 }
 
-int http_tls_new(struct http_server *server, struct span cert, struct span key,
-                 struct http_tls **ret_tls)
+int http_front_new(struct http_server *server, struct span cert, struct span key,
+                   struct http_front **ret_front)
 {
-    struct http_tls *tls = MEM_NEW(struct http_tls);
-    tls->server = server;
-    tls->listener = -1;
-    tls->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    CHECK(tls->wake >= 0);
-    int rc = load_credentials(tls, cert, key);
+    struct http_front *front = MEM_NEW(struct http_front);
+    front->server = server;
+    front->listener = -1;
+    front->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK(front->wake >= 0);
+    int rc = cert.bytes > 0 ? load_credentials(front, cert, key) : 0;
     if (rc < 0) {
-        http_tls_free(&tls);
+        http_front_free(&front);
         return rc;
     }
-    CHECK(gnutls_session_ticket_key_generate(&tls->ticket_key) == 0);
-    *ret_tls = tls;
+    CHECK(gnutls_session_ticket_key_generate(&front->ticket_key) == 0);
+    *ret_front = front;
     return 0;
 }
 
-void http_tls_start(struct http_tls *tls, int listener)
+void http_front_start(struct http_front *front, int listener)
 {
-    tls->listener = listener;
-    tls->thread_count = tls->server->options.io_threads;
-    tls->threads = mem_alloc_array(tls->thread_count, sizeof(*tls->threads));
-    atomic_store(&tls->accepting, true);
-    for (size_t i = 0; i < tls->thread_count; i++) {
-        struct tls_thread *thread = &tls->threads[i];
-        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = tls};
-        thread->tls = tls;
+    front->listener = listener;
+    front->thread_count = front->server->options.io_threads;
+    front->threads = mem_alloc_array(front->thread_count, sizeof(*front->threads));
+    atomic_store(&front->accepting, true);
+    for (size_t i = 0; i < front->thread_count; i++) {
+        struct front_thread *thread = &front->threads[i];
+        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = front};
+        thread->front = front;
         thread->epoll = epoll_create1(EPOLL_CLOEXEC);
         CHECK(thread->epoll >= 0);
         CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_ADD, listener, &event) == 0);
         event = (struct epoll_event){.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-        CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_ADD, tls->wake, &event) == 0);
+        CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_ADD, front->wake, &event) == 0);
         CHECK(pthread_create(&thread->thread, NULL, serve, thread) == 0);
     }
 }
 
-void http_tls_quiesce(struct http_tls *tls)
+void http_front_quiesce(struct http_front *front)
 {
-    atomic_store(&tls->accepting, false);
+    atomic_store(&front->accepting, false);
 }
 
-void http_tls_free(struct http_tls **ret_tls)
+void http_front_free(struct http_front **ret_front)
 {
-    struct http_tls *tls = *ret_tls;
-    if (tls == NULL) {
+    struct http_front *front = *ret_front;
+    if (front == NULL) {
         return;
     }
-    *ret_tls = NULL;
-    atomic_store(&tls->stopping, true);
-    (void)eventfd_write(tls->wake, 1);
-    for (size_t i = 0; i < tls->thread_count; i++) {
-        struct tls_thread *thread = &tls->threads[i];
+    *ret_front = NULL;
+    atomic_store(&front->stopping, true);
+    (void)eventfd_write(front->wake, 1);
+    for (size_t i = 0; i < front->thread_count; i++) {
+        struct front_thread *thread = &front->threads[i];
         (void)pthread_join(thread->thread, NULL);
         while (thread->links.count > 0) {
             close_link(thread->links.items[0]);
@@ -444,12 +499,14 @@ void http_tls_free(struct http_tls **ret_tls)
         vec_deinit(&thread->links);
         (void)close(thread->epoll);
     }
-    if (tls->listener >= 0) {
-        (void)close(tls->listener);
+    if (front->listener >= 0) {
+        (void)close(front->listener);
     }
-    (void)close(tls->wake);
-    gnutls_certificate_free_credentials(tls->credentials);
-    gnutls_free(tls->ticket_key.data);
-    mem_free(tls->threads);
-    mem_free(tls);
+    (void)close(front->wake);
+    if (front->credentials != NULL) {
+        gnutls_certificate_free_credentials(front->credentials);
+    }
+    gnutls_free(front->ticket_key.data);
+    mem_free(front->threads);
+    mem_free(front);
 }
