@@ -2,6 +2,7 @@
  * Points for the benchmarks: see points_data.h.
  *
  *     points influx SERIES STEPS       as Influx lines, one scrape of all series a step
+ *     points gts SERIES STEPS          the same in the input format of Warp 10, in microseconds
  *     points ingest DIR SERIES STEPS   into a storage of our own in DIR, one scrape a submission,
  *                                      each durable; then closes it, which flushes
  *     points csv DIR FILE...           lines of a UTC time and a value, a series a file, as doubles
@@ -44,6 +45,15 @@ static void check(int rc, const char *what)
 
 /* ---- as text ---- */
 
+static void print_value(uint32_t series, int64_t value, const char *mark)
+{
+    if (points_is_counter(series)) {
+        printf("%" PRId64 "%s", value, mark);
+    } else {
+        printf("%" PRId64 ".%02" PRId64, value / 100, value % 100);
+    }
+}
+
 static void print_influx(uint32_t series, uint64_t steps)
 {
     struct points_data data;
@@ -53,12 +63,24 @@ static void print_influx(uint32_t series, uint64_t steps)
             int64_t value = points_next(&data, i);
             printf("%s,host=host-%" PRIu32 ",rack=r%" PRIu32 " value=", kind_names[i % KINDS],
                    i / KINDS, i / KINDS % 20);
-            if (points_is_counter(i)) {
-                printf("%" PRId64 "i", value);
-            } else {
-                printf("%" PRId64 ".%02" PRId64, value / 100, value % 100);
-            }
+            print_value(i, value, "i");
             printf(" %" PRId64 "\n", points_time(i, step));
+        }
+    }
+    free(data.state);
+}
+
+static void print_gts(uint32_t series, uint64_t steps)
+{
+    struct points_data data;
+    points_data_init(&data, series);
+    for (uint64_t step = 0; step < steps; step++) {
+        for (uint32_t i = 0; i < series; i++) {
+            int64_t value = points_next(&data, i);
+            printf("%" PRId64 "// %s{host=host-%" PRIu32 ",rack=r%" PRIu32 "} ",
+                   points_time(i, step) / 1000, kind_names[i % KINDS], i / KINDS, i / KINDS % 20);
+            print_value(i, value, "");
+            printf("\n");
         }
     }
     free(data.state);
@@ -346,13 +368,15 @@ int main(int argc, char **argv)
     uint64_t steps = argc > 3 ? strtoull(argv[argc - 1], NULL, 10) : 0;
     if (strcmp(verb, "influx") == 0 && argc == 4) {
         print_influx(series, steps);
+    } else if (strcmp(verb, "gts") == 0 && argc == 4) {
+        print_gts(series, steps);
     } else if (strcmp(verb, "ingest") == 0 && argc == 5) {
         ingest(argv[2], series, steps);
     } else if (strcmp(verb, "average") == 0 && argc == 5) {
         average(argv[2], steps);
     } else {
         fprintf(stderr,
-                "points influx|ingest|average [DIR] SERIES STEPS, points csv DIR FILE...\n");
+                "points influx|gts|ingest|average [DIR] SERIES STEPS, points csv DIR FILE...\n");
         return 2;
     }
     return 0;

@@ -221,7 +221,8 @@ static bool put_range(struct work *work, const struct series_delete *deletion)
     int64_t start = warp10_time_of_ns(work->translate->unit, deletion->start_ns);
     int64_t end = warp10_time_of_ns(work->translate->unit, deletion->end_ns);
     if (deletion->flags & SERIES_DELETE_WHOLE) {
-        buf_append_str(&work->query, "&deleteall=true");
+        bool points = deletion->end_ns == INT64_MAX;
+        buf_append_str(&work->query, points ? "&deleteall=true" : "&metaonly=true");
         return true;
     }
     start += deletion->start_ns % unit_ns != 0 && start < INT64_MAX;

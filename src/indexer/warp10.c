@@ -44,6 +44,11 @@ static int read_conf(struct warp10 *warp10)
     warp10->parse_attributes = conf_bool(conf, SECTION, "Parse-Attributes");
     warp10->allow_delta = conf_bool(conf, SECTION, "Allow-Delta-Attributes");
     warp10->expose_owner = conf_bool(conf, SECTION, "Expose-Owner");
+    warp10->allow_metadata_deletes = conf_bool(conf, SECTION, "Allow-Metadata-Deletes");
+    warp10->allow_activity_deletes = conf_bool(conf, SECTION, "Allow-Activity-Deletes");
+    warp10->no_updates = conf_bool(conf, SECTION, "Disable-Update");
+    warp10->no_metas = conf_bool(conf, SECTION, "Disable-Meta");
+    warp10->no_deletes = conf_bool(conf, SECTION, "Disable-Delete");
     warp10->quarantine_dir = conf_text(conf, "Datalog", NULL, "Quarantine-Directory");
     warp10->updates_max = (int)conf_int(conf, SECTION, "Max-Updates");
     int rc = warp10_key_bytes(&warp10->psk, conf_text(conf, SECTION, "Datalog-PSK"));
@@ -102,16 +107,19 @@ int warp10_check(struct io *io, const struct conf *conf)
     return rc < 0 ? rc : forwarders2x_check(conf);
 }
 
-static void check_alive(struct http_request *request, void *context)
-{
-    (void)context;
-    http_reply(request, 200, NULL, SPAN_NONE);
-}
-
 static void answer_options(struct http_request *request, void *context)
 {
     struct warp10_call call;
     CHECK(!warp10_call_begin(&call, context, request));
+}
+
+static void check_alive(struct http_request *request, void *context)
+{
+    if (strcmp(http_request_method(request), "OPTIONS") == 0) {
+        answer_options(request, context);
+        return;
+    }
+    http_reply(request, 200, NULL, SPAN_NONE);
 }
 
 const struct http_route warp10_routes[] = {

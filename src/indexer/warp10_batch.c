@@ -10,6 +10,7 @@
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define META_BYTES_MAX ((size_t)256 << 10)
 #define ON_THEIR_WAY_MAX 4u
+#define DELETES_ON_THEIR_WAY_MAX 256u
 #define MARK_BITS 32
 
 void warp10_batch_init(struct warp10_batch *batch, struct storage *storage, bool replace)
@@ -62,9 +63,9 @@ static void done(void *context, int rc)
     pthread_mutex_unlock(&batch->lock);
 }
 
-static int begin(struct warp10_batch *batch)
+static int begin(struct warp10_batch *batch, unsigned most)
 {
-    int rc = wait_for(batch, ON_THEIR_WAY_MAX - 1);
+    int rc = wait_for(batch, most - 1);
     if (rc == 0) {
         pthread_mutex_lock(&batch->lock);
         batch->on_their_way++;
@@ -123,7 +124,7 @@ static int submit_points(struct warp10_batch *batch)
         return 0;
     }
     int rc = take_place(batch, &place, &received);
-    rc = rc < 0 ? rc : begin(batch);
+    rc = rc < 0 ? rc : begin(batch, ON_THEIR_WAY_MAX);
     if (rc < 0) {
         return rc;
     }
@@ -144,7 +145,7 @@ static int submit_metas(struct warp10_batch *batch)
     struct storage_received place;
     const struct storage_received *received;
     int rc = take_place(batch, &place, &received);
-    rc = rc < 0 ? rc : begin(batch);
+    rc = rc < 0 ? rc : begin(batch, ON_THEIR_WAY_MAX);
     if (rc < 0) {
         return rc;
     }
@@ -152,6 +153,19 @@ static int submit_metas(struct warp10_batch *batch)
     buf_clear(&batch->metas);
     series_metas_begin(&batch->metas);
     batch->meta_count = 0;
+    return rc == 0 ? 0 : refused(batch, rc);
+}
+
+int warp10_batch_delete(struct warp10_batch *batch, const struct series_delete *deletion)
+{
+    struct storage_received place;
+    const struct storage_received *received;
+    int rc = take_place(batch, &place, &received);
+    rc = rc < 0 ? rc : begin(batch, DELETES_ON_THEIR_WAY_MAX);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = storage_submit_delete(batch->storage, deletion, received, done, batch);
     return rc == 0 ? 0 : refused(batch, rc);
 }
 

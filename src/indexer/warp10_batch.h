@@ -47,6 +47,10 @@ MUST_CHECK int warp10_batch_add(struct warp10_batch *batch, const struct gts_rea
 /* Attributes of the reading's series. ERR_TOO_LARGE. */
 MUST_CHECK int warp10_batch_meta(struct warp10_batch *batch, const struct gts_reading *reading);
 
+/* A delete, at once. */
+MUST_CHECK int warp10_batch_delete(struct warp10_batch *batch,
+                                   const struct series_delete *deletion);
+
 /* Submits the rest and waits: 0 when all is durable. */
 MUST_CHECK int warp10_batch_finish(struct warp10_batch *batch);
 

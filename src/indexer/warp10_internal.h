@@ -41,6 +41,7 @@ const struct token_table *warp10_table_of(const struct warp10_table *table);
 struct warp10_rates {
     pthread_mutex_t lock;
     struct map buckets; /* by the name of the token */
+    struct map quotas;
 };
 
 void warp10_rates_init(struct warp10_rates *rates);
@@ -49,6 +50,10 @@ void warp10_rates_deinit(struct warp10_rates *rates);
 bool warp10_rates_allow(struct warp10_rates *rates, const struct token *token, int64_t now_ns);
 void warp10_rates_charge(struct warp10_rates *rates, const struct token *token, int64_t now_ns,
                          uint64_t points);
+
+/* Counts one more series of a token that may have so many. ERR_TIMEOUT: it has them all. */
+MUST_CHECK int warp10_rates_add_series(struct warp10_rates *rates, struct storage *storage,
+                                       const struct token *token, int64_t now_ns, struct span key);
 
 /* ── The API ─────────────────────────────────────────────────────────────────────────────── */
 
@@ -68,6 +73,8 @@ struct warp10 {
     struct gts_options limits;
     int64_t past_ms, future_ms; /* -1: any */
     bool ignore_out_of_range, parse_attributes, allow_delta, expose_owner;
+    bool allow_metadata_deletes, allow_activity_deletes;
+    bool no_updates, no_metas, no_deletes; /* for now, the operator says */
     int updates_max;
     atomic_int updates;
     atomic_uint_fast64_t points, requests, refused;
@@ -180,6 +187,10 @@ void warp10_out_close(struct warp10_out *out);
  * ERR_PROTOCOL: wrong inside of them. */
 MUST_CHECK int warp10_select(struct warp10_call *call, struct span selectors, unsigned flags,
                              struct series_numbers *ret_numbers);
+
+/* The same for their packed series: class and `suffix`. */
+MUST_CHECK int warp10_select_packed(struct warp10_call *call, struct span selectors,
+                                    struct span suffix, struct series_numbers *ret_numbers);
 
 /* Leaves [skip, skip + count) of those that were written after `active_after_ms` and not after
  * `quiet_after_ms` (TIME_UNSET: any). */

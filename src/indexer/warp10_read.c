@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "indexer/warp10_internal.h"
+#include "warp10/encoder.h"
+#include "warp10/opb64.h"
+#include "warp10/scope.h"
 #include "well/points.h"
 
 static struct span token_header(const struct warp10_call *call)
@@ -24,7 +27,8 @@ struct fetching {
     uint64_t skipped, seen, printed;
     int64_t last_ns; /* of the last one that timestep let through */
     uint64_t random;
-    bool all; /* every point that storage gives is printed */
+    bool all;          /* every point that storage gives is printed */
+    struct buf packed; /* a value that is points */
 };
 
 static void end_series(struct fetching *fetching)
@@ -35,11 +39,19 @@ static void end_series(struct fetching *fetching)
     }
 }
 
+static struct span suffix_of(const struct warp10_fetch *asked)
+{
+    return asked->suffix.bytes > 0 ? asked->suffix : SPAN_LIT(SCOPE_PACKED_SUFFIX);
+}
+
 static bool begin_series(struct fetching *fetching, uint32_t number)
 {
     end_series(fetching);
     if (!warp10_series_load(fetching->call->warp10, number, &fetching->series)) {
         return false;
+    }
+    if (fetching->asked->unpack) {
+        fetching->series.shown.class_cut = suffix_of(fetching->asked).bytes;
     }
     output_series(&fetching->output, &fetching->series.shown);
     fetching->present = number;
@@ -85,6 +97,40 @@ static bool passes(struct fetching *fetching, const struct element *element)
     return true;
 }
 
+/* The points inside of a value: as pack prints them, or as a multivalue is stored. */
+static int open_packed(struct fetching *fetching, const struct element *element,
+                       struct decoder *ret_decoder)
+{
+    struct span bytes = element->value.bytes;
+    uint64_t count;
+    bool good = element->type >= ELEMENT_TEXT;
+    buf_clear(&fetching->packed);
+    if (element->type == ELEMENT_TEXT) {
+        good = opb64_decode(&fetching->packed, bytes);
+        bytes = buf_span(&fetching->packed);
+    }
+    return good ? decoder_unwrap(bytes, ret_decoder, &count)
+                : err_set(ERR_CORRUPT, "a value of a packed series is no wrapper of points");
+}
+
+static int print_packed(struct fetching *fetching, const struct element *element)
+{
+    const struct warp10_fetch *asked = fetching->asked;
+    struct decoder decoder;
+    struct element inner;
+    int64_t time;
+    int rc = open_packed(fetching, element, &decoder);
+    while (rc == 0 && (rc = decoder_next(&decoder, &time, &inner)) == 0) {
+        bool within = warp10_time_to_ns(fetching->call->warp10->unit, time, &inner.time_ns) &&
+                      inner.time_ns >= asked->start_ns && inner.time_ns <= asked->end_ns;
+        if (within && passes(fetching, &inner)) {
+            output_point(&fetching->output, &inner);
+            rc = warp10_out_flush(fetching->out, false);
+        }
+    }
+    return rc == DECODER_END ? 0 : rc;
+}
+
 static int print_points(struct fetching *fetching, const struct well_points *points)
 {
     if (points->series != fetching->present && !begin_series(fetching, points->series)) {
@@ -93,7 +139,9 @@ static int print_points(struct fetching *fetching, const struct well_points *poi
     int rc = 0;
     for (size_t i = 0; i < points->count && rc == 0; i++) {
         struct element element = well_points_at(points, i);
-        if (fetching->all || passes(fetching, &element)) {
+        if (fetching->asked->unpack) {
+            rc = print_packed(fetching, &element);
+        } else if (fetching->all || passes(fetching, &element)) {
             output_point(&fetching->output, &element);
             rc = warp10_out_flush(fetching->out, false);
         }
@@ -116,6 +164,15 @@ static uint64_t count_needed(const struct warp10_fetch *asked)
     return asked->count == 0 ? 0 : count;
 }
 
+/* A packed point has the time of its newest one: the one behind the range may reach into it. */
+static struct well_fetch unpacking(struct well_fetch fetch)
+{
+    fetch.count_max = UINT64_MAX;
+    fetch.before = 0;
+    fetch.after = 1;
+    return fetch;
+}
+
 static int open_cursor(const struct warp10_call *call, const struct warp10_fetch *asked,
                        const struct series_numbers *numbers, struct well_points_cursor **ret_cursor)
 {
@@ -126,6 +183,7 @@ static int open_cursor(const struct warp10_call *call, const struct warp10_fetch
                                .count_max = count_needed(asked),
                                .before = asked->before,
                                .after = asked->after};
+    fetch = asked->unpack ? unpacking(fetch) : fetch;
     return storage_fetch(call->warp10->storage, &fetch, ret_cursor);
 }
 
@@ -149,7 +207,9 @@ static void print_all(struct warp10_call *call, const struct warp10_fetch *asked
                                      .dedup = asked->dedup,
                                      .show_attributes = asked->show_attributes,
                                      .show_owner = warp10_shows_owner(call),
-                                     .pack_suffix = asked->suffix};
+                                     .pack_suffix = asked->suffix,
+                                     .pack_bytes_max = asked->pack_bytes_max,
+                                     .pack_points_max = asked->pack_points_max};
     io_random(call->warp10->io, &fetching.random, sizeof(fetching.random));
     fetching.random |= 1;
     fetching.all = !is_thinned(asked) && asked->skip == 0;
@@ -168,6 +228,7 @@ static void print_all(struct warp10_call *call, const struct warp10_fetch *asked
     }
     output_deinit(&fetching.output);
     warp10_series_deinit(&fetching.series);
+    buf_deinit(&fetching.packed);
 }
 
 static const char *units_per_second(enum warp10_unit unit)
@@ -180,7 +241,8 @@ static int answer_fetch(struct warp10_call *call, const struct warp10_fetch *ask
     struct series_numbers numbers = {0};
     struct well_points_cursor *cursor = NULL;
     struct warp10_out out;
-    int rc = warp10_select(call, asked->selectors, 0, &numbers);
+    int rc = asked->unpack ? warp10_select_packed(call, asked->selectors, asked->suffix, &numbers)
+                           : warp10_select(call, asked->selectors, 0, &numbers);
     if (rc < 0) {
         return rc;
     }
@@ -206,23 +268,47 @@ static int answer_fetch(struct warp10_call *call, const struct warp10_fetch *ask
     return rc;
 }
 
-/* Bounds that the token sets. */
+static bool has_number(const struct warp10_call *call, const char *name, int64_t *ret_value)
+{
+    struct span text;
+    return token_attribute(call->token, name, &text) && span_to_i64(text, ret_value);
+}
+
+static void clamp_count(const struct warp10_call *call, const char *name, uint64_t *count)
+{
+    int64_t value;
+    if (has_number(call, name, &value) && value >= 0) {
+        *count = MIN(*count, (uint64_t)value);
+    }
+}
+
+/* Bounds that the token sets to what a reader may find … */
+static void clamp_activity(const struct warp10_call *call, int64_t *after_ms, int64_t *quiet_ms)
+{
+    int64_t value;
+    if (has_number(call, ".activeafter", &value)) {
+        *after_ms = MAX(*after_ms, value); /* TIME_UNSET is the least */
+    }
+    if (has_number(call, ".quietafter", &value)) {
+        *quiet_ms = *quiet_ms == TIME_UNSET ? value : MIN(*quiet_ms, value);
+    }
+}
+
+/* … and see. */
 static void clamp(const struct warp10_call *call, struct warp10_fetch *asked)
 {
     enum warp10_unit unit = call->warp10->unit;
-    struct span text;
     int64_t value;
-    if (token_attribute(call->token, ".start", &text) && span_to_i64(text, &value) &&
-        warp10_time_to_ns(unit, value, &value)) {
+    if (has_number(call, ".start", &value) && warp10_time_to_ns(unit, value, &value)) {
         asked->start_ns = MAX(asked->start_ns, value);
     }
-    if (token_attribute(call->token, ".end", &text) && span_to_i64(text, &value) &&
-        warp10_time_to_ns(unit, value, &value)) {
+    if (has_number(call, ".end", &value) && warp10_time_to_ns(unit, value, &value)) {
         asked->end_ns = MIN(asked->end_ns, value);
     }
-    if (token_attribute(call->token, ".count", &text) && span_to_i64(text, &value) && value >= 0) {
-        asked->count = MIN(asked->count, (uint64_t)value);
-    }
+    clamp_count(call, ".count", &asked->count);
+    clamp_count(call, ".pre", &asked->before);
+    clamp_count(call, ".post", &asked->after);
+    clamp_activity(call, &asked->active_after_ms, &asked->quiet_after_ms);
     asked->nothing |= asked->start_ns > asked->end_ns;
 }
 
@@ -286,7 +372,8 @@ static int answer_find(struct warp10_call *call, const struct warp10_find *asked
     struct warp10_out out;
     int rc = warp10_select(call, asked->selectors, 0, &numbers);
     if (rc < 0) {
-        return err_set(ERR_PROTOCOL, "Invalid selector."); /* 500, as there */
+        (void)err_wrap(rc, "Invalid selector");
+        return ERR_PROTOCOL; /* 500, as there */
     }
     warp10_narrow(call->warp10, &numbers, asked->series_skip, asked->series_count,
                   asked->active_after_ms, asked->quiet_after_ms);
@@ -319,7 +406,10 @@ void warp10_find(struct http_request *request, void *context)
         }
     }
     rc = rc < 0 ? rc : warp10_find_parse(&args, &asked);
-    rc = rc < 0 ? rc : answer_find(&call, &asked);
+    if (rc == 0) {
+        clamp_activity(&call, &asked.active_after_ms, &asked.quiet_after_ms);
+        rc = answer_find(&call, &asked);
+    }
     if (rc < 0) {
         warp10_call_fault(&call, rc);
     }

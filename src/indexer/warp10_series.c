@@ -1,4 +1,5 @@
 /* Which series a request means, and how they look. Tested by warp10_test.c. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -6,6 +7,21 @@
 #include "base/time.h"
 #include "indexer/warp10_internal.h"
 #include "warp10/scope.h"
+
+/* As it came, so that the column is the client's. */
+static int check_syntax(struct span text, unsigned flags)
+{
+    struct series_selector *selector = NULL;
+    char reason[ERR_TEXT_BYTES_MAX];
+    size_t offset = 0;
+    if (series_selector_parse(text, flags, &selector, &offset) == 0) {
+        series_selector_free(&selector);
+        return 0;
+    }
+    (void)snprintf(reason, sizeof(reason), "%s", err_text());
+    return err_set(ERR_PROTOCOL, "Syntax error in selector '%.*s', column %zu (%s).",
+                   SPAN_ARG(span_first(text, 256)), offset + 1, reason);
+}
 
 /* One selector: what it means is added to `numbers`. */
 static int select_one(struct warp10_call *call, struct span text, unsigned flags,
@@ -17,10 +33,8 @@ static int select_one(struct warp10_call *call, struct span text, unsigned flags
     struct series_numbers found = {0};
     int rc = scope_selector(&scoped, call->token, text);
     if (rc == 0) {
-        rc = series_selector_parse(buf_span(&scoped), flags, &selector, NULL);
-        rc = rc == 0 ? 0
-                     : err_set(ERR_PROTOCOL, "Syntax error in selector '%.*s'.",
-                               SPAN_ARG(span_first(text, 256)));
+        rc = check_syntax(text, flags);
+        rc = rc < 0 ? rc : series_selector_parse(buf_span(&scoped), flags, &selector, NULL);
     }
     if (rc == 0) {
         rc = series_catalogue_select(catalogue, selector, 0, &found);
@@ -81,6 +95,21 @@ int warp10_select(struct warp10_call *call, struct span selectors, unsigned flag
     return 0;
 }
 
+int warp10_select_packed(struct warp10_call *call, struct span selectors, struct span suffix,
+                         struct series_numbers *ret_numbers)
+{
+    struct buf packed = {0};
+    struct span selector;
+    int rc = 0;
+    while (rc == 0 && warp10_next_selector(&selectors, &selector)) {
+        rc = scope_packed(&packed, selector, suffix);
+        buf_append_byte(&packed, ' ');
+    }
+    rc = rc < 0 ? rc : warp10_select(call, buf_span(&packed), 0, ret_numbers);
+    buf_deinit(&packed);
+    return rc;
+}
+
 static bool is_active(struct series_catalogue *catalogue, uint32_t number, int64_t active_after_ms,
                       int64_t quiet_after_ms)
 {
@@ -134,7 +163,10 @@ bool warp10_series_load(struct warp10 *warp10, uint32_t number, struct warp10_se
     struct series_catalogue *catalogue = storage_catalogue(warp10->storage);
     buf_clear(&series->key);
     buf_clear(&series->text);
-    series->shown = (struct output_series){.id = number};
+    series->shown = (struct output_series){
+        .id = number,
+        .last_activity_ms =
+            (int64_t)(series_catalogue_touched(catalogue, number) / (uint64_t)TIME_MS_NS)};
     if (!series_catalogue_key(catalogue, number, &series->key) ||
         series_catalogue_attributes(catalogue, number, add_attribute, series) != 0) {
         return false;

@@ -38,15 +38,19 @@ static int read_shift(struct upload *upload)
     return rc;
 }
 
-/* "delta" as header or in the datalog header. */
+/* "delta" as header or in the datalog header; with "skip" attributes in lines have no effect. */
 static int read_mode(struct upload *upload, bool *ret_delta)
 {
     const char *text = http_request_header(upload->call.request, "X-Warp10-Attributes");
     bool forwarded = upload->call.forwarded;
     *ret_delta =
         forwarded ? upload->call.datalog.delta : text != NULL && strcmp(text, "delta") == 0;
+    if (!forwarded && text != NULL && strcmp(text, "skip") == 0) {
+        upload->options.skip_attributes = true;
+    }
     if (*ret_delta && !forwarded && !upload->call.warp10->allow_delta) {
-        return err_set(ERR_INVALID, "Delta update of attributes is disabled.");
+        int rc = upload->options.metadata ? ERR_PROTOCOL : ERR_INVALID; /* 500 and 400, as there */
+        return err_set(rc, "Delta update of attributes is disabled.");
     }
     return 0;
 }
@@ -107,10 +111,30 @@ static int prepare(struct upload *upload, bool metadata, bool *ret_delta)
     return rc < 0 ? rc : read_shift(upload);
 }
 
+/* A series that this request did not have before, of a token that may have only so many. */
+static int check_quota(struct upload *upload, const struct gts_reading *reading)
+{
+    struct warp10 *warp10 = upload->call.warp10;
+    struct series_catalogue *catalogue = storage_catalogue(warp10->storage);
+    uint32_t number;
+    if (series_catalogue_find(catalogue, reading->series->key, &number) &&
+        series_catalogue_lives(catalogue, number)) {
+        return 0;
+    }
+    int rc = warp10_rates_add_series(&warp10->rates, warp10->storage, upload->call.token,
+                                     io_monotonic_ns(warp10->io), reading->series->key);
+    return rc < 0 ? err_wrap(rc, "line %llu", (unsigned long long)reading->line) : 0;
+}
+
 static int take_reading(struct upload *upload, const struct gts_reading *reading)
 {
-    upload->points++;
-    int rc = warp10_batch_add(&upload->batch, reading);
+    int rc = 0;
+    if (upload->call.token->series_max > 0 && reading->series->mark == 0 &&
+        !upload->call.forwarded) {
+        rc = check_quota(upload, reading);
+    }
+    upload->points += rc == 0;
+    rc = rc < 0 ? rc : warp10_batch_add(&upload->batch, reading);
     if (rc == 0 && reading->has_attributes) {
         rc = warp10_batch_meta(&upload->batch, reading);
     }
@@ -224,6 +248,10 @@ static int run(struct upload *upload, bool metadata)
 {
     struct warp10 *warp10 = upload->call.warp10;
     bool delta = false;
+    if (!upload->call.forwarded && (metadata ? warp10->no_metas : warp10->no_updates)) {
+        return err_set(ERR_DENIED, metadata ? "Meta updates are disabled by the administrator."
+                                            : "Updates are disabled by the administrator.");
+    }
     int rc = prepare(upload, metadata, &delta);
     if (rc < 0) {
         return rc;

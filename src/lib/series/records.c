@@ -172,9 +172,10 @@ int series_delete_decode(struct span payload, struct series_delete *ret_deletion
                                      .end_ns = wire_get_i64(&reader)};
     deletion.selector = reader.rest;
     bool whole = (deletion.flags & SERIES_DELETE_WHOLE) != 0;
+    bool everything = deletion.start_ns == INT64_MIN &&
+                      (deletion.end_ns == INT64_MAX || deletion.end_ns == INT64_MIN);
     if (reader.failed || deletion.flags > (SERIES_DELETE_WHOLE | SERIES_DELETE_EXACT) ||
-        deletion.start_ns > deletion.end_ns ||
-        (whole && (deletion.start_ns != INT64_MIN || deletion.end_ns != INT64_MAX))) {
+        deletion.start_ns > deletion.end_ns || (whole && !everything)) {
         return err_set(ERR_CORRUPT, "delete: flags %u from %" PRId64 " to %" PRId64, deletion.flags,
                        deletion.start_ns, deletion.end_ns);
     }

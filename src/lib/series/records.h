@@ -64,8 +64,9 @@ enum series_delete_flags {
 
 struct series_delete {
     uint8_t flags;
-    int64_t start_ns; /* INT64_MIN, INT64_MAX with SERIES_DELETE_WHOLE */
-    int64_t end_ns;
+    int64_t
+        start_ns; /* INT64_MIN with SERIES_DELETE_WHOLE, and the end is INT64_MAX, or INT64_MIN: */
+    int64_t end_ns; /* the series alone, whose points are found again when it is written again */
     struct span selector; /* text */
 };
 

@@ -77,6 +77,7 @@ static void deletes_are_read_back_and_bad_ones_refused(void **state)
         {0, 2, 1, SPAN_LIT("a{}")},
         {0, 0, 1, SPAN_LIT("a{")},
         {SERIES_DELETE_WHOLE, 0, INT64_MAX, SPAN_LIT("a{}")},
+        {SERIES_DELETE_WHOLE, INT64_MIN, 0, SPAN_LIT("a{}")},
         {SERIES_DELETE_EXACT, 0, 1, SPAN_LIT("~a{}")},
     };
     struct buf payload = {0};
@@ -88,6 +89,11 @@ static void deletes_are_read_back_and_bad_ones_refused(void **state)
     assert_true(got.start_ns == INT64_MIN && got.end_ns == INT64_MAX);
     assert_true(span_equal(got.selector, good.selector));
     assert_int_equal(series_delete_selector_flags(&got), SERIES_SELECTOR_LABELS_ONLY);
+    struct series_delete alone = {SERIES_DELETE_WHOLE, INT64_MIN, INT64_MIN, SPAN_LIT("a{}")};
+    buf_clear(&payload);
+    series_delete_encode(&payload, &alone);
+    assert_int_equal(series_delete_decode(buf_span(&payload), &got), 0);
+    assert_true(got.end_ns == INT64_MIN);
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         buf_clear(&payload);
         series_delete_encode(&payload, &bad[i]);

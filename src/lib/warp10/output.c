@@ -144,10 +144,10 @@ static void put_labels(struct buf *buf, struct span key, bool show_owner)
     }
 }
 
-static void put_class(struct buf *buf, struct span key)
+static struct span class_of(const struct output_series *series)
 {
-    struct series_key_reader reader = series_key_open(key);
-    series_text_encode(buf, reader.class);
+    struct span class = series_key_open(series->key).class;
+    return span_first(class, class.bytes - series->class_cut);
 }
 
 static void put_attributes(struct buf *buf, const struct output_series *series)
@@ -168,12 +168,13 @@ static void put_attributes(struct buf *buf, const struct output_series *series)
 }
 
 /* class{labels}, with `suffix` behind the class. */
-static void put_name(struct buf *buf, struct span key, struct span suffix, bool show_owner)
+static void put_name(struct buf *buf, const struct output_series *series, struct span suffix,
+                     bool show_owner)
 {
-    put_class(buf, key);
+    series_text_encode(buf, class_of(series));
     series_text_encode(buf, suffix);
     buf_append_byte(buf, '{');
-    put_labels(buf, key, show_owner);
+    put_labels(buf, series->key, show_owner);
     buf_append_byte(buf, '}');
 }
 
@@ -192,7 +193,7 @@ static void put_json_name(struct buf *buf, const struct output_series *series, b
     struct series_label label;
     bool first = true;
     buf_append_str(buf, "{\"c\":");
-    put_json_text(buf, reader.class);
+    put_json_text(buf, class_of(series));
     buf_append_str(buf, ",\"l\":{");
     while (series_key_next(&reader, &label)) {
         if (is_hidden(label.name, show_owner)) {
@@ -408,7 +409,11 @@ static void print_encoded(struct output *output, const struct element *element)
         output->first_time = time_of(output, element);
     }
     encoder_put(&output->encoder, time_of(output, element), element);
-    if (output->encoder.buf.bytes >= OUTPUT_CHUNK_BYTES) {
+    const struct output_options *o = &output->options;
+    bool pack = o->format == WARP10_PACK;
+    size_t bytes_max = pack && o->pack_bytes_max > 0 ? o->pack_bytes_max : OUTPUT_CHUNK_BYTES;
+    if (output->encoder.buf.bytes >= bytes_max ||
+        (pack && o->pack_points_max > 0 && output->encoder.count >= o->pack_points_max)) {
         flush_encoder(output);
     }
 }
@@ -444,12 +449,12 @@ static void name_of_tsv(struct buf *name, const struct output_series *series, bo
 {
     if (!full) {
         buf_append_str(name, "# ");
-        put_name(name, series->key, SPAN_NONE, show_owner);
+        put_name(name, series, SPAN_NONE, show_owner);
         put_braced_attributes(name, series);
         buf_append_byte(name, '\n');
         return;
     }
-    put_class(name, series->key);
+    series_text_encode(name, class_of(series));
     buf_append_byte(name, '\t');
     put_labels(name, series->key, show_owner);
     buf_append_byte(name, '\t');
@@ -467,7 +472,7 @@ void output_series(struct output *output, const struct output_series *series)
     switch (o->format) {
     case WARP10_TEXT:
     case WARP10_FULLTEXT:
-        put_name(name, series->key, SPAN_NONE, o->show_owner);
+        put_name(name, series, SPAN_NONE, o->show_owner);
         if (o->show_attributes) {
             put_braced_attributes(name, series);
         }
@@ -482,10 +487,10 @@ void output_series(struct output *output, const struct output_series *series)
                    (long long)series->last_activity_ms);
         break;
     case WARP10_RAW:
-        put_name(name, series->key, SPAN_NONE, o->show_owner);
+        put_name(name, series, SPAN_NONE, o->show_owner);
         break;
     case WARP10_PACK:
-        put_name(name, series->key, o->pack_suffix, o->show_owner);
+        put_name(name, series, o->pack_suffix, o->show_owner);
         break;
     case WARP10_NULL:
         break;
@@ -555,7 +560,7 @@ void output_find(struct output *output, bool json, const struct output_series *s
         put_json_name(output->buf, series, o->show_owner, o->show_attributes);
         buf_printf(output->buf, ",\"la\":%lld}", (long long)series->last_activity_ms);
     } else {
-        put_name(output->buf, series->key, SPAN_NONE, o->show_owner);
+        put_name(output->buf, series, SPAN_NONE, o->show_owner);
         if (o->show_attributes) {
             put_braced_attributes(output->buf, series);
         }
@@ -573,7 +578,7 @@ void output_find_end(struct output *output, bool json)
 
 void output_deleted(struct buf *buf, const struct output_series *series, bool show_owner)
 {
-    put_name(buf, series->key, SPAN_NONE, show_owner);
+    put_name(buf, series, SPAN_NONE, show_owner);
     put_braced_attributes(buf, series);
     buf_append_str(buf, "\r\n");
 }
@@ -583,7 +588,7 @@ void output_line(struct buf *buf, enum warp10_unit unit, struct span checked_key
 {
     put_head(buf, warp10_time_of_ns(unit, element->time_ns), element);
     buf_append_byte(buf, ' ');
-    put_name(buf, checked_key, SPAN_NONE, true);
+    put_name(buf, &(struct output_series){.key = checked_key}, SPAN_NONE, true);
     buf_append_byte(buf, ' ');
     output_value_text(buf, element);
     buf_append_byte(buf, '\n');

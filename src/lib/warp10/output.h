@@ -23,10 +23,13 @@ struct output_options {
     bool show_attributes;
     bool show_owner;         /* .owner and .producer are labels to be seen */
     struct span pack_suffix; /* of classes with WARP10_PACK; empty: ":packed" */
+    uint64_t pack_bytes_max; /* a line of WARP10_PACK ends when it has so much; 0: any */
+    uint64_t pack_points_max;
 };
 
 struct output_series {
     struct span key;                       /* checked */
+    size_t class_cut;                      /* bytes at the end of the class that are not shown */
     const struct series_label *attributes; /* sorted by name */
     size_t attribute_count;
     int64_t last_activity_ms; /* 0: unknown */

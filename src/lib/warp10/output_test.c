@@ -161,6 +161,41 @@ static void raw_and_pack_are_those_of_the_reference(void **state)
     buf_deinit(&out);
 }
 
+static void a_packed_line_ends_at_its_bounds_and_a_class_may_be_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bytes, points;
+        size_t lines;
+    } cases[] = {{0, 0, 1}, {0, 3, 4}, {0, 10, 1}, {1, 0, 10}, {1 << 20, UINT64_MAX, 1}};
+    struct buf key = {0};
+    assert_int_equal(series_key_make(&key, SPAN_LIT("x:packed"), NULL, 0), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct output_options options = {.format = WARP10_PACK,
+                                         .pack_bytes_max = cases[i].bytes,
+                                         .pack_points_max = cases[i].points};
+        struct output_series series = {.key = buf_span(&key), .class_cut = 7};
+        struct output output;
+        struct buf out = {0};
+        output_init(&output, &options, &out);
+        output_series(&output, &series);
+        for (int64_t at = 10; at > 0; at--) {
+            struct element element = {.time_ns = at * 1000, .type = ELEMENT_I64, .value.i64 = at};
+            output_point(&output, &element);
+        }
+        output_series_end(&output);
+        size_t count = 0;
+        for (const char *line = buf_str(&out); (line = strstr(line, "\r\n")) != NULL; line += 2) {
+            count++;
+        }
+        assert_int_equal(count, cases[i].lines);
+        assert_non_null(strstr(buf_str(&out), " x%3Apacked{} '")); /* the suffix is new */
+        output_deinit(&output);
+        buf_deinit(&out);
+    }
+    buf_deinit(&key);
+}
+
 static void find_and_delete_list_series(void **state)
 {
     (void)state;
@@ -328,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_worked_example_is_printed_in_every_format),
         cmocka_unit_test(raw_and_pack_are_those_of_the_reference),
+        cmocka_unit_test(a_packed_line_ends_at_its_bounds_and_a_class_may_be_cut),
         cmocka_unit_test(find_and_delete_list_series),
         cmocka_unit_test(dedup_keeps_the_first_of_equal_neighbours_and_the_last_point),
         cmocka_unit_test(json_without_points_or_series_is_as_in_the_reference),

@@ -89,7 +89,16 @@ static int decode(struct arena *arena, struct span text, struct span *ret_text)
         *ret_text = arena_span_dup(arena, buf_span(&buf));
     }
     buf_deinit(&buf);
-    return good ? 0 : err_set(ERR_INVALID, "Invalid escape in a parameter.");
+    return good ? 0
+                : err_set(ERR_INVALID, "Invalid escape in a parameter: '%.*s'.",
+                          SPAN_ARG(span_first(text, 64)));
+}
+
+/* Some clients do so with selectors. */
+static bool is_escaped_twice(const struct warp10_arg *arg)
+{
+    return span_equal_str(arg->name, "selector") && span_find_byte(arg->value, '{') < 0 &&
+           span_find_byte(arg->value, '%') >= 0;
 }
 
 int warp10_args_add(struct arena *arena, struct warp10_args *args, struct span encoded)
@@ -108,6 +117,9 @@ int warp10_args_add(struct arena *arena, struct warp10_args *args, struct span e
         int rc = decode(arena, span_first(piece, name_bytes), &arg->name);
         if (rc == 0) {
             rc = decode(arena, span_from(piece, name_bytes + 1), &arg->value);
+        }
+        if (rc == 0 && is_escaped_twice(arg)) {
+            rc = decode(arena, arg->value, &arg->value);
         }
         if (rc != 0) {
             return rc;
@@ -479,10 +491,15 @@ static int read_counts(const struct warp10_args *args, struct warp10_fetch *fetc
     struct {
         const char *name;
         uint64_t *count;
-    } counts[] = {{"count", &fetch->count},         {"skip", &fetch->skip},
-                  {"step", &fetch->step},           {"boundary.pre", &fetch->before},
-                  {"boundary.post", &fetch->after}, {"gskip", &fetch->series_skip},
-                  {"gcount", &fetch->series_count}, {"maxsize", &fetch->pack_bytes_max}};
+    } counts[] = {{"count", &fetch->count},
+                  {"skip", &fetch->skip},
+                  {"step", &fetch->step},
+                  {"boundary.pre", &fetch->before},
+                  {"boundary.post", &fetch->after},
+                  {"gskip", &fetch->series_skip},
+                  {"gcount", &fetch->series_count},
+                  {"maxsize", &fetch->pack_bytes_max},
+                  {"chunksize", &fetch->pack_points_max}};
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
         int rc = count_of(args, counts[i].name, counts[i].count);
         if (rc != 0) {
@@ -490,6 +507,7 @@ static int read_counts(const struct warp10_args *args, struct warp10_fetch *fetc
         }
     }
     fetch->step = fetch->step == 0 ? 1 : fetch->step;
+    fetch->pack_points_max = MAX(fetch->pack_points_max, (uint64_t)1);
     return 0;
 }
 
@@ -500,7 +518,8 @@ int warp10_fetch_parse(const struct warp10_args *args, enum warp10_unit unit, in
                                  .step = 1,
                                  .sample = 1,
                                  .series_count = WARP10_UNLIMITED,
-                                 .pack_bytes_max = 65536};
+                                 .pack_bytes_max = 65536,
+                                 .pack_points_max = WARP10_UNLIMITED};
     fetch.selectors = text_of(args, "selector");
     fetch.token = text_of(args, "token");
     fetch.suffix = text_of(args, "suffix");
@@ -512,6 +531,9 @@ int warp10_fetch_parse(const struct warp10_args *args, enum warp10_unit unit, in
     fetch.unpack = warp10_args_has(args, "unpack");
     if (span_trim(fetch.selectors).bytes == 0) {
         return err_set(ERR_INVALID, "Missing 'selector' parameter.");
+    }
+    if (span_equal_str(text_of(args, "format"), "wrapper")) {
+        return err_set(ERR_INVALID, "Format 'wrapper' needs a signed request.");
     }
     int rc = read_counts(args, &fetch);
     if (rc == 0) {
@@ -573,6 +595,9 @@ static int read_delete_range(const struct warp10_args *args, enum warp10_unit un
     }
     if (!has_start) {
         deletion->all = true;
+        if (warp10_args_has(args, "nocache") || warp10_args_has(args, "nopersist")) {
+            return err_set(ERR_PROTOCOL, "Parameters nocache and nopersist need a time range.");
+        }
         if (!warp10_args_has(args, "deleteall") && !deletion->metadata_only) {
             return err_set(ERR_PROTOCOL, "Parameter deleteall or metaonly should be set when no "
                                          "time range is specified.");
@@ -593,18 +618,13 @@ static int read_delete_range(const struct warp10_args *args, enum warp10_unit un
 int warp10_delete_parse(const struct warp10_args *args, enum warp10_unit unit,
                         struct warp10_delete *ret_delete)
 {
-    static const char *const refused[] = {"minage", "activeafter", "quietafter"};
     struct warp10_delete deletion = {.start_ns = INT64_MIN, .end_ns = INT64_MAX};
     struct span rest = text_of(args, "selector");
     deletion.metadata_only = warp10_args_has(args, "metaonly");
     deletion.dry_run = warp10_args_has(args, "dryrun");
-    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
-        if (warp10_args_has(args, refused[i])) {
-            return err_set(ERR_PROTOCOL,
-                           "Standalone version does not support the '%s' parameter in delete "
-                           "requests.",
-                           refused[i]);
-        }
+    if (warp10_args_has(args, "minage")) {
+        return err_set(ERR_PROTOCOL, "Standalone version does not support the 'minage' parameter "
+                                     "in delete requests.");
     }
     if (!warp10_next_selector(&rest, &deletion.selector)) {
         return err_set(ERR_INVALID, "Missing 'selector' parameter.");
@@ -613,6 +633,11 @@ int warp10_delete_parse(const struct warp10_args *args, enum warp10_unit unit,
         return err_set(ERR_INVALID, "Only one selector may be given.");
     }
     int rc = read_delete_range(args, unit, &deletion);
+    if (rc == 0) {
+        rc = activity_of(args, &deletion.active_after_ms, &deletion.quiet_after_ms);
+        deletion.by_activity =
+            deletion.active_after_ms != TIME_UNSET || deletion.quiet_after_ms != TIME_UNSET;
+    }
     if (rc == 0) {
         *ret_delete = deletion;
     }

@@ -94,10 +94,12 @@ struct warp10_fetch {
     uint64_t series_skip, series_count;      /* gskip, gcount */
     int64_t active_after_ms, quiet_after_ms; /* TIME_UNSET: not asked for */
     enum warp10_format format;
-    bool dedup, show_attributes, sort_labels, show_errors, unpack;
-    struct span suffix; /* of the class, for WARP10_PACK */
-    uint64_t pack_bytes_max;
-    struct span token; /* empty: none among the arguments */
+    bool dedup, show_attributes, sort_labels, show_errors;
+    bool unpack;              /* the points inside of the values of packed series */
+    struct span suffix;       /* of classes of packed series; empty: ":packed" */
+    uint64_t pack_bytes_max;  /* WARP10_PACK: of a line's points, and … */
+    uint64_t pack_points_max; /* … their number; another line follows */
+    struct span token;        /* empty: none among the arguments */
 };
 
 /* `now_ns` is what the word "now" means. */
@@ -118,7 +120,10 @@ struct warp10_delete {
     struct span selector; /* exactly one */
     bool all;             /* no range: points and series */
     int64_t start_ns, end_ns;
-    bool metadata_only, dry_run;
+    bool metadata_only; /* the series, but not their points */
+    bool dry_run;
+    bool by_activity; /* not all that the selector means */
+    int64_t active_after_ms, quiet_after_ms;
 };
 
 MUST_CHECK int warp10_delete_parse(const struct warp10_args *args, enum warp10_unit unit,

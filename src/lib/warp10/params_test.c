@@ -57,6 +57,11 @@ static void names_and_values_are_decoded(void **state)
     assert_int_equal(value.bytes, 0);
     assert_false(warp10_args_has(&args, "y"));
     assert_int_equal(args.count, 5);
+    struct warp10_args twice = args_of("selector=%257Ea.%252B%257Bb%253Dc%257D&x=%257B");
+    assert_true(warp10_args_get(&twice, "selector", &value));
+    assert_true(span_equal_str(value, "~a.+{b=c}")); /* some clients escape it twice */
+    assert_true(warp10_args_get(&twice, "x", &value));
+    assert_true(span_equal_str(value, "%7B"));
     assert_int_equal(warp10_args_add(arena, &args, SPAN_LIT("a=%z")), ERR_INVALID);
     assert_int_equal(args.count, 5);
     int rc = 0;
@@ -128,6 +133,7 @@ static void refusals_are_those_of_the_reference(void **state)
         {"now=1&timespan=3&count=x", 500},
         {"now=1&timespan=3&sample=0", 400},
         {"now=1&timespan=3&sample=1.5", 400},
+        {"now=1&timespan=3&format=wrapper", 400},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct warp10_fetch fetch;
@@ -145,7 +151,8 @@ static void everything_a_fetch_can_ask_is_read(void **state)
     assert_int_equal(fetch_of("now=1&timespan=3&skip=2&step=3&timestep=2500000&sample=0.5"
                               "&boundary.pre=1&boundary.post=2&format=fulltsv&dedup=true&showattr"
                               "&sortmeta=true&showerrors&gskip=4&gcount=5&activeafter=6"
-                              "&quietafter=7&token=T&suffix=:p&maxsize=99",
+                              "&quietafter=7&token=T&suffix=:p&maxsize=99&chunksize=5"
+                              "&unpack",
                               &fetch),
                      0);
     assert_int_equal(fetch.skip, 2);
@@ -162,6 +169,8 @@ static void everything_a_fetch_can_ask_is_read(void **state)
     assert_int_equal(fetch.quiet_after_ms, 7);
     assert_true(span_equal_str(fetch.token, "T"));
     assert_int_equal(fetch.pack_bytes_max, 99);
+    assert_int_equal(fetch.pack_points_max, 5);
+    assert_true(fetch.unpack && span_equal_str(fetch.suffix, ":p"));
     assert_int_equal(fetch_of("now=1&timespan=3&dedup=false&format=word&skip=-1", &fetch), 0);
     assert_false(fetch.dedup);
     assert_int_equal(fetch.format, WARP10_TEXT);
@@ -198,6 +207,12 @@ static void deletes_are_checked_as_in_the_reference(void **state)
         {"deleteall", 400, "Missing 'selector' parameter."},
         {"selector=&deleteall", 400, "Missing 'selector' parameter."},
         {"selector=x{}%20y{}&deleteall", 400, "Only one selector may be given."},
+        {"selector=x{}&deleteall&nocache", 500,
+         "Parameters nocache and nopersist need a time range."},
+        {"selector=x{}&metaonly&start=1&end=2", 500,
+         "Parameter metaonly cannot be used with a time range."},
+        {"selector=x{}&deleteall&quietafter=x", 500,
+         "Parameter quietafter must be a whole number, not 'x'."},
     };
     struct warp10_delete deletion;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -212,6 +227,12 @@ static void deletes_are_checked_as_in_the_reference(void **state)
     assert_true(deletion.dry_run);
     assert_int_equal(deletion.start_ns, 1000);
     assert_int_equal(deletion.end_ns, 2999);
+    assert_false(deletion.by_activity);
+    struct warp10_args quiet = args_of("selector=x{}&metaonly&activeafter=1&quietafter=2");
+    assert_int_equal(warp10_delete_parse(&quiet, WARP10_US, &deletion), 0);
+    assert_true(deletion.all && deletion.metadata_only && deletion.by_activity);
+    assert_int_equal(deletion.active_after_ms, 1);
+    assert_int_equal(deletion.quiet_after_ms, 2);
     struct warp10_args all = args_of("selector=x{}&deleteall=");
     assert_int_equal(warp10_delete_parse(&all, WARP10_US, &deletion), 0);
     assert_true(deletion.all);

@@ -96,13 +96,18 @@ static void put_conditions(struct buf *buf, bool *first, const struct token *tok
     put_condition(buf, first, ".app", token->application);
 }
 
+static int no_braces(struct span selector)
+{
+    return err_set(ERR_INVALID, "Syntax error in selector '%.*s', column %zu: no class{...}.",
+                   SPAN_ARG(span_first(selector, 256)), selector.bytes + 1);
+}
+
 int scope_selector(struct buf *buf, const struct token *token, struct span selector)
 {
     selector = span_trim(selector);
     ptrdiff_t brace = span_find_byte(selector, '{');
     if (brace < 1 || selector.data[selector.bytes - 1] != '}') {
-        return err_set(ERR_INVALID, "Syntax error in selector '%.*s'.",
-                       SPAN_ARG(span_first(selector, 256)));
+        return no_braces(selector);
     }
     struct span rest = span_of(selector.data + brace + 1, selector.bytes - (size_t)brace - 2);
     struct span piece;
@@ -118,6 +123,32 @@ int scope_selector(struct buf *buf, const struct token *token, struct span selec
         put_conditions(buf, &first, token);
     }
     buf_append_byte(buf, '}');
+    return 0;
+}
+
+int scope_packed(struct buf *buf, struct span selector, struct span suffix)
+{
+    struct buf quoted = {0};
+    selector = span_trim(selector);
+    ptrdiff_t brace = span_find_byte(selector, '{');
+    if (brace < 1) {
+        return no_braces(selector);
+    }
+    struct span class = span_first(selector, (size_t)brace);
+    bool regex = class.data[0] == '~';
+    suffix = suffix.bytes == 0 ? SPAN_LIT(SCOPE_PACKED_SUFFIX) : suffix;
+    if (regex) {
+        buf_append_str(buf, "~(");
+        buf_append(buf, span_from(class, 1));
+        buf_append_byte(buf, ')');
+        quote_regex(&quoted, suffix);
+        suffix = buf_span(&quoted);
+    } else {
+        buf_append(buf, class);
+    }
+    series_text_encode(buf, suffix);
+    buf_append(buf, span_from(selector, (size_t)brace));
+    buf_deinit(&quoted);
     return 0;
 }
 

@@ -17,6 +17,11 @@
  * ERR_INVALID: no class{…}; what is wrong inside of the braces is left for the parser. */
 MUST_CHECK int scope_selector(struct buf *buf, const struct token *token, struct span selector);
 
+/* The selector of the packed series of those that `selector` means: their class has `suffix`
+ * (empty: ":packed") behind it. ERR_INVALID as above. */
+MUST_CHECK int scope_packed(struct buf *buf, struct span selector, struct span suffix);
+#define SCOPE_PACKED_SUFFIX ":packed"
+
 /* The labels that a token to write puts over every series. They borrow from it. */
 #define SCOPE_LABELS_MAX (TOKEN_LIST_MAX + 3)
 size_t scope_labels(const struct token *token, struct series_label labels[SCOPE_LABELS_MAX]);

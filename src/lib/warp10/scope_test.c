@@ -70,6 +70,32 @@ static void what_has_no_braces_is_refused(void **state)
     }
 }
 
+static void packed_series_are_named_by_their_suffix(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *selector, *suffix, *expected;
+    } cases[] = {
+        {"demo.temp{a=b}", "", "demo.temp%3Apacked{a=b}"},
+        {" ~demo.(a|b){} ", "", "~(demo.(a|b))%3Apacked{}"},
+        {"~a|b{}", ".p", "~(a|b)%5C.p{}"},
+        {"=x{}", "-z", "=x-z{}"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct buf out = {0};
+        struct series_selector *parsed;
+        assert_int_equal(
+            scope_packed(&out, span_of_str(cases[i].selector), span_of_str(cases[i].suffix)), 0);
+        assert_string_equal(buf_str(&out), cases[i].expected);
+        assert_int_equal(series_selector_parse(buf_span(&out), 0, &parsed, NULL), 0);
+        series_selector_free(&parsed);
+        buf_deinit(&out);
+    }
+    struct buf none = {0};
+    assert_int_equal(scope_packed(&none, SPAN_LIT("x"), SPAN_NONE), ERR_INVALID);
+    buf_deinit(&none);
+}
+
 static void a_writer_marks_its_series(void **state)
 {
     (void)state;
@@ -88,6 +114,7 @@ int main(void)
         cmocka_unit_test(the_conditions_of_the_token_are_added),
         cmocka_unit_test(reserved_conditions_of_the_request_are_dropped),
         cmocka_unit_test(what_has_no_braces_is_refused),
+        cmocka_unit_test(packed_series_are_named_by_their_suffix),
         cmocka_unit_test(a_writer_marks_its_series),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
