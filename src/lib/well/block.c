@@ -360,6 +360,12 @@ static void put_parts(struct block_writer *writer, bool data_packed, struct bloc
     }
 }
 
+void block_seal(uint8_t *block, size_t bytes, uint64_t offset)
+{
+    struct span summed = span_from(span_of(block, bytes), 12);
+    wire_store_u32(block + 8, (uint32_t)hash64_seeded(summed, offset));
+}
+
 void block_writer_finish(struct block_writer *writer, uint64_t offset, struct buf *buf,
                          struct block_header *ret_header)
 {
@@ -384,8 +390,7 @@ void block_writer_finish(struct block_writer *writer, uint64_t offset, struct bu
     put_parts(writer, data_packed, &header, buf);
     header.bytes = (uint32_t)(buf->bytes - begin);
     store_header(buf->data + begin, &header);
-    struct span summed = span_from(buf_span(buf), begin + 12);
-    wire_store_u32(buf->data + begin + 8, (uint32_t)hash64_seeded(summed, offset));
+    block_seal(buf->data + begin, header.bytes, offset);
     writer_clear(writer);
     *ret_header = header;
 }

@@ -50,6 +50,9 @@ bool block_writer_is_full(const struct block_writer *writer);
 void block_writer_finish(struct block_writer *writer, uint64_t offset, struct buf *buf,
                          struct block_header *ret_header);
 
+/* Gives a block its checksum: it will stand at `offset`, maybe after it stood elsewhere. */
+void block_seal(uint8_t *block, size_t bytes, uint64_t offset);
+
 /* From the first BLOCK_HEADER_BYTES bytes; ERR_CORRUPT when they can be none. */
 MUST_CHECK int block_header_read(struct span bytes, struct block_header *ret_header);
 

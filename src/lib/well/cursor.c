@@ -51,6 +51,8 @@ struct well_cursor {
     struct block_reader *reader;
     struct buf raw;
     uint64_t skipped;
+    uint32_t whole_rank;  /* the stream of which blocks were taken as a whole last */
+    uint64_t whole_bytes; /* raw ones, since an entry was given */
     struct buf tokens;    /* that every entry wanted must have */
     uint64_t passed_over; /* blocks without them */
     uint32_t streams;
@@ -449,14 +451,28 @@ static void crop(const struct well_cursor *cursor, struct stream *stream)
     }
 }
 
+/* Whether something of a block may be deleted. */
+static bool may_have_deleted(const struct stream *stream, const struct segment_block *block)
+{
+    const struct tombstone_list *deleted = &stream->deleted;
+    bool may = false;
+    for (size_t i = 0; i < deleted->items.count && !may; i++) {
+        const struct tombstone *tombstone = deleted->items.items[i];
+        may = block->first_stamp <= tombstone->stamp.time &&
+              block->first_ns <= tombstone->deletion.end_ns &&
+              block->last_ns >= tombstone->deletion.start_ns;
+    }
+    return may;
+}
+
 /* Takes what was deleted out of the block that was just read. */
-static void leave_out(struct stream *stream, uint64_t first_stamp)
+static void leave_out(struct stream *stream, const struct segment_block *about)
 {
     const struct tombstone_list *deleted = &stream->deleted;
     struct block *block = &stream->block;
     size_t kept = 0;
     stream->has_holes = false;
-    if (deleted->items.count == 0 || first_stamp > deleted->newest_stamp) {
+    if (!may_have_deleted(stream, about)) {
         return;
     }
     for (size_t i = 0; i < block->count; i++) {
@@ -491,7 +507,8 @@ static int load_top(struct well_cursor *cursor)
     } else if (rc < 0) {
         return rc;
     } else {
-        leave_out(stream, stream->segment->blocks[index].first_stamp);
+        cursor->whole_bytes = 0;
+        leave_out(stream, &stream->segment->blocks[index]);
         crop(cursor, stream);
         stream->loaded = true;
     }
@@ -533,6 +550,48 @@ static size_t run_of(const struct well_cursor *cursor, size_t max)
         count++;
     }
     return count;
+}
+
+bool well_cursor_whole_blocks(const struct well_cursor *cursor, uint64_t bytes_min,
+                              struct segment **ret_segment, size_t *ret_from, size_t *ret_to)
+{
+    const struct stream *top = cursor->heap.count > 0 ? cursor->heap.items[0] : NULL;
+    if (top == NULL || top->segment == NULL || top->loaded ||
+        top->segment->version != SEGMENT_VERSION || top->segment->footer_damaged) {
+        return false;
+    }
+    const struct filter_group *group = segment_filters(top->segment, top->next);
+    if (group == NULL || __atomic_load_n(&group->damaged, __ATOMIC_ACQUIRE)) {
+        return false;
+    }
+    const struct stream *other = second(cursor);
+    struct stream end = {.rank = top->rank, .tag = top->tag};
+    uint64_t bytes = cursor->whole_rank == top->rank ? cursor->whole_bytes : 0;
+    size_t group_end = group->first + group->blocks;
+    size_t to = top->next;
+    for (; to < top->stop && (to < group_end || bytes < bytes_min); to++) {
+        const struct segment_block *block = &top->segment->blocks[to];
+        end.time_ns = block->last_ns;
+        if (may_have_deleted(top, block) || (other != NULL && !before(cursor, &end, other))) {
+            break;
+        }
+        bytes += block->data_bytes;
+    }
+    *ret_segment = top->segment;
+    *ret_from = top->next;
+    *ret_to = MIN(to, group_end);
+    return to > top->next && bytes >= bytes_min;
+}
+
+void well_cursor_pass(struct well_cursor *cursor, size_t blocks)
+{
+    struct stream *top = cursor->heap.items[0];
+    cursor->whole_bytes = cursor->whole_rank == top->rank ? cursor->whole_bytes : 0;
+    cursor->whole_rank = top->rank;
+    for (size_t i = 0; i < blocks; i++) {
+        cursor->whole_bytes += top->segment->blocks[top->next++].data_bytes;
+    }
+    top_moved(cursor);
 }
 
 static void copy_run(struct well_cursor *cursor, size_t count)
@@ -590,6 +649,9 @@ int well_cursor_next(struct well_cursor *cursor, struct well_block *ret_block)
     while (cursor->heap.count > 0 && cursor->batch.count < BATCH_ENTRIES_MAX &&
            cursor->batch_data.bytes < BATCH_BYTES_MAX) {
         const struct stream *top = cursor->heap.items[0];
+        if (!top->loaded && cursor->strict && cursor->batch.count > 0) {
+            break; /* the next block may be taken as a whole */
+        }
         if (!top->loaded) {
             int rc = load_top(cursor);
             if (rc < 0) {

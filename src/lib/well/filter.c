@@ -275,6 +275,16 @@ uint64_t filter_group_bytes(const struct filter_group *group)
     return (raw_bytes(group) + PIECE_DATA - 1) / PIECE_DATA * FILTER_PIECE_BYTES;
 }
 
+/* `bits` has as many bytes as the group, of which the last ones are not looked at. */
+static void put_pieces(const uint8_t *bits, uint64_t bytes, uint64_t offset, struct buf *buf)
+{
+    for (uint64_t at = 0; at < bytes; at += FILTER_PIECE_BYTES) {
+        struct span piece = span_of(bits + at / FILTER_PIECE_BYTES * PIECE_DATA, PIECE_DATA);
+        buf_append(buf, piece);
+        wire_put_u32(buf, (uint32_t)hash64_seeded(piece, offset + at));
+    }
+}
+
 void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t offset,
                       struct buf *buf, struct filter_group *ret_group)
 {
@@ -288,11 +298,7 @@ void filter_end_group(struct filter_writer *writer, uint64_t bytes_max, uint64_t
     uint64_t bytes = filter_group_bytes(&group);
     uint8_t *bits = mem_alloc(bytes);
     fill_rows(writer, &group, bits);
-    for (uint64_t at = 0; at < bytes; at += FILTER_PIECE_BYTES) {
-        struct span piece = span_of(bits + at / FILTER_PIECE_BYTES * PIECE_DATA, PIECE_DATA);
-        buf_append(buf, piece);
-        wire_put_u32(buf, (uint32_t)hash64_seeded(piece, offset + at));
-    }
+    put_pieces(bits, bytes, offset, buf);
     mem_free(bits);
     vec_clear(&writer->hashes);
     vec_clear(&writer->ends);
@@ -305,6 +311,88 @@ void filter_skip_group(struct filter_writer *writer, uint64_t offset,
     *ret_group = (struct filter_group){.offset = offset, .blocks = (uint32_t)writer->ends.count};
     vec_clear(&writer->hashes);
     vec_clear(&writer->ends);
+}
+
+static int check_piece(const uint8_t *piece, uint64_t offset)
+{
+    struct span data = span_of(piece, PIECE_DATA);
+    return wire_load_u32(piece + PIECE_DATA) == (uint32_t)hash64_seeded(data, offset)
+               ? 0
+               : err_set(ERR_CORRUPT, "a filter at %" PRIu64 " fails its checksum", offset);
+}
+
+/* ---- taking over ---- */
+
+/* Reads all pieces of a group and puts what they hold one after another; 8 bytes may be touched
+ * behind it. */
+static int read_pieces(const struct filter_group *group, filter_read read, void *context,
+                       uint8_t *bits)
+{
+    uint64_t bytes = filter_group_bytes(group);
+    int rc = read(context, group->offset, bits, bytes);
+    uint8_t *end = bits;
+    for (uint64_t at = 0; rc == 0 && at < bytes; at += FILTER_PIECE_BYTES) {
+        rc = check_piece(bits + at, group->offset + at);
+        memmove(end, bits + at, PIECE_DATA);
+        end += PIECE_DATA;
+    }
+    return rc;
+}
+
+/* 1 to 64 bits from bit `from` on; up to 8 bytes behind them are touched. */
+static uint64_t bits_at(const uint8_t *bits, uint64_t from, unsigned count)
+{
+    const uint8_t *at = bits + from / 8;
+    unsigned shift = from % 8;
+    uint64_t value = wire_load_u64(at) >> shift;
+    value |= shift == 0 ? 0 : (uint64_t)at[8] << (64 - shift);
+    return value & UINT64_MAX >> (64 - count);
+}
+
+/* The lowest `count` bits of `value`, at bit `to`, where nothing but zeros is. */
+static void put_bits(uint8_t *bits, uint64_t to, uint64_t value)
+{
+    uint8_t *at = bits + to / 8;
+    unsigned shift = to % 8;
+    wire_store_u64(at, wire_load_u64(at) | value << shift);
+    if (shift > 0) {
+        at[8] = (uint8_t)(at[8] | value >> (64 - shift));
+    }
+}
+
+int filter_cut(const struct filter_group *group, uint32_t from, uint32_t to, filter_read read,
+               void *context, uint8_t **ret_bits)
+{
+    uint64_t kept = to - from;
+    uint8_t *whole = mem_alloc(filter_group_bytes(group) + 8);
+    uint8_t *bits = mem_alloc(kept * group->rows / 8 + FILTER_PIECE_BYTES);
+    int rc = read_pieces(group, read, context, whole);
+    for (uint64_t row = 0; rc == 0 && row < group->rows; row++) {
+        for (uint64_t i = 0; i < kept; i += 64) {
+            unsigned count = (unsigned)MIN(kept - i, (uint64_t)64);
+            put_bits(bits, row * kept + i, bits_at(whole, row * group->blocks + from + i, count));
+        }
+    }
+    mem_free(whole);
+    if (rc < 0) {
+        mem_free(bits);
+        return rc;
+    }
+    *ret_bits = bits;
+    return 0;
+}
+
+void filter_put(const struct filter_group *group, uint32_t blocks, const uint8_t *bits,
+                uint64_t offset, struct buf *buf, struct filter_group *ret_group)
+{
+    *ret_group = (struct filter_group){
+        .offset = offset,
+        .blocks = blocks,
+        .rows = group->rows,
+        .word_probes = group->word_probes,
+        .number_probes = group->number_probes,
+    };
+    put_pieces(bits, filter_group_bytes(ret_group), offset, buf);
 }
 
 /* ---- reading ---- */
@@ -322,9 +410,9 @@ static int read_row(const struct filter_group *group, uint64_t bit, filter_read 
         if (rc < 0) {
             return rc;
         }
-        struct span data = span_of(piece, PIECE_DATA);
-        if (wire_load_u32(piece + PIECE_DATA) != (uint32_t)hash64_seeded(data, offset)) {
-            return err_set(ERR_CORRUPT, "a filter at %" PRIu64 " fails its checksum", offset);
+        rc = check_piece(piece, offset);
+        if (rc < 0) {
+            return rc;
         }
         size_t at = (size_t)(from % PIECE_DATA);
         size_t bytes = (size_t)MIN(to - from, (uint64_t)(PIECE_DATA - at));

@@ -39,6 +39,9 @@ struct filter_group {
     bool damaged; /* found so by some reader; atomic */
 };
 
+/* Reads `count` bytes of the file at `offset`. */
+typedef int (*filter_read)(void *context, uint64_t offset, uint8_t *bytes, size_t count);
+
 void filter_add(struct filter_writer *writer, struct span text);
 void filter_end_block(struct filter_writer *writer);
 bool filter_is_full(const struct filter_writer *writer);
@@ -53,6 +56,17 @@ void filter_skip_group(struct filter_writer *writer, uint64_t offset,
                        struct filter_group *ret_group);
 void filter_deinit(struct filter_writer *writer);
 
+/* The filters of some blocks of a group, [from, to) counted in it, to stand in another file: the
+ * group's rows with these blocks alone. The caller frees *ret_bits. A fault: ERR_CORRUPT, or that
+ * of `read`. */
+MUST_CHECK int filter_cut(const struct filter_group *group, uint32_t from, uint32_t to,
+                          filter_read read, void *context, uint8_t **ret_bits);
+
+/* Appends what was cut of `group`, which will stand at `offset`. Sets all of *ret_group but
+ * `first`. */
+void filter_put(const struct filter_group *group, uint32_t blocks, const uint8_t *bits,
+                uint64_t offset, struct buf *buf, struct filter_group *ret_group);
+
 /* Hashes of the tokens that stand whole in every text in which `word` stands with no letter or
  * digit beside it. Appends them, 8 bytes each. */
 void filter_hashes(struct buf *buf, struct span word);
@@ -64,9 +78,6 @@ uint64_t filter_group_bytes(const struct filter_group *group);
 struct filter_blocks {
     uint64_t bits[FILTER_BLOCKS_MAX / 64];
 };
-
-/* Reads `bytes` bytes of the file at `offset`. */
-typedef int (*filter_read)(void *context, uint64_t offset, uint8_t *bytes, size_t count);
 
 /* Keeps in *blocks those that may have all of the hashes. A fault, of which nothing is to be
  * concluded: ERR_CORRUPT, or that of `read`. */

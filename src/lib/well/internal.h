@@ -99,6 +99,14 @@ MUST_CHECK int well_cursor_over(struct well *well, struct segment *const *segmen
                                 const struct tombstones *tombstones, const struct well_scan *scan,
                                 struct well_cursor **ret_cursor);
 
+/* Blocks of one group of filters that come next and may be taken as they are: nothing else comes
+ * between, nothing of them was deleted, and with what was passed of this file before, and comes of
+ * it behind, they have at least so many bytes of raw data. For cursors of well_cursor_over() that
+ * take all times. */
+bool well_cursor_whole_blocks(const struct well_cursor *cursor, uint64_t bytes_min,
+                              struct segment **ret_segment, size_t *ret_from, size_t *ret_to);
+void well_cursor_pass(struct well_cursor *cursor, size_t blocks);
+
 /* The same for all points of these series. */
 struct well_points_cursor;
 MUST_CHECK int well_points_cursor_over(struct well *well, struct segment *const *segments,

@@ -6,8 +6,14 @@
 #include "well/internal.h"
 #include "well/points.h"
 
-#define MERGE_ZSTD_LEVEL 1 /* 3 takes more time, and no less room; what stays is packed (pack.c)   \
-                            */
+#define MERGE_ZSTD_LEVEL                                                                           \
+    1 /* 3 takes more time, and no less room; what stays is packed (pack.c)                        \
+       */
+
+/* Blocks of less raw data than that, or than this part of a memtable, are unpacked and made larger
+ * ones: each time that blocks are taken as they are may leave one behind that is not full. */
+#define WHOLE_BYTES_MIN ((uint64_t)4 << 20)
+#define WHOLE_PART 16
 
 static unsigned tier_of(const struct well *well, const struct segment *segment)
 {
@@ -80,18 +86,51 @@ static int goes_on(struct well *well)
     return __atomic_load_n(&well->gives_up, __ATOMIC_RELAXED) ? WELL_NOTHING : 0;
 }
 
+/* Blocks that nothing interleaves with are taken without being unpacked. WELL_NOTHING: the next
+ * ones cannot be; `packed` is what the new file is to be. */
+static int take_blocks(struct well *well, struct well_cursor *cursor, uint8_t packed_level,
+                       struct segment_writer *writer)
+{
+    struct segment *source;
+    size_t from;
+    size_t to;
+    bool first_time = false;
+    uint64_t bytes_min = MIN(well->memtable_bytes_max / WHOLE_PART, WHOLE_BYTES_MIN);
+    if (!well_cursor_whole_blocks(cursor, bytes_min, &source, &from, &to) ||
+        (packed_level > 0 && source->packed_level != packed_level)) {
+        return WELL_NOTHING;
+    }
+    int rc = segment_writer_add_blocks(writer, source, from, to, &first_time);
+    if (rc == ERR_CORRUPT || rc == SEGMENT_NO_FILTERS) {
+        well_note_damage(well, first_time);
+        return rc < 0 ? rc : WELL_NOTHING;
+    }
+    if (rc == 0) {
+        well_cursor_pass(cursor, to - from);
+    }
+    return rc;
+}
+
+static int add_entries(struct well_cursor *cursor, struct segment_writer *writer)
+{
+    struct well_block block;
+    int rc = well_cursor_next(cursor, &block);
+    for (size_t i = 0; rc == 0 && i < block.count; i++) {
+        rc = segment_writer_add(writer, &block.entries[i]);
+    }
+    return rc;
+}
+
 static int copy_tag(struct well *well, const segments_vec *run, const struct tombstones *tombstones,
-                    uint16_t tag, struct segment_writer *writer)
+                    uint16_t tag, uint8_t packed_level, struct segment_writer *writer)
 {
     struct well_scan scan = {
         .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .tags = &tag, .tags_count = 1};
     struct well_cursor *cursor;
-    struct well_block block;
     int rc = well_cursor_over(well, run->items, run->count, tombstones, &scan, &cursor);
-    while (rc == 0 && (rc = well_cursor_next(cursor, &block)) == 0) {
-        for (size_t i = 0; rc == 0 && i < block.count; i++) {
-            rc = segment_writer_add(writer, &block.entries[i]);
-        }
+    while (rc == 0) {
+        rc = take_blocks(well, cursor, packed_level, writer);
+        rc = rc == WELL_NOTHING ? add_entries(cursor, writer) : rc;
         rc = rc == 0 ? goes_on(well) : rc;
     }
     well_cursor_close(&cursor);
@@ -108,13 +147,15 @@ static void find_tags(const segments_vec *run, uint8_t *has)
 }
 
 static int copy_entries(struct well *well, const segments_vec *run,
-                        const struct tombstones *tombstones, struct segment_writer *writer)
+                        const struct tombstones *tombstones, uint8_t packed_level,
+                        struct segment_writer *writer)
 {
     int rc = 0;
     uint8_t *has = mem_alloc(UINT16_MAX + 1);
     find_tags(run, has);
     for (uint32_t tag = 0; rc == 0 && tag <= UINT16_MAX; tag++) {
-        rc = has[tag] != 0 ? copy_tag(well, run, tombstones, (uint16_t)tag, writer) : 0;
+        rc = has[tag] != 0 ? copy_tag(well, run, tombstones, (uint16_t)tag, packed_level, writer)
+                           : 0;
     }
     mem_free(has);
     return rc;
@@ -174,7 +215,7 @@ int well_write_run(struct well *well, const segments_vec *run, const char *temp,
     struct segment_writer *writer = NULL;
     int rc = segment_writer_open(well->io, temp, about, &well->names, level, &writer);
     if (rc == 0) {
-        rc = copy_entries(well, run, tombstones, writer);
+        rc = copy_entries(well, run, tombstones, packed_level, writer);
     }
     if (rc == 0) {
         rc = copy_points(well, run, tombstones, writer);

@@ -39,6 +39,7 @@ static int read_header(struct segment *segment, struct segment_about *ret_about)
                      version);
     }
     if (rc == 0) {
+        segment->version = version;
         *ret_about = (struct segment_about){
             .first = wire_load_u64(bytes.data + 16),
             .last = wire_load_u64(bytes.data + 24),
@@ -495,8 +496,9 @@ void segment_find_tag(const struct segment *segment, uint16_t tag, size_t *ret_f
     *ret_to = lower_bound(segment, (uint32_t)tag + 1);
 }
 
-int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
-                 struct buf *raw, struct block *block, bool *ret_first_time)
+/* Reads a block and unpacks it, or only checks it if `block` is NULL. */
+static int read_block(struct segment *segment, size_t index, struct block_reader *reader,
+                      struct buf *raw, struct block *block, bool *ret_first_time)
 {
     struct segment_block *about = &segment->blocks[index];
     if (about->bytes > segment->bytes || about->offset > segment->bytes - about->bytes) {
@@ -504,7 +506,10 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
         return err_set(ERR_CORRUPT, "%s: a block lies outside", segment->file->path);
     }
     int rc = segment_read_exactly(segment->file, about->offset, about->bytes, raw);
-    if (rc == 0) {
+    struct block_header header;
+    if (rc == 0 && block == NULL) {
+        rc = block_check(buf_span(raw), about->offset, &header);
+    } else if (rc == 0) {
         rc = block_read(reader, buf_span(raw), about->offset, block);
     }
     if (rc == ERR_CORRUPT) {
@@ -513,6 +518,18 @@ int segment_read(struct segment *segment, size_t index, struct block_reader *rea
                         about->offset, about->entries);
     }
     return rc;
+}
+
+int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
+                 struct buf *raw, struct block *block, bool *ret_first_time)
+{
+    return read_block(segment, index, reader, raw, block, ret_first_time);
+}
+
+int segment_read_packed(struct segment *segment, size_t index, struct buf *raw,
+                        bool *ret_first_time)
+{
+    return read_block(segment, index, NULL, raw, NULL, ret_first_time);
 }
 
 void segment_find_series(const struct segment *segment, uint32_t series, size_t *ret_from,
@@ -589,7 +606,7 @@ struct filter_group *segment_filters(const struct segment *segment, size_t index
     return NULL;
 }
 
-static int read_piece(void *context, uint64_t offset, uint8_t *bytes, size_t count)
+static int read_filter(void *context, uint64_t offset, uint8_t *bytes, size_t count)
 {
     struct io_file *file = context;
     size_t got = 0;
@@ -601,11 +618,22 @@ int segment_find(const struct segment *segment, struct filter_group *group, stru
                  struct filter_blocks *ret_blocks, bool *ret_first_time)
 {
     memset(ret_blocks, 0xFF, sizeof(*ret_blocks));
-    int rc = filter_find(group, tokens, read_piece, segment->file, ret_blocks);
+    int rc = filter_find(group, tokens, read_filter, segment->file, ret_blocks);
     if (rc < 0) {
         memset(ret_blocks, 0xFF, sizeof(*ret_blocks));
         *ret_first_time = !__atomic_exchange_n(&group->damaged, true, __ATOMIC_ACQ_REL);
         return err_wrap(rc, "%s", segment->file->path);
     }
     return 0;
+}
+
+int segment_cut_filters(const struct segment *segment, struct filter_group *group, size_t from,
+                        size_t to, uint8_t **ret_bits, bool *ret_first_time)
+{
+    int rc = filter_cut(group, (uint32_t)(from - group->first), (uint32_t)(to - group->first),
+                        read_filter, segment->file, ret_bits);
+    if (rc == ERR_CORRUPT) {
+        *ret_first_time = !__atomic_exchange_n(&group->damaged, true, __ATOMIC_ACQ_REL);
+    }
+    return rc < 0 ? err_wrap(rc, "%s", segment->file->path) : 0;
 }

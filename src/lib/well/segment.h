@@ -17,6 +17,8 @@
 #include "well/points_block.h"
 #include "well/well.h"
 
+#define SEGMENT_VERSION 3 /* 1: before there were filters; 2: before there were points */
+
 struct segment_block {
     uint64_t offset;
     uint32_t bytes;
@@ -56,7 +58,8 @@ struct segment {
     uint32_t references;
     struct io_file *file;
     uint64_t bytes;
-    uint64_t first; /* flushes it holds */
+    uint32_t version; /* 0: the header is damaged */
+    uint64_t first;   /* flushes it holds */
     uint64_t last;
     uint64_t log_end;
     uint64_t
@@ -143,6 +146,14 @@ MUST_CHECK int segment_writer_open(struct io *io, const char *path, struct segme
                                    const struct well_names *names, int zstd_level,
                                    struct segment_writer **ret_writer);
 MUST_CHECK int segment_writer_add(struct segment_writer *writer, const struct entry *entry);
+
+/* Adds the blocks [from, to) of another segment, which follow in order and have one group of
+ * filters, as they are: checked, but not unpacked. SEGMENT_NO_FILTERS: these cannot be read (the
+ * text names the file, *ret_first_time says whether nobody had found it before), and nothing was
+ * added; ERR_CORRUPT: a block is damaged, likewise, and the writer is of no use any more. */
+enum { SEGMENT_NO_FILTERS = 1 };
+MUST_CHECK int segment_writer_add_blocks(struct segment_writer *writer, struct segment *source,
+                                         size_t from, size_t to, bool *ret_first_time);
 MUST_CHECK int segment_writer_add_point(struct segment_writer *writer, uint32_t series,
                                         const struct element *element);
 

@@ -12,7 +12,6 @@
 #define SEGMENT_INDEX_BYTES 40  /* of a block of entries */
 #define SEGMENT_POINTS_BYTES 64 /* of a block of points */
 #define SEGMENT_ORIGIN_BYTES 26
-#define SEGMENT_VERSION 3 /* 1: before there were filters; 2: before there were points */
 #define SEGMENT_MAGIC "AQFSEG01"
 #define SEGMENT_MAGIC_BYTES 8
 
@@ -23,6 +22,15 @@
 /* Reads just so many bytes; ERR_CORRUPT when there are fewer. */
 MUST_CHECK int segment_read_exactly(struct io_file *file, uint64_t offset, size_t bytes,
                                     struct buf *buf);
+
+/* Reads and checks a block; as segment_read(). */
+MUST_CHECK int segment_read_packed(struct segment *segment, size_t index, struct buf *raw,
+                                   bool *ret_first_time);
+
+/* filter_cut() for blocks of the segment; as segment_find(). */
+MUST_CHECK int segment_cut_filters(const struct segment *segment, struct filter_group *group,
+                                   size_t from, size_t to, uint8_t **ret_bits,
+                                   bool *ret_first_time);
 
 /* The table of series, packed. */
 struct segment_series {

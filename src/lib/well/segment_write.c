@@ -120,24 +120,36 @@ static int write_pending(struct segment_writer *writer)
 }
 
 static void put_index(struct segment_writer *writer, uint64_t offset,
-                      const struct block_header *header)
+                      const struct segment_block *block)
 {
     wire_put_u64(&writer->index, offset);
-    wire_put_u32(&writer->index, header->bytes);
-    wire_put_u32(&writer->index, header->entries);
-    wire_put_i64(&writer->index, header->first_ns);
-    wire_put_i64(&writer->index, header->last_ns);
-    wire_put_u32(&writer->index, header->parts[1].raw);
-    wire_put_u16(&writer->index, header->tag);
+    wire_put_u32(&writer->index, block->bytes);
+    wire_put_u32(&writer->index, block->entries);
+    wire_put_i64(&writer->index, block->first_ns);
+    wire_put_i64(&writer->index, block->last_ns);
+    wire_put_u32(&writer->index, block->data_bytes);
+    wire_put_u16(&writer->index, block->tag);
     wire_put_u16(&writer->index, 0);
-    wire_put_u64(&writer->stamps, writer->block_stamp);
-    writer->block_stamp = UINT64_MAX;
+    wire_put_u64(&writer->stamps, block->first_stamp);
     writer->blocks++;
 }
 
 static uint64_t end_of(const struct segment_writer *writer)
 {
     return writer->written + writer->pending.bytes;
+}
+
+static void put_group(struct segment_writer *writer, const struct filter_group *group)
+{
+    wire_put_u64(&writer->filters, group->offset);
+    wire_put_u16(&writer->filters, (uint16_t)group->blocks);
+    wire_put_u8(&writer->filters, group->word_probes);
+    wire_put_u8(&writer->filters, group->number_probes);
+    wire_put_u32(&writer->filters, group->rows);
+    writer->filters_count++;
+    writer->filtered = writer->blocks;
+    writer->filtered_bytes = end_of(writer);
+    writer->raw_bytes = 0;
 }
 
 /* The filters of the blocks since the last group stand behind them. */
@@ -154,15 +166,7 @@ static void finish_filters(struct segment_writer *writer)
         filter_end_group(&writer->filter, blocks_bytes / FILTER_SHARE, end_of(writer),
                          &writer->pending, &group);
     }
-    wire_put_u64(&writer->filters, group.offset);
-    wire_put_u16(&writer->filters, (uint16_t)group.blocks);
-    wire_put_u8(&writer->filters, group.word_probes);
-    wire_put_u8(&writer->filters, group.number_probes);
-    wire_put_u32(&writer->filters, group.rows);
-    writer->filters_count++;
-    writer->filtered = writer->blocks;
-    writer->filtered_bytes = end_of(writer);
-    writer->raw_bytes = 0;
+    put_group(writer, &group);
 }
 
 static int finish_block(struct segment_writer *writer)
@@ -173,8 +177,18 @@ static int finish_block(struct segment_writer *writer)
     uint64_t offset = end_of(writer);
     struct block_header header;
     block_writer_finish(writer->block, offset, &writer->pending, &header);
-    put_index(writer, offset, &header);
-    writer->raw_bytes += header.parts[1].raw;
+    struct segment_block block = {
+        .bytes = header.bytes,
+        .entries = header.entries,
+        .first_ns = header.first_ns,
+        .last_ns = header.last_ns,
+        .data_bytes = header.parts[1].raw,
+        .tag = header.tag,
+        .first_stamp = writer->block_stamp,
+    };
+    put_index(writer, offset, &block);
+    writer->block_stamp = UINT64_MAX;
+    writer->raw_bytes += block.data_bytes;
     filter_end_block(&writer->filter);
     if (filter_is_full(&writer->filter)) {
         finish_filters(writer);
@@ -232,6 +246,66 @@ int segment_writer_add(struct segment_writer *writer, const struct entry *entry)
     block_writer_add(writer->block, entry);
     filter_add(&writer->filter, entry->data);
     return block_writer_is_full(writer->block) ? finish_block(writer) : 0;
+}
+
+/* All that the source's stamps name: which of them are in the blocks is not looked at. */
+static void note_origins_of(struct segment_writer *writer, const struct segment *source)
+{
+    for (size_t at = 0; at < source->origins.bytes; at += SEGMENT_ORIGIN_BYTES) {
+        note_origin(writer, wire_load_u16(source->origins.data + at));
+    }
+}
+
+static int copy_block(struct segment_writer *writer, struct segment *source, size_t index,
+                      struct buf *raw, bool *ret_first_time)
+{
+    const struct segment_block *block = &source->blocks[index];
+    int rc = segment_read_packed(source, index, raw, ret_first_time);
+    if (rc < 0) {
+        return rc;
+    }
+    uint64_t offset = end_of(writer);
+    block_seal(raw->data, raw->bytes, offset);
+    buf_append(&writer->pending, buf_span(raw));
+    put_index(writer, offset, block);
+    return writer->pending.bytes >= WRITE_BYTES ? write_pending(writer) : 0;
+}
+
+static int copy_blocks(struct segment_writer *writer, struct segment *source, size_t from,
+                       size_t to, bool *ret_first_time)
+{
+    struct buf raw = {0};
+    int rc = finish_block(writer);
+    if (rc == 0) {
+        finish_filters(writer);
+        note_tag(writer, source->blocks[from].tag);
+        note_origins_of(writer, source);
+    }
+    for (size_t i = from; rc == 0 && i < to; i++) {
+        rc = copy_block(writer, source, i, &raw, ret_first_time);
+    }
+    buf_deinit(&raw);
+    return rc;
+}
+
+int segment_writer_add_blocks(struct segment_writer *writer, struct segment *source, size_t from,
+                              size_t to, bool *ret_first_time)
+{
+    struct filter_group *group = segment_filters(source, from);
+    struct filter_group copy;
+    uint8_t *bits = NULL;
+    CHECK(group != NULL && from < to && to - group->first <= group->blocks);
+    int rc = segment_cut_filters(source, group, from, to, &bits, ret_first_time);
+    if (rc < 0) {
+        return rc == ERR_CORRUPT ? SEGMENT_NO_FILTERS : rc;
+    }
+    rc = copy_blocks(writer, source, from, to, ret_first_time);
+    if (rc == 0) {
+        filter_put(group, (uint32_t)(to - from), bits, end_of(writer), &writer->pending, &copy);
+        put_group(writer, &copy);
+    }
+    mem_free(bits);
+    return rc;
 }
 
 static int finish_points(struct segment_writer *writer)
