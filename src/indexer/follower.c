@@ -159,7 +159,7 @@ static int take_places(struct follower *follower, const struct replicate_message
     if (!is_idle) {
         return 0; /* they say it again */
     }
-    link_places_of(follower->shared->storage, &receiver.have);
+    storage_places(follower->shared->storage, &receiver.have);
     enum replicate_verdict verdict = replicate_receive_places(&receiver, &message->places);
     replicate_receiver_deinit(&receiver);
     return verdict == REPLICATE_KNOWN
@@ -204,7 +204,7 @@ static void say_ack(struct follower *follower, uint64_t position)
     }
     struct replicate_message ack = {.type = REPLICATE_ACK, .position = position};
     if (now - follower->places_ms >= FOLLOWER_PLACES_MS) {
-        link_places_of(follower->shared->storage, &ack.places);
+        storage_places(follower->shared->storage, &ack.places);
         follower->places_ms = now;
     }
     follower->said = position;
@@ -249,7 +249,7 @@ static int greet(struct follower *follower)
         link_members_learn(shared->members, &link->message.members);
         link->members_told = link_members_edition(shared->members);
         link_members_copy(shared->members, &members);
-        link_places_of(shared->storage, &places);
+        storage_places(shared->storage, &places);
         replicate_welcome(&greeting, &link->message, &self, &link->out);
         link->body_bytes_max = REPLICATE_BODY_BYTES_MAX;
         rc = link_write(link);

@@ -192,7 +192,7 @@ static int greet(struct forwarder *forwarder)
     };
     uint8_t random[REPLICATE_NONCE_BYTES];
     io_random(options->io, random, sizeof(random));
-    link_places_of(options->storage, &places);
+    storage_places(options->storage, &places);
     struct link *link = &forwarder->link;
     link->members_told = link_members_edition(options->members);
     link_members_copy(options->members, &members);

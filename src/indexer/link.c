@@ -161,19 +161,3 @@ int link_address_parse(const char *text, bool tls, struct ingest_target *ret_tar
     }
     return ingest_target_parse(whole, ret_target);
 }
-
-void link_places_of(struct storage *storage, struct replicate_places *places)
-{
-    struct buf rows = {0};
-    size_t count = datalog_origin_positions(storage_log(storage), &rows);
-    vec_clear(&places->all);
-    for (size_t i = 0; i < count; i++) {
-        struct datalog_origin_position row;
-        memcpy(&row, rows.data + i * sizeof(row), sizeof(row));
-        if (row.position > 0) {
-            replicate_places_raise(places,
-                                   (struct replicate_place){row.origin, row.position, row.time});
-        }
-    }
-    buf_deinit(&rows);
-}

@@ -6,7 +6,7 @@
 #define INDEXER_LINK_H
 
 #include "indexer/link_members.h"
-#include "indexer/storage.h"
+#include "indexer/storage_intake.h"
 #include "ingest/stream.h"
 #include "replicate/greeting.h"
 
@@ -67,8 +67,5 @@ MUST_CHECK int link_expect(struct link *link, int stop_fd);
 
 /* "host:port", "[::1]:port", or "host", whose port is LINK_PORT then. */
 MUST_CHECK int link_address_parse(const char *text, bool tls, struct ingest_target *ret_target);
-
-/* What we hold, of all origins. */
-void link_places_of(struct storage *storage, struct replicate_places *places);
 
 #endif

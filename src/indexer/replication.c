@@ -417,7 +417,7 @@ json_t *replication_places_json(struct storage *storage)
     struct replicate_places places = {0};
     struct datalog_origin own = datalog_origin(storage_log(storage));
     json_t *json = json_array();
-    link_places_of(storage, &places);
+    storage_places(storage, &places);
     for (size_t i = 0; i < places.all.count; i++) {
         const struct replicate_place *place = &places.all.items[i];
         char incarnation[24];

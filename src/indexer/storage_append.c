@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "datalog/parts.h"
+#include "indexer/storage_intake.h"
 #include "indexer/storage_internal.h"
 
 int storage_append_new(struct storage *storage, const struct storage_received *received,
@@ -15,6 +16,7 @@ int storage_append_new(struct storage *storage, const struct storage_received *r
     if (received != NULL) {
         struct series_origin of = {received->origin.node, received->origin.incarnation};
         int rc = series_origins_put(storage->origins, &of, &origin);
+        rc = rc < 0 ? rc : storage_intake_enter(storage, received);
         if (rc < 0) {
             return rc;
         }
@@ -37,7 +39,11 @@ static void record_free(struct storage_record *record)
     for (size_t i = 0; i < record->runs.count; i++) {
         buf_deinit(&record->runs.items[i].payload);
     }
+    for (size_t i = 0; i < record->restored.count; i++) {
+        tombstone_unref(&record->restored.items[i]);
+    }
     vec_deinit(&record->runs);
+    vec_deinit(&record->restored);
     vec_deinit(&record->defined);
     buf_deinit(&record->payload);
     mem_free(record);
@@ -49,6 +55,9 @@ void storage_append_free(struct storage_append **place)
     *place = NULL;
     for (size_t i = 0; i < append->records.count; i++) {
         record_free(append->records.items[i]);
+    }
+    if (append->is_received) {
+        storage_intake_leave(append->storage);
     }
     vec_deinit(&append->records);
     mem_free(append);
@@ -147,6 +156,8 @@ static void apply_record(struct storage *storage, struct storage_record *record)
     switch (record->submission.type) {
     case DATALOG_SERIES:
         series_catalogue_logged(storage->catalogue, record->defined.items, record->defined.count);
+        storage_restore_deletes(storage, record->restored.items, record->restored.count,
+                                record->submission.position);
         break;
     case DATALOG_META:
         storage_apply_meta(storage, buf_span(&record->payload), stamp);

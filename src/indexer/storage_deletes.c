@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/wire.h"
+#include "indexer/storage_intake.h"
 #include "indexer/storage_internal.h"
 
 #define FILE_MAGIC "AQTOMBS1"
@@ -95,10 +96,19 @@ static bool read_text(struct filed *filed, struct span text)
     return true;
 }
 
-static bool has_position(const struct tombstones *tombstones, uint64_t position)
+/* The same delete, whatever positions they have. */
+static bool is_same(const struct tombstone *a, const struct tombstone *b)
+{
+    return a->stamp.time == b->stamp.time && a->stamp.origin == b->stamp.origin &&
+           a->deletion.flags == b->deletion.flags && a->deletion.start_ns == b->deletion.start_ns &&
+           a->deletion.end_ns == b->deletion.end_ns &&
+           span_equal(a->deletion.selector, b->deletion.selector);
+}
+
+static bool has_delete(const struct tombstones *tombstones, const struct tombstone *tombstone)
 {
     for (size_t i = 0; i < tombstones->count; i++) {
-        if (tombstones->items[i]->position == position) {
+        if (is_same(tombstones->items[i], tombstone)) {
             return true;
         }
     }
@@ -109,7 +119,7 @@ static bool has_position(const struct tombstones *tombstones, uint64_t position)
 static void merge_filed(struct storage *storage, struct filed *filed)
 {
     for (size_t i = 0; i < filed->items.count; i++) {
-        if (!has_position(storage->tombstones, filed->items.items[i]->position)) {
+        if (!has_delete(storage->tombstones, filed->items.items[i])) {
             struct tombstones *with = tombstones_with(storage->tombstones, &filed->items.items[i],
                                                       storage->tombstones->end);
             tombstones_unref(&storage->tombstones);
@@ -287,6 +297,75 @@ void storage_apply_delete(struct storage *storage, struct span payload, uint64_t
     }
     pthread_mutex_unlock(&storage->deletes_lock);
     tombstone_unref(&tombstone); /* a replay of what the file has */
+}
+
+static void restore_in_catalogue(struct storage *storage, const struct tombstone *tombstone)
+{
+    struct buf payload = {0};
+    series_delete_encode(&payload, &tombstone->deletion);
+    know_last_writes(storage, &tombstone->deletion, tombstone->stamp);
+    if (series_catalogue_apply_delete(storage->catalogue, buf_span(&payload), tombstone->stamp) <
+        0) {
+        storage_report(storage, "a delete of a snapshot: %s", err_text());
+    }
+    buf_deinit(&payload);
+}
+
+void storage_restore_deletes(struct storage *storage, struct tombstone **tombstones, size_t count,
+                             uint64_t position)
+{
+    for (size_t i = 0; i < count; i++) {
+        restore_in_catalogue(storage, tombstones[i]);
+        pthread_mutex_lock(&storage->deletes_lock);
+        if (!has_delete(storage->tombstones, tombstones[i])) {
+            tombstones[i]->position = position;
+            set_tombstones(storage,
+                           tombstones_with(storage->tombstones, &tombstones[i], position + 1));
+            storage->deletes_unfiled =
+                storage->deletes_unfiled == 0 ? position : storage->deletes_unfiled;
+        }
+        pthread_mutex_unlock(&storage->deletes_lock);
+    }
+}
+
+int storage_intake_deletes(struct storage *storage, struct tombstone **tombstones, size_t count)
+{
+    struct storage_waiter waiter = STORAGE_WAITER;
+    struct storage_append *append;
+    int rc = storage_append_new(storage, NULL, storage_wake, &waiter, &append);
+    if (rc < 0 || count == 0) {
+        for (size_t i = 0; i < count; i++) {
+            tombstone_unref(&tombstones[i]);
+        }
+        if (rc == 0) {
+            storage_append_free(&append);
+        }
+        return rc;
+    }
+    struct storage_record *record = storage_append_record(append, DATALOG_SERIES);
+    for (size_t i = 0; i < count; i++) {
+        vec_push(&record->restored, tombstones[i]);
+        tombstones[i] = NULL;
+    }
+    series_definitions_begin(&record->payload);
+    record->submission.payload = buf_span(&record->payload);
+    return storage_wait(&waiter, storage_append_submit(&append));
+}
+
+int storage_each_delete(struct storage *storage,
+                        int (*each)(void *context, const struct series_delete *deletion,
+                                    struct stamp stamp),
+                        void *context)
+{
+    pthread_mutex_lock(&storage->deletes_lock);
+    struct tombstones *tombstones = tombstones_ref(storage->tombstones);
+    pthread_mutex_unlock(&storage->deletes_lock);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < tombstones->count; i++) {
+        rc = each(context, &tombstones->items[i]->deletion, tombstones->items[i]->stamp);
+    }
+    tombstones_unref(&tombstones);
+    return rc == 0 ? series_catalogue_deletes(storage->catalogue, each, context) : rc;
 }
 
 struct drop {

@@ -49,6 +49,8 @@ struct storage_source {
     struct storage *storage;
 };
 
+struct storage_intake;
+
 struct storage {
     struct io *io;
     struct series_tags *tags;
@@ -62,6 +64,7 @@ struct storage {
     uint32_t flushed_sum;                /* of the file `flushed`; under `flushing` */
     pthread_mutex_t flushing;            /* one round of flushing at a time */
     struct storage_source source;
+    struct storage_intake *intake; /* of snapshots: storage_intake.h */
     char *datalog_dir;
     char *series_dir;
     uint64_t kept_bytes_max;
@@ -132,19 +135,20 @@ struct storage_run {
 struct storage_record {
     struct datalog_submission submission;
     struct storage_append *append;
-    struct buf payload;             /* unless it is the one run's */
-    VEC(struct storage_run) runs;   /* UPDATE, POINTS: more than one only if it was received */
-    struct datalog_record received; /* as the log wants it */
-    VEC(uint32_t) defined;          /* SERIES: the numbers */
-    bool is_theirs;                 /* SERIES: received as such, not made for received points */
+    struct buf payload;               /* unless it is the one run's */
+    VEC(struct storage_run) runs;     /* UPDATE, POINTS: more than one only if it was received */
+    struct datalog_record received;   /* as the log wants it */
+    VEC(uint32_t) defined;            /* SERIES: the numbers */
+    VEC(struct tombstone *) restored; /* SERIES: deletes that get its position; owned */
+    bool is_theirs;                   /* SERIES: received as such, not made for received points */
 };
 
 struct storage_append {
     struct storage *storage;
     storage_done done;
     void *context;
-    bool is_received;
-    uint16_t origin; /* of its stamps */
+    bool is_received; /* and entered: storage_intake_leave() */
+    uint16_t origin;  /* of its stamps */
     struct storage_received received;
     uint64_t bytes; /* about; what it was admitted with */
     size_t left;    /* records not completed */
@@ -174,6 +178,10 @@ void storage_apply_meta(struct storage *storage, struct span payload, struct sta
 void storage_restore_series(struct storage *storage);
 void storage_apply_delete(struct storage *storage, struct span payload, uint64_t position,
                           struct stamp stamp);
+
+/* The same of deletes that a snapshot brought, and that have no record here; takes them. */
+void storage_restore_deletes(struct storage *storage, struct tombstone **tombstones, size_t count,
+                             uint64_t position);
 
 /*
  * Deletes (storage_deletes.c). Read before the wells are opened, written before the log is

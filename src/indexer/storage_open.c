@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/conf.h"
+#include "indexer/storage_intake.h"
 #include "indexer/storage_internal.h"
 
 #define CUT_OFF "%" PRIu64 " bytes at its end are no whole line and are cut off"
@@ -168,6 +169,7 @@ static struct storage *storage_new(const struct storage_options *options)
 static void storage_free(struct storage *storage)
 {
     datalog_close(&storage->log);
+    storage_intake_free(storage);
     for (size_t i = 0; i < storage->slots.count; i++) {
         struct storage_slot *slot = &storage->slots.items[i];
         well_close(&slot->well);
@@ -369,6 +371,7 @@ static int open_all(struct storage *storage, const struct storage_options *optio
     if (rc == 0 && !storage_flushed_knows_all(storage)) {
         rc = storage_flushed_write(storage); /* before anything is acknowledged for a new well */
     }
+    rc = rc < 0 ? rc : storage_intake_open(storage);
     return rc == 0 ? make_tags(storage) : rc;
 }
 

@@ -285,6 +285,7 @@ static int stage_advances(struct datalog *log, bool *ret_any)
             !datalog_origins_stage(&log->origins, *position)) {
             rc = err_set(ERR_TOO_LARGE, "datalog: more than %d origins", DATALOG_ORIGINS_MAX);
         }
+        log->time = MAX(log->time, position->time); /* what is written here comes after it */
     }
     vec_clear(&log->advances);
     pthread_mutex_unlock(&log->lock);

@@ -69,7 +69,11 @@ enum replicate_wish replicate_snapshot_wish(const struct replicate_receiver *rec
     if (receiver->canary == REPLICATE_CANARY_WHOLE_SNAPSHOT) {
         return REPLICATE_TAKE;
     }
-    if (time <= replicate_places_of(&receiver->before, origin).time) {
+    struct replicate_place before = replicate_places_of(&receiver->before, origin);
+    if (before.position > 0 && before.time == 0) {
+        return REPLICATE_LOOK; /* it is from before logs knew the times of places */
+    }
+    if (time <= before.time) {
         return REPLICATE_HELD;
     }
     return time <= replicate_places_of(&receiver->unsure, origin).time ? REPLICATE_LOOK
