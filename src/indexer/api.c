@@ -190,16 +190,36 @@ static int write_frames(void *context, struct span frames)
     return rc == HTTP_STREAM_GONE ? err_set(ERR_CANCELLED, "the webserver has left") : rc;
 }
 
+/* Nothing is written but by waiting, so this is only ever called when the client has left. */
+static void note_leaving(void *gone)
+{
+    atomic_store((atomic_bool *)gone, true);
+}
+
+static int run_search(struct query_serve *serve, struct http_stream **stream)
+{
+    atomic_bool gone = false;
+    http_stream_on_change(*stream, note_leaving, &gone);
+    int rc = query_serve_run(serve, &gone, write_frames, *stream);
+    if (rc == 0) {
+        http_stream_end(stream);
+    } else {
+        http_stream_abort(stream);
+    }
+    return rc;
+}
+
 static void post_search(struct http_request *request, void *context)
 {
     struct api *api = context;
-    struct query_serve *serve;
+    struct query_serve *serve = NULL;
     struct search_share *share = NULL;
-    int rc = search_share_of_request(http_request_body(request), api->storage, api->uuid, &share);
+    struct span body = http_request_body(request);
+    int rc = search_share_of_request(body, api->storage, api->uuid, &share);
     if (rc == 0) {
         struct query_source *source =
             share != NULL ? search_share_source(share) : storage_source(api->storage);
-        rc = query_serve_begin(http_request_body(request), source, io_now_ns(api->io), &serve);
+        rc = query_serve_begin_pooled(body, source, io_now_ns(api->io), api->pool, &serve);
     }
     if (rc < 0) {
         search_share_free(&share);
@@ -209,12 +229,7 @@ static void post_search(struct http_request *request, void *context)
     struct http_stream *stream;
     rc = http_reply_stream(request, 200, QUERY_SERVE_CONTENT_TYPE, &stream);
     if (rc == 0) {
-        rc = query_serve_run(serve, NULL, write_frames, stream);
-        if (rc == 0) {
-            http_stream_end(&stream);
-        } else {
-            http_stream_abort(&stream);
-        }
+        rc = run_search(serve, &stream);
     }
     query_serve_free(&serve);
     search_share_free(&share);

@@ -11,6 +11,7 @@
 #include "indexer/states.h"
 #include "indexer/storage.h"
 #include "net/http_server.h"
+#include "query/pool.h"
 
 /* What the handlers see; outlives the server. */
 struct api {
@@ -21,6 +22,7 @@ struct api {
     struct listener *listener;
     struct states *states;
     struct replication *replication; /* NULL: off */
+    struct query_pool *pool;         /* threads of searches */
 };
 
 /* The context of the table is the api. */

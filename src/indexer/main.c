@@ -4,6 +4,7 @@
  */
 #include <sodium.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "conf/conf.h"
@@ -18,7 +19,8 @@
 #include "service/service.h"
 
 #define CONF_ARENA_BYTES_MAX (16u << 20)
-#define CONTROL_WORKERS ((size_t)16) /* for the rest than updates, which may take long */
+#define CONTROL_WORKERS ((size_t)96) /* one per search, and for the rest than updates */
+#define SEARCH_THREADS_MAX 256
 
 struct indexer {
     struct service *service;
@@ -33,6 +35,7 @@ struct indexer {
     struct listener *listener;
     struct replication_options replicates;
     struct replication *replication;
+    struct query_pool *pool;
     struct api api;
     struct warp10 *warp10;
     struct http_server *server;
@@ -152,9 +155,17 @@ static int start_replication(struct indexer *indexer)
     return replication_start(&indexer->replicates, &indexer->replication);
 }
 
+static size_t search_threads(const struct conf *conf)
+{
+    int64_t threads = conf_int(conf, CONF_GLOBAL, "Search-Threads");
+    threads = threads > 0 ? threads : (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    return (size_t)MIN(MAX(threads, INT64_C(1)), (int64_t)SEARCH_THREADS_MAX);
+}
+
 static int start_server(struct indexer *indexer)
 {
     const struct conf *conf = indexer->conf;
+    indexer->pool = query_pool_new(search_threads(conf));
     bool plain = conf_bool(conf, CONF_GLOBAL, "Control-Insecure-Disable-TLS");
     indexer->api = (struct api){
         .io = indexer->io,
@@ -164,6 +175,7 @@ static int start_server(struct indexer *indexer)
         .listener = indexer->listener,
         .states = indexer->states,
         .replication = indexer->replication,
+        .pool = indexer->pool,
     };
     struct http_server_options options = {
         .io = indexer->io,
@@ -220,6 +232,7 @@ static void stop(struct indexer *indexer)
         service_unwatch_http(indexer->service, indexer->server);
         http_server_stop(&indexer->server);
     }
+    query_pool_free(&indexer->pool);
     metric_forget(indexer->warp10);
     http_server_stop(&indexer->warp10_server);
     warp10_free(&indexer->warp10);

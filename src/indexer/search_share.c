@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +21,9 @@ struct search_share {
     struct query_source source;
     struct storage *storage;
     struct uuid node;
-    VEC(struct origin_part) origins; /* whom the plan names */
-    VEC(struct uuid) asked;          /* the other indexers that are asked */
-    uint8_t parts[UINT16_MAX + 1];   /* by number of the origin here */
+    VEC(struct origin_part) origins;    /* whom the plan names */
+    VEC(struct uuid) asked;             /* the other indexers that are asked */
+    atomic_uchar parts[UINT16_MAX + 1]; /* by number of the origin here; any thread */
 };
 
 struct share_cursor {
@@ -129,11 +130,13 @@ static int share_open(struct query_source *source, const struct query_scan *scan
 
 static bool is_left_out(struct search_share *share, const struct entry *entry)
 {
-    uint8_t *part = &share->parts[entry->stamp.origin];
-    if (*part == UNDECIDED) {
-        *part = (uint8_t)decide(share, entry->stamp.origin);
+    atomic_uchar *place = &share->parts[entry->stamp.origin];
+    unsigned char part = atomic_load_explicit(place, memory_order_relaxed);
+    if (part == UNDECIDED) {
+        part = (unsigned char)decide(share, entry->stamp.origin);
+        atomic_store_explicit(place, part, memory_order_relaxed);
     }
-    return *part == LEFT_OUT;
+    return part == LEFT_OUT;
 }
 
 /* The block as it is up to the first entry that is left out, copies of what is kept from there. */
@@ -182,12 +185,19 @@ static uint64_t share_skipped(const struct query_cursor *base)
     return query_source_skipped(CONTAINER_OF(base, struct share_cursor, cursor)->inner);
 }
 
+static void share_extents(struct query_source *source, const struct query_scan *scan,
+                          void (*each)(void *context, struct query_extent extent), void *context)
+{
+    query_source_extents(storage_source(share_of(source)->storage), scan, each, context);
+}
+
 static const struct query_source_methods share_methods = {
     .tags = share_tags,
     .open = share_open,
     .next = share_next,
     .close = share_close,
     .skipped = share_skipped,
+    .extents = share_extents,
 };
 
 /* ---- life ---- */

@@ -106,17 +106,32 @@ struct series_tags *storage_tags(struct storage *storage)
     return storage->tags;
 }
 
-/* All wells, for a tag may have moved from one to another. */
-int storage_scan(struct storage *storage, const struct well_scan *scan,
-                 struct well_cursor **ret_cursor)
+/* All wells, for a tag may have moved from one to another; mem_free(). */
+static struct well **all_wells(struct storage *storage)
 {
     struct well **wells = mem_alloc_array(storage->slots.count, sizeof(*wells));
     for (size_t i = 0; i < storage->slots.count; i++) {
         wells[i] = storage->slots.items[i].well;
     }
+    return wells;
+}
+
+int storage_scan(struct storage *storage, const struct well_scan *scan,
+                 struct well_cursor **ret_cursor)
+{
+    struct well **wells = all_wells(storage);
     int rc = well_cursor_open(wells, storage->slots.count, scan, ret_cursor);
     mem_free(wells);
     return rc;
+}
+
+void storage_extents(struct storage *storage, const struct well_scan *scan,
+                     void (*each)(void *context, int64_t first_ns, int64_t last_ns, uint64_t bytes),
+                     void *context)
+{
+    struct well **wells = all_wells(storage);
+    well_extents(wells, storage->slots.count, scan, each, context);
+    mem_free(wells);
 }
 
 struct storage_stats storage_stats(struct storage *storage)

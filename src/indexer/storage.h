@@ -211,6 +211,12 @@ struct query_source *storage_source(struct storage *storage);
 MUST_CHECK int storage_scan(struct storage *storage, const struct well_scan *scan,
                             struct well_cursor **ret_cursor);
 
+/* What such a scan would read: well_extents(). */
+void storage_extents(struct storage *storage, const struct well_scan *scan,
+                     void (*each)(void *context, int64_t first_ns, int64_t last_ns,
+                                  uint64_t bytes),
+                     void *context);
+
 /* True while entries are refused; `text` then says why ("disk full: …"), else it is left empty. */
 bool storage_stopped(struct storage *storage, struct buf *text);
 

@@ -39,11 +39,10 @@ static int source_tags(struct query_source *source,
 
 static const struct query_source_methods source_methods;
 
-static int source_open(struct query_source *source, const struct query_scan *scan,
-                       struct query_cursor **ret_cursor)
+static struct well_scan scan_of(const struct query_scan *scan)
 {
     static const uint16_t none;
-    struct well_scan wells = {
+    return (struct well_scan){
         .start_ns = scan->start_ns,
         .end_ns = scan->end_ns,
         .tags = scan->tags != NULL ? scan->tags : &none,
@@ -52,6 +51,12 @@ static int source_open(struct query_source *source, const struct query_scan *sca
         .words = scan->words,
         .words_count = scan->words != NULL ? scan->word_count : 0,
     };
+}
+
+static int source_open(struct query_source *source, const struct query_scan *scan,
+                       struct query_cursor **ret_cursor)
+{
+    struct well_scan wells = scan_of(scan);
     struct source_cursor *cursor = MEM_NEW(struct source_cursor);
     cursor->cursor.methods = &source_methods;
     int rc = storage_scan(storage_of(source), &wells, &cursor->wells);
@@ -87,12 +92,32 @@ static uint64_t source_skipped(const struct query_cursor *cursor)
     return well_cursor_skipped(CONTAINER_OF(cursor, struct source_cursor, cursor)->wells);
 }
 
+struct extents {
+    void (*each)(void *context, struct query_extent extent);
+    void *context;
+};
+
+static void give_extent(void *context, int64_t first_ns, int64_t last_ns, uint64_t bytes)
+{
+    const struct extents *extents = context;
+    extents->each(extents->context, (struct query_extent){first_ns, last_ns, bytes});
+}
+
+static void source_extents(struct query_source *source, const struct query_scan *scan,
+                           void (*each)(void *context, struct query_extent extent), void *context)
+{
+    struct well_scan wells = scan_of(scan);
+    struct extents extents = {each, context};
+    storage_extents(storage_of(source), &wells, give_extent, &extents);
+}
+
 static const struct query_source_methods source_methods = {
     .tags = source_tags,
     .open = source_open,
     .next = source_next,
     .close = source_close,
     .skipped = source_skipped,
+    .extents = source_extents,
 };
 
 void storage_source_init(struct storage *storage)

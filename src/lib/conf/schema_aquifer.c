@@ -151,6 +151,7 @@ static const struct conf_key global_keys[] = {
     KEY("Resource-Max-Size", CONF_INT, W | I | D, "536870912", "bytes of one resource"),
     KEY("Search-Scratch", CONF_PATH, W | I | LATER, "{data}/scratch",
         "temporary space of searches"),
+    KEY("Search-Threads", CONF_INT, I, "0", "threads that all searches share; 0: one per core"),
     KEY("Render-Store", CONF_PATH, W, "{data}/render", "results of live searches"),
     KEY("Render-Store-Limit", CONF_INT, W, "1024", "MB of results per search"),
     KEY("Saved-Store", CONF_PATH, W, "{data}/saved", "saved results"),

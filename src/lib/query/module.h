@@ -92,7 +92,9 @@ struct query_module {
     bool replaces; /* only values that it makes itself go on from it */
 
     /* A condensing module that indexers can begin: there it condenses what one indexer has into
-     * entries that hold states; on the webserver it takes these. NULL: they cannot. */
+     * entries that hold states; on the webserver it takes these. An indexer may do its part on
+     * several threads: then it gathers what they have, taking states and giving states. NULL: they
+     * cannot. */
     void (*take_part)(void *state, enum query_part part);
 
     /* Does this stage need the merged stream though it condenses nothing (a counter that goes on

@@ -61,9 +61,10 @@ int query_pipeline_new_part(const struct query *query, enum query_part part,
                             struct query_pipeline **ret_pipeline)
 {
     bool shared = query_is_shared(query);
-    size_t first = part == QUERY_PART_WEBSERVER ? query->collapse : 0;
-    size_t last =
-        part == QUERY_PART_INDEXER ? query->collapse + (shared ? 1 : 0) : query->stage_count;
+    bool begins = part == QUERY_PART_WHOLE || part == QUERY_PART_INDEXER;
+    bool ends = part == QUERY_PART_WHOLE || part == QUERY_PART_WEBSERVER;
+    size_t first = begins ? 0 : query->collapse;
+    size_t last = ends ? query->stage_count : query->collapse + (shared ? 1 : 0);
     int rc = query_pipeline_new(query, first, last, ret_pipeline);
     if (rc == 0 && shared) {
         struct running *running = &(*ret_pipeline)->stages[query->collapse - first];

@@ -34,6 +34,7 @@ enum query_part {
     QUERY_PART_WHOLE,     /* all stages, whole entries */
     QUERY_PART_INDEXER,   /* what an indexer does: up to where the query condenses */
     QUERY_PART_WEBSERVER, /* the rest, over what indexers sent */
+    QUERY_PART_GATHER,    /* the first condensing stage alone: states in, their sums out */
 };
 
 /* Runs stages [first, last) of the query, which must outlive the pipeline. */

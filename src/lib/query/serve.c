@@ -9,28 +9,24 @@
 #include "query/module.h"
 #include "query/pipeline.h"
 #include "query/query.h"
+#include "query/sweep.h"
 
 #define PROGRESS_INTERVAL_NS (200 * TIME_MS_NS)
 #define WORDS_MAX 16
 #define FRAMES_BYTES_MAX QUERY_BATCH_BYTES_MAX /* collected before they are handed over */
+#define LOOK_UP_MS 20                          /* whether the search was cancelled */
 
 struct query_serve {
     struct query *query;
     struct query_source *source;
-    struct query_cursor *cursor;
-    struct query_pipeline *pipeline;
+    struct query_sweep *sweep;
     size_t stages;
-    uint64_t entries_max;
-    bool ascending;
-    bool shared;        /* the last stage condenses: what it gives comes at the end */
+    struct span words[WORDS_MAX];
     VEC(uint16_t) tags; /* of the source, those that the query names */
     const char **names; /* by number of the source; NULL where there is none */
     VEC(char *) owned_names;
-    VEC(uint32_t) picks;
     struct buf frames;
-    uint64_t sent;
-    int64_t position_ns;
-    int64_t last_write_ns;
+    int64_t last_progress_ns;
 };
 
 char *query_request_encode(const struct query_request *request)
@@ -110,7 +106,35 @@ static size_t required_words(const struct query_serve *serve, struct span words[
     return count;
 }
 
-static int prepare(struct query_serve *serve, const struct query_request *request, int64_t now_ns)
+static int open_sweep(struct query_serve *serve, const struct query_request *request,
+                      struct query_pool *pool)
+{
+    bool half = serve->stages == serve->query->collapse;
+    struct query_sweep_options options = {
+        .query = serve->query,
+        .stages = serve->stages,
+        .half = half,
+        .source = serve->source,
+        .scan =
+            {
+                .words = serve->words,
+                .word_count = required_words(serve, serve->words),
+                .tags = serve->tags.items,
+                .tag_count = serve->tags.count,
+                .start_ns = request->start_ns,
+                .end_ns = request->end_ns,
+                .ascending = request->ascending,
+            },
+        .entries_max = half && query_is_shared(serve->query) ? UINT64_MAX : request->entries_max,
+        .tag_name = tag_name,
+        .context = serve,
+        .pool = pool,
+    };
+    return query_sweep_new(&options, &serve->sweep);
+}
+
+static int prepare(struct query_serve *serve, const struct query_request *request, int64_t now_ns,
+                   struct query_pool *pool)
 {
     struct query_options options = {
         .now_ns = now_ns,
@@ -127,40 +151,12 @@ static int prepare(struct query_serve *serve, const struct query_request *reques
                        request->stages, serve->query->collapse);
     }
     serve->stages = request->stages;
-    serve->entries_max = request->entries_max;
-    serve->ascending = request->ascending;
-    serve->position_ns = request->ascending ? request->start_ns : request->end_ns;
     rc = query_source_tags(serve->source, collect_tag, serve);
-    if (rc < 0) {
-        return rc;
-    }
-    struct span words[WORDS_MAX];
-    struct query_scan scan = {
-        .words = words,
-        .word_count = required_words(serve, words),
-        .tags = serve->tags.items,
-        .tag_count = serve->tags.count,
-        .start_ns = request->start_ns,
-        .end_ns = request->end_ns,
-        .ascending = request->ascending,
-    };
-    if (scan.tag_count > 0) {
-        rc = query_source_open(serve->source, &scan, &serve->cursor);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (serve->stages < serve->query->collapse) {
-        return query_pipeline_new(serve->query, 0, serve->stages, &serve->pipeline);
-    }
-    serve->shared = query_is_shared(serve->query);
-    serve->stages += serve->shared ? 1 : 0;
-    serve->entries_max = serve->shared ? UINT64_MAX : serve->entries_max;
-    return query_pipeline_new_part(serve->query, QUERY_PART_INDEXER, &serve->pipeline);
+    return rc < 0 ? rc : open_sweep(serve, request, pool);
 }
 
-int query_serve_begin(struct span body, struct query_source *source, int64_t now_ns,
-                      struct query_serve **ret_serve)
+int query_serve_begin_pooled(struct span body, struct query_source *source, int64_t now_ns,
+                             struct query_pool *pool, struct query_serve **ret_serve)
 {
     json_error_t error;
     json_t *json = json_loadb((const char *)body.data, body.bytes, 0, &error);
@@ -173,7 +169,7 @@ int query_serve_begin(struct span body, struct query_source *source, int64_t now
         struct query_serve *serve = MEM_NEW(struct query_serve);
         serve->source = source;
         serve->names = mem_alloc_array(QUERY_TAG_NUMBERS_MAX, sizeof(*serve->names));
-        rc = prepare(serve, &request, now_ns);
+        rc = prepare(serve, &request, now_ns, pool);
         if (rc < 0) {
             query_serve_free(&serve);
         } else {
@@ -184,21 +180,25 @@ int query_serve_begin(struct span body, struct query_source *source, int64_t now
     return rc;
 }
 
+int query_serve_begin(struct span body, struct query_source *source, int64_t now_ns,
+                      struct query_serve **ret_serve)
+{
+    return query_serve_begin_pooled(body, source, now_ns, NULL, ret_serve);
+}
+
 void query_serve_free(struct query_serve **pointer)
 {
     struct query_serve *serve = *pointer;
     if (serve == NULL) {
         return;
     }
-    query_pipeline_free(&serve->pipeline);
-    query_source_close(&serve->cursor);
+    query_sweep_free(&serve->sweep);
     query_free(&serve->query);
     for (size_t i = 0; i < serve->owned_names.count; i++) {
         mem_free(serve->owned_names.items[i]);
     }
     vec_deinit(&serve->owned_names);
     vec_deinit(&serve->tags);
-    vec_deinit(&serve->picks);
     buf_deinit(&serve->frames);
     mem_free(serve->names);
     mem_free(serve);
@@ -214,15 +214,10 @@ static int64_t clock_ns(void)
 
 static void put_progress(struct query_serve *serve, enum query_frame_kind kind)
 {
-    struct query_progress progress = {
-        .position_ns = serve->position_ns,
-        .skipped_blocks = serve->cursor == NULL ? 0 : query_source_skipped(serve->cursor),
-        .stage_count = serve->stages,
-    };
-    for (size_t i = 0; i < serve->stages; i++) {
-        progress.stages[i] = *query_pipeline_stats(serve->pipeline, i);
-    }
+    struct query_progress progress;
+    query_sweep_progress(serve->sweep, &progress);
     query_frame_put_progress(&serve->frames, kind, &progress);
+    serve->last_progress_ns = clock_ns();
 }
 
 struct output {
@@ -237,91 +232,27 @@ static int hand_over(struct query_serve *serve, const struct output *output)
     }
     int rc = output->write(output->context, buf_span(&serve->frames));
     buf_clear(&serve->frames);
-    serve->last_write_ns = clock_ns();
-    return rc;
-}
-
-/* How many of the picks from `from` on make one batch: both bounds, at least one entry. */
-static size_t batch_length(const struct query_block *block, size_t from)
-{
-    size_t bytes = 0;
-    size_t count = 0;
-    while (from + count < block->count && count < QUERY_BATCH_ENTRIES_MAX) {
-        const struct entry *entry = &block->entries[block->picks[from + count]];
-        bytes += entry->data.bytes + entry->enumerated.bytes;
-        if (count > 0 && bytes > QUERY_BATCH_BYTES_MAX) {
-            break;
-        }
-        count++;
-    }
-    return count;
-}
-
-static int put_entries(struct query_serve *serve, const struct query_block *block,
-                       const struct output *output)
-{
-    size_t end = (size_t)MIN((uint64_t)block->count, serve->entries_max - serve->sent);
-    for (size_t from = 0; from < end;) {
-        size_t count = MIN(batch_length(block, from), end - from);
-        query_batch_put(&serve->frames, block->entries, block->picks + from, count, tag_name,
-                        serve);
-        from += count;
-        serve->sent += count;
-        if (serve->frames.bytes >= FRAMES_BYTES_MAX) {
-            int rc = hand_over(serve, output);
-            if (rc < 0) {
-                return rc;
-            }
-        }
-    }
-    return 0;
-}
-
-static int run_block(struct query_serve *serve, const struct query_source_block *source,
-                     const struct output *output)
-{
-    while (serve->picks.count < source->count) {
-        vec_push(&serve->picks, 0);
-    }
-    for (size_t i = 0; i < source->count; i++) {
-        serve->picks.items[i] = (uint32_t)i;
-    }
-    struct query_block block = {
-        .entries = source->entries,
-        .picks = serve->picks.items,
-        .count = source->count,
-        .region = source->region,
-        .tag_name = tag_name,
-        .context = serve,
-    };
-    int rc = query_pipeline_run(serve->pipeline, &block);
-    rc = rc < 0 ? rc : put_entries(serve, &block, output);
-    serve->position_ns = source->entries[source->count - 1].time_ns;
-    if (rc == 0 && clock_ns() - serve->last_write_ns > PROGRESS_INTERVAL_NS) {
-        put_progress(serve, QUERY_FRAME_PROGRESS);
-        rc = hand_over(serve, output);
-    }
     return rc;
 }
 
 static int scan(struct query_serve *serve, const atomic_bool *cancel, const struct output *output)
 {
-    while (serve->cursor != NULL && serve->sent < serve->entries_max &&
-           !query_pipeline_done(serve->pipeline)) {
+    for (;;) {
         if (cancel != NULL && atomic_load(cancel)) {
             return err_set(ERR_CANCELLED, "the search was cancelled");
         }
-        struct query_source_block block;
-        int rc = query_source_next(serve->cursor, &block);
-        if (rc == QUERY_SOURCE_END) {
-            return 0;
+        int rc = query_sweep_take(serve->sweep, LOOK_UP_MS, &serve->frames);
+        if (rc < 0 || rc == QUERY_SWEEP_END) {
+            return rc < 0 ? rc : 0;
         }
-        rc = rc < 0 ? rc : run_block(serve, &block, output);
+        if (clock_ns() - serve->last_progress_ns > PROGRESS_INTERVAL_NS) {
+            put_progress(serve, QUERY_FRAME_PROGRESS);
+        }
+        rc = hand_over(serve, output);
         if (rc < 0) {
             return rc;
         }
     }
-    return 0;
 }
 
 struct finishing {
@@ -332,22 +263,18 @@ struct finishing {
 static int put_held_back(void *context, const struct query_block *block)
 {
     const struct finishing *finishing = context;
-    return put_entries(finishing->serve, block, finishing->output);
-}
-
-static int finish(struct query_serve *serve, const struct output *output)
-{
-    struct query_block like = {.tag_name = tag_name, .context = serve};
-    struct finishing finishing = {.serve = serve, .output = output};
-    return query_pipeline_finish(serve->pipeline, &like, put_held_back, &finishing);
+    struct query_serve *serve = finishing->serve;
+    query_sweep_put(serve->sweep, block, &serve->frames);
+    return serve->frames.bytes < FRAMES_BYTES_MAX ? 0 : hand_over(serve, finishing->output);
 }
 
 int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
                     int (*write)(void *context, struct span frames), void *context)
 {
     struct output output = {.write = write, .context = context};
+    struct finishing finishing = {.serve = serve, .output = &output};
     int rc = scan(serve, cancel, &output);
-    rc = rc < 0 ? rc : finish(serve, &output);
+    rc = rc < 0 ? rc : query_sweep_finish(serve->sweep, put_held_back, &finishing);
     if (rc == 0) {
         put_progress(serve, QUERY_FRAME_END);
         return hand_over(serve, &output);

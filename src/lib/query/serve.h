@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "query/batch.h"
+#include "query/pool.h"
 #include "query/source.h"
 
 #define QUERY_SERVE_CONTENT_TYPE "application/x-aquifer-search"
@@ -20,7 +21,7 @@ struct query_request {
     int64_t start_ns;
     int64_t end_ns;
     size_t stages;        /* run stages [0, stages) here */
-    uint64_t entries_max; /* and send no more than these many */
+    uint64_t entries_max; /* more than these many are not needed */
     bool ascending;
     json_t *share; /* encode: the room's own member "share", or NULL. Borrowed. */
 };
@@ -34,8 +35,13 @@ struct query_serve;
 MUST_CHECK int query_serve_begin(struct span request, struct query_source *source, int64_t now_ns,
                                  struct query_serve **ret_serve);
 
+/* The same, scanned by the threads of the pool, which must outlive it too. They begin at once. */
+MUST_CHECK int query_serve_begin_pooled(struct span request, struct query_source *source,
+                                        int64_t now_ns, struct query_pool *pool,
+                                        struct query_serve **ret_serve);
+
 /* Runs to the end, giving `write` one or more whole frames at a time, the last being END or
- * FAULT. Stops early with ERR_CANCELLED when *cancel becomes true (NULL: never), with the fault of
+ * FAULT. Stops with ERR_CANCELLED soon after *cancel becomes true (NULL: never), with the fault of
  * `write` when that fails. Blocks as long as `write` does. */
 MUST_CHECK int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
                                int (*write)(void *context, struct span frames), void *context);

@@ -31,3 +31,11 @@ uint64_t query_source_skipped(const struct query_cursor *cursor)
 {
     return cursor->methods->skipped == NULL ? 0 : cursor->methods->skipped(cursor);
 }
+
+void query_source_extents(struct query_source *source, const struct query_scan *scan,
+                          void (*each)(void *context, struct query_extent extent), void *context)
+{
+    if (source->methods->extents != NULL) {
+        source->methods->extents(source, scan, each, context);
+    }
+}

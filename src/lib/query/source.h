@@ -4,13 +4,15 @@
  *     open ──next──> block ──next──> block ... ──next──> QUERY_SOURCE_END ──close
  *
  * A cursor sees a snapshot: what was stored when it was opened, nothing newer is promised. It
- * never blocks ingest. One thread per cursor; any number of cursors per source.
+ * never blocks ingest. One thread at a time per cursor; any number of cursors per source, on any
+ * threads.
  */
 #ifndef QUERY_SOURCE_H
 #define QUERY_SOURCE_H
 
 #include "base/err.h"
 #include "base/span.h"
+#include "query/cuts.h"
 #include "series/entry.h"
 
 #define QUERY_SOURCE_END 1
@@ -59,6 +61,11 @@ struct query_source_methods {
 
     /* Corrupt blocks that this cursor had to skip so far; may be NULL. */
     uint64_t (*skipped)(const struct query_cursor *cursor);
+
+    /* Calls `each` with what the scan would read, piece by piece: its times and its size. May be
+     * NULL: nothing is known. */
+    void (*extents)(struct query_source *source, const struct query_scan *scan,
+                    void (*each)(void *context, struct query_extent extent), void *context);
 };
 
 MUST_CHECK int query_source_tags(struct query_source *source,
@@ -71,5 +78,7 @@ MUST_CHECK int query_source_open(struct query_source *source, const struct query
 MUST_CHECK int query_source_next(struct query_cursor *cursor, struct query_source_block *ret_block);
 void query_source_close(struct query_cursor **cursor); /* clears it; may be NULL */
 uint64_t query_source_skipped(const struct query_cursor *cursor);
+void query_source_extents(struct query_source *source, const struct query_scan *scan,
+                          void (*each)(void *context, struct query_extent extent), void *context);
 
 #endif

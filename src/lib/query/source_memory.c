@@ -7,6 +7,8 @@
 #include "base/vec.h"
 #include "query/tags.h"
 
+#define BLOCK_BYTES (UINT64_C(64) << 20)
+
 struct stored {
     struct entry entry; /* owns data and enumerated */
     size_t order;       /* of arrival: entries of equal time keep it */
@@ -179,9 +181,28 @@ static void close_cursor(struct query_cursor *pointer)
     mem_free(cursor);
 }
 
+/* As if every block were large: so that searches in tests are cut wherever they can be. */
+static void extents(struct query_source *source, const struct query_scan *scan,
+                    void (*each)(void *context, struct query_extent extent), void *context)
+{
+    struct query_cursor *base = NULL;
+    int rc = open_cursor(source, scan, &base);
+    CHECK(rc == 0);
+    const struct cursor *cursor = CONTAINER_OF(base, struct cursor, cursor);
+    size_t block = cursor->memory->block_entries;
+    for (size_t i = 0; i < cursor->matching.count; i += block) {
+        size_t last = MIN(i + block, cursor->matching.count) - 1;
+        each(context,
+             (struct query_extent){cursor->matching.items[i]->entry.time_ns,
+                                   cursor->matching.items[last]->entry.time_ns, BLOCK_BYTES});
+    }
+    close_cursor(base);
+}
+
 static const struct query_source_methods methods = {
     .tags = tags,
     .open = open_cursor,
     .next = next,
     .close = close_cursor,
+    .extents = extents,
 };

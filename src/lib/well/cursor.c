@@ -140,8 +140,7 @@ static bool next_block(struct well_cursor *cursor, struct stream *stream)
     while (stream->next < stream->stop) {
         size_t i = scan->descending ? stream->stop - 1 : stream->next;
         const struct segment_block *block = &stream->segment->blocks[i];
-        bool overlaps = block->last_ns >= scan->start_ns &&
-                        (block->first_ns < scan->end_ns || scan->end_ns == INT64_MAX);
+        bool overlaps = well_scan_overlaps(scan, block->first_ns, block->last_ns);
         if (overlaps && (cursor->tokens.bytes == 0 || may_have_words(cursor, stream, i))) {
             stream->time_ns = scan->descending ? block->last_ns : block->first_ns;
             stream->tag = block->tag;
@@ -212,6 +211,9 @@ static void add_blocks(struct well_cursor *cursor, struct well *well, struct seg
 static void add_segment(struct well_cursor *cursor, struct well *well, struct segment *segment,
                         const struct tombstones *tombstones)
 {
+    if (!well_scan_overlaps(&cursor->scan, segment->oldest_ns, segment->newest_ns)) {
+        return;
+    }
     if (cursor->scan.tags != NULL) {
         for (size_t i = 0; i < cursor->scan.tags_count; i++) {
             size_t from;
@@ -258,8 +260,8 @@ static void add_memtable(struct well_cursor *cursor, struct well *well,
     const struct well_scan *scan = &cursor->scan;
     const struct memtable *memtable = snapshot->memtables.items[index];
     bool sealed = index < snapshot->sealed_count;
-    if (sealed && (memtable->newest_ns < scan->start_ns ||
-                   (memtable->oldest_ns >= scan->end_ns && scan->end_ns != INT64_MAX))) {
+    if (!well_scan_overlaps(scan, sealed ? memtable->oldest_ns : snapshot->active_oldest_ns,
+                            sealed ? memtable->newest_ns : snapshot->active_newest_ns)) {
         return;
     }
     struct stream *stream = MEM_NEW(struct stream);

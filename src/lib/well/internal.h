@@ -62,6 +62,9 @@ struct well_snapshot {
     VEC(struct memtable *) memtables; /* oldest first */
     size_t sealed_count;              /* of them that cannot grow any more */
     size_t active_runs;               /* of the last one that may be looked at */
+    int64_t active_oldest_ns;         /* of its elements */
+    int64_t active_newest_ns;
+    uint64_t active_bytes; /* of their data */
     segments_vec segments;
     struct tombstones *tombstones; /* NULL: none */
 };

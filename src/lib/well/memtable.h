@@ -135,4 +135,11 @@ static inline bool well_scan_has_time(const struct well_scan *scan, int64_t time
     return time_ns >= scan->start_ns && (time_ns < scan->end_ns || scan->end_ns == INT64_MAX);
 }
 
+/* Whether it can want anything of these times, both of them included. */
+static inline bool well_scan_overlaps(const struct well_scan *scan, int64_t first_ns,
+                                      int64_t last_ns)
+{
+    return last_ns >= scan->start_ns && (first_ns < scan->end_ns || scan->end_ns == INT64_MAX);
+}
+
 #endif

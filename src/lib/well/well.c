@@ -550,8 +550,12 @@ void well_snapshot_take(struct well *well, struct well_snapshot *snapshot)
         vec_push(&snapshot->memtables, memtable_ref(well->active));
     }
     if (snapshot->memtables.count > 0) {
-        snapshot->active_runs =
-            snapshot->memtables.items[snapshot->memtables.count - 1]->runs_count;
+        const struct memtable *active =
+            snapshot->memtables.items[snapshot->memtables.count - 1];
+        snapshot->active_runs = active->runs_count;
+        snapshot->active_oldest_ns = active->oldest_ns;
+        snapshot->active_newest_ns = active->newest_ns;
+        snapshot->active_bytes = active->data_bytes;
     }
     snapshot->tombstones = tombstones_ref(well->tombstones);
     pthread_mutex_unlock(&well->lock);

@@ -215,6 +215,12 @@ struct well_scan {
     size_t words_count;
 };
 
+/* Calls `each` with what a scan would read as a whole: blocks and memtables, their first and last
+ * time and the size of their data. */
+void well_extents(struct well *const *wells, size_t count, const struct well_scan *scan,
+                  void (*each)(void *context, int64_t first_ns, int64_t last_ns, uint64_t bytes),
+                  void *context);
+
 /* Over a snapshot of several wells. Entries come by time; those of one time by tag, then in the
  * order of their arrival (all turned round when descending). Copies `scan`. */
 MUST_CHECK int well_cursor_open(struct well *const *wells, size_t count,

@@ -353,6 +353,11 @@ static void take_part(void *state, enum query_part part)
     ((struct state *)state)->part = part;
 }
 
+static bool gives_states(const struct state *state)
+{
+    return state->part == QUERY_PART_INDEXER || state->part == QUERY_PART_GATHER;
+}
+
 static void free_group(const struct plan *plan, struct group *group)
 {
     for (size_t i = 0; i < plan->tables[group->table].op_count; i++) {
@@ -487,7 +492,7 @@ static int run(const void *pointer, void *state_pointer, struct query_block *blo
     struct state *state = state_pointer;
     for (size_t i = 0; i < block->count; i++) {
         int rc = 0;
-        if (state->part == QUERY_PART_WEBSERVER) {
+        if (state->part == QUERY_PART_WEBSERVER || state->part == QUERY_PART_GATHER) {
             rc = add_state(plan, state, &block->entries[block->picks[i]]);
         } else {
             for (size_t table = 0; table < plan->table_count; table++) {
@@ -532,7 +537,7 @@ static int compare_groups(const void *a, const void *b)
 
 static void put_in_order(const struct plan *plan, struct state *state)
 {
-    size_t tables = state->part == QUERY_PART_INDEXER ? plan->table_count : 1;
+    size_t tables = gives_states(state) ? plan->table_count : 1;
     for (size_t i = 0; i < tables; i++) {
         size_t cursor = 0;
         struct span key;
@@ -628,7 +633,7 @@ static int finish(const void *pointer, void *state_pointer, struct query_block *
         const struct group *group = state->order.items[state->next++];
         struct entry entry = {.time_ns = MAX(group->window_ns, plan->start_ns), .tag = group->tag};
         size_t before = state->bytes.bytes;
-        if (state->part == QUERY_PART_INDEXER) {
+        if (gives_states(state)) {
             put_state(plan, group, &state->bytes);
             entry.data.bytes = state->bytes.bytes - before;
         } else {

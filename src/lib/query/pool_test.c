@@ -1,0 +1,102 @@
+/* Threads go to whoever has had the least; nobody is worked on after it was removed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "query/pool.h"
+
+struct counting {
+    struct query_pool_job job;
+    atomic_uint left; /* pieces of work */
+    atomic_uint done;
+    unsigned piece_us;
+};
+
+static bool work(struct query_pool_job *job)
+{
+    struct counting *counting = CONTAINER_OF(job, struct counting, job);
+    unsigned left = atomic_load(&counting->left);
+    while (left > 0 && !atomic_compare_exchange_weak(&counting->left, &left, left - 1)) {}
+    if (left == 0) {
+        return false;
+    }
+    usleep(counting->piece_us);
+    atomic_fetch_add(&counting->done, 1);
+    return true;
+}
+
+static void wait_for(atomic_uint *count, unsigned wanted)
+{
+    while (atomic_load(count) < wanted) {
+        usleep(100);
+    }
+}
+
+static void all_work_of_all_jobs_is_done(void **state)
+{
+    (void)state;
+    struct counting jobs[5] = {0};
+    struct query_pool *pool = query_pool_new(3);
+    assert_int_equal(query_pool_threads(pool), 3);
+    for (size_t i = 0; i < 5; i++) {
+        jobs[i].job.work = work;
+        atomic_store(&jobs[i].left, 50);
+        query_pool_add(pool, &jobs[i].job);
+    }
+    for (size_t i = 0; i < 5; i++) {
+        wait_for(&jobs[i].done, 50);
+    }
+    for (int round = 1; round < 20; round++) { /* idle ones come back when they are woken */
+        for (size_t i = 0; i < 5; i++) {
+            atomic_fetch_add(&jobs[i].left, 1);
+            query_pool_wake(pool, &jobs[i].job);
+        }
+        for (size_t i = 0; i < 5; i++) {
+            wait_for(&jobs[i].done, (unsigned)(50 + round));
+        }
+    }
+    for (size_t i = 0; i < 5; i++) {
+        query_pool_remove(pool, &jobs[i].job);
+        unsigned done = atomic_load(&jobs[i].done);
+        atomic_store(&jobs[i].left, 10);
+        query_pool_wake(pool, &jobs[i].job);
+        assert_int_equal(atomic_load(&jobs[i].done), done);
+    }
+    query_pool_free(&pool);
+}
+
+/* One thread, a job without end, then a short one: that is done while the other has had little. */
+static void a_long_job_does_not_hold_up_a_short_one(void **state)
+{
+    (void)state;
+    struct counting endless = {.job = {.work = work}, .piece_us = 1000};
+    struct counting brief = {.job = {.work = work}, .piece_us = 1000};
+    struct query_pool *pool = query_pool_new(1);
+    atomic_store(&endless.left, UINT32_MAX);
+    atomic_store(&brief.left, 20);
+    query_pool_add(pool, &endless.job);
+    wait_for(&endless.done, 50);
+    unsigned before = atomic_load(&endless.done);
+    query_pool_add(pool, &brief.job);
+    wait_for(&brief.done, 20);
+    unsigned meanwhile = atomic_load(&endless.done) - before;
+    query_pool_remove(pool, &endless.job);
+    query_pool_remove(pool, &brief.job);
+    query_pool_free(&pool);
+    assert_in_range(meanwhile, 5, 200); /* some 20; pieces differ in length on a busy machine */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_work_of_all_jobs_is_done),
+        cmocka_unit_test(a_long_job_does_not_hold_up_a_short_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
