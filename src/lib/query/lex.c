@@ -248,16 +248,24 @@ static size_t run_bytes(struct span rest, const char *ends)
     return i;
 }
 
+size_t query_lex_string(struct span text, struct arena *arena, struct span *ret_decoded)
+{
+    size_t bytes = quoted_bytes(text);
+    if (bytes > 0) {
+        struct span inner = span_first(span_from(text, 1), bytes - 2);
+        *ret_decoded = text.data[0] == '`' ? inner : decode_quoted(arena, inner);
+    }
+    return bytes;
+}
+
 static int lex_quoted(struct lexer *lexer, struct query_token *token)
 {
     struct span rest = span_from(lexer->text, lexer->at);
-    token->bytes = quoted_bytes(rest);
+    token->bytes = query_lex_string(rest, lexer->arena, &token->text);
     if (token->bytes == 0) {
         return query_fault(lexer->error, lexer->at, 1, "quote %c without its end", rest.data[0]);
     }
-    struct span inner = span_first(span_from(rest, 1), token->bytes - 2);
     token->kind = rest.data[0] == '"' ? QUERY_TOKEN_QUOTED : QUERY_TOKEN_RAW;
-    token->text = token->kind == QUERY_TOKEN_RAW ? inner : decode_quoted(lexer->arena, inner);
     return 0;
 }
 

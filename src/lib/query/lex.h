@@ -42,6 +42,10 @@ bool query_token_is_op(const struct query_token *token, const char *op);
 int query_fault(struct query_error *error, size_t offset, size_t bytes, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
+/* The length of the quoted text at the front of `text`, quotes included, and what it says; 0 when
+ * it never ends. */
+size_t query_lex_string(struct span text, struct arena *arena, struct span *ret_decoded);
+
 /* Bytes of the white space at the front of `text`, 0 when there is none (Unicode's set). */
 size_t query_space(struct span text);
 

@@ -283,12 +283,14 @@ static char *stage_text(const struct parser *parser, size_t from, size_t to)
     return text;
 }
 
+/* A stage in parentheses is eval of the same. */
 static int parse_module(struct parser *parser, const struct query_token *name, size_t count,
                         struct query_stage *stage)
 {
+    size_t skip = query_token_is(name, '(') ? 0 : 1;
     struct query_args args = {
-        .tokens = name + 1,
-        .count = count - 1,
+        .tokens = name + skip,
+        .count = count - skip,
         .name = stage->name,
         .text = parser->text,
         .options = parser->options,
@@ -324,7 +326,9 @@ static int parse_stage(struct parser *parser, struct query_stage *stage)
         return rc;
     }
     bool word = name->kind == QUERY_TOKEN_WORD;
-    stage->module = word ? query_module_find(name->text) : NULL;
+    struct span called = query_token_is(name, '(') ? SPAN_LIT("eval") : name->text;
+    word = word || query_token_is(name, '(');
+    stage->module = word ? query_module_find(called) : NULL;
     const struct query_renderer *renderer = word ? query_renderer_find(name->text) : NULL;
     if (stage->module == NULL && renderer == NULL) {
         return unknown_module(parser, name);

@@ -4,12 +4,12 @@
 #include "base/text.h"
 
 static const struct query_module *const modules[] = {
-    &query_module_alias,   &query_module_count,  &query_module_csv,          &query_module_fields,
-    &query_module_grep,    &query_module_json,   &query_module_kv,           &query_module_limit,
-    &query_module_max,     &query_module_mean,   &query_module_min,          &query_module_regex,
-    &query_module_require, &query_module_sort,   &query_module_stats,        &query_module_stddev,
-    &query_module_sum,     &query_module_unique, &query_module_unique_count, &query_module_variance,
-    &query_module_words,
+    &query_module_alias,    &query_module_count,   &query_module_csv,    &query_module_eval,
+    &query_module_fields,   &query_module_grep,    &query_module_json,   &query_module_kv,
+    &query_module_limit,    &query_module_max,     &query_module_mean,   &query_module_min,
+    &query_module_regex,    &query_module_require, &query_module_sort,   &query_module_stats,
+    &query_module_stddev,   &query_module_sum,     &query_module_unique, &query_module_unique_count,
+    &query_module_variance, &query_module_words,
 };
 
 static const struct query_renderer *const renderers[] = {

@@ -7,6 +7,7 @@
 extern const struct query_module query_module_alias;
 extern const struct query_module query_module_count;
 extern const struct query_module query_module_csv;
+extern const struct query_module query_module_eval;
 extern const struct query_module query_module_fields;
 extern const struct query_module query_module_grep;
 extern const struct query_module query_module_json;
