@@ -68,6 +68,7 @@ int warp10_new(struct io *io, const struct conf *conf, struct storage *storage,
     warp10->conf = conf;
     warp10->storage = storage;
     warp10_rates_init(&warp10->rates);
+    warp10_writers_init(&warp10->writers);
     int rc = read_conf(warp10);
     rc = rc < 0 ? rc : warp10_tokens_open(io, conf, &warp10->tokens);
     if (rc == 0 && storage != NULL) {
@@ -91,6 +92,7 @@ void warp10_free(struct warp10 **warp10)
     }
     forwarders2x_stop(&(*warp10)->forwarders);
     requests2x_close(&(*warp10)->requests_kept);
+    warp10_writers_deinit(&(*warp10)->writers);
     datalog2x_free(&(*warp10)->datalog2x);
     warp10_tokens_close(&(*warp10)->tokens);
     warp10_rates_deinit(&(*warp10)->rates);

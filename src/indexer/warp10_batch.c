@@ -13,13 +13,34 @@
 #define DELETES_ON_THEIR_WAY_MAX 256u
 #define MARK_BITS 32
 
-void warp10_batch_init(struct warp10_batch *batch, struct storage *storage, bool replace)
+void warp10_batch_init(struct warp10_batch *batch, struct storage *storage)
 {
-    *batch = (struct warp10_batch){.storage = storage, .replace = replace, .generation = 1};
+    *batch = (struct warp10_batch){.storage = storage, .generation = 1};
     batch->arena = arena_new(ARENA_BYTES_MAX);
     pthread_mutex_init(&batch->lock, NULL);
     pthread_cond_init(&batch->changed, NULL);
     series_metas_begin(&batch->metas);
+}
+
+/* What a fault left behind is forgotten. */
+static void empty(struct warp10_batch *batch)
+{
+    batch->elements.count = batch->owners.count = batch->series.count = 0;
+    batch->generation++;
+    arena_reset(batch->arena);
+    buf_clear(&batch->metas);
+    series_metas_begin(&batch->metas);
+    batch->meta_count = 0;
+}
+
+void warp10_batch_begin(struct warp10_batch *batch, bool replace, struct datalog2x_place *place)
+{
+    CHECK(batch->on_their_way == 0);
+    empty(batch);
+    batch->first_generation = batch->generation;
+    batch->replace = replace;
+    batch->place = place;
+    batch->rc = 0;
 }
 
 /* Until at most `most` are on their way. */
@@ -194,6 +215,11 @@ static uint32_t index_of(struct warp10_batch *batch, struct gts_series *gts)
     gts->mark = batch->generation << MARK_BITS | index;
     vec_push(&batch->series, series);
     return index;
+}
+
+bool warp10_batch_has_met(const struct warp10_batch *batch, const struct gts_series *series)
+{
+    return series->mark >> MARK_BITS >= batch->first_generation;
 }
 
 int warp10_batch_add(struct warp10_batch *batch, const struct gts_reading *reading)

@@ -1,6 +1,8 @@
 /*
  * Readings on their way into storage: collected, grouped by series, submitted while the next are
  * being read, waited for at the end. One thread; memory is bounded by the batches on their way.
+ *
+ *     init ──begin──> add, meta, delete … ──finish──> begin … ──deinit
  */
 #ifndef INDEXER_WARP10_BATCH_H
 #define INDEXER_WARP10_BATCH_H
@@ -25,8 +27,9 @@ struct warp10_batch {
     VEC(struct warp10_batch_series) series;
     struct arena *arena; /* texts and keys of this batch */
     struct element *sorted;
-    uint64_t generation; /* of gts_series.mark */
-    struct buf metas;    /* changes of attributes */
+    uint64_t generation;       /* of gts_series.mark */
+    uint64_t first_generation; /* of this request */
+    struct buf metas;          /* changes of attributes */
     size_t meta_count;
     bool replace;                  /* attributes that are not named go */
     struct datalog2x_place *place; /* of a forwarded request; NULL: written here first */
@@ -38,9 +41,14 @@ struct warp10_batch {
     char text[256];
 };
 
-void warp10_batch_init(struct warp10_batch *batch, struct storage *storage, bool replace);
+void warp10_batch_init(struct warp10_batch *batch, struct storage *storage);
+/* `replace`: attributes that are not named go. `place` may be NULL. */
+void warp10_batch_begin(struct warp10_batch *batch, bool replace, struct datalog2x_place *place);
 /* Waits for what is on its way. */
 void warp10_batch_deinit(struct warp10_batch *batch);
+
+/* Whether readings of this series were added since it began. */
+bool warp10_batch_has_met(const struct warp10_batch *batch, const struct gts_series *series);
 
 /* Copies. The batch is submitted when it is full. */
 MUST_CHECK int warp10_batch_add(struct warp10_batch *batch, const struct gts_reading *reading);
@@ -51,7 +59,7 @@ MUST_CHECK int warp10_batch_meta(struct warp10_batch *batch, const struct gts_re
 MUST_CHECK int warp10_batch_delete(struct warp10_batch *batch,
                                    const struct series_delete *deletion);
 
-/* Submits the rest and waits: 0 when all is durable. */
+/* Submits the rest and waits, also after a fault: 0 when all is durable. */
 MUST_CHECK int warp10_batch_finish(struct warp10_batch *batch);
 
 #endif

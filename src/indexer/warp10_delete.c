@@ -88,8 +88,8 @@ static int perform(struct warp10_call *call, const struct warp10_delete *asked,
                    const struct series_numbers *numbers, bool by_name)
 {
     struct warp10_batch batch;
-    warp10_batch_init(&batch, call->warp10->storage, false);
-    batch.place = call->placed ? &call->place : NULL;
+    warp10_batch_init(&batch, call->warp10->storage);
+    warp10_batch_begin(&batch, false, call->placed ? &call->place : NULL);
     int rc =
         by_name ? delete_each(call, asked, numbers, &batch) : delete_selector(call, asked, &batch);
     int finished = warp10_batch_finish(&batch);

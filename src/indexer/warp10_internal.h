@@ -14,6 +14,7 @@
 #include "indexer/forwarder2x.h"
 #include "indexer/requests2x.h"
 #include "indexer/warp10.h"
+#include "indexer/warp10_batch.h"
 #include "warp10/gts.h"
 #include "warp10/header.h"
 #include "warp10/output.h"
@@ -55,6 +56,34 @@ void warp10_rates_charge(struct warp10_rates *rates, const struct token *token, 
 MUST_CHECK int warp10_rates_add_series(struct warp10_rates *rates, struct storage *storage,
                                        const struct token *token, int64_t now_ns, struct span key);
 
+/* ── Writers (warp10_writers.c) ──────────────────────────────────────────────────────────── */
+
+/*
+ * What reads lines and collects what they say: used by one request after the other, so that the
+ * series of a client who writes the same ones each time are looked up once a minute.
+ */
+struct warp10_writer {
+    struct gts_reader *reader;
+    struct warp10_batch batch;
+    uint64_t owner; /* the token that used it last */
+    int64_t born_ns;
+};
+
+#define WARP10_WRITERS_IDLE_MAX 4
+struct warp10_writers {
+    pthread_mutex_t lock;
+    struct warp10_writer *idle[WARP10_WRITERS_IDLE_MAX];
+    size_t count;
+};
+
+void warp10_writers_init(struct warp10_writers *writers);
+void warp10_writers_deinit(struct warp10_writers *writers);
+/* The batch is as the last request left it: warp10_batch_begin() it. */
+struct warp10_writer *warp10_writers_take(struct warp10_writers *writers, struct storage *storage,
+                                          uint64_t owner, int64_t now_ns,
+                                          const struct gts_options *options);
+void warp10_writers_give(struct warp10_writers *writers, struct warp10_writer **writer);
+
 /* ── The API ─────────────────────────────────────────────────────────────────────────────── */
 
 struct warp10 {
@@ -67,6 +96,7 @@ struct warp10 {
     const char *quarantine_dir;
     struct warp10_tokens *tokens;
     struct warp10_rates rates;
+    struct warp10_writers writers;
     enum warp10_unit unit;
     const char *token_header, *datalog_header;
     struct buf psk;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "indexer/warp10_batch.h"
@@ -15,9 +16,10 @@
 struct upload {
     struct warp10_call call;
     struct gts_options options;
-    struct gts_reader *reader;
+    struct warp10_writer *writer;
+    struct gts_reader *reader; /* of the writer */
+    struct warp10_batch *batch;
     struct warp10_body body;
-    struct warp10_batch batch;
     uint64_t points;
 };
 
@@ -129,14 +131,14 @@ static int check_quota(struct upload *upload, const struct gts_reading *reading)
 static int take_reading(struct upload *upload, const struct gts_reading *reading)
 {
     int rc = 0;
-    if (upload->call.token->series_max > 0 && reading->series->mark == 0 &&
-        !upload->call.forwarded) {
+    if (upload->call.token->series_max > 0 && !upload->call.forwarded &&
+        !warp10_batch_has_met(upload->batch, reading->series)) {
         rc = check_quota(upload, reading);
     }
     upload->points += rc == 0;
-    rc = rc < 0 ? rc : warp10_batch_add(&upload->batch, reading);
+    rc = rc < 0 ? rc : warp10_batch_add(upload->batch, reading);
     if (rc == 0 && reading->has_attributes) {
-        rc = warp10_batch_meta(&upload->batch, reading);
+        rc = warp10_batch_meta(upload->batch, reading);
     }
     return rc;
 }
@@ -150,7 +152,7 @@ static int take_metadata(struct upload *upload, const struct gts_reading *readin
         !series_catalogue_lives(catalogue, number)) {
         return 0;
     }
-    return warp10_batch_meta(&upload->batch, reading);
+    return warp10_batch_meta(upload->batch, reading);
 }
 
 static int take_one(struct upload *upload, const struct gts_reading *reading)
@@ -207,17 +209,26 @@ static int read_body(struct upload *upload)
     return rc == GTS_END ? 0 : rc;
 }
 
+static void begin_writing(struct upload *upload, bool delta)
+{
+    struct warp10 *warp10 = upload->call.warp10;
+    upload->writer =
+        warp10_writers_take(&warp10->writers, warp10->storage, hash64(upload->call.token_text),
+                            io_monotonic_ns(warp10->io), &upload->options);
+    upload->reader = upload->writer->reader;
+    upload->batch = &upload->writer->batch;
+    warp10_body_open(&upload->body, upload->call.request);
+    warp10_batch_begin(upload->batch, !delta, upload->call.placed ? &upload->call.place : NULL);
+}
+
 /* What came before a fault is kept, and the fault of the line is what is told. */
 static int store(struct upload *upload, bool delta)
 {
     char text[ERR_TEXT_BYTES_MAX];
-    upload->reader = gts_reader_new(&upload->options);
-    warp10_body_open(&upload->body, upload->call.request);
-    warp10_batch_init(&upload->batch, upload->call.warp10->storage, !delta);
-    upload->batch.place = upload->call.placed ? &upload->call.place : NULL;
+    begin_writing(upload, delta);
     int rc = read_body(upload);
     (void)snprintf(text, sizeof(text), "%s", err_text());
-    int finished = warp10_batch_finish(&upload->batch);
+    int finished = warp10_batch_finish(upload->batch);
     finished = finished < 0 ? finished : publish(upload);
     if (finished == 0 && rc == 0 && upload->call.aside.bytes > 0) {
         finished = warp10_call_quarantine(&upload->call, upload->call.aside_reason);
@@ -225,9 +236,8 @@ static int store(struct upload *upload, bool delta)
     if (rc < 0) {
         (void)err_set(rc, "%s", text);
     }
-    warp10_batch_deinit(&upload->batch);
     warp10_body_close(&upload->body);
-    gts_reader_free(&upload->reader);
+    warp10_writers_give(&upload->call.warp10->writers, &upload->writer);
     atomic_fetch_add(&upload->call.warp10->points, upload->points);
     warp10_rates_charge(&upload->call.warp10->rates, upload->call.token,
                         io_monotonic_ns(upload->call.warp10->io), upload->points);

@@ -247,6 +247,30 @@ token.read.few.app=few
     assert few.update(b"1// few.a{} 1\n")[0] == 429
 
 
+def test_tokens_that_take_turns_write_their_own_series(api, cluster):
+    """Readers are used again: a series is not mistaken for another's, nor for a deleted one."""
+    add_tokens(cluster, """
+token.write.turns.name=TURNS
+token.write.turns.owner=44444444-4444-4444-4444-444444444444
+token.write.turns.app=turns
+token.read.turns.name=SEES-TURNS
+token.read.turns.app=turns
+""")
+    other = Api(cluster.indexer(0), "TURNS", "SEES-TURNS")
+    known(lambda: other.update(b"")[0])
+    for turn in range(1, 8):
+        for writer in api, other, other, api:
+            writer.expect_update(f"{turn}// turn{{a=1}} {turn}\n=0// 0\n".encode())
+            assert writer.update(b"9// turn{a=2} 9\nwrong\n")[0] == 400
+        if turn == 5:
+            assert other.delete("selector=turn{}&deleteall")[0] == 200
+    for reader, app, times in (api, "demo", [7, 6, 5, 4, 3, 2, 1, 0]), \
+                              (other, "turns", [7, 6, 0]):
+        assert reader.find("turn{}") == [f"turn{{.app={app},a={n}}}{{}}" for n in (1, 2)]
+        assert reader.times("selector=turn{a=1}" + ALL) == times
+        assert reader.times("selector=turn{a=2}" + ALL) == [9]
+
+
 def test_the_series_may_be_deleted_alone(api):
     api.expect_update(b"1// alone{a=1} 1\n2// alone{a=1} 2\n1// alone{a=2} 1\n")
     assert api.delete("selector=alone{a=1}&metaonly&start=1&end=2")[0] == 500

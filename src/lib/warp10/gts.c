@@ -14,9 +14,13 @@ static size_t or_default(size_t value, size_t otherwise)
     return value == 0 ? otherwise : value;
 }
 
-struct gts_reader *gts_reader_new(const struct gts_options *options)
+static struct span copy_of(struct span text)
 {
-    struct gts_reader *reader = MEM_NEW(struct gts_reader);
+    return span_of(mem_dup(text.data, text.bytes), text.bytes);
+}
+
+static void take_options(struct gts_reader *reader, const struct gts_options *options)
+{
     struct gts_options *o = &reader->options;
     *o = *options;
     o->unit = o->unit == 0 ? WARP10_US : o->unit;
@@ -25,19 +29,65 @@ struct gts_reader *gts_reader_new(const struct gts_options *options)
     o->labels_bytes_max = or_default(o->labels_bytes_max, GTS_LABELS_BYTES_MAX);
     o->attributes_bytes_max = or_default(o->attributes_bytes_max, GTS_ATTRIBUTES_BYTES_MAX);
     o->class_bytes_max = or_default(o->class_bytes_max, GTS_CLASS_BYTES_MAX);
-    gts_memory_init(&reader->memory);
-
     struct series_label *labels = mem_alloc_array(o->label_count + 1, sizeof(*labels));
     for (size_t i = 0; i < o->label_count; i++) {
-        const struct series_label *label = &options->labels[i];
-        labels[i].name = span_of(mem_dup(label->name.data, label->name.bytes), label->name.bytes);
-        labels[i].value =
-            span_of(mem_dup(label->value.data, label->value.bytes), label->value.bytes);
+        labels[i].name = copy_of(options->labels[i].name);
+        labels[i].value = copy_of(options->labels[i].value);
     }
     o->labels = labels;
+}
+
+static void drop_options(struct gts_options *options)
+{
+    for (size_t i = 0; i < options->label_count; i++) {
+        mem_free((void *)(uintptr_t)options->labels[i].name.data);
+        mem_free((void *)(uintptr_t)options->labels[i].value.data);
+    }
+    mem_free((void *)(uintptr_t)options->labels);
+}
+
+struct gts_reader *gts_reader_new(const struct gts_options *options)
+{
+    struct gts_reader *reader = MEM_NEW(struct gts_reader);
+    take_options(reader, options);
+    gts_memory_init(&reader->memory);
     reader->rest = nothing;
     reader->lf = nothing.data;
     return reader;
+}
+
+/* Whether a series that was met has the same key. */
+static bool means_the_same(const struct gts_options *a, const struct gts_options *b)
+{
+    bool same = a->latin1 == b->latin1 && a->labels_bytes_max == b->labels_bytes_max &&
+                a->class_bytes_max == b->class_bytes_max && a->label_count == b->label_count;
+    for (size_t i = 0; same && i < a->label_count; i++) {
+        same = span_equal(a->labels[i].name, b->labels[i].name) &&
+               span_equal(a->labels[i].value, b->labels[i].value);
+    }
+    return same;
+}
+
+void gts_reader_reset(struct gts_reader *reader, const struct gts_options *options)
+{
+    struct gts_options before = reader->options;
+    take_options(reader, options);
+    if (!means_the_same(&before, &reader->options)) {
+        gts_memory_forget(&reader->memory);
+    }
+    drop_options(&before);
+    reader->last = NULL;
+    reader->forgotten = reader->carried = reader->skip_lf = reader->finished = false;
+    reader->rest = reader->present = nothing;
+    reader->lf = nothing.data;
+    reader->line = 0;
+    buf_clear(&reader->carry);
+}
+
+size_t gts_reader_bytes(const struct gts_reader *reader)
+{
+    return gts_memory_bytes(&reader->memory) + reader->carry.capacity + reader->scratch.capacity +
+           reader->values.capacity;
 }
 
 void gts_reader_free(struct gts_reader **reader)
@@ -46,11 +96,7 @@ void gts_reader_free(struct gts_reader **reader)
     if (r == NULL) {
         return;
     }
-    for (size_t i = 0; i < r->options.label_count; i++) {
-        mem_free((void *)(uintptr_t)r->options.labels[i].name.data);
-        mem_free((void *)(uintptr_t)r->options.labels[i].value.data);
-    }
-    mem_free((void *)(uintptr_t)r->options.labels);
+    drop_options(&r->options);
     gts_memory_deinit(&r->memory);
     buf_deinit(&r->carry);
     buf_deinit(&r->scratch);

@@ -92,6 +92,12 @@ struct gts_reader;
 struct gts_reader *gts_reader_new(const struct gts_options *options);
 void gts_reader_free(struct gts_reader **reader);
 
+/* For another text. Series that were met stay, with their numbers and marks, when class{labels}
+ * means the same with these options: the same labels put over, bounds and character set. */
+void gts_reader_reset(struct gts_reader *reader, const struct gts_options *options);
+/* What it holds, about. */
+size_t gts_reader_bytes(const struct gts_reader *reader);
+
 /* The chunk is borrowed until next() has returned GTS_MORE. */
 void gts_reader_feed(struct gts_reader *reader, struct span chunk);
 /* Nothing follows: the last line may lack its end. */

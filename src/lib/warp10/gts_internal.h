@@ -47,17 +47,22 @@ struct gts_memory {
     struct gts_known **slots;
     size_t capacity; /* a power of two */
     size_t count;
+    size_t forgets; /* so often all were forgotten */
     struct arena *arena;
 };
 
 struct gts_known {
     struct gts_series series; /* what the caller sees */
     uint64_t raw_hash;
-    struct span raw; /* class{labels} as it stood there */
+    struct span raw;        /* class{labels} as it stood there */
+    struct gts_known *next; /* the one that followed it last; NULL: nobody did */
 };
 
 void gts_memory_init(struct gts_memory *memory);
 void gts_memory_deinit(struct gts_memory *memory);
+
+void gts_memory_forget(struct gts_memory *memory);
+size_t gts_memory_bytes(const struct gts_memory *memory);
 
 /* NULL: not met. */
 struct gts_known *gts_memory_find(const struct gts_memory *memory, struct span raw, uint64_t hash);

@@ -282,13 +282,26 @@ static int parse_series(struct gts_reader *reader, const uint8_t **at, const uin
     if (reader->last != NULL && span_equal(reader->last->raw, raw)) {
         return 0;
     }
-    uint64_t hash = hash64(raw);
-    struct gts_known *known = gts_memory_find(&reader->memory, raw, hash);
-    if (known == NULL) {
-        return learn(reader, raw, brace, hash);
+    /* Series mostly come in the order in which they came before. */
+    struct gts_known *before = reader->last;
+    struct gts_known *known = before == NULL ? NULL : before->next;
+    if (known != NULL && span_equal(known->raw, raw)) {
+        reader->last = known;
+        return 0;
     }
-    reader->last = known;
-    return 0;
+    uint64_t hash = hash64(raw);
+    known = gts_memory_find(&reader->memory, raw, hash);
+    size_t forgets = reader->memory.forgets;
+    int rc = 0;
+    if (known == NULL) {
+        rc = learn(reader, raw, brace, hash);
+    } else {
+        reader->last = known;
+    }
+    if (rc == 0 && before != NULL && reader->memory.forgets == forgets) {
+        before->next = reader->last;
+    }
+    return rc;
 }
 
 /* {attributes} at *at, if they are there. */

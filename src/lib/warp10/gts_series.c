@@ -52,11 +52,18 @@ static void grow(struct gts_memory *memory)
     mem_free(slots);
 }
 
-static void forget(struct gts_memory *memory)
+void gts_memory_forget(struct gts_memory *memory)
 {
     memset(memory->slots, 0, memory->capacity * sizeof(memory->slots[0]));
     memory->count = 0;
+    memory->forgets++;
     arena_reset(memory->arena);
+}
+
+size_t gts_memory_bytes(const struct gts_memory *memory)
+{
+    return MEMORY_BYTES_MAX - arena_left(memory->arena) +
+           memory->capacity * sizeof(memory->slots[0]);
 }
 
 struct gts_known *gts_memory_add(struct gts_memory *memory, struct span raw, uint64_t raw_hash,
@@ -64,7 +71,7 @@ struct gts_known *gts_memory_add(struct gts_memory *memory, struct span raw, uin
 {
     size_t bytes = raw.bytes + key.bytes + sizeof(struct gts_known);
     if (memory->count >= GTS_SERIES_MAX || arena_left(memory->arena) < 2 * bytes + 256) {
-        forget(memory);
+        gts_memory_forget(memory);
         *ret_forgotten = true;
     }
     if (memory->count * 2 >= memory->capacity) {

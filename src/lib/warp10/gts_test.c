@@ -466,6 +466,45 @@ static void series_are_recognised_and_forgetting_them_is_told(void **state)
     gts_reader_free(&reader);
 }
 
+/* A reader that is used again knows its series as long as they mean the same. */
+static void a_reader_for_another_text_keeps_what_means_the_same(void **state)
+{
+    (void)state;
+    static const struct series_label one[] = {
+        {{(const uint8_t *)".app", 4}, {(const uint8_t *)"a", 1}}};
+    static const struct series_label other[] = {
+        {{(const uint8_t *)".app", 4}, {(const uint8_t *)"b", 1}}};
+    struct gts_options options = {.labels = one, .label_count = 1, .now = 5};
+    struct gts_reader *reader = gts_reader_new(&options);
+    struct gts_reading reading;
+    gts_reader_feed(reader, SPAN_LIT("1// x{} 1\n1// y{} 1\n1// x{} 2\nwrong\n1// x"));
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(gts_reader_next(reader, &reading), 0);
+        reading.series->number = reading.series->number == 0 ? i : reading.series->number;
+        assert_int_equal(reading.series->number, i == 3 ? 1 : i);
+    }
+    assert_int_equal(gts_reader_next(reader, &reading), ERR_INVALID);
+    options.now = 7;
+    gts_reader_reset(reader, &options); /* in the middle of a line, after a fault */
+    gts_reader_feed(reader, SPAN_LIT("// y{} 1\n// x{} 1\n"));
+    assert_int_equal(gts_reader_next(reader, &reading), 0);
+    assert_int_equal(reading.line, 1);
+    assert_int_equal(reading.series->number, 2);
+    assert_int_equal(reading.element.time_ns, 7000);
+    assert_int_equal(gts_reader_next(reader, &reading), 0);
+    assert_int_equal(reading.series->number, 1);
+    options.labels = other;
+    gts_reader_reset(reader, &options);
+    gts_reader_feed(reader, SPAN_LIT("=1// 1\n"));
+    assert_int_equal(gts_reader_next(reader, &reading), ERR_INVALID); /* of another text */
+    gts_reader_reset(reader, &options);
+    gts_reader_feed(reader, SPAN_LIT("1// x{} 1\n"));
+    assert_int_equal(gts_reader_next(reader, &reading), 0);
+    assert_int_equal(reading.series->number, 0); /* another series */
+    assert_true(gts_reader_bytes(reader) > 0);
+    gts_reader_free(&reader);
+}
+
 /* ── Properties ──────────────────────────────────────────────────────────────────────────── */
 
 static uint64_t seed;
@@ -588,6 +627,7 @@ int main(void)
         cmocka_unit_test(text_that_is_not_utf8_is_taken_as_latin1),
         cmocka_unit_test(metadata_lines_need_both_braces),
         cmocka_unit_test(series_are_recognised_and_forgetting_them_is_told),
+        cmocka_unit_test(a_reader_for_another_text_keeps_what_means_the_same),
         cmocka_unit_test(what_is_printed_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
