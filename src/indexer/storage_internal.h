@@ -16,6 +16,7 @@
 
 #define STORAGE_RESERVE_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define STORAGE_KEPT_BYTES_DEFAULT (UINT64_C(256) << 20)
+#define STORAGE_KEPT_SEGMENTS_MIN 4
 #define STORAGE_RECORD_BYTES_TARGET ((size_t)4 << 20) /* a submission is cut into such records */
 #define STORAGE_SEALED_MAX 3                          /* submitters wait for flushes above it */
 #define STORAGE_SERIES_PER_CHUNK 65536

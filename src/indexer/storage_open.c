@@ -14,6 +14,7 @@
 #include "indexer/storage_internal.h"
 
 #define CUT_OFF "%" PRIu64 " bytes at its end are no whole line and are cut off"
+#define SEGMENT_MB_MAX 1024 /* a file is read whole when the log is opened */
 #define MEGABYTE UINT64_C(1000000)
 #define GIGABYTE UINT64_C(1000000000)
 
@@ -139,14 +140,23 @@ static char *series_dir_of(const struct storage_options *options)
                : mem_printf("%.*s/series", (int)(slash - options->tags_path), options->tags_path);
 }
 
+/* The log's newest file cannot be trimmed, however little the wells need of it: with some files
+ * less, wells would be flushed again and again. */
+static uint64_t kept_bytes_max(const struct storage_options *options)
+{
+    return options->datalog_kept_bytes_max > 0
+               ? options->datalog_kept_bytes_max
+               : MAX(STORAGE_KEPT_BYTES_DEFAULT,
+                     STORAGE_KEPT_SEGMENTS_MIN * options->datalog_segment_bytes_max);
+}
+
 static struct storage *storage_new(const struct storage_options *options)
 {
     struct storage *storage = MEM_NEW(struct storage);
     storage->io = options->io;
     storage->datalog_dir = mem_strdup(options->datalog_dir);
     storage->series_dir = series_dir_of(options);
-    storage->kept_bytes_max = options->datalog_kept_bytes_max > 0 ? options->datalog_kept_bytes_max
-                                                                  : STORAGE_KEPT_BYTES_DEFAULT;
+    storage->kept_bytes_max = kept_bytes_max(options);
     storage->reserve_bytes = options->space_reserve_bytes > 0 ? options->space_reserve_bytes
                                                               : STORAGE_RESERVE_BYTES_DEFAULT;
     storage->manual = options->manual;
@@ -471,6 +481,28 @@ static int well_of_conf(struct conf *conf, struct arena *arena, const char *sect
     return memory_of_conf(conf, section, subsection, &well->memory_bytes_max);
 }
 
+static int number_of_conf(struct conf *conf, const char *key, int64_t max, uint64_t unit,
+                          uint64_t *ret_bytes)
+{
+    int64_t number = conf_int(conf, "Datalog", NULL, key);
+    if (number < 1 || number > max) {
+        return err_set(ERR_INVALID, "%s: %s is 1 to %" PRId64,
+                       conf_where(conf, "Datalog", NULL, key), key, max);
+    }
+    *ret_bytes = (uint64_t)number * unit;
+    return 0;
+}
+
+static int datalog_of_conf(struct conf *conf, struct storage_options *options)
+{
+    options->datalog_dir = conf_text(conf, "Datalog", NULL, "Directory");
+    int rc = number_of_conf(conf, "Segment-MB", SEGMENT_MB_MAX, MEGABYTE,
+                            &options->datalog_segment_bytes_max);
+    return rc < 0 ? rc
+                  : number_of_conf(conf, "Max-Datalog-GB", (int64_t)(INT64_MAX / GIGABYTE),
+                                   GIGABYTE, &options->datalog_held_bytes_max);
+}
+
 int storage_options_of_conf(struct conf *conf, struct arena *arena, struct storage_options *options)
 {
     size_t named = conf_subsection_count(conf, "Storage-Well");
@@ -496,13 +528,10 @@ int storage_options_of_conf(struct conf *conf, struct arena *arena, struct stora
     }
     options->wells = wells;
     options->wells_count = named + 1;
-    options->datalog_dir = conf_text(conf, "Datalog", NULL, "Directory");
-    int64_t gigabytes = conf_int(conf, "Datalog", NULL, "Max-Datalog-GB");
-    if (gigabytes < 1) {
-        return err_set(ERR_INVALID, "%s: Max-Datalog-GB is 1 or more",
-                       conf_where(conf, "Datalog", NULL, "Max-Datalog-GB"));
+    rc = datalog_of_conf(conf, options);
+    if (rc < 0) {
+        return rc;
     }
-    options->datalog_held_bytes_max = MIN((uint64_t)gigabytes, UINT64_MAX / GIGABYTE) * GIGABYTE;
     options->tags_path = conf_text(conf, CONF_GLOBAL, "Tag-DB-Path");
     options->series_dir =
         arena_printf(arena, "%s/series", conf_text(conf, CONF_GLOBAL, "Data-Directory"));

@@ -32,7 +32,7 @@ static void options_come_from_the_config(void **state)
     struct storage_options options = {0};
     struct conf *conf = NULL;
     assert_int_equal(options_from("[Global]\nTag-DB-Path=/x/tags\n[Default-Well]\nLocation=/d\n"
-                                  "[Datalog]\nDirectory=/l\nMax-Datalog-GB=7\n"
+                                  "[Datalog]\nDirectory=/l\nMax-Datalog-GB=7\nSegment-MB=3\n"
                                   "[Storage-Well \"w\"]\nLocation=/w\nTags=a\nTags=b*\n"
                                   "Hot-Duration=7d\nRequired-Retention=2d\n"
                                   "Max-Hot-Storage-GB=3\nHot-Storage-Reserve=10\n"
@@ -52,6 +52,7 @@ static void options_come_from_the_config(void **state)
     assert_null(options.wells[1].retention.forbidden);
     assert_string_equal(options.datalog_dir, "/l");
     assert_true(options.datalog_held_bytes_max == UINT64_C(7000000000));
+    assert_true(options.datalog_segment_bytes_max == 3000000);
     assert_string_equal(options.tags_path, "/x/tags");
     conf_free(&conf);
     assert_int_equal(options_from("[Default-Well]\nLocation=/d\n[Storage-Well \"w\"]\nTags=a\n",
@@ -78,6 +79,10 @@ static void options_come_from_the_config(void **state)
     assert_int_equal(options_from("[Datalog]\nMax-Datalog-GB=0\n", &options, &conf, arena),
                      ERR_INVALID);
     assert_non_null(strstr(err_text(), "Max-Datalog-GB"));
+    conf_free(&conf);
+    assert_int_equal(options_from("[Datalog]\nSegment-MB=2000\n", &options, &conf, arena),
+                     ERR_INVALID);
+    assert_non_null(strstr(err_text(), "Segment-MB is 1 to 1024"));
     conf_free(&conf);
     arena_free(&arena);
 }

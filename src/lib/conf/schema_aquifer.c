@@ -292,7 +292,9 @@ static const struct conf_key tag_accelerator_keys[] = {
 
 static const struct conf_key datalog_keys[] = {
     KEY("Directory", CONF_PATH, I, "{data}/datalog", "where the log's segment files are"),
-    KEY("Segment-MB", CONF_INT, I | LATER, "64", "a segment file is sealed at this size"),
+    KEY("Segment-MB", CONF_INT, I, "64",
+        "a file of the log takes no more records at this size, 1 to 1024; it is removed as a "
+        "whole"),
     KEY("Max-Datalog-GB", CONF_INT, I, "10",
         "a follower that holds back more is detached, and needs a snapshot to go on"),
     KEY("Quarantine-Directory", CONF_PATH, I, "{data}/quarantine",
