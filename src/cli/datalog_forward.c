@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "cli/control.h"
 #include "cli/options.h"
 #include "warp10/source.h"
 
@@ -24,7 +25,8 @@
 struct job {
     const struct cli_command *command;
     const char *source, *target, *psk_text, *ignore, *quarantine, *link;
-    bool once, compress, insecure;
+    const char *config, *indexer, *secret; /* of records of links */
+    bool once, compress, insecure, plain;
     struct buf psk, quarantine_path;
     struct http_client *client;
     struct post_target post;
@@ -167,6 +169,35 @@ static int show(const struct job *job, const char *name)
     return rc;
 }
 
+/* A record of a link: the indexer itself tries it. */
+static int retry_record(const struct job *job, const struct refused_item *item)
+{
+    struct cli_control control = {.config = job->config,
+                                  .indexer = job->indexer,
+                                  .secret = job->secret,
+                                  .plain = job->plain,
+                                  .insecure = job->insecure,
+                                  .own = true};
+    struct http_answer answer = {0};
+    int rc = cli_control_open(&control);
+    if (rc == 0) {
+        char *url = cli_control_url(&control, control.indexers.items[0], "quarantine/retry");
+        struct http_call call = {.method = "POST",
+                                 .url = url,
+                                 .body = item->request,
+                                 .content_type = "application/octet-stream",
+                                 .control = true};
+        rc = http_call(control.client, &call, &answer);
+        if (rc == 0 && answer.status != 200) {
+            rc = err_set(ERR_DENIED, "%s", http_answer_error(&answer));
+        }
+        http_answer_deinit(&answer);
+        mem_free(url);
+    }
+    cli_control_close(&control);
+    return rc;
+}
+
 /* Sends it once more, as it was; it goes when it is taken. */
 static int retry(struct job *job, const char *name)
 {
@@ -178,17 +209,20 @@ static int retry(struct job *job, const char *name)
     struct post_request request;
     struct arena *arena = arena_new(DECODE_BYTES_MAX);
     int rc = refused_get(io_real(), job->source, name, &text, &item);
-    if (rc == 0) {
+    bool is_record = rc == 0 && span_starts_with(item.request, SPAN_LIT(REFUSED_RECORD_TITLE));
+    if (is_record) {
+        rc = retry_record(job, &item);
+    } else if (rc == 0) {
         struct span rest = item.request;
         struct span line = SPAN_NONE;
         (void)span_split(&rest, '\n', &line);
         rc = warp10_datalog_decode(arena, line, buf_span(&job->psk), &datalog);
     }
-    if (rc == 0) {
+    if (rc == 0 && !is_record) {
         buf_append(&url, job->target != NULL ? span_of_str(job->target) : item.target);
         rc = url.bytes == 0 ? err_set(ERR_INVALID, "it needs --target") : 0;
     }
-    if (rc == 0) {
+    if (rc == 0 && !is_record) {
         job->post.url = buf_str(&url);
         post_request_of(item.request, &datalog, &request);
         if (post_once(&job->post, &request, &reason) != POST_DONE) {
@@ -241,9 +275,11 @@ static int look_after(struct job *job, int argc, char **argv)
 int cli_datalog_quarantine(const struct cli_command *command, int argc, char **argv)
 {
     struct job job = {.command = command};
-    const struct cli_option options[] = {{"target", &job.target, NULL},
-                                         {"psk", &job.psk_text, NULL},
-                                         {"insecure", NULL, &job.insecure}};
+    const struct cli_option options[] = {
+        {"target", &job.target, NULL},    {"psk", &job.psk_text, NULL},
+        {"config", &job.config, NULL},    {"indexer", &job.indexer, NULL},
+        {"secret", &job.secret, NULL},    {"disable-tls", NULL, &job.plain},
+        {"insecure", NULL, &job.insecure}};
     int words;
     int rc = cli_options(command, options, ARRAY_COUNT(options), argc, argv, &words);
     if (rc != CLI_OK) {

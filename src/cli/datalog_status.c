@@ -8,23 +8,12 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/mem.h"
-#include "base/vec.h"
+#include "cli/control.h"
 #include "cli/datalog_status.h"
 #include "cli/options.h"
-#include "conf/conf.h"
-#include "io/io.h"
-#include "net/http_client.h"
-
-#define INDEXER_PORT 9404
-#define ASK_TIMEOUT_MS 5000
 
 struct status {
-    const char *config, *indexer, *secret;
-    bool plain, insecure;
-    struct conf *conf;
-    struct http_client *client;
-    VEC(char *) indexers; /* host:port */
+    struct cli_control control;
     size_t down;
     size_t troubled; /* links that do not follow */
 };
@@ -78,22 +67,12 @@ static void print_replication(struct status *status, const json_t *replication)
     }
 }
 
-static int ask(struct status *status, const char *indexer, const char *path, json_t **ret_json)
-{
-    char *url =
-        mem_printf("%s://%s/control/v1/%s", status->plain ? "http" : "https", indexer, path);
-    struct http_call call = {.url = url, .control = true, .timeout_ms = ASK_TIMEOUT_MS};
-    int rc = http_call_json(status->client, &call, NULL, ret_json);
-    mem_free(url);
-    return rc;
-}
-
 static void print_indexer(struct status *status, const char *indexer)
 {
     json_t *info = NULL;
     json_t *stats = NULL;
-    int rc = ask(status, indexer, "info", &info);
-    rc = rc < 0 ? rc : ask(status, indexer, "stats", &stats);
+    int rc = cli_control_ask(&status->control, indexer, "info", &info);
+    rc = rc < 0 ? rc : cli_control_ask(&status->control, indexer, "stats", &stats);
     if (rc < 0) {
         printf("%s: %s\n", indexer, err_text());
         status->down++;
@@ -109,87 +88,25 @@ static void print_indexer(struct status *status, const char *indexer)
     json_decref(stats);
 }
 
-/* Those of --indexer, else those that a webserver asks, else the one of this configuration. */
-static void find_indexers(struct status *status)
-{
-    if (status->indexer != NULL) {
-        struct span rest = span_of_str(status->indexer);
-        struct span one;
-        while (rest.bytes > 0) {
-            if (!span_split(&rest, ',', &one)) {
-                one = rest;
-                rest = SPAN_NONE;
-            }
-            vec_push(&status->indexers, mem_strndup((const char *)one.data, one.bytes));
-        }
-        return;
-    }
-    size_t count = conf_is_set(status->conf, CONF_GLOBAL, "Remote-Indexers")
-                       ? conf_list_count(status->conf, CONF_GLOBAL, "Remote-Indexers")
-                       : 0;
-    for (size_t i = 0; i < count; i++) {
-        struct buf host = {0};
-        uint16_t port = 0;
-        const char *text = conf_list(status->conf, CONF_GLOBAL, "Remote-Indexers", i);
-        if (conf_host_port(span_of_str(text), INDEXER_PORT, &host, &port) == 0) {
-            bool v6 = span_find_byte(buf_span(&host), ':') >= 0;
-            vec_push(&status->indexers, mem_printf(v6 ? "[%s]:%u" : "%s:%u", buf_str(&host), port));
-        }
-        buf_deinit(&host);
-    }
-    if (count == 0) {
-        vec_push(&status->indexers,
-                 mem_printf("127.0.0.1:%u", conf_port(status->conf, CONF_GLOBAL, "Control-Port")));
-    }
-}
-
-static int prepare(struct status *status)
-{
-    bool asked = status->secret != NULL && status->indexer != NULL;
-    const char *config = status->config != NULL ? status->config : CLI_CONFIG_PATH;
-    if (!asked) {
-        int rc = conf_load(io_real(), config, conf_schema_aquifer(), &status->conf);
-        if (rc < 0) {
-            return rc;
-        }
-        status->plain =
-            status->plain || conf_bool(status->conf, CONF_GLOBAL, "Control-Insecure-Disable-TLS");
-        status->insecure = status->insecure ||
-                           conf_bool(status->conf, CONF_GLOBAL, "Control-Insecure-Skip-TLS-Verify");
-    }
-    find_indexers(status);
-    struct http_client_options options = {
-        .control_secret = status->secret != NULL
-                              ? status->secret
-                              : conf_text(status->conf, CONF_GLOBAL, "Control-Auth"),
-        .tls_insecure = status->insecure,
-    };
-    return http_client_new(&options, &status->client);
-}
-
 int cli_datalog_status(const struct cli_command *command, int argc, char **argv)
 {
     struct status status = {0};
+    struct cli_control *control = &status.control;
     const struct cli_option options[] = {
-        {"config", &status.config, NULL},     {"indexer", &status.indexer, NULL},
-        {"secret", &status.secret, NULL},     {"disable-tls", NULL, &status.plain},
-        {"insecure", NULL, &status.insecure},
+        {"config", &control->config, NULL},     {"indexer", &control->indexer, NULL},
+        {"secret", &control->secret, NULL},     {"disable-tls", NULL, &control->plain},
+        {"insecure", NULL, &control->insecure},
     };
     int words = 0;
     int done = cli_options(command, options, ARRAY_COUNT(options), argc, argv, &words);
     if (done != CLI_OK) {
         return done == CLI_HELPED ? CLI_OK : done;
     }
-    int rc = prepare(&status);
-    for (size_t i = 0; rc == 0 && i < status.indexers.count; i++) {
-        print_indexer(&status, status.indexers.items[i]);
+    int rc = cli_control_open(control);
+    for (size_t i = 0; rc == 0 && i < control->indexers.count; i++) {
+        print_indexer(&status, control->indexers.items[i]);
     }
-    for (size_t i = 0; i < status.indexers.count; i++) {
-        mem_free(status.indexers.items[i]);
-    }
-    vec_deinit(&status.indexers);
-    http_client_free(&status.client);
-    conf_free(&status.conf);
+    cli_control_close(control);
     if (rc < 0) {
         return cli_fail(command, "%s", err_text());
     }

@@ -99,7 +99,9 @@ static const struct cli_command commands[] = {
      "  --compress, --insecure, --once, --link NAME\n"
      "  quarantine ls DIR    what was refused, and why\n"
      "  quarantine show|retry|drop DIR NAME...\n"
-     "                       print it; send it once more (--target, --psk); forget it\n",
+     "                       print it; send it once more (--target, --psk), or for a record of a\n"
+     "                       link have the indexer try it (--config, or --indexer and --secret);\n"
+     "                       forget it\n",
      cli_datalog},
     {"token", "make|list|revoke [options] [ID|TOKEN]", "make and revoke tokens of the Warp 10 API",
      "  make --write         a token that writes; it is shown once, the file has its hash\n"

@@ -239,11 +239,27 @@ static void post_search(struct http_request *request, void *context)
     }
 }
 
+/* One more try with a record of a link that was set aside: its file's request. */
+static void post_retry(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    int rc = api->replication == NULL
+                 ? err_set(ERR_NOT_FOUND, "this indexer does not take part in replication")
+                 : replication_retry(api->replication, http_request_body(request));
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+    } else {
+        http_reply_json(request, 200, json_object());
+    }
+}
+
 const struct http_route api_routes[] = {
     {"GET", "/control/v1/info", get_info, HTTP_CONTROL, 0},
     {"GET", "/control/v1/tags", get_tags, HTTP_CONTROL, 0},
     {"GET", "/control/v1/stats", get_stats, HTTP_CONTROL, 0},
     {"GET", "/control/v1/places", get_places, HTTP_CONTROL, 0},
+    {"POST", "/control/v1/quarantine/retry", post_retry, HTTP_CONTROL,
+     2 * (size_t)REPLICATE_BODY_BYTES_MAX},
     {"POST", "/control/v1/search", post_search, HTTP_CONTROL, QUERY_SERVE_REQUEST_BYTES_MAX},
 };
 const size_t api_route_count = ARRAY_COUNT(api_routes);

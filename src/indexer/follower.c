@@ -93,23 +93,22 @@ static void note_known(struct follower *follower, uint64_t position)
     pthread_mutex_unlock(&follower->lock);
 }
 
-static int take_record(struct follower *follower, const struct replicate_record *in)
+static struct datalog_record record_of(const struct replicate_record *in)
 {
-    struct storage *storage = follower->shared->storage;
-    const struct replicate_place *place = &in->head.place;
-    if (datalog_origin_position(storage_log(storage), place->origin) >= place->position) {
-        note_known(follower, in->log_position);
-        return 0;
-    }
-    struct datalog_record record = {
+    return (struct datalog_record){
         .position = in->log_position,
-        .origin = place->origin,
-        .origin_position = place->position,
-        .time = place->time,
+        .origin = in->head.place.origin,
+        .origin_position = in->head.place.position,
+        .time = in->head.place.time,
         .type = in->type,
         .well = in->well,
         .payload = in->payload,
     };
+}
+
+static int submit_record(struct follower *follower, const struct replicate_record *in)
+{
+    struct datalog_record record = record_of(in);
     struct batch *batch = MEM_NEW(struct batch);
     *batch = (struct batch){follower, in->log_position, in->payload.bytes};
     pthread_mutex_lock(&follower->lock);
@@ -117,19 +116,52 @@ static int take_record(struct follower *follower, const struct replicate_record 
     follower->on_the_way++;
     follower->pending_bytes += batch->bytes;
     pthread_mutex_unlock(&follower->lock);
-    int rc = link_submit(&follower->heard, storage, &record, in->head.previous, batch_done, batch);
+    int rc = link_submit(&follower->heard, follower->shared->storage, &record, in->head.previous,
+                         batch_done, batch);
     if (rc < 0) {
         pthread_mutex_lock(&follower->lock);
-        follower->last = NULL; /* nothing more is taken */
+        follower->last = NULL; /* the one before may be done meanwhile */
         follower->on_the_way--;
         follower->pending_bytes -= batch->bytes;
         pthread_mutex_unlock(&follower->lock);
         mem_free(batch);
-        char node[UUID_TEXT_BYTES];
-        return err_wrap(rc, "record %" PRIu64 " of %s", place->position,
-                        uuid_text(place->origin.node, node));
     }
-    return 0;
+    return rc;
+}
+
+/* It goes to quarantine when it has failed often enough, and its place is taken by nothing. */
+static int take_poison(struct follower *follower, const struct replicate_record *in, int rc)
+{
+    struct buf definitions = {0};
+    struct buf nothing = {0};
+    struct datalog_record record = record_of(in);
+    char text[ERR_TEXT_BYTES_MAX];
+    snprintf(text, sizeof(text), "%s", err_text());
+    link_heard_define(&follower->heard, follower->shared->storage, &record, &definitions);
+    (void)err_set((enum err)rc, "%s", text);
+    rc = link_poison_note(follower->shared->poison, in, buf_span(&definitions), follower->info.name,
+                          rc);
+    if (rc == LINK_POISON_ASIDE) {
+        struct replicate_record empty = link_poison_placeholder(in, &nothing);
+        rc = submit_record(follower, &empty);
+        pthread_mutex_lock(&follower->lock);
+        follower->info.aside++;
+        pthread_mutex_unlock(&follower->lock);
+    }
+    buf_deinit(&definitions);
+    buf_deinit(&nothing);
+    return rc;
+}
+
+static int take_record(struct follower *follower, const struct replicate_record *in)
+{
+    struct datalog *log = storage_log(follower->shared->storage);
+    if (datalog_origin_position(log, in->head.place.origin) >= in->head.place.position) {
+        note_known(follower, in->log_position);
+        return 0;
+    }
+    int rc = submit_record(follower, in);
+    return rc < 0 ? take_poison(follower, in, rc) : rc;
 }
 
 static int take_records(struct follower *follower, struct span body)

@@ -8,12 +8,14 @@
  *
  * The datalog itself decides what is known, what comes too early and what is taken
  * (datalog/log.h: a received record), in the order of its writes, so links need not know of each
- * other. What cannot be taken ends the link: the forwarder begins anew where our places say.
+ * other. What cannot be taken ends the link: the forwarder begins anew where our places say; a
+ * record that is itself the reason goes to quarantine in the end (link_poison.h).
  */
 #ifndef INDEXER_FOLLOWER_H
 #define INDEXER_FOLLOWER_H
 
 #include "indexer/link.h"
+#include "indexer/link_poison.h"
 #include "indexer/listener.h"
 
 #define FOLLOWER_PENDING_BYTES_MAX ((uint64_t)32 << 20) /* on their way to the disk */
@@ -25,6 +27,7 @@ struct follower_shared {
     struct storage *storage;
     const char *secret;
     struct link_members *members;
+    struct link_poison *poison;
 };
 
 struct follower_info {
@@ -35,6 +38,7 @@ struct follower_info {
     int64_t since_ns;
     uint64_t records; /* taken */
     uint64_t known;   /* held already */
+    uint64_t aside;   /* in quarantine */
     uint64_t bytes;   /* of payloads taken */
 };
 

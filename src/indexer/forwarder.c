@@ -43,7 +43,7 @@ struct forwarder {
     VEC(struct sent) sent; /* from sent_at on: not acknowledged */
     size_t sent_at;
     uint64_t window; /* bytes of those */
-    struct buf records, definitions;
+    struct buf records, definitions, nothing;
     bool caught_up;
     bool log_has_gap; /* between what was read */
     int64_t rate_from_ms;
@@ -258,15 +258,29 @@ static void close_link(struct forwarder *forwarder)
 
 /* ---- sending ---- */
 
-/* Puts a record into the frame that is being made, and its series before it. */
-static int put_record(struct forwarder *forwarder, const struct datalog_record *record,
-                      struct replicate_head head)
+/* A record whose series have no name is damaged here: in the end nothing goes in its place. */
+static int tell_series(struct forwarder *forwarder, const struct datalog_record *record,
+                       struct replicate_record *out)
 {
     int rc = link_tell_series(&forwarder->told, storage_catalogue(forwarder->options.storage),
                               record, &forwarder->definitions);
     if (rc < 0) {
-        return rc;
+        rc = link_poison_note(forwarder->options.poison, out, SPAN_NONE, forwarder->options.name,
+                              rc);
     }
+    if (rc == LINK_POISON_ASIDE) {
+        *out = link_poison_placeholder(out, &forwarder->nothing);
+        pthread_mutex_lock(&forwarder->lock);
+        forwarder->info.aside++;
+        pthread_mutex_unlock(&forwarder->lock);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* Puts a record into the frame that is being made, and its series before it. */
+static int put_record(struct forwarder *forwarder, const struct datalog_record *record,
+                      struct replicate_head head)
+{
     struct replicate_record out = {
         .log_position = record->position,
         .head = head,
@@ -274,6 +288,10 @@ static int put_record(struct forwarder *forwarder, const struct datalog_record *
         .well = record->well,
         .payload = record->payload,
     };
+    int rc = tell_series(forwarder, record, &out);
+    if (rc < 0) {
+        return rc;
+    }
     replicate_record_put(&forwarder->records, &out);
     struct sent sent = {record->position, record->payload.bytes + DATALOG_HEADER_BYTES};
     vec_push(&forwarder->sent, sent);
@@ -581,6 +599,7 @@ static void free_forwarder(struct forwarder *forwarder)
     vec_deinit(&forwarder->sent);
     buf_deinit(&forwarder->records);
     buf_deinit(&forwarder->definitions);
+    buf_deinit(&forwarder->nothing);
     pthread_mutex_destroy(&forwarder->lock);
     mem_free(forwarder);
 }

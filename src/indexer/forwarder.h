@@ -13,6 +13,7 @@
 #define INDEXER_FORWARDER_H
 
 #include "indexer/link.h"
+#include "indexer/link_poison.h"
 
 #define FORWARDER_PREFIX "forward-"
 #define FORWARDER_ROUND_PREFIX "round-" /* of cursors that go with their forwarder */
@@ -37,6 +38,7 @@ struct forwarder_options {
     const struct uuid *ignored; /* nodes whose records are not forwarded */
     size_t ignored_count;
     struct link_members *members;
+    struct link_poison *poison;
     size_t target_index; /* of link_members_met(); FORWARDER_ROUND: not a target of ours */
 
     /* FORWARDER_ROUND */
@@ -61,6 +63,7 @@ struct forwarder_info {
     uint64_t lag_bytes;
     uint64_t lag_ns;  /* age of the oldest record that is not acknowledged */
     uint64_t records; /* sent since start */
+    uint64_t aside;   /* in quarantine: they cannot be told */
     uint64_t bytes;   /* on the wire */
     uint64_t connections;
     uint64_t unreached_ms;  /* for so long nobody has welcomed us; 0: linked */

@@ -104,6 +104,42 @@ int link_hear_series(struct link_heard *heard, struct storage *storage, struct s
     return rc < 0 ? rc : 0;
 }
 
+static void define_payload(const struct link_heard *heard, struct storage *storage,
+                           struct span payload, struct buf *definitions)
+{
+    struct points_record points;
+    struct points_part part;
+    struct buf key = {0};
+    if (points_record_open(&points, payload) < 0) {
+        return;
+    }
+    while (points_record_next(&points, &part)) {
+        buf_clear(&key);
+        if (part.series < heard->numbers.count &&
+            heard->numbers.items[part.series] != SERIES_NONE &&
+            series_catalogue_key(storage_catalogue(storage), heard->numbers.items[part.series],
+                                 &key)) {
+            if (definitions->bytes == 0) {
+                series_definitions_begin(definitions);
+            }
+            struct series_definition definition = {part.series, buf_span(&key)};
+            series_definitions_put(definitions, &definition);
+        }
+    }
+    buf_deinit(&key);
+}
+
+void link_heard_define(const struct link_heard *heard, struct storage *storage,
+                       const struct datalog_record *record, struct buf *definitions)
+{
+    struct datalog_parts parts = datalog_parts_of(record);
+    struct span well;
+    struct span payload;
+    while (record->type == DATALOG_POINTS && datalog_parts_next(&parts, &well, &payload) == 0) {
+        define_payload(heard, storage, payload, definitions);
+    }
+}
+
 static int take_entries(struct link_heard *heard, struct storage *storage, struct span payload)
 {
     if (heard->tags == NULL) {

@@ -33,6 +33,10 @@ void link_heard_deinit(struct link_heard *heard);
 MUST_CHECK int link_hear_series(struct link_heard *heard, struct storage *storage,
                                 struct span definitions);
 
+/* Appends definitions of the record's series, in their numbers, as far as they were told. */
+void link_heard_define(const struct link_heard *heard, struct storage *storage,
+                       const struct datalog_record *record, struct buf *definitions);
+
 /* Hands a record of theirs to storage, as storage_submit_received(). */
 MUST_CHECK int link_submit(struct link_heard *heard, struct storage *storage,
                            const struct datalog_record *record, uint64_t after, storage_done done,

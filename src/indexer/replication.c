@@ -14,6 +14,7 @@ struct replication {
     struct follower_shared shared;
     struct listener *listener;
     struct link_members *members;
+    struct link_poison *poison;
     struct forwarder_options *forwarder_options; /* as they were started */
     struct forwarder **forwarders;
     size_t forwarders_count; /* started */
@@ -108,6 +109,7 @@ int replication_options_of_conf(const struct conf *conf, struct arena *arena,
     options->forwarders_count = count;
     options->listens = listen[0] != '\0';
     options->secret = secret_of(conf, "Datalog", NULL);
+    options->quarantine_dir = conf_text(conf, "Datalog", NULL, "Quarantine-Directory");
     options->members_path =
         arena_printf(arena, "%s/members", conf_text(conf, "Datalog", NULL, "Directory"));
     options->certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File");
@@ -169,6 +171,11 @@ static double read_follows(void *context)
     return info.state == FORWARDER_FOLLOWING ? 1 : 0;
 }
 
+static double read_quarantined(void *context)
+{
+    return (double)link_poison_count(context);
+}
+
 static void publish_metrics(struct forwarder *forwarder, const char *name)
 {
     char *label = mem_printf("forwarder=\"%s\"", name);
@@ -200,6 +207,7 @@ static int start_listener(struct replication *replication)
         .storage = options->storage,
         .secret = options->secret,
         .members = replication->members,
+        .poison = replication->poison,
     };
     struct listener_options listen = {
         .io = options->io,
@@ -252,6 +260,7 @@ static int start_forwarders(struct replication *replication)
         forwarder->io = options->io;
         forwarder->storage = options->storage;
         forwarder->members = replication->members;
+        forwarder->poison = replication->poison;
         forwarder->target_index = i;
         rc = forwarder_start(forwarder, &replication->forwarders[i]);
         if (rc == 0) {
@@ -277,6 +286,10 @@ int replication_start(const struct replication_options *options,
     replication->forwarders = mem_alloc_array(count, sizeof(struct forwarder *));
     replication->forwarder_options = mem_alloc_array(count, sizeof(struct forwarder_options));
     replication->members = open_members(options);
+    replication->poison = link_poison_new(options->io, options->quarantine_dir);
+    metric_counter_call("aquifer_datalog_quarantined_total",
+                        "records of links that could not be applied or told, and were set aside",
+                        NULL, read_quarantined, replication->poison);
     int rc = options->listens ? start_listener(replication) : 0;
     rc = rc < 0 ? rc : start_forwarders(replication);
     if (rc < 0) {
@@ -301,9 +314,16 @@ void replication_stop(struct replication **place)
     }
     listener_stop(&replication->listener);
     link_members_close(&replication->members);
+    metric_forget(replication->poison);
+    link_poison_free(&replication->poison);
     mem_free(replication->forwarders);
     mem_free(replication->forwarder_options);
     mem_free(replication);
+}
+
+int replication_retry(struct replication *replication, struct span request)
+{
+    return link_poison_retry(replication->options.io, replication->options.storage, request);
 }
 
 uint16_t replication_port(const struct replication *replication)
@@ -342,6 +362,7 @@ static json_t *forwarder_json(struct forwarder *forwarder)
     json_object_set_new(json, "lag_bytes", json_u64(info.lag_bytes));
     json_object_set_new(json, "lag_ns", json_u64(info.lag_ns));
     json_object_set_new(json, "records", json_u64(info.records));
+    json_object_set_new(json, "quarantined", json_u64(info.aside));
     json_object_set_new(json, "bytes", json_u64(info.bytes));
     json_object_set_new(json, "connections", json_u64(info.connections));
     json_object_set_new(json, "faults", json_u64(info.faults));
@@ -402,6 +423,7 @@ static json_t *followers_json(struct replication *replication)
         json_object_set_new(json, "since", json_string(time_text(infos[i].since_ns, since)));
         json_object_set_new(json, "records", json_u64(infos[i].records));
         json_object_set_new(json, "known", json_u64(infos[i].known));
+        json_object_set_new(json, "quarantined", json_u64(infos[i].aside));
         json_object_set_new(json, "bytes", json_u64(infos[i].bytes));
         if (infos[i].welcomed) {
             json_array_append(followers, json);

@@ -24,9 +24,10 @@ struct replication_options {
     size_t forwarders_count;
     bool listens;
     struct ingest_target listen;
-    const char *secret;       /* of who forwards to us */
-    const char *members_path; /* link_members_open(); NULL: none */
-    int round_after_ms;       /* 0: ROUND_AFTER_MS */
+    const char *secret;         /* of who forwards to us */
+    const char *members_path;   /* link_members_open(); NULL: none */
+    const char *quarantine_dir; /* link_poison_new(); NULL: none */
+    int round_after_ms;         /* 0: ROUND_AFTER_MS */
     const char *certificate_path, *key_path;
 };
 
@@ -43,6 +44,9 @@ static inline bool replication_is_on(const struct replication_options *options)
 MUST_CHECK int replication_start(const struct replication_options *options,
                                  struct replication **ret_replication);
 void replication_stop(struct replication **replication);
+
+/* Applies what was set aside: link_poison_retry(). */
+MUST_CHECK int replication_retry(struct replication *replication, struct span request);
 
 uint16_t replication_port(const struct replication *replication); /* 0: it does not listen */
 

@@ -174,6 +174,20 @@ def test_a_wrong_secret_and_a_double_id_are_named():
         assert "two nodes have the id" in c.indexer(2).log()
 
 
+def test_a_record_in_quarantine_is_tried_by_its_indexer(tmp_path):
+    """Whether it can be applied says the indexer; link_poison_test has one that can."""
+    with Ring(2) as c:
+        c.start()
+        aside = tmp_path / "1.refused"
+        aside.write_bytes(b"Time: 1\nLink: east\nTries: 5\nReason: odd\n\naquifer record 7 of x\n")
+        listed = c.aquifer("datalog", "quarantine", "ls", str(tmp_path))
+        assert b"link=east tries=5" in listed.stdout
+        config = ("--config", str(c.indexer(0).process.config))
+        again = c.aquifer("datalog", "quarantine", "retry", *config, str(tmp_path), aside.name)
+        assert again.returncode == 1 and b"there is no record in it" in again.stderr
+        assert aside.exists()
+
+
 def test_a_search_over_all_finds_every_entry_once_whoever_is_alive():
     with Cluster(webservers=1, indexers=3, balancer=False, links=Layout.ring(3)) as c:
         ids = [c.ingest("web", 200, indexer=i) for i in range(3)]

@@ -57,7 +57,7 @@ static void each_start_is_another_incarnation(void **state)
         log = open_log(&sim, true);
         struct datalog_origin second = datalog_origin(log);
         assert_true(second.incarnation != first.incarnation);
-        assert_true(second.incarnation >> 63 == 0);
+        assert_true(second.incarnation >> 48 == 0);
         assert_true(datalog_origin_position(log, first) == 2);
         assert_true(datalog_origin_position(log, second) == 0);
         assert_true(datalog_end(log) == 3);

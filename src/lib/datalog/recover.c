@@ -291,7 +291,8 @@ static void mint_origin(struct datalog *log)
     log->origin.node = log->node;
     do {
         io_random(log->io, &log->origin.incarnation, sizeof(log->origin.incarnation));
-        log->origin.incarnation &= INT64_MAX; /* the highest bit marks derived origins */
+        /* The bits above are for derived origins: replicate/places.h. */
+        log->origin.incarnation &= (UINT64_C(1) << 48) - 1;
     } while (log->origin.incarnation == 0);
     log->origin_position = 0;
 }

@@ -11,6 +11,7 @@
 #include "datalog/log.h"
 
 #define REPLICATE_ORIGINS_MAX 65536
+#define REPLICATE_INCARNATION_MAX ((UINT64_C(1) << 48) - 1) /* of what a log begins */
 
 struct replicate_place {
     struct datalog_origin origin;

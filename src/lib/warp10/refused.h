@@ -8,7 +8,8 @@
  *     Tries: 5
  *     Reason: 500: Invalid token.
  *
- *     4iXlnUzdzj6d…                      the request as Warp 10 2.x keeps it (request_file.h)
+ *     4iXlnUzdzj6d…                      the request as Warp 10 2.x keeps it (request_file.h), or a
+ *                                        record of a link between indexers (indexer/link_poison.h)
  *
  * with lines that have no value left out. Written whole or not at all, and durable. Any thread.
  */
@@ -19,6 +20,8 @@
 #include "io/io.h"
 
 #define REFUSED_SUFFIX ".refused"
+#define REFUSED_RECORD_TITLE                                                                       \
+    "aquifer record " /* a request that begins so is no request of Warp 10 */
 #define REFUSED_FILES_MAX 10000
 #define REFUSED_BYTES_MAX (UINT64_C(1) << 30) /* of all files */
 #define REFUSED_ITEM_BYTES_MAX ((size_t)512 << 20)
