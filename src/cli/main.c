@@ -34,6 +34,7 @@ static const struct cli_command commands[] = {
      "  --last DURATION      how far back: 15m, 1h, 7d (default: 1h)\n"
      "  --start T, --end T   RFC 3339, or a duration before now such as -2h; instead of --last\n"
      "  --format FORMAT      text, json or csv (default: text)\n"
+     "  --follow             what comes in from now on, until it is interrupted\n"
      "  --insecure           accept any certificate\n",
      cli_search},
     {"backup", "--server URL --user USER [options] --output FILE | --verify FILE",

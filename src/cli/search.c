@@ -35,6 +35,7 @@ struct job {
     const char *end;
     const char *format;
     const char *query;
+    bool follow;
 
     int64_t start_ns, end_ns;
     char *search_id;
@@ -46,11 +47,17 @@ struct job {
 static int parse(struct job *job, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},   {"user", required_argument, NULL, 'u'},
-        {"password", required_argument, NULL, 'p'}, {"last", required_argument, NULL, 'l'},
-        {"start", required_argument, NULL, 'a'},    {"end", required_argument, NULL, 'e'},
-        {"format", required_argument, NULL, 'f'},   {"insecure", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"server", required_argument, NULL, 's'},
+        {"user", required_argument, NULL, 'u'},
+        {"password", required_argument, NULL, 'p'},
+        {"last", required_argument, NULL, 'l'},
+        {"start", required_argument, NULL, 'a'},
+        {"end", required_argument, NULL, 'e'},
+        {"format", required_argument, NULL, 'f'},
+        {"insecure", no_argument, NULL, 'k'},
+        {"follow", no_argument, NULL, 'F'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (c) {
@@ -77,6 +84,9 @@ static int parse(struct job *job, int argc, char **argv)
             break;
         case 'k':
             job->session.insecure = true;
+            break;
+        case 'F':
+            job->follow = true;
             break;
         case 'h':
             (void)cli_help(job->command);
@@ -120,6 +130,9 @@ static int check(struct job *job)
     if (strcmp(job->format, "text") != 0 && strcmp(job->format, "json") != 0 &&
         strcmp(job->format, "csv") != 0) {
         return cli_usage(job->command, "--format is text, json or csv, not \"%s\"", job->format);
+    }
+    if (job->follow && (job->last != NULL || job->start != NULL || job->end != NULL)) {
+        return cli_usage(job->command, "--follow shows what comes in from now on, no range");
     }
     if (job->last != NULL && (job->start != NULL || job->end != NULL)) {
         return cli_usage(job->command, "--last and --start/--end exclude each other");
@@ -373,6 +386,47 @@ static int download(struct job *job)
     return rc;
 }
 
+static int print_at_once(void *context, struct span piece)
+{
+    int rc = print_piece(context, piece);
+    return rc < 0 || fflush(stdout) == 0 ? rc
+                                         : err_set(ERR_IO, "standard output cannot be written");
+}
+
+/* One request, whose answer ends when the search does: it goes when we do. */
+static int follow(struct job *job)
+{
+    struct http_header headers[] = {
+        {"Authorization", buf_str(&job->session.authorization)},
+        {"Content-Type", "application/json"},
+    };
+    json_t *body = json_pack("{s:s, s:s, s:b}", "SearchString", job->query, "Format", job->format,
+                             "Follow", 1);
+    char *text = json_dumps(body, JSON_COMPACT);
+    char *url = url_of(job, "/api/search/direct");
+    struct http_call call = {
+        .method = "POST",
+        .url = url,
+        .headers = headers,
+        .header_count = ARRAY_COUNT(headers),
+        .body = span_of_str(text),
+        .push = print_at_once,
+    };
+    struct http_answer answer = {0};
+    int rc = http_call(job->session.client, &call, &answer);
+    mem_free(url);
+    free(text);
+    json_decref(body);
+    if (rc < 0) {
+        return err_wrap(rc, "follow");
+    }
+    if (answer.status != 200) {
+        rc = err_set(ERR_UNAVAILABLE, "follow: %s", http_answer_error(&answer));
+    }
+    http_answer_deinit(&answer);
+    return rc;
+}
+
 /* The result is ours already: a webserver that is gone by now does no harm. */
 static void detach(struct job *job)
 {
@@ -392,9 +446,13 @@ static int run(struct job *job)
         rc = check_query(job);
         told = rc == ERR_INVALID;
     }
-    rc = rc < 0 ? rc : launch(job);
-    rc = rc < 0 ? rc : wait_until_finished(job);
-    rc = rc < 0 ? rc : download(job);
+    if (job->follow) {
+        rc = rc < 0 ? rc : follow(job);
+    } else {
+        rc = rc < 0 ? rc : launch(job);
+        rc = rc < 0 ? rc : wait_until_finished(job);
+        rc = rc < 0 ? rc : download(job);
+    }
     if (rc < 0 && !told) {
         (void)cli_fail(job->command, "%s", err_text());
     }

@@ -191,6 +191,20 @@ static void share_extents(struct query_source *source, const struct query_scan *
     query_source_extents(storage_source(share_of(source)->storage), scan, each, context);
 }
 
+static int share_follow(struct query_source *source, struct query_cursor **ret_cursor)
+{
+    struct share_cursor *cursor = MEM_NEW(struct share_cursor);
+    cursor->cursor.methods = &share_methods;
+    cursor->share = share_of(source);
+    int rc = query_source_follow(storage_source(cursor->share->storage), &cursor->inner);
+    if (rc < 0) {
+        mem_free(cursor);
+        return rc;
+    }
+    *ret_cursor = &cursor->cursor;
+    return 0;
+}
+
 static const struct query_source_methods share_methods = {
     .tags = share_tags,
     .open = share_open,
@@ -198,6 +212,7 @@ static const struct query_source_methods share_methods = {
     .close = share_close,
     .skipped = share_skipped,
     .extents = share_extents,
+    .follow = share_follow,
 };
 
 /* ---- life ---- */

@@ -231,4 +231,7 @@ MUST_CHECK int storage_retain(struct storage *storage);
 
 void storage_source_init(struct storage *storage);
 
+/* A cursor over entries that become durable from now on (query/source.h). */
+MUST_CHECK int storage_follow(struct storage *storage, struct query_cursor **ret_cursor);
+
 #endif

@@ -111,6 +111,11 @@ static void source_extents(struct query_source *source, const struct query_scan 
     storage_extents(storage_of(source), &wells, give_extent, &extents);
 }
 
+static int source_follow(struct query_source *source, struct query_cursor **ret_cursor)
+{
+    return storage_follow(storage_of(source), ret_cursor);
+}
+
 static const struct query_source_methods source_methods = {
     .tags = source_tags,
     .open = source_open,
@@ -118,6 +123,7 @@ static const struct query_source_methods source_methods = {
     .close = source_close,
     .skipped = source_skipped,
     .extents = source_extents,
+    .follow = source_follow,
 };
 
 void storage_source_init(struct storage *storage)

@@ -285,6 +285,9 @@ static void post_launch(struct http_request *request, void *context)
         reply_refused(request, rc, &error);
     } else {
         search_one_begin(one);
+        if (one->follow) {
+            search_one_wait_following(one);
+        }
         reply_launched(request, one, session);
     }
     search_one_unref(&one);

@@ -314,7 +314,7 @@ static void direct_run(struct http_request *request, struct webserver *webserver
         return;
     }
     const struct format *format = find_format(one->render, format_name);
-    bool timed = one->time_given || (start->start_ns != TIME_UNSET && start->end_ns != TIME_UNSET);
+    bool timed = one->follow || one->time_given || (start->start_ns != TIME_UNSET && start->end_ns != TIME_UNSET);
     if (format == NULL || !timed) {
         search_one_delete(one);
         http_reply_error(request, 400,
@@ -323,6 +323,9 @@ static void direct_run(struct http_request *request, struct webserver *webserver
                          one->renderer, format_name);
     } else {
         search_one_begin(one);
+        if (one->follow) {
+            search_one_wait_following(one);
+        }
         reply(request, one, format, (struct window){TIME_UNSET, TIME_UNSET});
     }
     search_one_detach(one);

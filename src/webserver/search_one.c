@@ -140,6 +140,7 @@ void search_start_decode(const json_t *json, struct search_start *start)
         .no_history = request_bool(json, "NoHistory"),
         .preview = request_bool(json, "Preview"),
         .non_temporal = request_bool(json, "NonTemporal"),
+        .follow = request_bool(json, "Follow"),
         .global = request_bool(json, "Global"),
         .filters = json_is_array(filters) && json_array_size(filters) > 0,
         .name = request_text(json, "Name"),
@@ -179,6 +180,24 @@ static int parse(struct search *search, const struct search_start *start, struct
         .context = search->indexers,
     };
     return query_parse(span_of_str(start->text), &options, ret_query, ret_error);
+}
+
+/* Every stage must be one that gives entries as it gets them. */
+static int check_following(const struct query *query, struct query_error *ret_error)
+{
+    for (size_t i = 0; i < query->stage_count; i++) {
+        const struct query_stage *stage = &query->stages[i];
+        const struct query_module *module = stage->module;
+        if (module != NULL && module->finish != NULL) {
+            *ret_error = (struct query_error){
+                .stage = (int)i, .offset = stage->offset, .bytes = strlen(stage->name)};
+            (void)snprintf(ret_error->text, sizeof(ret_error->text),
+                           "'%.32s' needs all entries before it gives any: it cannot be followed",
+                           stage->name);
+            return err_set(ERR_INVALID, "%s", ret_error->text);
+        }
+    }
+    return 0;
 }
 
 json_t *search_hints_json(const struct query *query, size_t *ret_collapsing)
@@ -224,6 +243,7 @@ static void adopt(struct search_one *one, const struct object_principal *who, in
     one->no_history = start->no_history;
     one->preview = start->preview;
     one->non_temporal = start->non_temporal;
+    one->follow = start->follow;
     one->background = start->background;
     one->name = mem_strdup(start->name);
     one->method = mem_strdup(start->method);
@@ -283,11 +303,18 @@ int search_launch(struct search *search, const struct object_principal *who, int
     }
     struct query *query = NULL;
     int rc = parse(search, start, &query, ret_error);
+    rc = rc < 0 || !start->follow ? rc : check_following(query, ret_error);
     if (rc < 0) {
+        query_free(&query);
         return rc;
     }
     struct search_one *one = search_one_new(search);
     describe(one, query);
+    if (start->follow) { /* whatever the range says: from now on */
+        one->start_ns = io_now_ns(search->webserver->io);
+        one->end_ns = one->start_ns + SEARCH_FOLLOW_MAX_S * TIME_S_NS;
+        one->position_ns = one->start_ns;
+    }
     adopt(one, who, default_gid, start);
     one->state = SEARCH_WAITING;
     one->attached = 1;
@@ -315,6 +342,18 @@ void search_one_wait(struct search_one *one, uint64_t rows, int64_t timeout_ms)
     bool over = one->state == SEARCH_FINISHED || one->deleted;
     if (!over && (one->result == NULL || query_result_counts(one->result).rows <= rows)) {
         search_cond_wait(&one->changed, &one->lock, timeout_ms);
+    }
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+}
+
+void search_one_wait_following(struct search_one *one)
+{
+    int64_t until_ns = mono_ns(one->search) + SEARCH_FOLLOW_BEGIN_MS * TIME_MS_NS;
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    int64_t left_ms = SEARCH_FOLLOW_BEGIN_MS;
+    while (!one->following && one->state != SEARCH_FINISHED && !one->deleted && left_ms > 0) {
+        search_cond_wait(&one->changed, &one->lock, left_ms);
+        left_ms = (until_ns - mono_ns(one->search)) / TIME_MS_NS;
     }
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
 }

@@ -32,6 +32,8 @@
 #define SEARCH_MESSAGES_MAX 64
 #define SEARCH_SESSIONS_MAX 64 /* REST clients of one search */
 #define SEARCH_PREVIEW_ROWS 1000
+#define SEARCH_FOLLOW_MAX_S (24 * 3600) /* it ends by itself */
+#define SEARCH_FOLLOW_BEGIN_MS 2000     /* a launch waits so long for the indexers to begin */
 
 struct search_indexers;
 
@@ -74,6 +76,7 @@ struct search_one {
     bool no_history;
     bool preview;
     bool non_temporal;
+    bool follow; /* entries as they come in, from the launch on */
     char *name;
     json_t *addendum; /* or NULL */
     int64_t launched_ns;
@@ -88,6 +91,7 @@ struct search_one {
     bool persisted; /* lies in the saved store */
     bool was_dormant;
     bool deleted;
+    bool following; /* follow: every indexer that can be reached has begun */
     int64_t launched_mono_ns;
     int64_t finished_ns; /* wall clock; TIME_UNSET before */
     int64_t duration_ns;
@@ -119,6 +123,7 @@ struct search_start {
     bool no_history;
     bool preview;
     bool non_temporal;
+    bool follow;
     bool global;
     bool filters; /* there are some */
     const char *name;
@@ -202,6 +207,10 @@ void search_one_message(struct search_one *one, const char *severity, const char
 void search_one_wait(struct search_one *one, uint64_t rows, int64_t timeout_ms);
 
 bool search_one_is_over(struct search_one *one); /* finished or deleted */
+
+/* Waits until it follows, or is over; at most SEARCH_FOLLOW_BEGIN_MS. Entries that are acknowledged
+ * after that are shown. */
+void search_one_wait_following(struct search_one *one);
 uint64_t search_one_rows(struct search_one *one);
 
 /* search_run.c: the coordinator's thread; takes a reference. Calls search_one_finished(). */

@@ -1,9 +1,10 @@
 /*
  * The coordinator of one search: a client stream per indexer, the merge, the webserver's stages,
- * the result store.
+ * the result store. A search that follows takes entries as they come, without the merge.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/channel.h"
 #include "base/mem.h"
@@ -20,7 +21,15 @@
 #define IDLE_MS 60000        /* an indexer that says nothing for so long is given up */
 #define FLUSH_INTERVAL_NS (50 * TIME_MS_NS)
 #define FLUSH_ROWS 1024
+#define AGAIN_NS (1000 * TIME_MS_NS) /* an indexer that was lost is followed again after it */
+#define AGAIN_LOOK_NS (20 * TIME_MS_NS)
 #define FLUSH_BYTES (256 * 1024)
+
+/* A frame and whose it is. */
+struct arrival {
+    size_t index;
+    struct query_frame frame;
+};
 
 /* One indexer's part: a thread reads its answer into frames. */
 struct stream {
@@ -29,13 +38,14 @@ struct stream {
     char *body;  /* owned */
     char *fault; /* owned; not NULL: it cannot be asked */
     pthread_t thread;
-    struct channel *frames; /* struct query_frame, owned by who pops it */
+    struct channel *frames; /* struct arrival, owned by who pops it; follow: one for all */
     struct buf rest;        /* of the answer, not a whole frame yet */
     bool complete;          /* END or FAULT came */
 
     /* The coordinator's view. */
     int64_t reached_ns;
     bool ended;
+    bool heard; /* follow: it has begun, or failed to */
     uint64_t skipped_blocks;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
     size_t stage_count;
@@ -54,6 +64,7 @@ struct run {
     struct stream *streams;
     size_t stream_count;
     struct query_merge *merge;
+    struct channel *inbox; /* follow: of all streams */
     struct query_pipeline *pipeline;
     struct query_result *result;
     struct query_tags tags;
@@ -66,13 +77,19 @@ struct run {
 
 /* ── The streams ─────────────────────────────────────────────────────────────────────────── */
 
+static void free_arrival(struct arrival *arrival)
+{
+    query_frame_deinit(&arrival->frame);
+    mem_free(arrival);
+}
+
 static int hand_over(struct stream *stream, struct query_frame *frame)
 {
-    struct query_frame *copy = mem_dup(frame, sizeof(*frame));
+    struct arrival *arrival = MEM_NEW(struct arrival);
+    *arrival = (struct arrival){.index = stream->index, .frame = *frame};
     stream->complete = frame->kind == QUERY_FRAME_END || frame->kind == QUERY_FRAME_FAULT;
-    if (channel_push(stream->frames, copy) != 0) {
-        query_frame_deinit(copy);
-        mem_free(copy);
+    if (channel_push(stream->frames, arrival) != 0) {
+        free_arrival(arrival);
         return err_set(ERR_CANCELLED, "the search has ended");
     }
     return 0;
@@ -95,9 +112,9 @@ static int on_bytes(void *context, struct span data)
     return rc < 0 ? rc : 0;
 }
 
-static void *read_stream(void *context)
+/* One answer, to its end; what went wrong goes the way of the frames. */
+static void read_answer(struct stream *stream)
 {
-    struct stream *stream = context;
     struct search_indexers *indexers = stream->one->search->indexers;
     char *url = search_indexer_url(indexers, stream->index, "/control/v1/search");
     struct http_answer answer = {0};
@@ -127,8 +144,34 @@ static void *read_stream(void *context)
     if (rc == 0) {
         http_answer_deinit(&answer);
     }
-    channel_close(stream->frames);
     mem_free(url);
+}
+
+static void *read_stream(void *context)
+{
+    struct stream *stream = context;
+    read_answer(stream);
+    channel_close(stream->frames);
+    return NULL;
+}
+
+/* Follows until the search is stopped: an indexer that was lost may come back. */
+static void *follow_stream(void *context)
+{
+    static const struct timespec pause = {.tv_nsec = AGAIN_LOOK_NS};
+    struct stream *stream = context;
+    while (!atomic_load(&stream->one->stop)) {
+        buf_clear(&stream->rest);
+        stream->complete = false;
+        read_answer(stream);
+        for (int64_t waited = 0; waited < AGAIN_NS && !atomic_load(&stream->one->stop);
+             waited += AGAIN_LOOK_NS) {
+            (void)nanosleep(&pause, NULL);
+        }
+        if (stream->fault != NULL) {
+            break; /* it is not known what only it would return */
+        }
+    }
     return NULL;
 }
 
@@ -140,6 +183,7 @@ static void start_streams(struct run *run)
         .end_ns = run->one->end_ns,
         .stages = run->one->query->collapse,
         .entries_max = query_first_needed(run->one->query),
+        .follow = run->one->follow,
     };
     if (run->one->preview) {
         request.entries_max = MIN(request.entries_max, (uint64_t)SEARCH_PREVIEW_ROWS);
@@ -156,14 +200,24 @@ static void start_streams(struct run *run)
         stream->body = query_request_encode(&request);
         json_decref(request.share);
         stream->reached_ns = run->one->end_ns;
-        stream->frames = channel_new(FRAMES_WAITING_MAX);
-        CHECK(pthread_create(&stream->thread, NULL, read_stream, stream) == 0);
+        stream->frames = run->inbox != NULL ? run->inbox : channel_new(FRAMES_WAITING_MAX);
+        CHECK(pthread_create(&stream->thread, NULL, run->one->follow ? follow_stream : read_stream,
+                             stream) == 0);
     }
     search_places_deinit(&places);
 }
 
+static void drain(struct channel *frames)
+{
+    void *arrival = NULL;
+    while (channel_pop(frames, 0, &arrival) == 0) {
+        free_arrival(arrival);
+    }
+}
+
 static void stop_streams(struct run *run)
 {
+    atomic_store(&run->one->stop, run->one->follow || atomic_load(&run->one->stop));
     for (size_t i = 0; i < run->stream_count; i++) {
         channel_close(run->streams[i].frames);
     }
@@ -171,15 +225,17 @@ static void stop_streams(struct run *run)
     for (size_t i = 0; i < run->stream_count; i++) {
         struct stream *stream = &run->streams[i];
         CHECK(pthread_join(stream->thread, NULL) == 0);
-        void *frame = NULL;
-        while (channel_pop(stream->frames, 0, &frame) == 0) {
-            query_frame_deinit(frame);
-            mem_free(frame);
+        if (run->inbox == NULL) {
+            drain(stream->frames);
+            channel_free(&stream->frames);
         }
-        channel_free(&stream->frames);
         buf_deinit(&stream->rest);
         mem_free(stream->body);
         mem_free(stream->fault);
+    }
+    if (run->inbox != NULL) {
+        drain(run->inbox);
+        channel_free(&run->inbox);
     }
     mem_free(run->streams);
 }
@@ -322,6 +378,7 @@ static void publish_progress(struct run *run)
         stages[i] = here;
     }
     int64_t position_ns = run->shared ? reached(run) : query_merge_position(run->merge);
+    position_ns = one->follow ? io_now_ns(one->search->webserver->io) : position_ns;
     position_ns = MAX(MIN(position_ns, one->end_ns), one->start_ns);
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     memcpy(one->stages, stages, sizeof(stages));
@@ -406,12 +463,12 @@ static void take_frame(struct run *run, size_t index, struct query_frame *frame)
 /* Waits for the input that the merge named; what is collected goes out meanwhile. */
 static int wait_for(struct run *run, size_t index)
 {
-    void *frame = NULL;
-    int rc = channel_pop(run->streams[index].frames, FLUSH_INTERVAL_NS / TIME_MS_NS, &frame);
+    void *item = NULL;
+    int rc = channel_pop(run->streams[index].frames, FLUSH_INTERVAL_NS / TIME_MS_NS, &item);
     if (rc == 0) {
-        take_frame(run, index, frame);
-        query_frame_deinit(frame);
-        mem_free(frame);
+        struct arrival *arrival = item;
+        take_frame(run, index, &arrival->frame);
+        free_arrival(arrival);
         return 0;
     }
     if (rc == CHANNEL_CLOSED && !run->streams[index].ended) {
@@ -443,6 +500,78 @@ static int merge_all(struct run *run)
     return rc < 0 ? rc : flush(run);
 }
 
+/* ── Following ───────────────────────────────────────────────────────────────────────────── */
+
+/* Every indexer has begun, or it is known that it has not. */
+static void note_following(struct run *run, size_t index)
+{
+    struct search_one *one = run->one;
+    run->streams[index].heard = true;
+    bool all = true;
+    for (size_t i = 0; i < run->stream_count; i++) {
+        all = all && run->streams[i].heard;
+    }
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    if (all && !one->following) {
+        one->following = true;
+        CHECK(pthread_cond_broadcast(&one->changed) == 0);
+    }
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+}
+
+static void note_loss(struct run *run, size_t index, const char *why)
+{
+    struct stream *stream = &run->streams[index];
+    const char *name = search_indexer_name(run->indexers, index);
+    char since[TIME_TEXT_BYTES];
+    if (!stream->ended) { /* once for each time it is lost */
+        stream->ended = true;
+        search_one_message(run->one, "warn",
+                           "indexer %s: %s; what only it takes from %s on is missing%s", name, why,
+                           time_text(io_now_ns(run->one->search->webserver->io), since),
+                           stream->fault != NULL ? "" : " until it is back");
+    }
+}
+
+static int take_followed(struct run *run, struct arrival *arrival)
+{
+    struct query_frame *frame = &arrival->frame;
+    struct stream *stream = &run->streams[arrival->index];
+    int rc = 0;
+    switch (frame->kind) {
+    case QUERY_FRAME_ENTRIES:
+        rc = query_batch_remap(frame->batch, &run->tags);
+        rc = rc < 0 ? rc : finish_block(run, frame->batch->entries, frame->batch->count);
+        break;
+    case QUERY_FRAME_FAULT:
+        note_loss(run, arrival->index, frame->fault);
+        break;
+    default:
+        take_progress(run, arrival->index, &frame->progress);
+        stream->ended = false;
+    }
+    note_following(run, arrival->index);
+    return rc;
+}
+
+static int follow_all(struct run *run)
+{
+    int rc = 0;
+    while (rc == 0 && !enough(run) &&
+           io_now_ns(run->one->search->webserver->io) < run->one->end_ns) {
+        void *item = NULL;
+        if (channel_pop(run->inbox, FLUSH_INTERVAL_NS / TIME_MS_NS, &item) == 0) {
+            rc = take_followed(run, item);
+            free_arrival(item);
+        }
+        if (rc == 0 && channel_count(run->inbox) == 0) {
+            rc = flush(run);
+        }
+        publish_progress(run);
+    }
+    return rc;
+}
+
 static int run_search(struct run *run)
 {
     struct search_one *one = run->one;
@@ -453,8 +582,10 @@ static int run_search(struct run *run)
         return rc;
     }
     run->merge = query_merge_new(run->stream_count, false);
+    run->inbox =
+        one->follow ? channel_new(FRAMES_WAITING_MAX * MAX(run->stream_count, (size_t)1)) : NULL;
     start_streams(run);
-    rc = merge_all(run);
+    rc = one->follow ? follow_all(run) : merge_all(run);
     rc = rc < 0 ? rc : finish_stages(run);
     if (rc == 0) {
         publish_progress(run);

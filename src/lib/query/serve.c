@@ -16,10 +16,19 @@
 #define FRAMES_BYTES_MAX QUERY_BATCH_BYTES_MAX /* collected before they are handed over */
 #define LOOK_UP_MS 20                          /* whether the search was cancelled */
 
+/* What follows. */
+struct tail {
+    struct query_cursor *cursor;
+    struct query_pipeline *pipeline;
+    VEC(uint32_t) picks;
+    bool looked_at[QUERY_TAG_NUMBERS_MAX]; /* tags whose names were asked for */
+};
+
 struct query_serve {
     struct query *query;
     struct query_source *source;
     struct query_sweep *sweep;
+    struct tail *tail; /* of a search that follows: in place of the sweep */
     size_t stages;
     struct span words[WORDS_MAX];
     VEC(uint16_t) tags; /* of the source, those that the query names */
@@ -37,6 +46,9 @@ char *query_request_encode(const struct query_request *request)
                              (json_int_t)MIN(request->entries_max, (uint64_t)INT64_MAX),
                              "ascending", request->ascending);
     CHECK(json != NULL);
+    if (request->follow) {
+        json_object_set_new(json, "follow", json_true());
+    }
     if (request->share != NULL) {
         json_object_set(json, "share", request->share);
     }
@@ -55,10 +67,12 @@ static int decode(json_t *json, struct query_request *request)
     json_int_t stages = 0;
     json_int_t entries_max = INT64_MAX;
     int ascending = 0;
+    int follow = 0;
     json_error_t error;
-    if (json_unpack_ex(json, &error, 0, "{s:s, s:I, s:I, s:I, s?:I, s?:b}", "query",
+    if (json_unpack_ex(json, &error, 0, "{s:s, s:I, s:I, s:I, s?:I, s?:b, s?:b}", "query",
                        &request->query, "start_ns", &start, "end_ns", &end, "stages", &stages,
-                       "entries_max", &entries_max, "ascending", &ascending) != 0) {
+                       "entries_max", &entries_max, "ascending", &ascending, "follow",
+                       &follow) != 0) {
         return err_set(ERR_INVALID, "search request: %s", error.text);
     }
     if (stages < 0 || stages > QUERY_STAGES_MAX || entries_max < 0 || start >= end) {
@@ -69,13 +83,15 @@ static int decode(json_t *json, struct query_request *request)
     request->stages = (size_t)stages;
     request->entries_max = entries_max == INT64_MAX ? UINT64_MAX : (uint64_t)entries_max;
     request->ascending = ascending != 0;
+    request->follow = follow != 0;
     return 0;
 }
 
 static int collect_tag(void *context, const char *name, uint16_t number)
 {
     struct query_serve *serve = context;
-    if (query_tags_match(serve->query->tags, serve->query->tag_count, name)) {
+    if (serve->names[number] == NULL &&
+        query_tags_match(serve->query->tags, serve->query->tag_count, name)) {
         vec_push(&serve->tags, number);
         vec_push(&serve->owned_names, mem_strdup(name));
         serve->names[number] = serve->owned_names.items[serve->owned_names.count - 1];
@@ -133,6 +149,27 @@ static int open_sweep(struct query_serve *serve, const struct query_request *req
     return query_sweep_new(&options, &serve->sweep);
 }
 
+static int open_tail(struct query_serve *serve)
+{
+    struct tail *tail = MEM_NEW(struct tail);
+    serve->tail = tail;
+    if (serve->stages < serve->query->collapse || query_is_shared(serve->query)) {
+        return err_set(ERR_INVALID, "search request: a query that condenses cannot be followed");
+    }
+    int rc = query_source_follow(serve->source, &tail->cursor);
+    return rc < 0 ? rc : query_pipeline_new(serve->query, 0, serve->stages, &tail->pipeline);
+}
+
+static void free_tail(struct tail *tail)
+{
+    if (tail != NULL) {
+        query_source_close(&tail->cursor);
+        query_pipeline_free(&tail->pipeline);
+        vec_deinit(&tail->picks);
+        mem_free(tail);
+    }
+}
+
 static int prepare(struct query_serve *serve, const struct query_request *request, int64_t now_ns,
                    struct query_pool *pool)
 {
@@ -152,6 +189,9 @@ static int prepare(struct query_serve *serve, const struct query_request *reques
     }
     serve->stages = request->stages;
     rc = query_source_tags(serve->source, collect_tag, serve);
+    if (rc == 0 && request->follow) {
+        return open_tail(serve);
+    }
     return rc < 0 ? rc : open_sweep(serve, request, pool);
 }
 
@@ -193,6 +233,7 @@ void query_serve_free(struct query_serve **pointer)
         return;
     }
     query_sweep_free(&serve->sweep);
+    free_tail(serve->tail);
     query_free(&serve->query);
     for (size_t i = 0; i < serve->owned_names.count; i++) {
         mem_free(serve->owned_names.items[i]);
@@ -212,10 +253,26 @@ static int64_t clock_ns(void)
     return now.tv_sec * TIME_S_NS + now.tv_nsec;
 }
 
+static void tail_progress(const struct query_serve *serve, struct query_progress *ret_progress)
+{
+    *ret_progress = (struct query_progress){
+        .position_ns = INT64_MAX,
+        .skipped_blocks = query_source_skipped(serve->tail->cursor),
+        .stage_count = serve->stages,
+    };
+    for (size_t i = 0; i < serve->stages; i++) {
+        ret_progress->stages[i] = *query_pipeline_stats(serve->tail->pipeline, i);
+    }
+}
+
 static void put_progress(struct query_serve *serve, enum query_frame_kind kind)
 {
     struct query_progress progress;
-    query_sweep_progress(serve->sweep, &progress);
+    if (serve->tail != NULL) {
+        tail_progress(serve, &progress);
+    } else {
+        query_sweep_progress(serve->sweep, &progress);
+    }
     query_frame_put_progress(&serve->frames, kind, &progress);
     serve->last_progress_ns = clock_ns();
 }
@@ -255,6 +312,76 @@ static int scan(struct query_serve *serve, const atomic_bool *cancel, const stru
     }
 }
 
+/* ---- following ---- */
+
+/* A tag that was made after the search began is asked for when an entry has it. */
+static int is_wanted(struct query_serve *serve, uint16_t tag, bool *ret_wanted)
+{
+    int rc = 0;
+    if (serve->names[tag] == NULL && !serve->tail->looked_at[tag]) {
+        serve->tail->looked_at[tag] = true;
+        rc = query_source_tags(serve->source, collect_tag, serve);
+    }
+    *ret_wanted = serve->names[tag] != NULL;
+    return rc;
+}
+
+static int follow_block(struct query_serve *serve, const struct query_source_block *source)
+{
+    struct tail *tail = serve->tail;
+    vec_clear(&tail->picks);
+    for (size_t i = 0; i < source->count; i++) {
+        bool wanted = false;
+        int rc = is_wanted(serve, source->entries[i].tag, &wanted);
+        if (rc < 0) {
+            return rc;
+        }
+        if (wanted) {
+            vec_push(&tail->picks, (uint32_t)i);
+        }
+    }
+    struct query_block block = {
+        .entries = source->entries,
+        .picks = tail->picks.items,
+        .count = tail->picks.count,
+        .tag_name = tag_name,
+        .context = serve,
+    };
+    int rc = block.count == 0 ? 0 : query_pipeline_run(tail->pipeline, &block);
+    if (rc == 0) {
+        query_sweep_put(&block, &serve->frames);
+    }
+    return rc;
+}
+
+static int follow(struct query_serve *serve, const atomic_bool *cancel, const struct output *output)
+{
+    static const struct timespec pause = {.tv_nsec = LOOK_UP_MS * TIME_MS_NS};
+    for (;;) {
+        if (cancel != NULL && atomic_load(cancel)) {
+            return err_set(ERR_CANCELLED, "the search was cancelled");
+        }
+        struct query_source_block block;
+        int rc = query_source_next(serve->tail->cursor, &block);
+        bool nothing = rc == QUERY_SOURCE_NOTHING;
+        rc = rc == 0 ? follow_block(serve, &block) : MIN(rc, 0);
+        if (clock_ns() - serve->last_progress_ns > PROGRESS_INTERVAL_NS) {
+            put_progress(serve, QUERY_FRAME_PROGRESS);
+        }
+        if (rc == 0 && (nothing || serve->frames.bytes >= FRAMES_BYTES_MAX)) {
+            rc = hand_over(serve, output);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+        if (nothing) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+}
+
+/* ---- the run ---- */
+
 struct finishing {
     struct query_serve *serve;
     const struct output *output;
@@ -264,8 +391,17 @@ static int put_held_back(void *context, const struct query_block *block)
 {
     const struct finishing *finishing = context;
     struct query_serve *serve = finishing->serve;
-    query_sweep_put(serve->sweep, block, &serve->frames);
+    query_sweep_put(block, &serve->frames);
     return serve->frames.bytes < FRAMES_BYTES_MAX ? 0 : hand_over(serve, finishing->output);
+}
+
+/* When it was the writer that failed this goes nowhere, which does no harm. */
+static int tell_fault(struct query_serve *serve, int rc, const struct output *output)
+{
+    query_frame_put_fault(&serve->frames, err_text());
+    int ignored = hand_over(serve, output);
+    (void)ignored;
+    return rc;
 }
 
 int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
@@ -273,17 +409,15 @@ int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
 {
     struct output output = {.write = write, .context = context};
     struct finishing finishing = {.serve = serve, .output = &output};
+    if (serve->tail != NULL) {
+        int fault = follow(serve, cancel, &output);
+        return fault == ERR_CANCELLED ? fault : tell_fault(serve, fault, &output);
+    }
     int rc = scan(serve, cancel, &output);
     rc = rc < 0 ? rc : query_sweep_finish(serve->sweep, put_held_back, &finishing);
     if (rc == 0) {
         put_progress(serve, QUERY_FRAME_END);
         return hand_over(serve, &output);
     }
-    if (rc != ERR_CANCELLED) {
-        /* When it was the writer that failed this goes nowhere, which does no harm. */
-        query_frame_put_fault(&serve->frames, err_text());
-        int ignored = hand_over(serve, &output);
-        (void)ignored;
-    }
-    return rc;
+    return rc == ERR_CANCELLED ? rc : tell_fault(serve, rc, &output);
 }

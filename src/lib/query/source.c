@@ -13,6 +13,13 @@ int query_source_open(struct query_source *source, const struct query_scan *scan
     return source->methods->open(source, scan, ret_cursor);
 }
 
+int query_source_follow(struct query_source *source, struct query_cursor **ret_cursor)
+{
+    return source->methods->follow == NULL
+               ? err_set(ERR_UNSUPPORTED, "what comes in cannot be followed here")
+               : source->methods->follow(source, ret_cursor);
+}
+
 int query_source_next(struct query_cursor *cursor, struct query_source_block *ret_block)
 {
     *ret_block = (struct query_source_block){0};

@@ -16,6 +16,7 @@
 #include "series/entry.h"
 
 #define QUERY_SOURCE_END 1
+#define QUERY_SOURCE_NOTHING 2 /* of a cursor that follows: nothing new yet */
 
 struct query_source {
     const struct query_source_methods *methods;
@@ -66,6 +67,10 @@ struct query_source_methods {
      * NULL: nothing is known. */
     void (*extents)(struct query_source *source, const struct query_scan *scan,
                     void (*each)(void *context, struct query_extent extent), void *context);
+
+    /* A cursor over what is stored from now on, of all tags, in the order of its arrival, as soon
+     * as it is durable. It never ends: QUERY_SOURCE_NOTHING. NULL: nobody can follow. */
+    int (*follow)(struct query_source *source, struct query_cursor **ret_cursor);
 };
 
 MUST_CHECK int query_source_tags(struct query_source *source,
@@ -74,7 +79,9 @@ MUST_CHECK int query_source_tags(struct query_source *source,
 MUST_CHECK int query_source_open(struct query_source *source, const struct query_scan *scan,
                                  struct query_cursor **ret_cursor);
 
-/* 0 and a block, or QUERY_SOURCE_END. */
+MUST_CHECK int query_source_follow(struct query_source *source, struct query_cursor **ret_cursor);
+
+/* 0 and a block, QUERY_SOURCE_END or QUERY_SOURCE_NOTHING. */
 MUST_CHECK int query_source_next(struct query_cursor *cursor, struct query_source_block *ret_block);
 void query_source_close(struct query_cursor **cursor); /* clears it; may be NULL */
 uint64_t query_source_skipped(const struct query_cursor *cursor);

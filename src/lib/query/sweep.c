@@ -152,13 +152,12 @@ static size_t batch_length(const struct query_block *block, size_t from)
     return count;
 }
 
-void query_sweep_put(struct query_sweep *sweep, const struct query_block *block, struct buf *frames)
+void query_sweep_put(const struct query_block *block, struct buf *frames)
 {
-    const struct query_sweep_options *options = &sweep->options;
     for (size_t from = 0; from < block->count;) {
         size_t count = batch_length(block, from);
-        query_batch_put(frames, block->entries, block->picks + from, count, options->tag_name,
-                        options->context);
+        query_batch_put(frames, block->entries, block->picks + from, count, block->tag_name,
+                        block->context);
         from += count;
     }
 }
@@ -186,7 +185,7 @@ static int run_block(struct query_sweep *sweep, struct slice *slice, struct lane
     }
     block.count = (size_t)MIN((uint64_t)block.count, sweep->options.entries_max - slice->sent);
     slice->sent += block.count;
-    query_sweep_put(sweep, &block, &lane->fresh);
+    query_sweep_put(&block, &lane->fresh);
     return 0;
 }
 

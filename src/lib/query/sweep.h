@@ -52,7 +52,6 @@ MUST_CHECK int query_sweep_finish(struct query_sweep *sweep,
                                   void *context);
 
 /* Appends the picked entries of a block as frames. */
-void query_sweep_put(struct query_sweep *sweep, const struct query_block *block,
-                     struct buf *frames);
+void query_sweep_put(const struct query_block *block, struct buf *frames);
 
 #endif
