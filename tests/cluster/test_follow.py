@@ -55,7 +55,8 @@ def test_stages_and_tags_that_are_made_later_work(followed):
 
 def test_what_needs_all_entries_cannot_be_followed(followed):
     session = followed.webserver(0).login()
-    for query, stage in (("tag=followed stats count", 0), ("tag=followed grep a | sort by time", 1)):
+    for query, stage in (("tag=followed stats count", 0),
+                         ("tag=followed grep a | sort by time", 1)):
         answer = session.launch(query, Follow=True)
         assert answer.status == 400
         assert "cannot be followed" in answer.error
