@@ -27,6 +27,7 @@ int cli_backup(const struct cli_command *command, int argc, char **argv);
 int cli_restore(const struct cli_command *command, int argc, char **argv);
 int cli_datastore(const struct cli_command *command, int argc, char **argv);
 int cli_datalog(const struct cli_command *command, int argc, char **argv);
+int cli_well(const struct cli_command *command, int argc, char **argv);
 int cli_token(const struct cli_command *command, int argc, char **argv);
 int cli_check_config(const struct cli_command *command, int argc, char **argv);
 

@@ -104,6 +104,12 @@ static const struct cli_command commands[] = {
      "                       link have the indexer try it (--config, or --indexer and --secret);\n"
      "                       forget it\n",
      cli_datalog},
+    {"well", "ls|verify DIR...", "the segment files of wells",
+     "  ls                   the files of a well: what is in them, and of which times\n"
+     "  verify               every byte of them; damage is told by file and place, and the status\n"
+     "                       is 1 then\n"
+     "DIR, a well's Location, may be that of a running indexer. Nothing is changed in it.\n",
+     cli_well},
     {"token", "make|list|revoke [options] [ID|TOKEN]", "make and revoke tokens of the Warp 10 API",
      "  make --write         a token that writes; it is shown once, the file has its hash\n"
      "  make --read          a token that reads\n"

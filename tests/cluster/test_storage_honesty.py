@@ -217,7 +217,7 @@ def flip(path, at):
 
 def test_damaged_files_are_named_and_the_rest_is_found():
     """By hand, in the files of a stopped indexer, one of each kind: the log says which, searches go
-    on, and what is missing is a block and a record at most."""
+    on, and what is missing is a block and a record at most. The command line says which, too."""
     with Cluster(webservers=1, indexers=1, balancer=False) as c:
         batches = []
         for _ in range(4):
@@ -234,12 +234,19 @@ def test_damaged_files_are_named_and_the_rest_is_found():
         tags = next(path for path in folder.rglob("*") if path.is_file()
                     and re.search(rb"^\d+ one [0-9a-f]{8}$", path.read_bytes()[:65536], re.M))
         flushed = next(folder.rglob("flushed"))
+        verify = [BUILD / "bin/aquifer", "well", "verify", *{path.parent for path in segments}]
+        assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
         flip(segments[0], segments[0].stat().st_size // 3)  # a block
         flip(segments[1], 20)  # the header
         flip(segments[2], segments[2].stat().st_size - 40)  # the footer
         flip(logs[-1], logs[-1].stat().st_size - 200)  # the last record
         flip(tags, 5)
         flip(flushed, 1)
+        seen = subprocess.run(verify, capture_output=True, check=False, text=True)
+        assert seen.returncode == 1
+        damaged = [line for line in seen.stdout.splitlines() if line.endswith(", DAMAGED")]
+        assert len(damaged) == 3 and all(any(path.name in line for line in damaged)
+                                         for path in segments[:3]), seen.stdout
         c.indexer(0).start()
         session = c.webserver(0).login()
         lost = {}

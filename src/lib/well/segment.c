@@ -217,6 +217,7 @@ static int read_footer(struct segment *segment, struct segment_about *ret_about)
     if (rc == 0) {
         rc = parse_footer(segment, buf_span(&bytes), filters, ret_about);
     }
+    segment->footer_offset = rc == 0 ? offset : 0;
     buf_deinit(&bytes);
     return rc;
 }

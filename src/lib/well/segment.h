@@ -84,6 +84,7 @@ struct segment {
     struct buf names;   /* u16 tag, u16 bytes, name, repeated */
     struct buf origins; /* u16 number, 16 bytes of node, u64 incarnation, repeated */
     struct segment_table table;
+    uint64_t footer_offset; /* 0: it is damaged */
 };
 
 /* ERR_CORRUPT: neither header nor footer nor blocks can be read. */
