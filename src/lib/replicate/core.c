@@ -1,6 +1,12 @@
 /* Tested by sim_test.c. */
 #include "replicate/core.h"
 
+static bool has_other_form(const struct replicate_places *places, struct datalog_origin origin,
+                           enum replicate_canary canary)
+{
+    return canary != REPLICATE_CANARY_MIX_FORMS && replicate_places_other_form(places, origin);
+}
+
 /* ---- the receiver ---- */
 
 void replicate_receiver_deinit(struct replicate_receiver *receiver)
@@ -27,6 +33,7 @@ enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
         return REPLICATE_KNOWN;
     }
     bool is_gap = head->previous > have && receiver->canary != REPLICATE_CANARY_TAKE_GAPS;
+    is_gap = is_gap || has_other_form(&receiver->have, head->place.origin, receiver->canary);
     if (is_gap || is_in_doubt(receiver, head->place)) {
         return receiver->snapshot ? REPLICATE_LATER : REPLICATE_GAP;
     }
@@ -43,6 +50,18 @@ enum replicate_verdict replicate_receive_places(const struct replicate_receiver 
     return receiver->snapshot ? REPLICATE_LATER : REPLICATE_GAP;
 }
 
+/* Of the snapshot only what is not held in another form. */
+static void take_forms(struct replicate_receiver *receiver, const struct replicate_places *coming)
+{
+    vec_clear(&receiver->coming.all);
+    for (size_t i = 0; i < coming->all.count; i++) {
+        if (!has_other_form(&receiver->have, coming->all.items[i].origin, receiver->canary)) {
+            vec_push(&receiver->coming.all, coming->all.items[i]);
+        }
+    }
+    receiver->is_mixed = receiver->coming.all.count < coming->all.count;
+}
+
 bool replicate_snapshot_begin(struct replicate_receiver *receiver,
                               const struct replicate_places *coming,
                               const struct replicate_places *doubt)
@@ -51,14 +70,14 @@ bool replicate_snapshot_begin(struct replicate_receiver *receiver,
         return false;
     }
     receiver->snapshot = true;
-    replicate_places_copy(&receiver->coming, coming);
+    take_forms(receiver, coming);
     replicate_places_copy(&receiver->before, &receiver->have);
     replicate_places_copy(&receiver->unsure, &receiver->doubt);
-    replicate_places_raise_all(&receiver->doubt, coming);
+    replicate_places_raise_all(&receiver->doubt, &receiver->coming);
     replicate_places_raise_all(&receiver->doubt, doubt);
     replicate_settle_doubt(receiver);
     if (receiver->canary == REPLICATE_CANARY_HALF_SNAPSHOT) {
-        replicate_places_raise_all(&receiver->have, coming);
+        replicate_places_raise_all(&receiver->have, &receiver->coming);
     }
     return true;
 }
@@ -68,6 +87,9 @@ enum replicate_wish replicate_snapshot_wish(const struct replicate_receiver *rec
 {
     if (receiver->canary == REPLICATE_CANARY_WHOLE_SNAPSHOT) {
         return REPLICATE_TAKE;
+    }
+    if (receiver->is_mixed && has_other_form(&receiver->before, origin, receiver->canary)) {
+        return REPLICATE_HELD;
     }
     struct replicate_place before = replicate_places_of(&receiver->before, origin);
     if (before.position > 0 && before.time == 0) {
@@ -131,12 +153,20 @@ void replicate_sender_deinit(struct replicate_sender *sender)
     replicate_places_deinit(&sender->passed);
 }
 
+/* What goes back to who wrote it, and what they have in another form, they do not lack. */
+static bool is_for_them(const struct replicate_sender *sender, struct datalog_origin sent)
+{
+    return replicate_origin_compare(sent, sender->them) != 0 &&
+           !replicate_origin_is_other_form(sent, sender->them) &&
+           !has_other_form(&sender->theirs, sent, sender->canary);
+}
+
 static bool lack(const struct replicate_sender *sender, struct datalog_origin origin,
                  uint64_t position)
 {
-    return replicate_origin_compare(origin, sender->them) != 0 &&
-           replicate_places_of(&sender->theirs, origin).position < position &&
-           sender->canary != REPLICATE_CANARY_SKIP_THE_GAP;
+    struct datalog_origin sent = replicate_origin_through(origin, sender->filter);
+    return replicate_places_of(&sender->theirs, sent).position < position &&
+           sender->canary != REPLICATE_CANARY_SKIP_THE_GAP && is_for_them(sender, sent);
 }
 
 enum replicate_offer replicate_sender_may_read(const struct replicate_sender *sender)
@@ -158,17 +188,21 @@ enum replicate_offer replicate_sender_offer(struct replicate_sender *sender,
     if (lack(sender, place.origin, previous)) {
         return REPLICATE_SNAPSHOT;
     }
-    bool known = replicate_origin_compare(place.origin, sender->them) == 0 ||
-                 replicate_places_of(&sender->theirs, place.origin).position >= place.position;
-    if (!known && place.position <= replicate_places_of(&sender->doubt, place.origin).position) {
+    struct replicate_place sent = place;
+    sent.origin = replicate_origin_through(place.origin, sender->filter);
+    bool known = replicate_places_of(&sender->theirs, sent.origin).position >= place.position;
+    bool theirs = !known && !is_for_them(sender, sent.origin);
+    if (!known && !theirs &&
+        place.position <= replicate_places_of(&sender->doubt, sent.origin).position) {
         return REPLICATE_SNAPSHOT;
     }
     replicate_places_raise(&sender->passed, place);
-    if (known) {
+    if (known || theirs) {
+        sender->withheld += theirs && has_other_form(&sender->theirs, sent.origin, sender->canary);
         return REPLICATE_SKIP;
     }
-    replicate_places_raise(&sender->theirs, place);
-    *ret_head = (struct replicate_head){place, previous};
+    replicate_places_raise(&sender->theirs, sent);
+    *ret_head = (struct replicate_head){sent, previous};
     return REPLICATE_SEND;
 }
 

@@ -36,6 +36,7 @@ enum replicate_canary {
     REPLICATE_CANARY_NO_DOUBT,       /* forgets a snapshot that did not come to its end */
     REPLICATE_CANARY_HALF_SNAPSHOT,  /* the places of a snapshot move when it begins */
     REPLICATE_CANARY_SAME_LIFE,      /* an older copy goes on as the same incarnation */
+    REPLICATE_CANARY_MIX_FORMS,      /* takes an origin whole and in part */
     REPLICATE_CANARY_STAY,           /* does not go round who is dead */
     REPLICATE_CANARY_COUNT,
 };
@@ -62,6 +63,7 @@ struct replicate_receiver {
     struct replicate_places before; /* what was held when it began */
     struct replicate_places unsure; /* what was in doubt then */
     bool snapshot;                  /* one is under way */
+    bool is_mixed;                  /* some of its origins are held in another form */
     enum replicate_canary canary;
 };
 
@@ -113,6 +115,8 @@ struct replicate_sender {
     struct replicate_places doubt;  /* theirs: no record up to there is any good */
     struct replicate_places passed; /* where our log stands, at the record offered last */
     struct datalog_origin them;     /* what they write now needs no way back to them */
+    uint16_t filter;                /* of the link, 0: none; the caller's to set before it begins */
+    uint64_t withheld;              /* records that they take in another form */
     enum replicate_canary canary;
 };
 
@@ -127,8 +131,9 @@ void replicate_sender_deinit(struct replicate_sender *sender);
  * the log if it reaches back, else send a snapshot. */
 enum replicate_offer replicate_sender_may_read(const struct replicate_sender *sender);
 
-/* The next record of our log. SEND has filled ret_head. After SNAPSHOT it is offered again once
- * the snapshot was sent. */
+/* The next record of our log. SEND has filled ret_head, whose origin is derived where there is a
+ * filter: then the caller leaves out of the record what the filter does not let pass. After
+ * SNAPSHOT it is offered again once the snapshot was sent. */
 enum replicate_offer replicate_sender_offer(struct replicate_sender *sender,
                                             struct replicate_place place,
                                             struct replicate_head *ret_head);

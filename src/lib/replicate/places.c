@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 
 void replicate_places_deinit(struct replicate_places *places)
 {
@@ -27,6 +28,42 @@ int replicate_origin_compare(struct datalog_origin a, struct datalog_origin b)
     return (a.incarnation > b.incarnation) - (a.incarnation < b.incarnation);
 }
 
+/* ---- forms ---- */
+
+bool replicate_origin_is_derived(struct datalog_origin origin)
+{
+    return (origin.incarnation & REPLICATE_DERIVED) != 0;
+}
+
+/* Through two filters is through one that lets pass what both do. */
+struct datalog_origin replicate_origin_through(struct datalog_origin origin, uint16_t filter)
+{
+    if (filter == 0) {
+        return origin;
+    }
+    uint64_t through = filter & REPLICATE_FILTER_MAX;
+    if (replicate_origin_is_derived(origin)) {
+        uint64_t before = origin.incarnation >> 48 & REPLICATE_FILTER_MAX;
+        uint64_t both[2] = {before, through};
+        if (before != through) {
+            through = hash32(span_of(both, sizeof(both))) & REPLICATE_FILTER_MAX;
+        }
+    }
+    origin.incarnation = REPLICATE_DERIVED | MAX(through, UINT64_C(1)) << 48 |
+                         (origin.incarnation & REPLICATE_INCARNATION_MAX);
+    return origin;
+}
+
+bool replicate_origin_is_other_form(struct datalog_origin a, struct datalog_origin b)
+{
+    return a.incarnation != b.incarnation &&
+           ((a.incarnation ^ b.incarnation) & REPLICATE_INCARNATION_MAX) == 0 &&
+           (replicate_origin_is_derived(a) || replicate_origin_is_derived(b)) &&
+           uuid_equal(a.node, b.node);
+}
+
+/* ---- places ---- */
+
 /* Where it stands, or where it would. */
 static size_t find(const struct replicate_places *places, struct datalog_origin origin)
 {
@@ -48,6 +85,22 @@ static bool stands_at(const struct replicate_places *places, size_t at,
 {
     return at < places->all.count &&
            replicate_origin_compare(places->all.items[at].origin, origin) == 0;
+}
+
+bool replicate_places_other_form(const struct replicate_places *places,
+                                 struct datalog_origin origin)
+{
+    struct datalog_origin first = {.node = origin.node};
+    for (size_t at = find(places, first); at < places->all.count; at++) {
+        const struct replicate_place *place = &places->all.items[at];
+        if (!uuid_equal(place->origin.node, origin.node)) {
+            break;
+        }
+        if (place->position > 0 && replicate_origin_is_other_form(place->origin, origin)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct replicate_place replicate_places_of(const struct replicate_places *places,

@@ -24,11 +24,33 @@ struct replicate_places {
     VEC(struct replicate_place) all;
 };
 
+/*
+ * Forms of an origin. A link with a filter does not bring all that an origin wrote. What it brings
+ * goes on under a derived origin: the same node, and an incarnation that has the highest bit, 15
+ * bits of the filter, and the 48 bits of the incarnation it is of. Positions and times stay the
+ * same; a record that the filter leaves out leaves one with nothing in it. So derived origins are
+ * like any other; but a node takes an origin in one form only, the one that it met first, or it
+ * would have things twice.
+ */
+#define REPLICATE_DERIVED (UINT64_C(1) << 63)
+#define REPLICATE_FILTER_MAX 0x7fff
+
+/* `filter` 0: none, so the origin itself. */
+struct datalog_origin replicate_origin_through(struct datalog_origin origin, uint16_t filter);
+bool replicate_origin_is_derived(struct datalog_origin origin);
+
+/* Whether both are forms of one origin, and not the same one. */
+bool replicate_origin_is_other_form(struct datalog_origin a, struct datalog_origin b);
+
 void replicate_places_deinit(struct replicate_places *places);
 void replicate_places_copy(struct replicate_places *to, const struct replicate_places *from);
 
 /* By node, then incarnation: <0, 0, >0. Also what decides between two writes of one time. */
 int replicate_origin_compare(struct datalog_origin a, struct datalog_origin b);
+
+/* Whether something of it is held in another form. */
+bool replicate_places_other_form(const struct replicate_places *places,
+                                 struct datalog_origin origin);
 
 /* The place of an origin; position and time are 0 when nothing of it is held. */
 struct replicate_place replicate_places_of(const struct replicate_places *places,

@@ -88,9 +88,37 @@ static void what_is_out_of_order_is_refused(void **state)
     buf_deinit(&buf);
 }
 
+static void an_origin_is_known_in_all_its_forms(void **state)
+{
+    (void)state;
+    struct datalog_origin whole = place(3, 0x123456789abc, 0).origin;
+    struct datalog_origin part = replicate_origin_through(whole, 7);
+    struct datalog_origin other = replicate_origin_through(whole, 8);
+    struct datalog_origin both = replicate_origin_through(part, 8);
+    assert_int_equal(replicate_origin_compare(replicate_origin_through(whole, 0), whole), 0);
+    assert_int_equal(replicate_origin_compare(replicate_origin_through(part, 7), part), 0);
+    assert_true(replicate_origin_is_derived(part) && !replicate_origin_is_derived(whole));
+    assert_true(replicate_origin_is_other_form(whole, part));
+    assert_true(replicate_origin_is_other_form(part, other));
+    assert_true(replicate_origin_is_other_form(part, both));
+    assert_false(replicate_origin_is_other_form(part, part));
+    assert_false(replicate_origin_is_other_form(whole, place(3, 0x123456789abd, 0).origin));
+    assert_false(replicate_origin_is_other_form(part, place(4, 0x123456789abc, 0).origin));
+    struct replicate_places places = {0};
+    replicate_places_raise(&places, place(2, 0x123456789abc, 5));
+    replicate_places_raise(&places, place(3, 0x777, 5));
+    assert_false(replicate_places_other_form(&places, part));
+    replicate_places_raise(&places, (struct replicate_place){other, 1, 1});
+    assert_true(replicate_places_other_form(&places, part));
+    assert_true(replicate_places_other_form(&places, whole));
+    assert_false(replicate_places_other_form(&places, other));
+    replicate_places_deinit(&places);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_origin_is_known_in_all_its_forms),
         cmocka_unit_test(a_place_only_moves_forward),
         cmocka_unit_test(who_lacks_one_record_of_one_origin_does_not_cover),
         cmocka_unit_test(the_wire_carries_them_unchanged),

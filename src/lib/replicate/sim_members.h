@@ -10,7 +10,7 @@ static void tell_members(struct world *world, const struct link *link)
 {
     struct node *from = &world->nodes[link->from];
     struct node *to = &world->nodes[link->to];
-    if (world->edges[link->from][link->to]) {
+    if (world->edges[link->from][link->to] && !world->filters[link->from][link->to]) {
         const struct replicate_member *self = replicate_members_of(&from->members, from->self.node);
         struct span rest = self == NULL ? SPAN_NONE : buf_span(&self->targets);
         struct buf targets = {0};
@@ -45,13 +45,15 @@ static bool is_dead(const void *context, struct uuid node)
     return doubt->world->nodes[doubt->self].tries[node.bytes[0] - 1] >= TRIES;
 }
 
-/* Whom a node forwards to now: its targets, and those behind the ones that it cannot reach. */
-static void find_targets(const struct world *world, size_t self, bool *ret_targets)
+/* Whom a node forwards to now: its targets, and those behind the ones that it cannot reach, through
+ * the filters of the links to these. */
+static void find_targets(struct world *world, size_t self, bool *ret_targets)
 {
     const struct node *node = &world->nodes[self];
     struct doubt doubt = {world, self};
     for (size_t i = 0; i < world->count; i++) {
         ret_targets[i] = world->edges[self][i];
+        world->links[self][i].filter = world->filters[self][i] ? FILTER : 0;
     }
     for (size_t i = 0; i < world->count; i++) {
         if (world->edges[self][i] && is_dead(&doubt, id_of(i)) &&
@@ -60,7 +62,11 @@ static void find_targets(const struct world *world, size_t self, bool *ret_targe
             size_t count = replicate_members_behind(&node->members, id_of(self), id_of(i), is_dead,
                                                     &doubt, behind, NODES_MAX);
             for (size_t k = 0; k < count; k++) {
-                ret_targets[behind[k].node.bytes[0] - 1] = true;
+                size_t to = behind[k].node.bytes[0] - 1u;
+                if (!ret_targets[to]) {
+                    ret_targets[to] = true;
+                    world->links[self][to].filter = world->filters[self][i] ? FILTER : 0;
+                }
             }
         }
     }

@@ -35,6 +35,7 @@ static void connect_nodes(struct world *world)
 {
     size_t n = world->count;
     uint64_t shape = below(&world->chance, 5);
+    world->any_filter = one_in(&world->chance, 4);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < n; k++) {
             bool chain = k == i + 1;
@@ -46,6 +47,8 @@ static void connect_nodes(struct world *world)
                         : shape == 2 ? star
                                      : shape == 3 || any;
             world->edges[i][k] = edge && i != k;
+            world->filters[i][k] =
+                world->any_filter && world->edges[i][k] && one_in(&world->chance, 3);
             world->links[i][k].from = i;
             world->links[i][k].to = k;
         }
@@ -113,7 +116,9 @@ static void trouble(struct world *world)
     case 6:
     case 7: {
         size_t kept = node->log.records.count - node->log.first;
-        trim_log(world, at, node->log.first + below(chance, kept + 1));
+        if (!world->any_filter) { /* links with filters send no snapshots */
+            trim_log(world, at, node->log.first + below(chance, kept + 1));
+        }
         break;
     }
     case 8:
@@ -329,17 +334,33 @@ static void check_contents(struct world *world, size_t at)
     data_free(&want);
 }
 
-static void check_flow_from(struct world *world, size_t at, size_t by, bool *met)
+/* All of it, in the form in which the link brings it or another. */
+static bool holds_all(const struct world *world, size_t i, size_t at, uint16_t filter)
+{
+    const struct replicate_places *have = &world->nodes[i].receiver.have;
+    const struct replicate_places *sent = &world->nodes[at].receiver.have;
+    for (size_t p = 0; p < sent->all.count; p++) {
+        struct replicate_place place = sent->all.items[p];
+        place.origin = replicate_origin_through(place.origin, filter);
+        if (replicate_places_of(have, place.origin).position < place.position &&
+            !replicate_places_other_form(have, place.origin)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Those behind a dead member, through the filter of the link to it; own targets were met before. */
+static void check_behind(struct world *world, size_t at, size_t dead, uint16_t filter, bool *met)
 {
     for (size_t i = 0; i < world->count; i++) {
-        if (!world->edges[by][i] || met[i]) {
+        if (!world->edges[dead][i] || met[i] || world->filters[dead][i]) {
             continue;
         }
         met[i] = true;
         if (!world->nodes[i].up) {
-            check_flow_from(world, at, i, met);
-        } else if (!replicate_places_cover(&world->nodes[i].receiver.have,
-                                           &world->nodes[at].receiver.have)) {
+            check_behind(world, at, i, filter, met);
+        } else if (!holds_all(world, i, at, filter)) {
             complain(world, "does not hold what it should have got", i, at);
         }
     }
@@ -350,7 +371,28 @@ static void check_flow(struct world *world, size_t at)
 {
     bool met[NODES_MAX] = {false};
     met[at] = true;
-    check_flow_from(world, at, at, met);
+    for (size_t i = 0; i < world->count; i++) {
+        met[i] = met[i] || world->edges[at][i];
+    }
+    for (size_t i = 0; i < world->count; i++) {
+        uint16_t filter = world->filters[at][i] ? FILTER : 0;
+        if (world->edges[at][i] && !world->nodes[i].up) {
+            check_behind(world, at, i, filter, met);
+        } else if (world->edges[at][i] && !holds_all(world, i, at, filter)) {
+            complain(world, "does not hold what it should have got", i, at);
+        }
+    }
+}
+
+/* No origin whole and in part, or things would be there twice. */
+static void check_forms(struct world *world, size_t at)
+{
+    const struct replicate_places *have = &world->nodes[at].receiver.have;
+    for (size_t i = 0; i < have->all.count; i++) {
+        if (replicate_places_other_form(have, have->all.items[i].origin)) {
+            complain(world, "holds an origin in two forms", at, have->all.items[i].position);
+        }
+    }
 }
 
 static void check_nothing_lost(struct world *world)
@@ -386,6 +428,7 @@ static void live(struct world *world, uint64_t seed, enum replicate_canary canar
     heal(world);
     for (size_t i = 0; i < world->count; i++) {
         check_contents(world, i);
+        check_forms(world, i);
         if (world->nodes[i].up) {
             check_flow(world, i);
         }

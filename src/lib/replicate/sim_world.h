@@ -19,6 +19,7 @@
 #define KEYS 2
 #define WINDOW 6 /* messages under way on a link */
 #define HOUR 3600000
+#define FILTER 5
 #define TRIES 3 /* a node that could not be reached so often is gone round */
 
 /* ---- chance ---- */
@@ -42,7 +43,7 @@ static bool one_in(struct chance *chance, uint64_t n)
 
 /* ---- records ---- */
 
-enum kind { POINT, ENTRY, META, DELETE, SNAPSHOT };
+enum kind { POINT, ENTRY, META, DELETE, SNAPSHOT, NOTHING };
 
 /* The only copy of what was written; logs hold indices. */
 struct record {
@@ -91,6 +92,7 @@ struct message {
 struct link {
     size_t from;
     size_t to;
+    uint16_t filter;
     bool cut;
     bool up;
     struct replicate_sender sender;
@@ -136,7 +138,9 @@ struct world {
     uint64_t incarnations;
     struct node nodes[NODES_MAX];
     size_t count;
-    bool edges[NODES_MAX][NODES_MAX]; /* configured targets */
+    bool edges[NODES_MAX][NODES_MAX];   /* configured targets */
+    bool filters[NODES_MAX][NODES_MAX]; /* of those that let only some records pass */
+    bool any_filter;
     struct link links[NODES_MAX][NODES_MAX];
     bool news; /* somebody heard of a member */
     VEC(struct record) records;
@@ -284,6 +288,7 @@ static void data_apply(const struct world *world, struct data *data, uint32_t nu
         put_delete(world, data, number);
         break;
     case SNAPSHOT:
+    case NOTHING:
         break;
     }
 }
@@ -564,6 +569,8 @@ static void connect_link(struct world *world, struct link *link)
     link->up = true;
     link->at = from->log.first;
     link->sender.canary = world->canary;
+    link->sender.filter = link->filter;
+    link->sender.withheld = 0;
     replicate_sender_begin(&link->sender, to->self, &to->receiver.have, &to->receiver.doubt,
                            &from->log.start);
     link->snapshot = replicate_sender_may_read(&link->sender) == REPLICATE_SNAPSHOT;
@@ -598,6 +605,30 @@ static void tell_places(struct link *link)
     }
 }
 
+/* As the filter lets it pass: points and entries of every other series, and what is about all. The
+ * number of the record that is sent, which may have been sent before. */
+static uint32_t filter_record(struct world *world, uint32_t number, struct datalog_origin sent)
+{
+    struct record derived = world->records.items[number];
+    if (replicate_origin_compare(derived.place.origin, sent) == 0) {
+        return number;
+    }
+    for (uint32_t i = 0; i < world->records.count; i++) {
+        const struct replicate_place *place = &world->records.items[i].place;
+        if (place->position == derived.place.position &&
+            replicate_origin_compare(place->origin, sent) == 0) {
+            return i;
+        }
+    }
+    derived.place.origin = sent;
+    derived.lost = true; /* if nobody takes it */
+    if ((derived.kind == POINT || derived.kind == ENTRY) && derived.series % 2 == 0) {
+        derived.kind = NOTHING;
+    }
+    vec_push(&world->records, derived);
+    return (uint32_t)(world->records.count - 1);
+}
+
 static void send_next(struct world *world, struct link *link)
 {
     const struct node *from = &world->nodes[link->from];
@@ -625,6 +656,7 @@ static void send_next(struct world *world, struct link *link)
         if (replicate_origin_compare(record->place.origin, world->nodes[link->to].self) == 0) {
             complain(world, "goes back to its origin", link->from, number);
         }
+        message.record = filter_record(world, number, message.head.place.origin);
         vec_push(&link->way, message);
         link->told = false;
     }
