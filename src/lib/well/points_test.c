@@ -554,6 +554,42 @@ static void elements_may_bring_their_stamps(void **state)
     teardown(&world);
 }
 
+/* Hot-Duration and Max-Hot-Storage-GB: points go by partitions, the oldest first and whatever
+ * files they are in; that of now stays, and what went stays away. */
+static void retention_drops_points_on_the_disk(void **state)
+{
+    (void)state;
+    struct world world;
+    struct well_dropped dropped;
+    setup(&world, 0);
+    int64_t part = 1000000; /* now is the beginning of partition 1000 */
+    write_numbers(&world, 1, 900 * part, 1, 3, 10, 1);
+    write_numbers(&world, 2, 950 * part, 1, 2, 20, 2);
+    flush(&world);
+    write_numbers(&world, 1, 900 * part + 2, 1, 2, 50, 3); /* one of them once more */
+    write_numbers(&world, 3, 1000 * part, 1, 2, 30, 4);
+    flush(&world);
+    struct well_retention retention = {.hot_ns = 60 * part};
+    assert_int_equal(well_retain(world.well, &retention, &dropped), 0);
+    assert_true(dropped.points == 5 && dropped.entries == 0 && dropped.segments == 2);
+    assert_true(dropped.oldest_ns == 900 * part && dropped.newest_ns == 900 * part + 3);
+    assert_string_equal(dropped.rule, "Hot-Duration");
+    assert_int_equal(well_retain(world.well, &retention, &dropped), WELL_NOTHING);
+    check_all(&world, "2: 950000000=20 950000001=21; 3: 1000000000=30 1000000001=31");
+    retention = (struct well_retention){.bytes_max = 1, .required_ns = 100 * part};
+    assert_int_equal(well_retain(world.well, &retention, &dropped), WELL_KEPT);
+    retention.required_ns = 0;
+    assert_int_equal(well_retain(world.well, &retention, &dropped), 0);
+    assert_true(dropped.points == 2 && well_stats(world.well).dropped_points == 7);
+    assert_string_equal(dropped.rule, "Max-Hot-Storage-GB");
+    assert_int_equal(well_retain(world.well, &retention, &dropped), WELL_NOTHING);
+    check_all(&world, "3: 1000000000=30 1000000001=31");
+    reopen(&world);
+    check_all(&world, "3: 1000000000=30 1000000001=31");
+    assert_true(well_stats(world.well).points == 2);
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +601,7 @@ int main(void)
         cmocka_unit_test(deletes_cover_what_is_older),
         cmocka_unit_test(files_are_written_anew_for_what_was_deleted),
         cmocka_unit_test(a_file_with_nothing_left_goes),
+        cmocka_unit_test(retention_drops_points_on_the_disk),
         cmocka_unit_test(a_memory_well_has_points_too),
         cmocka_unit_test(merging_writes_a_bounded_number_of_times),
         cmocka_unit_test(a_flipped_bit_costs_its_block),
