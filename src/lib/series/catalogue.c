@@ -177,7 +177,7 @@ static struct record *make(struct series_catalogue *catalogue, uint32_t number, 
     return record;
 }
 
-/* put() of one that is new, or dead and therefore about to be forgotten perhaps. */
+/* put() of one that is new, or seemed so. */
 static int put_slowly(struct series_catalogue *catalogue, struct span key, uint32_t hash,
                       struct record **ret_record)
 {
@@ -191,7 +191,6 @@ static int put_slowly(struct series_catalogue *catalogue, struct span key, uint3
         record = make(catalogue, (uint32_t)catalogue->next, key, hash);
     }
     if (rc == 0) {
-        set_flags(chunk_of(catalogue, record->number), record->number, NUMBER_WANTED);
         *ret_record = record;
     }
     pthread_mutex_unlock(&catalogue->lock);
@@ -203,7 +202,7 @@ int series_catalogue_put_hashed(struct series_catalogue *catalogue, struct span 
 {
     struct record *record = look_up(catalogue, key, (uint32_t)hash);
     uint8_t state = record == NULL ? 0 : __atomic_load_n(&record->state, __ATOMIC_ACQUIRE);
-    if ((state & RECORD_LIVES) == 0) {
+    if (record == NULL) {
         int rc = put_slowly(catalogue, key, (uint32_t)hash, &record);
         if (rc < 0) {
             return rc;
@@ -370,22 +369,7 @@ void catalogue_drop(struct series_catalogue *catalogue, uint32_t number)
     }
     catalogue_set_attributes(catalogue, number, NULL);
     clear_flags(chunk, number, UINT8_MAX);
-    set_flags(chunk, number, DIRTY_FORGOTTEN);
     catalogue->count--;
-}
-
-void series_catalogue_forget(struct series_catalogue *catalogue, const uint32_t *numbers,
-                             size_t count)
-{
-    pthread_mutex_lock(&catalogue->lock);
-    for (size_t i = 0; i < count; i++) {
-        struct chunk *chunk = chunk_of(catalogue, numbers[i]);
-        if (chunk != NULL && !series_catalogue_lives(catalogue, numbers[i]) &&
-            (clear_flags(chunk, numbers[i], 0) & NUMBER_WANTED) == 0) {
-            catalogue_drop(catalogue, numbers[i]);
-        }
-    }
-    pthread_mutex_unlock(&catalogue->lock);
 }
 
 struct series_catalogue_stats series_catalogue_stats(struct series_catalogue *catalogue)

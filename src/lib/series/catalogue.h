@@ -12,7 +12,7 @@
  *
  * Life: a series lives when points were written to it and no delete of whole series that covers
  * it is younger than the last of them. Only what lives is found. It keeps its number, dead or
- * not, until nothing stored carries it and it is forgotten; then the number stays unused.
+ * not, for good: who writes may know it by its number for as long as it likes.
  *
  * Attributes: per key the last write wins, by stamp; replicas converge in whatever order the
  * records arrive.
@@ -120,12 +120,6 @@ void series_catalogue_touch(struct series_catalogue *catalogue, const uint32_t *
  * opening, before replay; only what the checkpoint lost is new. ERR_CONFLICT as above. */
 MUST_CHECK int series_catalogue_restore(struct series_catalogue *catalogue, uint32_t number,
                                         struct span key, uint64_t stamp_time);
-
-/* Removes dead series that no segment, memtable or datalog record carries any more. Living ones
- * are left alone. */
-/* It must have been dead for so long that no put() of before is still on its way into the log. */
-void series_catalogue_forget(struct series_catalogue *catalogue, const uint32_t *numbers,
-                             size_t count);
 
 /* Deletes of whole series with a stamp older than `time` have done their work everywhere: they
  * are dropped at the next checkpoint. */

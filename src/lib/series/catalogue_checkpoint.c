@@ -92,11 +92,8 @@ static void put_number(struct series_catalogue *catalogue, struct output *output
     case DIRTY_ATTRIBUTES:
         put_attributes(catalogue, output, number);
         break;
-    case DIRTY_LIFE:
-        put_life(chunk, output, number);
-        break;
     default:
-        wire_put_u32(open_block(output, BLOCK_FORGOTTEN), number);
+        put_life(chunk, output, number);
     }
 }
 
@@ -112,9 +109,8 @@ static void put_numbers(struct series_catalogue *catalogue, struct output *outpu
         for (uint32_t i = 0; chunk != NULL && i < CHUNK_NUMBERS; i++) {
             uint32_t number = (uint32_t)(c * CHUNK_NUMBERS + i);
             bool dirty = (__atomic_load_n(&chunk->flags[i], __ATOMIC_ACQUIRE) & flag) != 0;
-            if ((dirty || (all && flag != DIRTY_FORGOTTEN)) &&
-                (series_catalogue_is_logged(catalogue, number) ||
-                 record_of(catalogue, number) == NULL)) {
+            if ((dirty || all) && (series_catalogue_is_logged(catalogue, number) ||
+                                   record_of(catalogue, number) == NULL)) {
                 clear_flags(chunk, number, flag);
                 put_number(catalogue, output, chunk, number, flag, &key);
             }
@@ -156,8 +152,6 @@ static void put_rest(struct series_catalogue *catalogue, struct output *output, 
     buf_deinit(&orphans);
 }
 
-/* A number may be forgotten and defined under no other name: forgotten ones come last, so that a
- * definition that was put before stays gone. */
 static void put_all(struct series_catalogue *catalogue, struct output *output, bool all,
                     uint64_t position)
 {
@@ -167,7 +161,6 @@ static void put_all(struct series_catalogue *catalogue, struct output *output, b
     put_rest(catalogue, output, all);
     put_numbers(catalogue, output, all, DIRTY_LIFE);
     put_numbers(catalogue, output, all, DIRTY_ATTRIBUTES);
-    put_numbers(catalogue, output, all, DIRTY_FORGOTTEN);
     struct buf *buf = open_block(output, BLOCK_COMMIT);
     wire_put_u64(buf, position);
     wire_put_u64(buf, next);

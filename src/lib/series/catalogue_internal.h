@@ -31,9 +31,7 @@ enum number_flags {
     DIRTY_DEFINITION = 1,
     DIRTY_LIFE = 2,
     DIRTY_ATTRIBUTES = 4,
-    DIRTY_FORGOTTEN = 8,
-    NUMBER_LIVES = 16,  /* as the record says, so that touch() need not look there */
-    NUMBER_WANTED = 32, /* put() gave it while it was dead: not to be forgotten */
+    NUMBER_LIVES = 16, /* as the record says, so that touch() need not look there */
 };
 
 /* What is known by number; also of numbers whose name is lost. */

@@ -55,7 +55,6 @@ static void settle(struct series_catalogue *catalogue, struct chunk *chunk, uint
         if (written) {
             __atomic_fetch_or(&record->state, RECORD_LIVES, __ATOMIC_SEQ_CST);
             set_flags(chunk, number, NUMBER_LIVES);
-            clear_flags(chunk, number, NUMBER_WANTED);
         } else {
             __atomic_fetch_and(&record->state, (uint8_t)~RECORD_LIVES, __ATOMIC_SEQ_CST);
             clear_flags(chunk, number, NUMBER_LIVES);

@@ -59,6 +59,7 @@ static bool take_delete(struct series_catalogue *catalogue, struct wire_reader *
     return !reader->failed;
 }
 
+/* Earlier versions wrote it. */
 static bool take_forgotten(struct series_catalogue *catalogue, struct wire_reader *reader)
 {
     uint32_t number = wire_get_u32(reader);
@@ -214,7 +215,7 @@ static int read_content(struct series_catalogue *catalogue, const char *path, st
 /* All of it has just been read. */
 static void nothing_is_dirty(struct series_catalogue *catalogue)
 {
-    const uint8_t dirty = DIRTY_DEFINITION | DIRTY_LIFE | DIRTY_ATTRIBUTES | DIRTY_FORGOTTEN;
+    const uint8_t dirty = DIRTY_DEFINITION | DIRTY_LIFE | DIRTY_ATTRIBUTES;
     for (size_t c = 0; c < catalogue->chunks_end; c++) {
         struct chunk *chunk = catalogue->chunks[c];
         for (size_t i = 0; chunk != NULL && i < CHUNK_NUMBERS; i++) {

@@ -115,25 +115,6 @@ static void a_deleted_series_is_found_again_only_when_written_again(void **state
     world_deinit(&world);
 }
 
-static void a_forgotten_number_is_never_given_again(void **state)
-{
-    (void)state;
-    struct world world;
-    world_init(&world, 1);
-    assert_int_equal(world_open(&world), 0);
-    uint32_t numbers[] = {world_write(&world, "a{}", 10), world_write(&world, "b{}", 10),
-                          world_write(&world, "c{}", 10)};
-    world_delete(&world, "~[ac]{}", 20);
-    assert_int_equal(world_put(&world, "c{}"), numbers[2]); /* somebody is about to write it */
-    series_catalogue_forget(world.catalogue, numbers, 3);
-    uint32_t number = 0;
-    assert_false(world_find(&world, "a{}", &number));
-    assert_true(world_find(&world, "b{}", &number)); /* it lives */
-    assert_true(world_find(&world, "c{}", &number));
-    assert_int_equal(world_put(&world, "a{}"), 4);
-    world_deinit(&world);
-}
-
 static void attributes_are_those_of_the_last_write_and_of_this_life(void **state)
 {
     (void)state;
@@ -493,7 +474,6 @@ int main(void)
         cmocka_unit_test(a_definition_is_asked_for_until_it_is_logged),
         cmocka_unit_test(replaying_definitions_is_harmless_and_contradictions_are_told),
         cmocka_unit_test(a_deleted_series_is_found_again_only_when_written_again),
-        cmocka_unit_test(a_forgotten_number_is_never_given_again),
         cmocka_unit_test(attributes_are_those_of_the_last_write_and_of_this_life),
         cmocka_unit_test(attributes_wait_for_a_series_that_is_not_known_yet),
         cmocka_unit_test(what_is_given_on_makes_the_same_elsewhere),
