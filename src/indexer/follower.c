@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "indexer/link_series.h"
+#include "indexer/snapshot_take.h"
 #include "service/log.h"
 
 /* Records of the forwarder that storage has. What was known meanwhile is acknowledged with the
@@ -27,6 +28,8 @@ struct follower {
     const struct ingest_tls *tls;
     struct link link;
     struct link_heard heard;
+    struct snapshot_take snapshot;
+    uint64_t needs_version; /* as they were told */
     int wake_fd;
     int stop_fd;
     atomic_bool stopping;
@@ -199,6 +202,30 @@ static int take_places(struct follower *follower, const struct replicate_message
                : err_set(ERR_CONFLICT, "something is missing that was sent before");
 }
 
+static int take_snapshot(struct follower *follower)
+{
+    struct storage *storage = follower->shared->storage;
+    const struct replicate_message *message = &follower->link.message;
+    struct snapshot_take *take = &follower->snapshot;
+    int rc;
+    if (message->type == REPLICATE_SNAPSHOT_BEGIN) {
+        rc = snapshot_take_begin(take, storage, message);
+    } else if (message->type == REPLICATE_SNAPSHOT_PART) {
+        rc = snapshot_take_part(take, storage, &follower->heard, message->body);
+    } else {
+        rc = snapshot_take_end(take, storage);
+        follower->places_ms = 0; /* they are told at once */
+        follower->link.said_ms = 0;
+    }
+    pthread_mutex_lock(&follower->lock);
+    follower->info.snapshot = take->on;
+    follower->info.elements = take->elements;
+    follower->info.looked_at = take->looked_at;
+    follower->info.look_at = take->total;
+    pthread_mutex_unlock(&follower->lock);
+    return rc;
+}
+
 static int take_message(struct follower *follower)
 {
     struct replicate_message *message = &follower->link.message;
@@ -209,6 +236,10 @@ static int take_message(struct follower *follower)
         return take_records(follower, message->body);
     case REPLICATE_PLACES:
         return take_places(follower, message);
+    case REPLICATE_SNAPSHOT_BEGIN:
+    case REPLICATE_SNAPSHOT_PART:
+    case REPLICATE_SNAPSHOT_END:
+        return take_snapshot(follower);
     case REPLICATE_TOPOLOGY:
         link_members_learn(follower->shared->members, &message->members);
         return 0;
@@ -252,12 +283,14 @@ static int greet(struct follower *follower)
     struct link *link = &follower->link;
     struct replicate_greeting greeting;
     struct replicate_places places = {0};
+    struct replicate_places doubt = {0};
     struct replicate_members members = {0};
     struct replicate_self self = {
         .secret = span_of_str(shared->secret),
         .origin = datalog_origin(storage_log(shared->storage)),
         .members = &members,
         .places = &places,
+        .doubt = &doubt,
     };
     uint8_t random[REPLICATE_NONCE_BYTES];
     io_random(shared->io, random, sizeof(random));
@@ -282,11 +315,15 @@ static int greet(struct follower *follower)
         link->members_told = link_members_edition(shared->members);
         link_members_copy(shared->members, &members);
         storage_places(shared->storage, &places);
+        storage_doubt(shared->storage, &doubt);
+        follower->needs_version = storage_needs_version(shared->storage);
+        self.needs = storage_needs(shared->storage);
         replicate_welcome(&greeting, &link->message, &self, &link->out);
         link->body_bytes_max = REPLICATE_BODY_BYTES_MAX;
         rc = link_write(link);
     }
     replicate_places_deinit(&places);
+    replicate_places_deinit(&doubt);
     replicate_members_deinit(&members);
     return rc;
 }
@@ -321,6 +358,9 @@ static int serve(struct follower *follower)
                      ? err_set((enum err)follower->fault, "%.900s", follower->fault_text)
                      : 0;
         pthread_mutex_unlock(&follower->lock);
+        if (storage_needs_version(follower->shared->storage) != follower->needs_version) {
+            rc = err_set(ERR_UNAVAILABLE, "this node needs more than it said");
+        }
         if (rc < 0) {
             return rc;
         }
@@ -376,6 +416,7 @@ static void kind_run(void *context)
         char text[ERR_TEXT_BYTES_MAX];
         snprintf(text, sizeof(text), "%s", err_text());
         drain(follower);
+        snapshot_take_deinit(&follower->snapshot, follower->shared->storage);
         say_why(follower, text);
         (void)err_set((enum err)rc, "%s", text);
     }
@@ -436,6 +477,7 @@ static void kind_free(void *context)
     }
     close(follower->wake_fd);
     close(follower->stop_fd);
+    snapshot_take_deinit(&follower->snapshot, follower->shared->storage);
     link_heard_deinit(&follower->heard);
     pthread_mutex_destroy(&follower->lock);
     mem_free(follower);

@@ -36,10 +36,14 @@ struct follower_info {
     struct uuid peer;
     bool welcomed;
     int64_t since_ns;
-    uint64_t records; /* taken */
-    uint64_t known;   /* held already */
-    uint64_t aside;   /* in quarantine */
-    uint64_t bytes;   /* of payloads taken */
+    uint64_t records;   /* taken */
+    uint64_t known;     /* held already */
+    uint64_t aside;     /* in quarantine */
+    uint64_t bytes;     /* of payloads taken */
+    bool snapshot;      /* one is under way; of it, or of the last one: */
+    uint64_t elements;  /* that came; the forwarder has looked at */
+    uint64_t looked_at; /* so many of about */
+    uint64_t look_at;   /* so many */
 };
 
 extern const struct listener_kind follower_kind; /* shared: struct follower_shared */

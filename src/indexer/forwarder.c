@@ -14,6 +14,7 @@
 #include "datalog/cursor.h"
 #include "indexer/datalog2x.h"
 #include "indexer/link_series.h"
+#include "indexer/snapshot_give.h"
 #include "service/log.h"
 
 #define CONNECT_MS 5000
@@ -45,7 +46,11 @@ struct forwarder {
     uint64_t window; /* bytes of those */
     struct buf records, definitions, nothing;
     bool caught_up;
-    bool log_has_gap; /* between what was read */
+    bool log_has_gap;             /* between what was read */
+    uint64_t file;                /* of the log: the one that was read in last */
+    struct replicate_needs needs; /* of the target */
+    struct snapshot_give *give;   /* NULL: the log is sent */
+    bool owes_snapshot;
     int64_t rate_from_ms;
     uint64_t rate_bytes; /* sent since then */
 
@@ -57,10 +62,9 @@ struct forwarder {
 };
 
 static const char *const state_names[] = {
-    [FORWARDER_CONNECTING] = "connecting",
-    [FORWARDER_CATCHING_UP] = "catching up",
-    [FORWARDER_FOLLOWING] = "following",
-    [FORWARDER_NEEDS_SNAPSHOT] = "needs a snapshot",
+    [FORWARDER_CONNECTING] = "connecting",     [FORWARDER_CATCHING_UP] = "catching up",
+    [FORWARDER_FOLLOWING] = "following",       [FORWARDER_NEEDS_SNAPSHOT] = "needs a snapshot",
+    [FORWARDER_SNAPSHOT] = "sends a snapshot",
 };
 
 const char *forwarder_state_name(enum forwarder_state state)
@@ -102,6 +106,11 @@ static bool is_ignored(const struct forwarder *forwarder, struct uuid node)
     return false;
 }
 
+static void without_ignored(const struct forwarder *forwarder, struct replicate_places *places)
+{
+    replicate_places_without(places, forwarder->options.ignored, forwarder->options.ignored_count);
+}
+
 /* Looks at the log's files from the newest on for one before which the target lacks nothing. */
 static int find_start(struct forwarder *forwarder, const struct replicate_message *welcome,
                       uint64_t *ret_position)
@@ -110,6 +119,8 @@ static int find_start(struct forwarder *forwarder, const struct replicate_messag
     struct buf rows = {0};
     uint64_t at = datalog_end(forwarder->log);
     int rc = 0;
+    replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places, &welcome->doubt,
+                           &before);
     for (;;) {
         buf_clear(&rows);
         vec_clear(&before.all);
@@ -117,16 +128,10 @@ static int find_start(struct forwarder *forwarder, const struct replicate_messag
         if (rc == DATALOG_TRIMMED || (rc < 0 && rc != ERR_CORRUPT)) {
             break;
         }
-        for (size_t i = 0; i < rows.bytes; i += sizeof(struct datalog_origin_position)) {
-            struct datalog_origin_position row;
-            memcpy(&row, rows.data + i, sizeof(row));
-            if (!is_ignored(forwarder, row.origin.node)) {
-                replicate_places_raise(
-                    &before, (struct replicate_place){row.origin, row.position, row.time});
-            }
-        }
-        replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places, NULL,
-                               &before);
+        storage_raise_rows(&before, &rows);
+        without_ignored(forwarder, &before);
+        replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places,
+                               &welcome->doubt, &before);
         if (rc == 0 && replicate_sender_may_read(&forwarder->sender) == REPLICATE_SEND) {
             break;
         }
@@ -137,24 +142,54 @@ static int find_start(struct forwarder *forwarder, const struct replicate_messag
     return rc;
 }
 
-static int needs_snapshot(struct forwarder *forwarder, const char *what)
+/* The log is held from here on, and read when the snapshot is there. */
+static int begin_snapshot(struct forwarder *forwarder)
 {
-    set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT);
-    return err_set(ERR_NOT_FOUND, "the target needs a snapshot: %s", what);
+    uint64_t position = datalog_end(forwarder->log);
+    struct snapshot_give_options options = {
+        .storage = forwarder->options.storage,
+        .theirs = &forwarder->sender.theirs,
+        .needs = forwarder->needs,
+        .ignored = forwarder->options.ignored,
+        .ignored_count = forwarder->options.ignored_count,
+    };
+    datalog_reader_close(&forwarder->reader);
+    int rc = datalog_cursor_attach(forwarder->cursor, position);
+    rc = rc == DATALOG_TRIMMED ? err_set(ERR_UNAVAILABLE, "the log was trimmed meanwhile") : rc;
+    rc = rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
+    if (rc < 0) {
+        return rc;
+    }
+    struct replicate_message message = {0};
+    forwarder->owes_snapshot = false;
+    forwarder->caught_up = false;
+    forwarder->give = snapshot_give_new(&options);
+    snapshot_give_begin(forwarder->give, &message);
+    link_say(&forwarder->link, &message, 1);
+    forwarder->link.silence_ms = LINK_SNAPSHOT_SILENCE_MS;
+    set_state(forwarder, FORWARDER_SNAPSHOT);
+    log_info("snapshot-begun", "the target lacks what the log does not have any more", "name",
+             forwarder->options.name, "target", forwarder->options.target, NULL);
+    pthread_mutex_lock(&forwarder->lock);
+    forwarder->info.snapshots++;
+    pthread_mutex_unlock(&forwarder->lock);
+    return 0;
 }
 
 static int begin_reading(struct forwarder *forwarder, const struct replicate_message *welcome)
 {
     uint64_t position = 0;
+    forwarder->needs = welcome->needs;
     int rc = find_start(forwarder, welcome, &position);
-    if (rc == DATALOG_TRIMMED) {
-        return needs_snapshot(forwarder, "it lacks what the log does not have any more");
+    if (rc == DATALOG_TRIMMED ||
+        (rc == 0 && snapshot_give_helps(forwarder->options.storage, &welcome->needs))) {
+        return begin_snapshot(forwarder);
     }
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
     if (rc == 0 && (stats.detached || stats.next > position)) {
         rc = datalog_cursor_attach(forwarder->cursor, position);
         if (rc == DATALOG_TRIMMED) {
-            return needs_snapshot(forwarder, "the log was trimmed");
+            return begin_snapshot(forwarder);
         }
     }
     return rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
@@ -244,6 +279,9 @@ static void close_link(struct forwarder *forwarder)
     }
     pthread_mutex_unlock(&forwarder->lock);
     datalog_reader_close(&forwarder->reader);
+    snapshot_give_free(&forwarder->give);
+    forwarder->owes_snapshot = false;
+    forwarder->file = 0;
     replicate_sender_deinit(&forwarder->sender);
     forwarder->sender = (struct replicate_sender){0};
     link_told_deinit(&forwarder->told);
@@ -339,7 +377,50 @@ static int offer(struct forwarder *forwarder, const struct datalog_record *recor
     case REPLICATE_SNAPSHOT:
         break;
     }
-    return needs_snapshot(forwarder, "records of the log are damaged or were trimmed");
+    forwarder->owes_snapshot = true;
+    return 0;
+}
+
+/* A new file of the log says what a snapshot brought here, which is in no record. */
+static int look_at_file(struct forwarder *forwarder, const struct datalog_record *record)
+{
+    if (datalog_reader_file(forwarder->reader) == forwarder->file) {
+        return 0;
+    }
+    struct replicate_places places = {0};
+    struct buf rows = {0};
+    uint64_t first;
+    int rc = datalog_origins_before(forwarder->log, record->position, &rows, &first);
+    if (rc == 0) {
+        storage_raise_rows(&places, &rows);
+        without_ignored(forwarder, &places);
+        forwarder->owes_snapshot =
+            replicate_sender_offer_places(&forwarder->sender, &places) == REPLICATE_SNAPSHOT;
+    }
+    forwarder->file = datalog_reader_file(forwarder->reader);
+    buf_deinit(&rows);
+    replicate_places_deinit(&places);
+    return rc == ERR_CORRUPT || rc == DATALOG_TRIMMED ? 0 : rc;
+}
+
+static void note_progress(struct forwarder *forwarder)
+{
+    struct snapshot_progress progress = snapshot_give_progress(forwarder->give);
+    pthread_mutex_lock(&forwarder->lock);
+    forwarder->info.looked_at = progress.looked_at;
+    forwarder->info.look_at = MAX(progress.total, progress.looked_at);
+    forwarder->info.given = progress.given;
+    pthread_mutex_unlock(&forwarder->lock);
+}
+
+static void say_end_of_snapshot(struct forwarder *forwarder)
+{
+    struct replicate_message end = {.type = REPLICATE_SNAPSHOT_END};
+    link_say(&forwarder->link, &end, 0);
+    replicate_sender_sent_snapshot(&forwarder->sender, snapshot_give_places(forwarder->give));
+    snapshot_give_free(&forwarder->give);
+    forwarder->needs = (struct replicate_needs){.since_ns = forwarder->needs.since_ns};
+    set_state(forwarder, FORWARDER_CATCHING_UP);
 }
 
 static bool may_send(struct forwarder *forwarder)
@@ -361,14 +442,15 @@ static bool may_send(struct forwarder *forwarder)
     return forwarder->rate_bytes <= forwarder->options.rate_bytes * passed_ms / 1000;
 }
 
-static void say_records(struct forwarder *forwarder)
+/* What was put together: series, then records or a part of a snapshot. */
+static void say_frame(struct forwarder *forwarder, enum replicate_message_type type)
 {
     struct replicate_message message = {.type = REPLICATE_SERIES,
                                         .body = buf_span(&forwarder->definitions)};
     if (message.body.bytes > 0) {
         link_say(&forwarder->link, &message, forwarder->options.level);
     }
-    message.type = REPLICATE_RECORDS;
+    message.type = type;
     message.body = buf_span(&forwarder->records);
     if (message.body.bytes > 0) {
         link_say(&forwarder->link, &message, forwarder->options.level);
@@ -377,13 +459,33 @@ static void say_records(struct forwarder *forwarder)
     buf_clear(&forwarder->records);
 }
 
+/* One part of the snapshot. */
+static int send_part(struct forwarder *forwarder)
+{
+    forwarder->caught_up = false;
+    if (!may_send(forwarder)) {
+        return 0;
+    }
+    int rc = snapshot_give_next(forwarder->give, &forwarder->told, &forwarder->definitions,
+                                &forwarder->records);
+    note_progress(forwarder);
+    if (rc == SNAPSHOT_GIVE_END) {
+        say_end_of_snapshot(forwarder);
+        return 0;
+    }
+    forwarder->rate_bytes += forwarder->records.bytes;
+    say_frame(forwarder, REPLICATE_SNAPSHOT_PART);
+    return rc;
+}
+
 /* One frame of what the log has and the target lacks. */
-static int send_some(struct forwarder *forwarder)
+static int send_records(struct forwarder *forwarder)
 {
     int rc = 0;
     uint64_t looked_at = 0; /* acknowledgements are not to wait while a log is searched */
     forwarder->caught_up = false;
-    while (rc == 0 && forwarder->records.bytes < REPLICATE_BATCH_BYTES_TARGET &&
+    while (rc == 0 && !forwarder->owes_snapshot &&
+           forwarder->records.bytes < REPLICATE_BATCH_BYTES_TARGET &&
            looked_at < FORWARDER_WINDOW_BYTES && may_send(forwarder)) {
         struct datalog_record record;
         rc = datalog_read(forwarder->reader, &record);
@@ -400,12 +502,21 @@ static int send_some(struct forwarder *forwarder)
             continue;
         }
         looked_at += rc == 0 ? record.payload.bytes + DATALOG_HEADER_BYTES : 0;
-        rc = rc < 0 ? rc : offer(forwarder, &record);
+        rc = rc < 0 ? rc : look_at_file(forwarder, &record);
+        rc = rc < 0 || forwarder->owes_snapshot ? rc : offer(forwarder, &record);
     }
     if (rc == 0) {
-        say_records(forwarder);
+        say_frame(forwarder, REPLICATE_RECORDS);
     }
     return rc;
+}
+
+static int send_some(struct forwarder *forwarder)
+{
+    if (forwarder->give != NULL) {
+        return send_part(forwarder);
+    }
+    return forwarder->owes_snapshot ? begin_snapshot(forwarder) : send_records(forwarder);
 }
 
 /* ---- acknowledgements ---- */
@@ -425,6 +536,9 @@ static int take_ack(struct forwarder *forwarder, const struct replicate_message 
         return err_set(ERR_PROTOCOL, "they acknowledge %" PRIu64 ", which was not sent",
                        ack->position);
     }
+    if (replicate_places_cover(&ack->places, &forwarder->sender.theirs)) {
+        forwarder->link.silence_ms = LINK_SILENCE_MS; /* the snapshot is there, if one was sent */
+    }
     if (ack->places.all.count > 0) {
         replicate_sender_learn(&forwarder->sender, &ack->places);
     }
@@ -434,6 +548,9 @@ static int take_ack(struct forwarder *forwarder, const struct replicate_message 
 /* Up to where the target has everything; what it was not sent it had already. */
 static int acknowledge(struct forwarder *forwarder)
 {
+    if (forwarder->give != NULL) {
+        return 0;
+    }
     uint64_t position = datalog_reader_position(forwarder->reader) - 1;
     if (forwarder->sent_at < forwarder->sent.count) {
         position = forwarder->sent.items[forwarder->sent_at].position - 1;
@@ -465,6 +582,9 @@ static int take_messages(struct forwarder *forwarder)
             link_members_learn(forwarder->options.members, &link->message.members);
             break;
         case REPLICATE_BEGIN_ANEW:
+            if (forwarder->give != NULL) {
+                set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT); /* it takes another one now */
+            }
             return err_set(ERR_UNAVAILABLE, "they begin anew: %.*s", SPAN_ARG(link->message.text));
         case REPLICATE_REFUSED:
             return err_set(ERR_DENIED, "refused: %.*s", SPAN_ARG(link->message.text));
@@ -477,16 +597,31 @@ static int take_messages(struct forwarder *forwarder)
 
 /* ---- the life of a link ---- */
 
+/* All of the log was read: what is here besides, a snapshot brought. */
+static void look_beside_the_log(struct forwarder *forwarder)
+{
+    struct replicate_places here = {0};
+    storage_places(forwarder->options.storage, &here);
+    without_ignored(forwarder, &here);
+    if (datalog_reader_position(forwarder->reader) == datalog_end(forwarder->log)) {
+        forwarder->owes_snapshot =
+            replicate_sender_offer_places(&forwarder->sender, &here) == REPLICATE_SNAPSHOT;
+    }
+    replicate_places_deinit(&here);
+}
+
 static void say_heartbeat(struct forwarder *forwarder)
 {
     struct link *link = &forwarder->link;
-    if (link_now_ms(link) - link->said_ms >= LINK_HEARTBEAT_MS && link_unsent(link) == 0) {
+    if (forwarder->give == NULL && link_now_ms(link) - link->said_ms >= LINK_HEARTBEAT_MS &&
+        link_unsent(link) == 0) {
         struct replicate_message places = {
             .type = REPLICATE_PLACES,
             .position = datalog_reader_position(forwarder->reader) - 1,
             .places = forwarder->sender.theirs,
         };
         link_say(link, &places, 1);
+        look_beside_the_log(forwarder);
     }
 }
 
@@ -494,7 +629,7 @@ static int run_link(struct forwarder *forwarder)
 {
     int rc = open_link(forwarder);
     if (rc == 0) {
-        set_state(forwarder, FORWARDER_CATCHING_UP);
+        set_state(forwarder, forwarder->give != NULL ? FORWARDER_SNAPSHOT : FORWARDER_CATCHING_UP);
         log_info("forwarder-connected", "forwards the datalog", "name", forwarder->options.name,
                  "target", forwarder->options.target, "from",
                  LOG_INT(datalog_reader_position(forwarder->reader)), NULL);

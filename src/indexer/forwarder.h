@@ -50,7 +50,8 @@ enum forwarder_state {
     FORWARDER_CONNECTING,
     FORWARDER_CATCHING_UP,
     FORWARDER_FOLLOWING,
-    FORWARDER_NEEDS_SNAPSHOT,
+    FORWARDER_NEEDS_SNAPSHOT, /* and does not take one now */
+    FORWARDER_SNAPSHOT,
 };
 const char *forwarder_state_name(enum forwarder_state state);
 
@@ -61,10 +62,14 @@ struct forwarder_info {
     uint64_t position; /* of our log, acknowledged by the target */
     uint64_t lag_records;
     uint64_t lag_bytes;
-    uint64_t lag_ns;  /* age of the oldest record that is not acknowledged */
-    uint64_t records; /* sent since start */
-    uint64_t aside;   /* in quarantine: they cannot be told */
-    uint64_t bytes;   /* on the wire */
+    uint64_t lag_ns;    /* age of the oldest record that is not acknowledged */
+    uint64_t records;   /* sent since start */
+    uint64_t aside;     /* in quarantine: they cannot be told */
+    uint64_t bytes;     /* on the wire */
+    uint64_t snapshots; /* begun since start; of the present or last one: */
+    uint64_t looked_at; /* elements, of about */
+    uint64_t look_at;   /* so many, and */
+    uint64_t given;     /* sent */
     uint64_t connections;
     uint64_t unreached_ms;  /* for so long nobody has welcomed us; 0: linked */
     const char *instead_of; /* NULL: a target of ours */

@@ -14,6 +14,7 @@ void link_init(struct link *link, struct io *io, struct ingest_stream *stream)
     *link = (struct link){.io = io, .stream = stream};
     link->body_bytes_max = REPLICATE_GREETING_BYTES_MAX;
     link->heard_ms = link->said_ms = link_now_ms(link);
+    link->silence_ms = LINK_SILENCE_MS;
 }
 
 void link_deinit(struct link *link)
@@ -108,8 +109,9 @@ int link_next(struct link *link)
 
 int link_wait(struct link *link, bool reading, int wake_fd, int timeout_ms)
 {
-    if (link_now_ms(link) - link->heard_ms > LINK_SILENCE_MS) {
-        return err_set(ERR_TIMEOUT, "the peer was silent for %d s", LINK_SILENCE_MS / 1000);
+    if (link_now_ms(link) - link->heard_ms > link->silence_ms) {
+        return err_set(ERR_TIMEOUT, "the peer was silent for %lld s",
+                       (long long)link->silence_ms / 1000);
     }
     int rc = ingest_stream_wait(link->stream, reading, link_unsent(link) > 0, wake_fd, timeout_ms);
     return rc == INGEST_STREAM_TIMEOUT ? 0 : rc;

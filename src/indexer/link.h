@@ -13,8 +13,9 @@
 #define LINK_PORT 9406
 #define LINK_NAME_BYTES_MAX 64 /* of a forwarder */
 #define LINK_GREETING_MS 10000
-#define LINK_HEARTBEAT_MS 1000 /* the forwarder says something at least so often */
-#define LINK_SILENCE_MS 15000  /* a peer that says nothing for so long is gone */
+#define LINK_HEARTBEAT_MS 1000          /* the forwarder says something at least so often */
+#define LINK_SILENCE_MS 15000           /* a peer that says nothing for so long is gone */
+#define LINK_SNAPSHOT_SILENCE_MS 300000 /* who takes a snapshot may have much to write */
 #define LINK_UNSENT_BYTES_MAX ((size_t)1 << 20)
 
 /* Zeroed but for `stream` and `io`. */
@@ -27,6 +28,7 @@ struct link {
     struct buf scratch; /* of the message read last */
     struct replicate_message message;
     int64_t heard_ms, said_ms;
+    int64_t silence_ms; /* the peer is gone then */
     uint64_t bytes_in, bytes_out;
     uint64_t members_told; /* edition */
 };

@@ -140,7 +140,7 @@ void link_heard_define(const struct link_heard *heard, struct storage *storage,
     }
 }
 
-static int take_entries(struct link_heard *heard, struct storage *storage, struct span payload)
+int link_hear_entries(struct link_heard *heard, struct storage *storage, struct span payload)
 {
     if (heard->tags == NULL) {
         heard->tags = mem_alloc_array((size_t)UINT16_MAX + 1, sizeof(*heard->tags));
@@ -161,7 +161,7 @@ static int take_entries(struct link_heard *heard, struct storage *storage, struc
     return rc;
 }
 
-static int take_points(struct link_heard *heard, struct span payload)
+int link_hear_points(struct link_heard *heard, struct span payload)
 {
     struct points_record points;
     struct points_part part;
@@ -182,6 +182,15 @@ static int take_points(struct link_heard *heard, struct span payload)
     return rc;
 }
 
+void link_heard_place(struct link_heard *heard)
+{
+    struct element *elements = heard->elements.items;
+    for (size_t i = 0; i < heard->points.count; i++) {
+        heard->points.items[i].elements = elements;
+        elements += heard->points.items[i].count;
+    }
+}
+
 /* All parts of an UPDATE or POINTS record: it becomes one here, whatever wells there are. */
 static int take_parts(struct link_heard *heard, struct storage *storage,
                       const struct datalog_record *record)
@@ -194,17 +203,13 @@ static int take_parts(struct link_heard *heard, struct storage *storage,
     vec_clear(&heard->elements);
     vec_clear(&heard->points);
     while ((rc = datalog_parts_next(&parts, &well, &payload)) == 0) {
-        rc = record->type == DATALOG_UPDATE ? take_entries(heard, storage, payload)
-                                            : take_points(heard, payload);
+        rc = record->type == DATALOG_UPDATE ? link_hear_entries(heard, storage, payload)
+                                            : link_hear_points(heard, payload);
         if (rc < 0) {
             break;
         }
     }
-    struct element *elements = heard->elements.items;
-    for (size_t i = 0; i < heard->points.count; i++) {
-        heard->points.items[i].elements = elements;
-        elements += heard->points.items[i].count;
-    }
+    link_heard_place(heard);
     return rc < 0 ? rc : 0;
 }
 

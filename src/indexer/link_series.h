@@ -37,6 +37,14 @@ MUST_CHECK int link_hear_series(struct link_heard *heard, struct storage *storag
 void link_heard_define(const struct link_heard *heard, struct storage *storage,
                        const struct datalog_record *record, struct buf *definitions);
 
+/* Appends what a run of entries, or a record of points, has to `entries` or to `points` and
+ * `elements`, without stamps. */
+MUST_CHECK int link_hear_entries(struct link_heard *heard, struct storage *storage,
+                                 struct span payload);
+MUST_CHECK int link_hear_points(struct link_heard *heard, struct span payload);
+/* All elements are there: the points find theirs. */
+void link_heard_place(struct link_heard *heard);
+
 /* Hands a record of theirs to storage, as storage_submit_received(). */
 MUST_CHECK int link_submit(struct link_heard *heard, struct storage *storage,
                            const struct datalog_record *record, uint64_t after, storage_done done,

@@ -348,6 +348,17 @@ static json_t *json_node(struct uuid node)
     return uuid_is_zero(node) ? json_null() : json_string(uuid_text(node, text));
 }
 
+/* How far a snapshot is, or was. */
+static json_t *snapshot_json(bool is_on, uint64_t looked_at, uint64_t total, uint64_t elements)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "on", json_boolean(is_on));
+    json_object_set_new(json, "looked_at", json_u64(looked_at));
+    json_object_set_new(json, "total", json_u64(total));
+    json_object_set_new(json, "elements", json_u64(elements));
+    return json;
+}
+
 static json_t *forwarder_json(struct forwarder *forwarder)
 {
     struct forwarder_info info;
@@ -365,6 +376,10 @@ static json_t *forwarder_json(struct forwarder *forwarder)
     json_object_set_new(json, "quarantined", json_u64(info.aside));
     json_object_set_new(json, "bytes", json_u64(info.bytes));
     json_object_set_new(json, "connections", json_u64(info.connections));
+    json_object_set_new(json, "snapshots", json_u64(info.snapshots));
+    json_object_set_new(
+        json, "snapshot",
+        snapshot_json(info.state == FORWARDER_SNAPSHOT, info.looked_at, info.look_at, info.given));
     json_object_set_new(json, "faults", json_u64(info.faults));
     json_object_set_new(json, "fault", json_string(info.fault));
     json_object_set_new(json, "instead_of",
@@ -425,6 +440,9 @@ static json_t *followers_json(struct replication *replication)
         json_object_set_new(json, "known", json_u64(infos[i].known));
         json_object_set_new(json, "quarantined", json_u64(infos[i].aside));
         json_object_set_new(json, "bytes", json_u64(infos[i].bytes));
+        json_object_set_new(json, "snapshot",
+                            snapshot_json(infos[i].snapshot, infos[i].looked_at, infos[i].look_at,
+                                          infos[i].elements));
         if (infos[i].welcomed) {
             json_array_append(followers, json);
         }

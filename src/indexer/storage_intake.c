@@ -35,19 +35,24 @@ struct storage_intake {
 
 /* ---- places ---- */
 
-void storage_places(struct storage *storage, struct replicate_places *places)
+void storage_raise_rows(struct replicate_places *places, const struct buf *rows)
 {
-    struct buf rows = {0};
-    size_t count = datalog_origin_positions(storage->log, &rows);
-    vec_clear(&places->all);
-    for (size_t i = 0; i < count; i++) {
-        struct datalog_origin_position row;
-        memcpy(&row, rows.data + i * sizeof(row), sizeof(row));
+    struct datalog_origin_position row;
+    for (size_t i = 0; i < rows->bytes; i += sizeof(row)) {
+        memcpy(&row, rows->data + i, sizeof(row));
         if (row.position > 0) {
             replicate_places_raise(places,
                                    (struct replicate_place){row.origin, row.position, row.time});
         }
     }
+}
+
+void storage_places(struct storage *storage, struct replicate_places *places)
+{
+    struct buf rows = {0};
+    (void)datalog_origin_positions(storage->log, &rows);
+    vec_clear(&places->all);
+    storage_raise_rows(places, &rows);
     buf_deinit(&rows);
 }
 
@@ -344,6 +349,17 @@ int storage_intake_end(struct storage *storage)
     rc = write_doubt(storage);
     pthread_mutex_unlock(&intake->lock);
     return rc;
+}
+
+int storage_origin(struct storage *storage, struct datalog_origin origin, uint16_t *ret_number)
+{
+    struct series_origin of = {origin.node, origin.incarnation};
+    return series_origins_put(storage->origins, &of, ret_number);
+}
+
+int64_t storage_now_ns(const struct storage *storage)
+{
+    return io_now_ns(storage->io);
 }
 
 /* ---- entries ---- */

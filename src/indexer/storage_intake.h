@@ -21,6 +21,8 @@ enum storage_intake_outcome {
 
 /* What this node holds of all origins; up to where it may hold some besides; what it needs. */
 void storage_places(struct storage *storage, struct replicate_places *places);
+/* Of struct datalog_origin_position. */
+void storage_raise_rows(struct replicate_places *places, const struct buf *rows);
 void storage_doubt(struct storage *storage, struct replicate_places *doubt);
 struct replicate_needs storage_needs(struct storage *storage);
 
@@ -39,6 +41,11 @@ void storage_settle(struct storage *storage);
 
 /* Of a REPLICATE_SNAPSHOT_BEGIN. */
 MUST_CHECK int storage_intake_begin(struct storage *storage, const struct replicate_message *begin);
+
+/* The number of an origin here; durable. */
+MUST_CHECK int storage_origin(struct storage *storage, struct datalog_origin origin,
+                              uint16_t *ret_number);
+int64_t storage_now_ns(const struct storage *storage); /* by the wall clock */
 
 /* In numbers of this node, with their stamps. What is held already is left out. */
 MUST_CHECK int storage_intake_entries(struct storage *storage, const struct entry *entries,

@@ -201,6 +201,9 @@ MUST_CHECK int datalog_reader_open(struct datalog *log, uint64_t position,
                                    struct datalog_reader **ret_reader);
 MUST_CHECK int datalog_read(struct datalog_reader *reader, struct datalog_record *ret_record);
 uint64_t datalog_reader_position(const struct datalog_reader *reader); /* of the next record */
+/* First position of the file of the record that was read last: its header says what the log does
+ * not have (datalog_origins_before). 0 before the first one. */
+uint64_t datalog_reader_file(const struct datalog_reader *reader);
 void datalog_reader_close(struct datalog_reader **reader);
 
 #endif

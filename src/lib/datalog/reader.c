@@ -53,6 +53,11 @@ void datalog_reader_place(const struct datalog_reader *reader, uint64_t *ret_fil
     *ret_offset = reader->given;
 }
 
+uint64_t datalog_reader_file(const struct datalog_reader *reader)
+{
+    return reader->first;
+}
+
 /* Which file the position lies in, and how far it may be read. */
 static int locate(struct datalog_reader *reader, uint64_t *ret_first)
 {

@@ -132,6 +132,23 @@ void replicate_places_raise_all(struct replicate_places *places,
     }
 }
 
+void replicate_places_without(struct replicate_places *places, const struct uuid *nodes,
+                              size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < places->all.count; i++) {
+        struct uuid node = places->all.items[i].origin.node;
+        size_t at = 0;
+        while (at < count && !uuid_equal(nodes[at], node)) {
+            at++;
+        }
+        if (at == count) {
+            places->all.items[kept++] = places->all.items[i];
+        }
+    }
+    places->all.count = kept;
+}
+
 bool replicate_places_cover(const struct replicate_places *places,
                             const struct replicate_places *others)
 {

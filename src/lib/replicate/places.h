@@ -61,6 +61,10 @@ void replicate_places_raise(struct replicate_places *places, struct replicate_pl
 void replicate_places_raise_all(struct replicate_places *places,
                                 const struct replicate_places *others);
 
+/* Forgets all origins of these nodes. */
+void replicate_places_without(struct replicate_places *places, const struct uuid *nodes,
+                              size_t count);
+
 /* Whether who is at `places` holds all that others hold. */
 bool replicate_places_cover(const struct replicate_places *places,
                             const struct replicate_places *others);

@@ -31,6 +31,21 @@ static void a_place_only_moves_forward(void **state)
     replicate_places_deinit(&places);
 }
 
+static void all_lives_of_a_node_can_be_left_out(void **state)
+{
+    (void)state;
+    struct replicate_places places = {0};
+    struct uuid nodes[2] = {{{2}}, {{9}}};
+    replicate_places_raise(&places, place(1, 1, 5));
+    replicate_places_raise(&places, place(2, 1, 5));
+    replicate_places_raise(&places, place(2, 7, 5));
+    replicate_places_raise(&places, place(3, 1, 5));
+    replicate_places_without(&places, nodes, 2);
+    assert_int_equal(places.all.count, 2);
+    assert_int_equal(places.all.items[1].origin.node.bytes[0], 3);
+    replicate_places_deinit(&places);
+}
+
 static void who_lacks_one_record_of_one_origin_does_not_cover(void **state)
 {
     (void)state;
@@ -120,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_origin_is_known_in_all_its_forms),
         cmocka_unit_test(a_place_only_moves_forward),
+        cmocka_unit_test(all_lives_of_a_node_can_be_left_out),
         cmocka_unit_test(who_lacks_one_record_of_one_origin_does_not_cover),
         cmocka_unit_test(the_wire_carries_them_unchanged),
         cmocka_unit_test(what_is_out_of_order_is_refused),
