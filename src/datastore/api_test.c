@@ -532,6 +532,25 @@ static void copy_store(struct world *world, const char *from, const char *to)
     mem_free(command);
 }
 
+/* The datastore is told, so that nobody is sent to it any more. */
+static void a_webserver_that_stops_is_down_when_it_has_stopped(void **state)
+{
+    struct world *world = *state;
+    for (size_t i = 0; i < WEBSERVERS; i++) {
+        stop_node(&world->nodes[i]);
+        json_t *answer = sync_server_webservers(world->server);
+        size_t up = 0;
+        size_t at;
+        json_t *webserver;
+        json_array_foreach(json_object_get(answer, "webservers"), at, webserver)
+        {
+            up += json_is_true(json_object_get(webserver, "up"));
+        }
+        json_decref(answer);
+        assert_int_equal(up, WEBSERVERS - 1 - i);
+    }
+}
+
 static void a_webservers_files_become_the_datastores_by_cp(void **state)
 {
     struct world *world = *state;
@@ -717,6 +736,7 @@ int main(void)
         CLAIM(the_load_balancer_hears_who_comes_and_goes),
         CLAIM(a_wrong_secret_is_told_and_does_no_harm),
         /* Of the datastore's files; over etcd they are a cache. */
+        CLAIM(a_webserver_that_stops_is_down_when_it_has_stopped),
         CLAIM(a_webservers_files_become_the_datastores_by_cp),
         CLAIM(the_datastores_files_become_a_webservers_by_cp),
         CLAIM(a_datastore_restored_from_a_backup_gets_back_what_came_after),

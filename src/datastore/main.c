@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "datastore/api.h"
+#include "datastore/traefik.h"
 #include "etcd/follower.h"
 #include "ingest/selflog.h"
 #include "service/service.h"
@@ -31,6 +32,7 @@ struct datastore {
     struct store *store;            /* the follower's, if there is one */
     struct sync_server *sync;
     struct api *api;
+    struct traefik traefik;
     struct http_server *server;
 
     pthread_t keeper; /* moves the store's logs into its files */
@@ -191,6 +193,8 @@ static int start_server(struct datastore *datastore)
     const struct conf *conf = datastore->conf;
     bool plain = conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS");
     datastore->api = api_new(datastore->store, datastore->sync, datastore->follower);
+    datastore->traefik =
+        (struct traefik){datastore->sync, conf_text(conf, CONF_GLOBAL, "Traefik-Token")};
     struct http_server_options options = {
         .io = datastore->io,
         .address = conf_text(conf, CONF_GLOBAL, "Datastore-Listen-Address"),
@@ -202,6 +206,7 @@ static int start_server(struct datastore *datastore)
     };
     const struct http_routes tables[] = {
         {api_routes, api_route_count, datastore->api},
+        {traefik_routes, traefik_route_count, &datastore->traefik},
         {service_routes, service_route_count, datastore->service},
     };
     int rc = http_server_start(&options, tables, ARRAY_COUNT(tables), &datastore->server);

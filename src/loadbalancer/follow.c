@@ -1,6 +1,7 @@
 #include "loadbalancer/follow.h"
 
 #include <pthread.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -471,13 +472,16 @@ static struct follow_metrics make_metrics(void)
     };
 }
 
-/* Random, so that a cookie says nothing about the address that it stands for. */
-static char *make_cookie_key(struct io *io)
+/* From the secret, so that a cookie says nothing about the address that it stands for, and means
+ * the same to the next load balancer on this address, or to this one after a restart. */
+static char *make_cookie_key(const char *secret)
 {
-    uint8_t random[COOKIE_KEY_BYTES];
+    static const char use[crypto_generichash_KEYBYTES] = "aquifer load balancer's cookie";
+    uint8_t key[COOKIE_KEY_BYTES];
     struct buf hex = {0};
-    io_random(io, random, sizeof(random));
-    text_hex(&hex, span_of(random, sizeof(random)));
+    CHECK(crypto_generichash(key, sizeof(key), (const uint8_t *)secret, strlen(secret),
+                             (const uint8_t *)use, sizeof(use)) == 0);
+    text_hex(&hex, span_of(key, sizeof(key)));
     return buf_take(&hex);
 }
 
@@ -509,7 +513,7 @@ int follow_start(const struct follow_options *options, struct follow **ret_follo
     follow->slot_up = mem_alloc_array(settings->slots, sizeof(*follow->slot_up));
     follow->override_up = mem_alloc_array(settings->overrides.count, sizeof(bool));
     follow->view = MEM_NEW(struct sync_presence_view);
-    follow->cookie_key = make_cookie_key(options->io);
+    follow->cookie_key = make_cookie_key(settings->control_secret);
     follow->metrics = make_metrics();
     follow->restart_pause_ms = RESTART_PAUSE_MS;
     int rc = haproxy_open(options->io, settings, &follow->haproxy);

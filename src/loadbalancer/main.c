@@ -41,7 +41,7 @@ static int start_presence(struct balancer *balancer)
         .datastore_count = datastores.count,
         .tls = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Disable-TLS"),
         .tls_verify = !conf_bool(conf, CONF_GLOBAL, "Datastore-Insecure-Skip-TLS-Verify"),
-        .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Secret"),
+        .control_secret = balancer->settings.control_secret,
         .on_event = sync_eventlog,
     };
     int rc = sync_presence_start(&options, &balancer->presence);

@@ -52,6 +52,7 @@ static void read_back(const struct conf *conf, struct settings *settings)
 
 static void read_rest(const struct conf *conf, struct settings *settings)
 {
+    settings->control_secret = conf_text(conf, CONF_GLOBAL, "Control-Secret");
     settings->update_interval_ms = conf_int(conf, CONF_GLOBAL, "Update-Interval") * 1000;
     settings->session_timeout_minutes = conf_int(conf, CONF_GLOBAL, "Session-Timeout");
     settings->check_interval_ms = conf_int(conf, CONF_GLOBAL, "Health-Check-Interval-Ms");

@@ -35,6 +35,7 @@ struct settings {
     VEC(struct settings_override) overrides;
 
     bool use_datastore;
+    const char *control_secret;
     int64_t update_interval_ms;
     int64_t session_timeout_minutes;
     int64_t check_interval_ms;

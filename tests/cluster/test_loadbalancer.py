@@ -9,36 +9,13 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from balancing import HOST, Tiny, Users, accepts, echoes, make_certificate, request, takes_chunks
 from client import Session, wait_until
 from cluster import BROKEN, BUILD, Background, Cluster, free_port_base
-
-TINY = Path(__file__).with_name("tiny_webserver.py")
-HOST = "127.0.0.1"
-
-
-class Tiny:
-    def __init__(self, port, name, *tls):
-        self.port, self.name, self.tls = port, name, [str(path) for path in tls]
-        self.start()
-
-    def start(self):
-        self.child = subprocess.Popen([sys.executable, TINY, str(self.port), self.name, *self.tls])
-        wait_until(lambda: accepts(self.port), 10, f"{self.name} listens")
-
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-
-
-def accepts(port):
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
 
 
 class Balancer:
@@ -125,62 +102,6 @@ class Balancer:
         return answer.status, answer.text
 
 
-def request(connection, path, headers=None, method="GET", body=None):
-    with contextlib.closing(connection):
-        connection.request(method, path, body=body, headers=headers or {})
-        answer = connection.getresponse()
-        answer.text = answer.read().decode()
-        answer.cookie = (answer.getheader("Set-Cookie") or "").split(";")[0]
-        return answer
-
-
-class Users:
-    """People who click ten times, over a kept connection and with their cookie, and then make
-    room for the next one, until the block ends."""
-
-    def __init__(self, balancer, count=4, path="/click"):
-        self.balancer, self.path, self.stopping = balancer, path, False
-        self.answers, self.faults, self.slowest = [], [], 0
-        self.threads = [threading.Thread(target=self.click) for _ in range(count)]
-
-    def click(self):
-        while not self.stopping:
-            cookie, connection = "", self.balancer.connect()
-            try:
-                for _ in range(10):
-                    begun = time.monotonic()
-                    connection.request("GET", self.path, headers={"Cookie": cookie})
-                    answer = connection.getresponse()
-                    name = answer.read().split(b"\n")[0].decode()
-                    self.slowest = max(self.slowest, time.monotonic() - begun)
-                    self.answers.append(name)
-                    if answer.status != 200:
-                        self.faults.append(f"{answer.status} {name}")
-                    new = answer.getheader("Set-Cookie")
-                    cookie = new.split(";")[0] if new else cookie
-            except OSError as error:
-                self.faults.append(repr(error))
-            except http.client.HTTPException as error:
-                self.faults.append(repr(error))
-            finally:
-                connection.close()
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join(30)
-
-    def see(self, *names):
-        """Waits until each of them has answered again."""
-        seen = len(self.answers)
-        wait_until(lambda: set(names) <= set(self.answers[seen:]), 20, f"answers of {names}")
-
-
 def test_users_stay_where_they_are_and_newcomers_are_spread(tmp_path):
     """The cookie decides; without one the webservers take turns. It is hidden from scripts."""
     with Balancer(tmp_path) as b:
@@ -193,6 +114,11 @@ def test_users_stay_where_they_are_and_newcomers_are_spread(tmp_path):
         header = first.getheader("Set-Cookie")
         assert "HttpOnly" in header and "SameSite=Lax" in header and "Secure" not in header
         assert HOST not in header
+        assert b.stop() == 0
+        b.__enter__()
+        b.ready().all_up()
+        for answer in (first, second):  # also at the next load balancer with the same secret
+            assert b.get(headers={"Cookie": answer.cookie}).text[0] == answer.text[0]
 
 
 def test_a_killed_webserver_costs_no_request(tmp_path):
@@ -274,20 +200,8 @@ def test_websockets_and_uploads_pass(tmp_path):
     """An upgraded connection carries bytes both ways; a chunked body of 20 MB arrives whole."""
     with Balancer(tmp_path) as b:
         b.ready()
-        with socket.create_connection((HOST, b.port), timeout=10) as wire:
-            wire.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                         b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-            assert b" 101 " in wire.recv(4096)
-            for piece in (b"hello", b"x" * 5000):
-                wire.sendall(piece)
-                got = b""
-                while len(got) < len(piece):
-                    got += wire.recv(65536)
-                assert got == piece
-        body = (b"y" * 65536 for _ in range(320))
-        answer = request(b.connect(), "/up", method="POST", body=body)
-        assert answer.text.split("\n")[3] == str(320 * 65536)
+        echoes(socket.create_connection((HOST, b.port), timeout=10))
+        takes_chunks(b.connect())
 
 
 def test_forwarded_headers_are_ours(tmp_path):
@@ -341,14 +255,6 @@ def test_the_access_log_has_a_line_per_request_and_can_be_rotated(tmp_path):
             b.get("/second")
             return log.exists() and "/second" in log.read_text()
         wait_until(second_line, 10, "a line in the new file")
-
-
-def make_certificate(dir, name):
-    key, certificate = dir / f"{name}.key", dir / f"{name}.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-keyout", key, "-out", certificate, "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
-    return certificate, key
 
 
 def test_https_in_front_with_a_redirector(tmp_path):

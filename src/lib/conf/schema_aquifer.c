@@ -139,6 +139,8 @@ static const struct conf_key global_keys[] = {
     KEY("Datastore-External-Addr", CONF_TEXT, D, NULL,
         "host:port by which other datastores over the same etcd reach this one; unless given: the "
         "listen address, else the host's name (ours)"),
+    KEY("Traefik-Token", CONF_TEXT, D, NULL,
+        "what a Traefik that polls `/traefik` has to show; unless given: nobody may (ours)"),
 
     /* Stores and paths */
     KEY("User-DB-Path", CONF_PATH, W, "{config}/users.db", "users, groups"),

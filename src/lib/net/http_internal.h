@@ -55,7 +55,8 @@ struct http_server {
     struct http_watcher *watcher;
 
     struct http_server_counters counters;
-    atomic_bool stopping;
+    atomic_bool stopping; /* no new connections */
+    atomic_bool cutting;  /* no new requests either */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;              /* requests, streams or websockets became fewer */

@@ -215,7 +215,7 @@ static void begin(struct http_request *request, struct MHD_Connection *connectio
 
     if (!http_request_take_headers(request, connection)) {
         refuse(request, 431, "the headers are too large");
-    } else if (atomic_load(&server->stopping)) {
+    } else if (atomic_load(&server->cutting)) {
         refuse(request, 503, "the server is stopping");
     } else if (is_crowded(server)) {
         refuse(request, 503, "too many connections");

@@ -374,6 +374,7 @@ void http_server_stop(struct http_server **ret_server)
     }
     fail_requests(server, false);
     wait_until_none(server, count_attached, server->options.drain_timeout_ms);
+    atomic_store(&server->cutting, true);
     fail_requests(server, true);
     wait_until_none(server, count_websockets, UINT32_MAX);
     wait_until_none(server, count_requests, ABORT_TIMEOUT_MS);

@@ -625,6 +625,39 @@ static void stopping_lets_a_request_that_has_begun_finish(void **state)
     raw_close(&raw);
 }
 
+/* A load balancer keeps connections and has sent a request on one before it can know. */
+static void while_it_drains_kept_connections_are_served_once_more(void **state)
+{
+    (void)state;
+    struct http_server *server = start((struct http_server_options){0});
+    uint16_t port = http_server_port(server);
+    struct raw slow = raw_connect(port);
+    struct raw kept = raw_connect(port);
+    struct raw_answer answer = {0};
+    pthread_t thread;
+    assert_int_equal(raw_status(&kept, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+    raw_say(&slow, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for(&world.entered);
+    assert_int_equal(pthread_create(&thread, NULL, stop_server, &server), 0);
+    for (bool refused = false; !refused;) { /* nothing new gets in */
+        struct raw late = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons(port),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        refused = connect(late.fd, (const void *)&address, sizeof(address)) < 0;
+        raw_close(&late);
+    }
+    raw_say(&kept, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+    raw_read(&kept, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(buf_str(&answer.head), "Connection: close"));
+    atomic_store(&world.leave, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    raw_answer_deinit(&answer);
+    raw_close(&slow);
+    raw_close(&kept);
+}
+
 /* One stream is detached, one is being written by its handler to a client that does not read, one
  * request's body does not come: the stop is bounded all the same. */
 static void stopping_tells_streams_and_cuts_what_does_not_end(void **state)
@@ -691,6 +724,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_costs_bounded_memory),
         cmocka_unit_test(streams_above_their_bound_get_503),
         cmocka_unit_test(stopping_lets_a_request_that_has_begun_finish),
+        cmocka_unit_test(while_it_drains_kept_connections_are_served_once_more),
         cmocka_unit_test(stopping_tells_streams_and_cuts_what_does_not_end),
         cmocka_unit_test(a_port_in_use_and_a_missing_secret_are_faults_with_a_reason),
     };

@@ -333,9 +333,9 @@ static void do_check(struct sync *sync)
 
 static void say_goodbye(struct sync *sync)
 {
-    bool connected = sync_is_connected(sync);
+    bool farewell = sync->farewell;
     (void)pthread_mutex_unlock(&sync->lock);
-    if (connected && check_in(sync, true, NULL) < 0) {
+    if (farewell && check_in(sync, true, NULL) < 0) {
         /* It will notice after three intervals. */
     }
     (void)pthread_mutex_lock(&sync->lock);

@@ -60,6 +60,7 @@ struct sync {
     pthread_cond_t changed;           /* for writers and readers that wait */
     pthread_cond_t due[SYNC_THREADS]; /* for each thread: there is something to do */
     bool stopping;
+    bool farewell; /* stopping, and connected until then: the datastore is told */
     struct sync_link link;
     struct http_cancel *feed_cancel; /* of the feed under way */
     bool want_check, want_feed, want_push, want_blobs;

@@ -313,6 +313,7 @@ void sync_stop(struct sync **sync)
         return;
     }
     (void)pthread_mutex_lock(&gone->lock);
+    gone->farewell = sync_is_connected(gone); /* the feed is about to end */
     gone->stopping = true;
     http_cancel_fire(gone->cancel);
     if (gone->feed_cancel != NULL) {
