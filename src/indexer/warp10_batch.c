@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "indexer/warp10_batch.h"
 
-#define ELEMENTS_MAX ((size_t)16384)
+#define ELEMENTS_MAX ((size_t)32768)
 #define BYTES_MAX ((size_t)4 << 20) /* of texts and keys */
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define META_BYTES_MAX ((size_t)256 << 10)

@@ -10,6 +10,8 @@
 #include "warp10/scope.h"
 #include "well/points.h"
 
+#define COLUMN_POINTS ((size_t)1024) /* printed between two looks at what is to be sent */
+
 static struct span token_header(const struct warp10_call *call)
 {
     return span_of_str(http_request_header(call->request, call->warp10->token_header));
@@ -131,10 +133,24 @@ static int print_packed(struct fetching *fetching, const struct element *element
     return rc == DECODER_END ? 0 : rc;
 }
 
+static int print_columns(struct fetching *fetching, const struct well_points *points)
+{
+    int rc = 0;
+    for (size_t i = 0; i < points->count && rc == 0; i += COLUMN_POINTS) {
+        output_column(&fetching->output, points->type, points->times + i, points->values + i,
+                      MIN(points->count - i, COLUMN_POINTS));
+        rc = warp10_out_flush(fetching->out, false);
+    }
+    return rc;
+}
+
 static int print_points(struct fetching *fetching, const struct well_points *points)
 {
     if (points->series != fetching->present && !begin_series(fetching, points->series)) {
         return 0;
+    }
+    if (fetching->all && !fetching->asked->unpack && points->type != 0) {
+        return print_columns(fetching, points);
     }
     int rc = 0;
     for (size_t i = 0; i < points->count && rc == 0; i++) {

@@ -1,6 +1,7 @@
 /* Tested by output_test.c. */
 #include "warp10/decimal.h"
 
+#include <endian.h>
 #include <math.h>
 
 #include "warp10/shortest.h"
@@ -10,6 +11,8 @@
 #define PLAIN_CHARS_MAX 15
 #define SCALE_MAX 127
 #define NEAR_UNIT 100000000
+#define ALIKE_PLACES_MAX 4
+#define ALIKE_MAX 1e8   /* with so few places all of it is plain, and exact */
 #define DIGITS_BYTES 20 /* of a 64-bit number */
 #define TEXT_BYTES                                                                                 \
     64 /* of any double: -1.2345678901234567E-308, or plain within PLAIN_CHARS_MAX                 \
@@ -107,15 +110,16 @@ uint8_t *decimal_put_u64(uint8_t *at, uint64_t value)
     return end;
 }
 
-/* The last eight digits of a number. */
+/* Eight digits at a time: halves, quarters and eighths of a word each get theirs. */
 static void put_eight(uint8_t *at, uint32_t value)
 {
-    uint32_t high = value / 10000;
-    uint32_t low = value % 10000;
-    memcpy(at, pairs + 2 * (high / 100), 2);
-    memcpy(at + 2, pairs + 2 * (high % 100), 2);
-    memcpy(at + 4, pairs + 2 * (low / 100), 2);
-    memcpy(at + 6, pairs + 2 * (low % 100), 2);
+    uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x0000007F0000007F);
+    uint64_t quarters = hundreds | (halves - hundreds * 100) << 16;
+    uint64_t tens = (quarters * 103 >> 10) & UINT64_C(0x000F000F000F000F);
+    uint64_t digits = (tens | (quarters - tens * 10) << 8) + UINT64_C(0x3030303030303030);
+    digits = le64toh(digits);
+    memcpy(at, &digits, sizeof(digits));
 }
 
 uint8_t *decimal_put_near(uint8_t *at, int64_t value, struct decimal_near *near)
@@ -123,13 +127,15 @@ uint8_t *decimal_put_near(uint8_t *at, int64_t value, struct decimal_near *near)
     if (value < NEAR_UNIT) {
         return decimal_put_i64(at, value);
     }
-    uint64_t high = (uint64_t)value / NEAR_UNIT;
-    if (near->high != high) {
-        near->high = high;
+    uint64_t low = (uint64_t)value - near->base;
+    if (near->base == 0 || low >= NEAR_UNIT) {
+        uint64_t high = (uint64_t)value / NEAR_UNIT;
+        near->base = high * NEAR_UNIT;
         near->chars = (size_t)(decimal_put_u64(near->text, high) - near->text);
+        low = (uint64_t)value - near->base;
     }
     memcpy(at, near->text, sizeof(near->text));
-    put_eight(at + near->chars, (uint32_t)((uint64_t)value % NEAR_UNIT));
+    put_eight(at + near->chars, (uint32_t)low);
     return at + near->chars + 8;
 }
 
@@ -224,14 +230,63 @@ static uint8_t *put_double(uint8_t *at, const struct decimal *decimal, double va
     return plain ? put_plain(at, decimal, true) : put_scientific(at, decimal, true);
 }
 
+static uint8_t *put_decimal(uint8_t *at, const struct decimal *decimal, double value)
+{
+    if (decimal->negative) {
+        *at++ = '-';
+    }
+    return decimal->digits == 0 || decimal_is_plain(decimal) ? put_plain(at, decimal, true)
+                                                             : put_double(at, decimal, value);
+}
+
 uint8_t *decimal_put_f64(uint8_t *at, double value)
 {
     struct decimal decimal = decimal_of(value);
-    if (decimal.negative) {
-        *at++ = '-';
+    return put_decimal(at, &decimal, value);
+}
+
+/* whole.rest, the rest with `places` digits. */
+static uint8_t *put_fixed(uint8_t *at, uint64_t digits, unsigned places)
+{
+    static const uint32_t units[ALIKE_PLACES_MAX + 1] = {1, 10, 100, 1000, 10000};
+    uint32_t rest = (uint32_t)(digits % units[places]);
+    at = decimal_put_u64(at, digits / units[places]);
+    *at++ = '.';
+    if (places % 2 != 0) {
+        *at++ = (uint8_t)('0' + rest / units[places - 1]);
+        rest %= units[places - 1];
     }
-    return decimal.digits == 0 || decimal_is_plain(&decimal) ? put_plain(at, &decimal, true)
-                                                             : put_double(at, &decimal, value);
+    if (places > 3) {
+        memcpy(at, pairs + 2 * (rest / 100), 2);
+        at += 2;
+        rest %= 100;
+    }
+    if (places > 1) {
+        memcpy(at, pairs + 2 * rest, 2);
+        at += 2;
+    }
+    return at;
+}
+
+uint8_t *decimal_put_alike(uint8_t *at, double value, struct decimal_alike *alike)
+{
+    unsigned places = alike->places;
+    double magnitude = fabs(value);
+    if (places > 0 && magnitude < ALIKE_MAX) {
+        uint64_t digits = (uint64_t)(magnitude * powers_of_ten[places] + 0.5);
+        if ((double)digits / powers_of_ten[places] == magnitude) {
+            for (; digits % 10 == 0 && places > 1; places--) {
+                digits /= 10;
+            }
+            *at = '-';
+            return put_fixed(at + (value < 0), digits, places);
+        }
+    }
+    struct decimal decimal = decimal_of(value);
+    if (decimal.exponent < 0 && decimal.exponent >= -ALIKE_PLACES_MAX) {
+        alike->places = (unsigned)-decimal.exponent;
+    }
+    return put_decimal(at, &decimal, value);
 }
 
 void decimal_print_text(struct buf *buf, double value)

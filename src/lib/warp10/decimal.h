@@ -36,10 +36,17 @@ uint8_t *decimal_put_f64(uint8_t *at, double value); /* as text; finite, and not
 /* An integer that is near the one before, such as a time: its upper digits are kept.
  * Zero-initialised. */
 struct decimal_near {
-    uint64_t high;
+    uint64_t base; /* what they stand for */
     size_t chars;
     uint8_t text[12];
 };
 uint8_t *decimal_put_near(uint8_t *at, int64_t value, struct decimal_near *near);
+
+/* decimal_put_f64() of a double that has as many decimals as the one before, or nearly so.
+ * Zero-initialised. */
+struct decimal_alike {
+    unsigned places;
+};
+uint8_t *decimal_put_alike(uint8_t *at, double value, struct decimal_alike *alike);
 
 #endif

@@ -8,6 +8,7 @@
 #include "warp10/opb64.h"
 
 #define POINT_BYTES 160 /* of a printed point without a text: at most */
+#define COLUMN_POINTS_MAX ((size_t)256)
 
 /* ── Values ──────────────────────────────────────────────────────────────────────────────── */
 
@@ -279,25 +280,47 @@ static void put_head(struct buf *buf, int64_t time, const struct element *elemen
     }
 }
 
-/* "=ts// value\n" of a number, which most lines are, in one go. */
+/* Neither NaN nor infinite, and not -0.0, which is printed in its own way. */
+static bool is_common(double value)
+{
+    return isfinite(value) && !(value == 0 && signbit(value) != 0);
+}
+
+/* "=ts// value\n": what most lines are. There is room for POINT_BYTES. */
+static uint8_t *put_before(uint8_t *at, struct output *output, int64_t time_ns)
+{
+    int64_t time = warp10_time_of_ns(output->options.unit, time_ns);
+    *at++ = '=';
+    at = decimal_put_near(at, time, &output->time);
+    memcpy(at, "// ", 3);
+    return at + 3;
+}
+
+static uint8_t *put_i64_line(uint8_t *at, struct output *output, int64_t time_ns, int64_t value)
+{
+    at = decimal_put_i64(put_before(at, output, time_ns), value);
+    *at++ = '\n';
+    return at;
+}
+
+static uint8_t *put_f64_line(uint8_t *at, struct output *output, int64_t time_ns, double value)
+{
+    at = decimal_put_alike(put_before(at, output, time_ns), value, &output->value);
+    *at++ = '\n';
+    return at;
+}
+
+/* All in one go. False: it is none of these. */
 static bool print_number(struct output *output, const struct element *element)
 {
-    bool is_double = element->type == ELEMENT_F64;
-    if (element->has != 0 || !(element->type == ELEMENT_I64 ||
-                               (is_double && isfinite(element->value.f64) &&
-                                !(element->value.f64 == 0 && signbit(element->value.f64) != 0)))) {
+    bool is_double = element->type == ELEMENT_F64 && is_common(element->value.f64);
+    if (element->has != 0 || !(is_double || element->type == ELEMENT_I64)) {
         return false;
     }
     uint8_t *begin = buf_reserve(output->buf, POINT_BYTES);
-    uint8_t *at = begin;
-    *at++ = '=';
-    at = decimal_put_near(at, time_of(output, element), &output->time);
-    memcpy(at, "// ", 3);
-    at += 3;
-    at = is_double ? decimal_put_f64(at, element->value.f64)
-                   : decimal_put_i64(at, element->value.i64);
-    *at++ = '\n';
-    output->buf->bytes += (size_t)(at - begin);
+    uint8_t *end = is_double ? put_f64_line(begin, output, element->time_ns, element->value.f64)
+                             : put_i64_line(begin, output, element->time_ns, element->value.i64);
+    output->buf->bytes += (size_t)(end - begin);
     return true;
 }
 
@@ -521,6 +544,58 @@ void output_point(struct output *output, const struct element *element)
         print(output, element);
     }
     hold(output, element, !same);
+}
+
+static struct element of_column(uint8_t type, int64_t time_ns, uint64_t value)
+{
+    struct element element = {.time_ns = time_ns, .type = type};
+    if (type == ELEMENT_BOOL) {
+        element.value.boolean = value != 0;
+    } else {
+        element.value.i64 = (int64_t)value;
+    }
+    return element;
+}
+
+/* Lines of TEXT behind a first one; returns how many could be printed in this way. */
+static size_t print_column(struct output *output, uint8_t type, const int64_t *times_ns,
+                           const uint64_t *values, size_t count)
+{
+    uint8_t *begin = buf_reserve(output->buf, count * POINT_BYTES);
+    uint8_t *at = begin;
+    size_t i = 0;
+    for (; i < count && type == ELEMENT_I64; i++) {
+        at = put_i64_line(at, output, times_ns[i], (int64_t)values[i]);
+    }
+    for (; i < count; i++) {
+        double value;
+        memcpy(&value, &values[i], sizeof(value));
+        if (!is_common(value)) {
+            break;
+        }
+        at = put_f64_line(at, output, times_ns[i], value);
+    }
+    output->buf->bytes += (size_t)(at - begin);
+    output->points += i;
+    return i;
+}
+
+void output_column(struct output *output, uint8_t type, const int64_t *times_ns,
+                   const uint64_t *values, size_t count)
+{
+    const struct output_options *o = &output->options;
+    bool plain = o->format == WARP10_TEXT && !o->dedup && type != ELEMENT_BOOL;
+    for (size_t i = 0; i < count;) {
+        if (plain && output->points > 0) {
+            i += print_column(output, type, times_ns + i, values + i,
+                              MIN(count - i, COLUMN_POINTS_MAX));
+        }
+        if (i < count) {
+            struct element element = of_column(type, times_ns[i], values[i]);
+            output_point(output, &element);
+            i++;
+        }
+    }
 }
 
 void output_series_end(struct output *output)

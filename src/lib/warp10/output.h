@@ -51,6 +51,7 @@ struct output {
     struct encoder encoder; /* RAW, PACK */
     int64_t first_time;
     struct decimal_near time; /* the one printed last */
+    struct decimal_alike value;
 };
 
 void output_init(struct output *output, const struct output_options *options, struct buf *buf);
@@ -58,6 +59,10 @@ void output_deinit(struct output *output);
 
 void output_series(struct output *output, const struct output_series *series);
 void output_point(struct output *output, const struct element *element);
+/* The same for many, as columns have them (well/points.h): integers, doubles as bits or booleans,
+ * without places. */
+void output_column(struct output *output, uint8_t type, const int64_t *times_ns,
+                   const uint64_t *values, size_t count);
 void output_series_end(struct output *output);
 
 /* `matched`: some series did match, though it may have had no point (JSON shows it). */

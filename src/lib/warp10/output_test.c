@@ -330,6 +330,89 @@ static void doubles_print_as_the_fewest_digits_that_read_back(void **state)
     }
 }
 
+/* One by one and as columns, with every kind of number beside every other. */
+static void columns_print_as_their_points_do(void **state)
+{
+    (void)state;
+    static const enum warp10_format formats[] = {WARP10_TEXT, WARP10_FULLTEXT, WARP10_JSON,
+                                                 WARP10_TSV, WARP10_RAW};
+    static const double kinds[] = {0.0,  -0.0,   1.5,     -1.25, 100.0, 1e8, 99999999.9999, 1e-4,
+                                   1e-5, -0.001, 1.0 / 3, 12.34, 1e300, NAN, INFINITY,      -7};
+    enum { COUNT = 3000 };
+    static int64_t times[COUNT];
+    static uint64_t values[COUNT];
+    uint64_t seed = 5;
+    struct buf key = {0};
+    assert_int_equal(series_key_make(&key, SPAN_LIT("x"), NULL, 0), 0);
+    struct output_series series = {.key = buf_span(&key)};
+    for (uint8_t type = ELEMENT_I64; type <= ELEMENT_BOOL; type++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            double value = i % 3 == 0 ? kinds[seed >> 32 & 15]
+                                      : (double)(int64_t)(seed >> 40) / (i % 7 < 4 ? 100 : 1000);
+            memcpy(&values[i], &value, sizeof(value));
+            values[i] = type == ELEMENT_F64   ? values[i]
+                        : type == ELEMENT_I64 ? seed >> (seed & 63)
+                                              : seed >> 63;
+            times[i] = (int64_t)(T0_NS - (i < 2000 ? (int64_t)i * INT64_C(7000000000)
+                                                   : (int64_t)(seed >> 1)));
+        }
+        for (size_t f = 0; f < ARRAY_COUNT(formats) * 2; f++) {
+            struct output_options options = {.format = formats[f / 2], .dedup = f % 2 == 1};
+            struct buf out[2] = {{0}};
+            for (size_t as_columns = 0; as_columns < 2; as_columns++) {
+                struct output output;
+                output_init(&output, &options, &out[as_columns]);
+                output_series(&output, &series);
+                for (size_t i = 0; i < COUNT && !as_columns; i++) {
+                    struct element element = {.time_ns = times[i], .type = type};
+                    if (type == ELEMENT_BOOL) {
+                        element.value.boolean = values[i] != 0;
+                    } else {
+                        element.value.i64 = (int64_t)values[i];
+                    }
+                    output_point(&output, &element);
+                }
+                if (as_columns) {
+                    output_column(&output, type, times, values, COUNT);
+                }
+                output_series_end(&output);
+                output_deinit(&output);
+            }
+            assert_string_equal(buf_str(&out[0]), buf_str(&out[1]));
+            buf_deinit(&out[0]);
+            buf_deinit(&out[1]);
+        }
+    }
+    buf_deinit(&key);
+}
+
+/* A hint may be wrong: what is printed is what is printed without one. */
+static void a_double_prints_the_same_whatever_came_before(void **state)
+{
+    (void)state;
+    uint64_t seed = 9;
+    struct decimal_alike alike = {0};
+    struct decimal_near near = {0};
+    for (size_t i = 0; i < 300000; i++) {
+        static const double divisors[] = {1, 10, 100, 1000, 1e4, 1e5, 1e9, 3};
+        uint8_t plain[DECIMAL_TEXT_BYTES];
+        uint8_t hinted[DECIMAL_TEXT_BYTES];
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        double value = (double)((int64_t)seed >> (seed & 63)) / divisors[i / 9 % 8];
+        if (value == 0) {
+            value = 0; /* -0.0 is another matter */
+        }
+        size_t bytes = (size_t)(decimal_put_f64(plain, value) - plain);
+        assert_int_equal(decimal_put_alike(hinted, value, &alike) - hinted, bytes);
+        assert_memory_equal(plain, hinted, bytes);
+        int64_t integer = i % 4 == 0 ? (int64_t)seed : INT64_C(1700000000000000) - (int64_t)i * 99;
+        bytes = (size_t)(decimal_put_i64(plain, integer) - plain);
+        assert_int_equal(decimal_put_near(hinted, integer, &near) - hinted, bytes);
+        assert_memory_equal(plain, hinted, bytes);
+    }
+}
+
 /* Against printf: no fewer digits read back, and of those with so many none is nearer. */
 static void no_shorter_digits_would_do(void **state)
 {
@@ -369,6 +452,8 @@ int main(void)
         cmocka_unit_test(json_without_points_or_series_is_as_in_the_reference),
         cmocka_unit_test(doubles_print_as_the_fewest_digits_that_read_back),
         cmocka_unit_test(no_shorter_digits_would_do),
+        cmocka_unit_test(columns_print_as_their_points_do),
+        cmocka_unit_test(a_double_prints_the_same_whatever_came_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
