@@ -45,6 +45,15 @@ static const struct sample samples[] = {
     {"csv", 0, "2026-01-02, 15554 , \"a, b\", CL"},
     {"tsv", 0, "1700000000\tC1\t 10.0.0.1 \t443"},
     {"sys", 0, "<165>1 2026-01-02T03:04:05Z host1 app 77 ID1 [x@1 a=\"3\" b=\"q\"] hello"},
+    {"sys2", 0, "<13>1 - h a - - [a@1 k=\"say \\\"x\\] y\\\"\"][b@2 k=\"2\"]"},
+    {"sys3", 0, "<34>Oct 11 22:14:15 mymachine su: message"},
+    {"xml", 0,
+     "<?xml version=\"1.0\"?><!-- <S> --><S><D N=\"os\">w</D><D N='u'>ann &amp; "
+     "co</D><E><F>5</F></E>"
+     "<G><![CDATA[<raw>]]></G><H/></S>"},
+    {"xml2", 0, "<S><E>5</E><D>open"},
+    {"cef", 0, "CEF:0|Acme|FW|1|100|deny|7|src=10.0.0.1 msg=bad thing act=blk"},
+    {"cef2", 0, "Jan 2 host CEF:0|A|F|1|2|a\\|b|7|Version=9 msg=x\\=y z"},
     {"slow", 0, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"},
 };
 

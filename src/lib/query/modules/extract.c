@@ -140,8 +140,9 @@ static bool passes(const struct extract_plan *plan, const struct query_value *va
 {
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];
-        if ((plan->strict && values[i].type == QUERY_VALUE_NONE) ||
-            !extract_passes(&item->filter, item->numeric, &values[i])) {
+        bool there = values[i].type != QUERY_VALUE_NONE;
+        bool met = (item->met && there) || extract_passes(&item->filter, item->numeric, &values[i]);
+        if (!met || (plan->strict && !there)) {
             return false;
         }
     }

@@ -1,5 +1,6 @@
 /*
- * What modules share that take values out of a text by items: json, kv, csv, fields, regex, syslog.
+ * What modules share that take values out of a text by items: json, kv, csv, fields, regex, syslog,
+ * xml, cef.
  *
  *     item = path [OP value] [as name]
  *
@@ -37,6 +38,7 @@ struct extract_item {
     struct extract_filter filter;
     bool numeric; /* its values are integers, and so is its filter's */
     bool wanted;  /* somebody uses it, or it has a filter */
+    bool met;     /* the module finds only what meets the filter */
     void *path;   /* the module's */
 };
 

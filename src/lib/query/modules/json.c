@@ -1,17 +1,20 @@
 /*
- * json [-e value] [-s] item …
+ * json [-e value] [-s] [-x name] item …
  *
  * item = path [OP value] [as name]; path = names joined by dots, "quoted" where they hold reserved
- * characters, [3] an element, [] the first element that has the rest.
+ * characters, [3] an element, [] the first element that has the rest. -x: the array in the value
+ * `name` becomes an entry for each element.
  * Tested by modules_test.c.
  */
+#include "base/vec.h"
 #include "query/modules/extract.h"
 #include "query/modules/json_scan.h"
 #include "query/modules/modules.h"
 
-enum { FLAG_E, FLAG_S };
+enum { FLAG_E, FLAG_S, FLAG_X };
 
-static const struct query_flag flags[] = {[FLAG_E] = {"e", true}, [FLAG_S] = {"s", false}};
+static const struct query_flag flags[] = {
+    [FLAG_E] = {"e", true}, [FLAG_S] = {"s", false}, [FLAG_X] = {"x", true}};
 
 static const struct query_token *peek(const struct query_args *args, size_t ahead)
 {
@@ -111,15 +114,79 @@ static int parse(struct query_args *args, void **ret_plan)
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
         plan->strict = plan->strict || flag == FLAG_S;
         plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
+        plan->own = flag == FLAG_X ? (void *)(uintptr_t)value : plan->own;
     }
-    return rc < 0 ? rc : extract_parse_items(args, plan);
+    bool items = args->next < args->count || plan->own == NULL;
+    return rc < 0 ? rc : items ? extract_parse_items(args, plan) : 0;
+}
+
+struct elements {
+    VEC(struct span) list;
+    VEC(uint32_t) counts;
+};
+
+/* An entry whose value is no array, or an empty one, stays as it is. */
+static void explode(struct span name, struct query_block *block)
+{
+    struct elements elements = {0};
+    for (size_t i = 0; i < block->count; i++) {
+        struct span text = SPAN_NONE;
+        struct span element;
+        uint32_t count = 0;
+        bool there = query_block_text(block, block->picks[i], name, &text);
+        while (there && text.bytes > 0 && json_next_element(&text, &element)) {
+            vec_push(&elements.list, element);
+            count++;
+        }
+        if (count == 0) {
+            vec_push(&elements.list, SPAN_NONE);
+        }
+        vec_push(&elements.counts, MAX(count, 1U));
+    }
+    query_block_repeat(block, elements.counts.items);
+    for (size_t i = 0; i < block->count; i++) {
+        if (elements.list.items[i].data != NULL) {
+            query_block_column(block, name)[block->picks[i]] =
+                query_value_of_text(elements.list.items[i]);
+        }
+    }
+    vec_deinit(&elements.list);
+    vec_deinit(&elements.counts);
+}
+
+static int run(const void *pointer, void *state, struct query_block *block)
+{
+    const struct extract_plan *plan = pointer;
+    int rc = extract_run(plan, state, block);
+    if (rc == 0 && plan->own != NULL && block->count > 0) {
+        explode(span_of_str(plan->own), block);
+    }
+    return rc;
+}
+
+static bool uses(const void *pointer, struct span name)
+{
+    const struct extract_plan *plan = pointer;
+    return extract_uses(plan, name) ||
+           (plan->own != NULL && span_equal(name, span_of_str(plan->own)));
+}
+
+static void settle(void *pointer, const struct query *query, size_t stage)
+{
+    struct extract_plan *plan = pointer;
+    extract_settle(plan, query, stage);
+    for (size_t i = 0; i < plan->count; i++) { /* its own -x is a use */
+        plan->items[i].wanted =
+            plan->items[i].wanted ||
+            (plan->own != NULL && span_equal(plan->items[i].name, span_of_str(plan->own)));
+    }
 }
 
 const struct query_module query_module_json = {
     .name = "json",
     .summary = "takes values out of JSON by their paths",
     .parse = parse,
-    .run = extract_run,
-    .uses = extract_uses,
-    .settle = extract_settle,
+    .run = run,
+    .uses = uses,
+    .settle = settle,
 };

@@ -206,3 +206,19 @@ uint64_t json_scan(struct span text, const struct json_path *const *paths, uint6
     }
     return scan.done;
 }
+
+bool json_next_element(struct span *rest, struct span *ret_element)
+{
+    struct scan scan = {.at = rest->data, .end = rest->data + rest->bytes};
+    skip_space(&scan);
+    if (scan.at == scan.end || (*scan.at != '[' && *scan.at != ',')) {
+        return false;
+    }
+    scan.at++;
+    skip_space(&scan);
+    if (scan.at == scan.end || *scan.at == ']' || !read_value(&scan, ret_element)) {
+        return false;
+    }
+    *rest = span_of(scan.at, (size_t)(scan.end - scan.at));
+    return true;
+}

@@ -35,4 +35,8 @@ struct json_path {
 uint64_t json_scan(struct span text, const struct json_path *const *paths, uint64_t wanted,
                    struct span *found, bool *ret_broken);
 
+/* Cuts the next element off the inside of an array: `*rest` begins as its text. False: there are no
+ * more, or it cannot be read on. */
+bool json_next_element(struct span *rest, struct span *ret_element);
+
 #endif

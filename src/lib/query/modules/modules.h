@@ -5,27 +5,48 @@
 #include "query/module.h"
 
 extern const struct query_module query_module_alias;
+extern const struct query_module query_module_cef;
+extern const struct query_module query_module_concat;
 extern const struct query_module query_module_count;
 extern const struct query_module query_module_csv;
 extern const struct query_module query_module_eval;
 extern const struct query_module query_module_fields;
+extern const struct query_module query_module_first;
 extern const struct query_module query_module_grep;
+extern const struct query_module query_module_intrinsic;
+extern const struct query_module query_module_ip;
 extern const struct query_module query_module_json;
+extern const struct query_module query_module_keep;
 extern const struct query_module query_module_kv;
+extern const struct query_module query_module_last;
+extern const struct query_module query_module_length;
 extern const struct query_module query_module_limit;
+extern const struct query_module query_module_lower;
 extern const struct query_module query_module_max;
 extern const struct query_module query_module_mean;
 extern const struct query_module query_module_min;
 extern const struct query_module query_module_regex;
 extern const struct query_module query_module_require;
 extern const struct query_module query_module_sort;
+extern const struct query_module query_module_split;
+extern const struct query_module query_module_src;
 extern const struct query_module query_module_stats;
 extern const struct query_module query_module_stddev;
+extern const struct query_module query_module_strings;
+extern const struct query_module query_module_subnet;
 extern const struct query_module query_module_sum;
+extern const struct query_module query_module_syslog;
+extern const struct query_module query_module_time;
+extern const struct query_module query_module_truncate;
 extern const struct query_module query_module_unique;
 extern const struct query_module query_module_unique_count;
+extern const struct query_module query_module_upper;
 extern const struct query_module query_module_variance;
 extern const struct query_module query_module_words;
+extern const struct query_module query_module_xml;
+
+/* Of sort's plan. */
+bool query_sort_is_by_time(const void *plan);
 
 extern const struct query_renderer query_renderer_gauge;
 extern const struct query_renderer query_renderer_hex;

@@ -71,6 +71,11 @@ static bool uses(const void *plan, struct span name)
     return span_equal(((const struct plan *)plan)->key, name);
 }
 
+bool query_sort_is_by_time(const void *plan)
+{
+    return span_equal_str(((const struct plan *)plan)->key, "TIMESTAMP");
+}
+
 static int start(const void *plan, void **ret_state)
 {
     (void)plan;
