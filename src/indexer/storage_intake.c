@@ -12,7 +12,9 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/time.h"
 #include "indexer/element_hash.h"
+#include "indexer/storage_digest.h"
 #include "indexer/storage_internal.h"
 #include "well/points_record.h"
 
@@ -72,17 +74,21 @@ static int64_t oldest_kept(const struct storage *storage, const struct storage_s
     return slot->retention.hot_ns > 0 ? io_now_ns(storage->io) - slot->retention.hot_ns : INT64_MIN;
 }
 
+int64_t storage_well_keeps_since(struct storage *storage, size_t index)
+{
+    const struct storage_slot *slot = &storage->slots.items[index];
+    struct well_stats stats = well_stats(slot->well);
+    int64_t kept_ns = oldest_kept(storage, slot);
+    bool drops = stats.dropped_entries + stats.dropped_points > 0 || slot->memory_bytes_max > 0 ||
+                 slot->retention.bytes_max > 0;
+    return drops && stats.oldest_ns != TIME_UNSET ? MAX(kept_ns, stats.oldest_ns) : kept_ns;
+}
+
 int64_t storage_horizon(struct storage *storage)
 {
     int64_t horizon_ns = INT64_MIN;
     for (size_t i = 0; i < storage->slots.count; i++) {
-        const struct storage_slot *slot = &storage->slots.items[i];
-        struct well_stats stats = well_stats(slot->well);
-        int64_t kept_ns = oldest_kept(storage, slot);
-        bool drops = stats.dropped_entries + stats.dropped_points > 0 || slot->memory_bytes_max > 0;
-        if (drops && stats.oldest_ns != INT64_MIN) {
-            kept_ns = MAX(kept_ns, stats.oldest_ns);
-        }
+        int64_t kept_ns = storage_well_keeps_since(storage, i);
         horizon_ns = MAX(horizon_ns, kept_ns);
     }
     return horizon_ns;
