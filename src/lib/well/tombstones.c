@@ -1,7 +1,13 @@
-/* Tested by points_test.c. */
 #include "well/tombstones.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
+
+/* Neither 0 nor the greatest number. */
+static uint64_t hash_of_key(struct span key)
+{
+    return (hash64(key) >> 1) + 1;
+}
 
 struct tombstones *tombstones_new(const struct well_names *names, uint64_t end)
 {
@@ -35,6 +41,26 @@ void tombstones_unref(struct tombstones **place)
     mem_free(tombstones);
 }
 
+/* The hash of the only key that an exact selector means; 0: it is none, or no key. */
+static uint64_t key_hash_of(const struct series_selector *selector)
+{
+    struct series_label labels[SERIES_CONDITIONS_MAX];
+    size_t count;
+    const struct series_part *parts = series_selector_conditions(selector, &count);
+    if ((series_selector_flags(selector) & SERIES_SELECTOR_EXACT) == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        labels[i] = (struct series_label){parts[i].name, parts[i].text};
+    }
+    struct buf key = {0};
+    struct span class = series_selector_class(selector)->text;
+    bool is_key = series_key_make(&key, class, labels, count) == 0;
+    uint64_t hash = is_key ? hash_of_key(buf_span(&key)) : 0;
+    buf_deinit(&key);
+    return hash;
+}
+
 int tombstone_new(const struct series_delete *deletion, uint64_t position, struct stamp stamp,
                   int64_t since_ns, struct tombstone **ret_tombstone)
 {
@@ -53,6 +79,7 @@ int tombstone_new(const struct series_delete *deletion, uint64_t position, struc
     tombstone->stamp = stamp;
     tombstone->since_ns = since_ns;
     tombstone->selector = selector;
+    tombstone->key_hash = key_hash_of(selector);
     series_selector_print(&tombstone->text, selector);
     tombstone->deletion = *deletion;
     tombstone->deletion.selector = buf_span(&tombstone->text);
@@ -90,11 +117,28 @@ static bool replaces(const struct tombstones *tombstones, const struct tombstone
                      const struct tombstone *inner)
 {
     uint8_t exact = SERIES_DELETE_EXACT;
-    return (outer->deletion.flags & exact) == (inner->deletion.flags & exact) &&
+    return outer->key_hash == inner->key_hash &&
+           (outer->deletion.flags & exact) == (inner->deletion.flags & exact) &&
            outer->deletion.start_ns <= inner->deletion.start_ns &&
            outer->deletion.end_ns >= inner->deletion.end_ns &&
            span_equal(outer->deletion.selector, inner->deletion.selector) &&
            well_stamp_compare(tombstones->names.origins, outer->stamp, inner->stamp) >= 0;
+}
+
+/* The first one whose hash is not below `hash`. */
+static size_t lower_bound(const struct tombstones *tombstones, uint64_t hash)
+{
+    size_t low = 0;
+    size_t high = tombstones->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (tombstones->items[middle]->key_hash < hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 struct tombstones *tombstones_with(const struct tombstones *old, struct tombstone **takes,
@@ -102,12 +146,16 @@ struct tombstones *tombstones_with(const struct tombstones *old, struct tombston
 {
     struct tombstones *tombstones = tombstones_new(&old->names, end);
     tombstones->items = mem_alloc_array(old->count + 1, sizeof(*tombstones->items));
-    for (size_t i = 0; i < old->count; i++) {
+    size_t at = lower_bound(old, (*takes)->key_hash + 1);
+    for (size_t i = 0; i < at; i++) {
         if (!replaces(old, *takes, old->items[i])) {
             add(tombstones, tombstone_ref(old->items[i]));
         }
     }
     add(tombstones, *takes);
+    for (size_t i = at; i < old->count; i++) { /* of other hashes */
+        add(tombstones, tombstone_ref(old->items[i]));
+    }
     *takes = NULL;
     return tombstones;
 }
@@ -167,18 +215,28 @@ bool tombstone_means_tag(const struct tombstones *tombstones, const struct tombs
     return is_meant;
 }
 
-static void list_those_of(const struct tombstones *tombstones, const struct buf *key,
-                          struct tombstone_list *list)
+static void list_range(const struct tombstones *tombstones, size_t from, size_t to,
+                       struct series_matcher *matcher, const struct buf *key,
+                       struct tombstone_list *list)
 {
-    struct series_matcher matcher;
-    series_matcher_init(&matcher);
-    list->origins = tombstones->names.origins;
-    for (size_t i = 0; i < tombstones->count; i++) {
-        if (means(tombstones->items[i], &matcher, key)) {
+    for (size_t i = from; i < to; i++) {
+        if (means(tombstones->items[i], matcher, key)) {
             vec_push(&list->items, tombstones->items[i]);
             list->newest_stamp = MAX(list->newest_stamp, tombstones->items[i]->stamp.time);
         }
     }
+}
+
+static void list_those_of(const struct tombstones *tombstones, const struct buf *key,
+                          struct tombstone_list *list)
+{
+    struct series_matcher matcher;
+    uint64_t hash = hash_of_key(buf_span(key));
+    series_matcher_init(&matcher);
+    list->origins = tombstones->names.origins;
+    list_range(tombstones, 0, lower_bound(tombstones, 1), &matcher, key, list);
+    list_range(tombstones, lower_bound(tombstones, hash), lower_bound(tombstones, hash + 1),
+               &matcher, key, list);
     series_matcher_deinit(&matcher);
 }
 

@@ -34,6 +34,7 @@ struct tombstone {
     struct series_delete deletion;
     struct buf text; /* of the selector; canonical */
     struct series_selector *selector;
+    uint64_t key_hash; /* of the one series that it is about; 0: it may be about several */
 };
 
 struct tombstones {
@@ -41,7 +42,7 @@ struct tombstones {
     struct well_names names;
     uint64_t end;          /* every delete below this position of the datalog is in it, or done */
     uint64_t newest_stamp; /* the latest time of a stamp; 0 without any */
-    struct tombstone **items;
+    struct tombstone **items; /* by key_hash, so that one of a series is found among many */
     size_t count;
 };
 
