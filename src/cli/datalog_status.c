@@ -45,6 +45,20 @@ static void print_link(struct status *status, const json_t *link)
     status->troubled += strcmp(state, "following") == 0 ? 0 : 1;
 }
 
+static void print_source(struct status *status, const json_t *source)
+{
+    const char *state = text_of(source, "state");
+    const char *fault = text_of(source, "fault");
+    printf("  <- %s %s: %s, %" PRIu64 " records taken, %" PRIu64 " known, %" PRIu64
+           " messages not read, %" PRIu64 " faults",
+           text_of(source, "name"), text_of(source, "source"), state, number_of(source, "records"),
+           number_of(source, "known"), number_of(source, "lag_messages"),
+           number_of(source, "faults"));
+    printf("%s%s%s%s\n", fault[0] != '\0' ? ", the last (" : "",
+           fault[0] != '\0' ? text_of(source, "kind") : "", fault[0] != '\0' ? "): " : "", fault);
+    status->troubled += strcmp(state, "following") == 0 ? 0 : 1;
+}
+
 static void print_replication(struct status *status, const json_t *replication)
 {
     size_t i;
@@ -58,6 +72,10 @@ static void print_replication(struct status *status, const json_t *replication)
         printf("  <- %s (%s) from %s: %" PRIu64 " records taken, %" PRIu64 " known\n",
                text_of(row, "node"), text_of(row, "name"), text_of(row, "client"),
                number_of(row, "records"), number_of(row, "known"));
+    }
+    json_array_foreach(json_object_get(replication, "sources"), i, row)
+    {
+        print_source(status, row);
     }
     json_array_foreach(json_object_get(replication, "places"), i, row)
     {

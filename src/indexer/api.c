@@ -163,9 +163,12 @@ static void get_stats(struct http_request *request, void *context)
         json_array_append_new(connections, connection_json(&infos[i]));
     }
     json_object_set_new(answer, "storage", storage_json(api->storage));
-    json_object_set_new(answer, "replication",
-                        api->replication == NULL ? json_null()
-                                                 : replication_json(api->replication));
+    json_t *replication =
+        api->replication == NULL ? json_null() : replication_json(api->replication);
+    if (api->kafka != NULL) {
+        kafka_add_json(api->kafka, replication);
+    }
+    json_object_set_new(answer, "replication", replication);
     json_object_set_new(answer, "wells", wells);
     json_object_set_new(answer, "connections", connections);
     json_object_set_new(answer, "ingesters", states_json(api->states));

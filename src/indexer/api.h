@@ -7,6 +7,7 @@
 
 #include "base/uuid.h"
 #include "indexer/connection.h"
+#include "indexer/kafka.h"
 #include "indexer/replication.h"
 #include "indexer/states.h"
 #include "indexer/storage.h"
@@ -22,6 +23,7 @@ struct api {
     struct listener *listener;
     struct states *states;
     struct replication *replication; /* NULL: off */
+    struct kafka *kafka;             /* NULL: off */
     struct query_pool *pool;         /* threads of searches */
 };
 

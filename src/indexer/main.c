@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "indexer/api.h"
 #include "indexer/connection.h"
+#include "indexer/kafka.h"
 #include "indexer/listener.h"
 #include "indexer/ownlog.h"
 #include "indexer/replication.h"
@@ -35,6 +36,7 @@ struct indexer {
     struct listener *listener;
     struct replication_options replicates;
     struct replication *replication;
+    struct kafka *kafka;
     struct query_pool *pool;
     struct api api;
     struct warp10 *warp10;
@@ -50,6 +52,7 @@ static int check(const struct conf *conf)
     int rc = storage_options_of_conf((struct conf *)conf, arena, &options);
     rc = rc < 0 ? rc : replication_options_of_conf(conf, arena, &replication);
     arena_free(&arena);
+    rc = rc < 0 ? rc : kafka_check(conf);
     return rc < 0 ? rc : warp10_check(io_real(), conf);
 }
 
@@ -85,6 +88,7 @@ static int open_storage(struct indexer *indexer)
     options.node = indexer->uuid;
     options.report = report_storage;
     rc = replication_options_of_conf(indexer->conf, indexer->arena, &indexer->replicates);
+    indexer->replicates.beside = kafka_is_on(indexer->conf);
     options.begin_anew = replication_is_on(&indexer->replicates);
     return rc < 0 ? rc : storage_open(&options, &indexer->storage);
 }
@@ -175,6 +179,7 @@ static int start_server(struct indexer *indexer)
         .listener = indexer->listener,
         .states = indexer->states,
         .replication = indexer->replication,
+        .kafka = indexer->kafka,
         .pool = indexer->pool,
     };
     struct http_server_options options = {
@@ -220,6 +225,7 @@ static int start(struct indexer *indexer)
     rc = rc < 0 ? rc : start_ownlog(indexer);
     rc = rc < 0 ? rc : start_listener(indexer);
     rc = rc < 0 ? rc : start_replication(indexer);
+    rc = rc < 0 ? rc : kafka_start(indexer->io, indexer->conf, indexer->storage, &indexer->kafka);
     rc = rc < 0 ? rc : start_warp10(indexer);
     rc = rc < 0 ? rc : start_server(indexer);
     return rc;
@@ -236,6 +242,7 @@ static void stop(struct indexer *indexer)
     metric_forget(indexer->warp10);
     http_server_stop(&indexer->warp10_server);
     warp10_free(&indexer->warp10);
+    kafka_stop(&indexer->kafka);
     replication_stop(&indexer->replication);
     listener_stop(&indexer->listener);
     states_stop(&indexer->states);

@@ -28,6 +28,7 @@ struct replication_options {
     const char *members_path;   /* link_members_open(); NULL: none */
     const char *quarantine_dir; /* link_poison_new(); NULL: none */
     int round_after_ms;         /* 0: ROUND_AFTER_MS */
+    bool beside;                /* records come and go by other ways too: Kafka */
     const char *certificate_path, *key_path;
 };
 
@@ -38,7 +39,7 @@ MUST_CHECK int replication_options_of_conf(const struct conf *conf, struct arena
 /* Whether others follow this node, or it them. */
 static inline bool replication_is_on(const struct replication_options *options)
 {
-    return options->listens || options->forwarders_count > 0;
+    return options->listens || options->forwarders_count > 0 || options->beside;
 }
 
 MUST_CHECK int replication_start(const struct replication_options *options,
