@@ -50,7 +50,7 @@ json_t *traefik_config(const json_t *webservers, const struct traefik_options *o
     json_t *balancer =
         json_pack("{s:o, s:b, s:{s:o}, s:{s:s, s:s, s:s}}", "servers", servers(webservers, options),
                   "passHostHeader", 1, "sticky", "cookie", cookie, "healthCheck", "path", "/readyz",
-                  "interval", "1s", "timeout", "1s");
+                  "interval", "500ms", "timeout", "500ms");
     json_t *http =
         json_pack("{s:{s:o}, s:{s:{s:o}}, s:{s:{s:{s:i, s:s}}}}", "routers", name, router(options),
                   "services", name, "loadBalancer", balancer, "middlewares", name, "retry",

@@ -14,7 +14,7 @@
  *     tls=true|false          users come by HTTPS (false)
  *     name=aquifer            of the router and the service
  *
- * Webservers are listed as long as they are up; Traefik itself checks /readyz every second.
+ * Webservers are listed as long as they are up; Traefik itself checks /readyz twice a second.
  */
 #ifndef DATASTORE_TRAEFIK_H
 #define DATASTORE_TRAEFIK_H

@@ -47,30 +47,31 @@ static void webservers_that_are_up_are_servers(void **state)
         "\"passHostHeader\":true,"
         "\"sticky\":{\"cookie\":{\"name\":\"AQUIFER_LB\",\"httpOnly\":true,\"secure\":false,"
         "\"sameSite\":\"lax\"}},"
-        "\"healthCheck\":{\"path\":\"/readyz\",\"interval\":\"1s\",\"timeout\":\"1s\"}}}}}}");
+        "\"healthCheck\":{\"path\":\"/readyz\",\"interval\":\"500ms\",\"timeout\":\"500ms\"}}}}}}");
 }
 
 static void the_query_says_what_traefik_makes_of_them(void **state)
 {
     (void)state;
-    expect(&(struct traefik_options){.https = true,
-                                     .tls = true,
-                                     .rule = "Host(`logs.example`)",
-                                     .name = "logs",
-                                     .entry_points = {"websecure", "other"},
-                                     .entry_point_count = 2},
-           "{\"http\":{"
-           "\"routers\":{\"logs\":{\"rule\":\"Host(`logs.example`)\",\"service\":\"logs\","
-           "\"middlewares\":[\"logs\"],\"entryPoints\":[\"websecure\",\"other\"],\"tls\":{}}},"
-           "\"middlewares\":{\"logs\":{\"retry\":{\"attempts\":3,"
-           "\"initialInterval\":\"50ms\"}}},"
-           "\"serversTransports\":{\"logs\":{\"insecureSkipVerify\":true}},"
-           "\"services\":{\"logs\":{\"loadBalancer\":{"
-           "\"servers\":[{\"url\":\"https://10.0.0.1:443\"},{\"url\":\"https://web.example\"}],"
-           "\"passHostHeader\":true,\"serversTransport\":\"logs\","
-           "\"sticky\":{\"cookie\":{\"name\":\"AQUIFER_LB\",\"httpOnly\":true,\"secure\":true,"
-           "\"sameSite\":\"lax\"}},"
-           "\"healthCheck\":{\"path\":\"/readyz\",\"interval\":\"1s\",\"timeout\":\"1s\"}}}}}}");
+    expect(
+        &(struct traefik_options){.https = true,
+                                  .tls = true,
+                                  .rule = "Host(`logs.example`)",
+                                  .name = "logs",
+                                  .entry_points = {"websecure", "other"},
+                                  .entry_point_count = 2},
+        "{\"http\":{"
+        "\"routers\":{\"logs\":{\"rule\":\"Host(`logs.example`)\",\"service\":\"logs\","
+        "\"middlewares\":[\"logs\"],\"entryPoints\":[\"websecure\",\"other\"],\"tls\":{}}},"
+        "\"middlewares\":{\"logs\":{\"retry\":{\"attempts\":3,"
+        "\"initialInterval\":\"50ms\"}}},"
+        "\"serversTransports\":{\"logs\":{\"insecureSkipVerify\":true}},"
+        "\"services\":{\"logs\":{\"loadBalancer\":{"
+        "\"servers\":[{\"url\":\"https://10.0.0.1:443\"},{\"url\":\"https://web.example\"}],"
+        "\"passHostHeader\":true,\"serversTransport\":\"logs\","
+        "\"sticky\":{\"cookie\":{\"name\":\"AQUIFER_LB\",\"httpOnly\":true,\"secure\":true,"
+        "\"sameSite\":\"lax\"}},"
+        "\"healthCheck\":{\"path\":\"/readyz\",\"interval\":\"500ms\",\"timeout\":\"500ms\"}}}}}}");
 }
 
 int main(void)
