@@ -1,0 +1,122 @@
+"""Who lacks what a log does not have any more gets a snapshot, and ends up with the same."""
+
+import re
+import shutil
+
+import pytest
+from client import wait_until
+from layout import Layout
+from test_replication import Ring, Writer, wait_for_more
+
+FILLER = b"".join(b"%d %s\n" % (i, b"x" * 1000) for i in range(2500))
+
+
+class Snapshots(Ring):
+    """Files of the logs are small, so that they are trimmed after a few MB."""
+
+    def __enter__(self):
+        super().__enter__()
+        for i in range(len(self.layout.indexers)):
+            self.change(i, lambda text: text.replace("[Datalog]\n", "[Datalog]\nSegment-MB=1\n"))
+        self.configs = [self.indexer(i).process.config.read_text()
+                        for i in range(len(self.layout.indexers))]
+        return self
+
+    def change(self, i, change):
+        config = self.indexer(i).process.config
+        config.write_text(change(config.read_text()))
+
+    def alone(self, i):
+        """Starts it without its forwarders, and nothing holds back its log."""
+        self.change(i, lambda text: re.sub(r"\[Datalog-Forwarder [^[]*", "", text))
+        for cursors in self.indexer(i).process.dir.rglob("cursors"):
+            cursors.unlink()
+        self.indexer(i).start()
+
+    def connected(self, i):
+        self.indexer(i).process.config.write_text(self.configs[i])
+        self.indexer(i).start()
+
+    def fill(self, i):
+        answer = self.aquifer(*self.ingest_command("filler", i), input=FILLER)
+        assert answer.returncode == 0, answer.stderr.decode()
+
+    def trimmed(self, i, lines=500):
+        """What it got before is in no log any more. Returns the ids of some of it."""
+        self.alone(i)
+        ids = self.ingest("web", lines, indexer=i)
+        self.fill(i)
+        assert self.indexer(i).stop() == 0
+        return ids
+
+    def empty(self, i):
+        """A new disk; it keeps its id."""
+        for path in self.indexer(i).process.dir.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+
+
+def start_rest(c, *without):
+    for name, node in c.nodes.items():
+        if name not in without:
+            node.start(ready=False)
+    for name, node in c.nodes.items():
+        if name not in without:
+            node.wait_ready()
+
+
+def test_a_follower_that_was_trimmed_past_ends_up_equal_while_writers_go_on():
+    with Snapshots(2, links=[(0, 1), (1, 0)]) as c:
+        c.start()
+        ids = c.ingest("web", 300, indexer=0) + c.ingest("web", 300, indexer=1)
+        c.expect_all_hold("web", ids)
+        assert c.indexer(0).stop() == 0 and c.indexer(1).stop() == 0
+        ids += c.trimmed(0)
+        c.connected(0)
+        c.connected(1)
+        writers = [Writer(c, i, "web") for i in range(2)]
+        wait_until(lambda: c.forwarder(0, 1)["snapshots"] > 0, 30, "a snapshot")
+        for writer in writers:
+            wait_for_more(writer)
+            ids += writer.stop()
+        c.expect_all_hold("web", ids, 60)
+        wait_until(lambda: c.forwarder(0, 1)["state"] == "following", 10, "the link")
+        assert c.forwarder(0, 1)["snapshots"] == 1 and c.forwarder(1, 0)["snapshots"] == 0
+
+
+def test_a_node_with_a_new_disk_gets_everything_back():
+    with Snapshots(3, links=Layout.ring(3)) as c:
+        start_rest(c, "indexer-0")
+        ids = c.trimmed(0)
+        c.connected(0)
+        c.expect_all_hold("web", ids, 60)
+        c.indexer(1).kill()
+        c.empty(1)
+        ids += c.ingest("web", 200, indexer=2)
+        c.indexer(1).start()
+        ids += c.ingest("web", 200, indexer=1)
+        c.expect_all_hold("web", ids, 60)
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["sender", "receiver"])
+def test_a_kill_in_the_middle_of_a_snapshot_is_harmless(victim):
+    with Snapshots(2, links=[(0, 1)]) as c:
+        start_rest(c, "indexer-0")
+        ids = c.trimmed(0, 3000)
+        c.configs[0] = c.configs[0].replace("Target=", "Rate-Limit-MB=1\nTarget=")
+        c.connected(0)
+
+        def on():
+            snapshot = c.forwarder(0, 1)["snapshot"]
+            return snapshot["on"] and snapshot["elements"] > 0
+        wait_until(on, 30, "a snapshot")
+        for _ in range(2):
+            c.indexer(victim).kill()
+            c.indexer(victim).start()
+            wait_until(on, 30, "another")
+        c.configs[0] = c.configs[0].replace("Rate-Limit-MB=1\n", "")
+        assert c.indexer(0).stop() == 0
+        c.connected(0)
+        ids += c.ingest("web", 100, indexer=0) + c.ingest("web", 100, indexer=1)
+        c.expect_found_at(0, "web", ids[:-100], 60)
+        c.expect_found_at(1, "web", ids, 60)
