@@ -33,7 +33,8 @@ struct follower {
     int wake_fd;
     int stop_fd;
     atomic_bool stopping;
-    uint64_t said; /* position acknowledged last */
+    uint64_t said;                /* position acknowledged last */
+    struct datalog_origin origin; /* of the record taken last; zeros: none */
     int64_t places_ms;
 
     pthread_mutex_t lock; /* over what follows */
@@ -156,12 +157,45 @@ static int take_poison(struct follower *follower, const struct replicate_record 
     return rc;
 }
 
+/* An origin is taken in one form only: replicate/places.h. */
+static int meet_origin(struct follower *follower, struct datalog_origin origin)
+{
+    struct follower_forms *forms = follower->shared->forms;
+    struct replicate_places places = {0};
+    bool met = false;
+    bool other = false;
+    pthread_mutex_lock(&forms->lock);
+    for (size_t i = 0; i < forms->met.count; i++) {
+        met = met || replicate_origin_compare(forms->met.items[i], origin) == 0;
+        other = other || replicate_origin_is_other_form(forms->met.items[i], origin);
+    }
+    if (!met && !other) {
+        storage_places(follower->shared->storage, &places);
+        other = replicate_places_other_form(&places, origin);
+        replicate_places_deinit(&places);
+    }
+    if (!met && !other) {
+        vec_push(&forms->met, origin);
+    }
+    pthread_mutex_unlock(&forms->lock);
+    follower->origin = origin;
+    return other ? err_set(ERR_CONFLICT, "an origin is held here in another form: whole, or "
+                                         "through another filter")
+                 : 0;
+}
+
 static int take_record(struct follower *follower, const struct replicate_record *in)
 {
     struct datalog *log = storage_log(follower->shared->storage);
     if (datalog_origin_position(log, in->head.place.origin) >= in->head.place.position) {
         note_known(follower, in->log_position);
         return 0;
+    }
+    if (replicate_origin_compare(follower->origin, in->head.place.origin) != 0) {
+        int rc = meet_origin(follower, in->head.place.origin);
+        if (rc < 0) {
+            return rc;
+        }
     }
     int rc = submit_record(follower, in);
     return rc < 0 ? take_poison(follower, in, rc) : rc;

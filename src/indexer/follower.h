@@ -14,12 +14,20 @@
 #ifndef INDEXER_FOLLOWER_H
 #define INDEXER_FOLLOWER_H
 
+#include <pthread.h>
+
 #include "indexer/link.h"
 #include "indexer/link_poison.h"
 #include "indexer/listener.h"
 
 #define FOLLOWER_PENDING_BYTES_MAX ((uint64_t)32 << 20) /* on their way to the disk */
 #define FOLLOWER_PLACES_MS 200                          /* acknowledgements bring them so often */
+
+/* In which form each origin is taken, so that two links do not begin with two at one time. */
+struct follower_forms {
+    pthread_mutex_t lock;
+    VEC(struct datalog_origin) met;
+};
 
 /* What all followers share; outlives them. */
 struct follower_shared {
@@ -28,6 +36,7 @@ struct follower_shared {
     const char *secret;
     struct link_members *members;
     struct link_poison *poison;
+    struct follower_forms *forms;
 };
 
 struct follower_info {

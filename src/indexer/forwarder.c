@@ -12,8 +12,7 @@
 
 #include "base/mem.h"
 #include "datalog/cursor.h"
-#include "indexer/datalog2x.h"
-#include "indexer/link_series.h"
+#include "indexer/link_record.h"
 #include "indexer/snapshot_give.h"
 #include "service/log.h"
 
@@ -31,6 +30,7 @@ struct forwarder {
     struct span secret;
     struct datalog *log;
     struct datalog_cursor *cursor;
+    struct link_maker maker;
     pthread_t thread;
     int stop_fd; /* readable: stop */
     int wake_fd; /* new records, or stop */
@@ -40,13 +40,11 @@ struct forwarder {
     struct link link;
     struct replicate_sender sender;
     struct datalog_reader *reader;
-    struct link_told told; /* series that the target knows */
     VEC(struct sent) sent; /* from sent_at on: not acknowledged */
     size_t sent_at;
     uint64_t window; /* bytes of those */
-    struct buf records, definitions, nothing;
+    struct buf records, definitions;
     bool caught_up;
-    bool log_has_gap;             /* between what was read */
     uint64_t file;                /* of the log: the one that was read in last */
     struct replicate_needs needs; /* of the target */
     struct snapshot_give *give;   /* NULL: the log is sent */
@@ -145,6 +143,11 @@ static int find_start(struct forwarder *forwarder, const struct replicate_messag
 /* The log is held from here on, and read when the snapshot is there. */
 static int begin_snapshot(struct forwarder *forwarder)
 {
+    if (forwarder->maker.filter != NULL) {
+        set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT);
+        return err_set(ERR_NOT_FOUND, "the target lacks what the log does not have any more, and a "
+                                      "link with a filter sends no snapshots");
+    }
     uint64_t position = datalog_end(forwarder->log);
     struct snapshot_give_options options = {
         .storage = forwarder->options.storage,
@@ -182,7 +185,8 @@ static int begin_reading(struct forwarder *forwarder, const struct replicate_mes
     forwarder->needs = welcome->needs;
     int rc = find_start(forwarder, welcome, &position);
     if (rc == DATALOG_TRIMMED ||
-        (rc == 0 && snapshot_give_helps(forwarder->options.storage, &welcome->needs))) {
+        (rc == 0 && forwarder->maker.filter == NULL &&
+         snapshot_give_helps(forwarder->options.storage, &welcome->needs))) {
         return begin_snapshot(forwarder);
     }
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
@@ -283,78 +287,46 @@ static void close_link(struct forwarder *forwarder)
     forwarder->owes_snapshot = false;
     forwarder->file = 0;
     replicate_sender_deinit(&forwarder->sender);
-    forwarder->sender = (struct replicate_sender){0};
-    link_told_deinit(&forwarder->told);
+    forwarder->sender =
+        (struct replicate_sender){.filter = link_filter_id(forwarder->maker.filter)};
+    link_told_deinit(&forwarder->maker.told);
     link_deinit(&forwarder->link);
     forwarder->link = (struct link){0};
     vec_clear(&forwarder->sent);
     forwarder->sent_at = 0;
     forwarder->window = 0;
     forwarder->caught_up = false;
-    forwarder->log_has_gap = false;
 }
 
 /* ---- sending ---- */
-
-/* A record whose series have no name is damaged here: in the end nothing goes in its place. */
-static int tell_series(struct forwarder *forwarder, const struct datalog_record *record,
-                       struct replicate_record *out)
-{
-    int rc = link_tell_series(&forwarder->told, storage_catalogue(forwarder->options.storage),
-                              record, &forwarder->definitions);
-    if (rc < 0) {
-        rc = link_poison_note(forwarder->options.poison, out, SPAN_NONE, forwarder->options.name,
-                              rc);
-    }
-    if (rc == LINK_POISON_ASIDE) {
-        *out = link_poison_placeholder(out, &forwarder->nothing);
-        pthread_mutex_lock(&forwarder->lock);
-        forwarder->info.aside++;
-        pthread_mutex_unlock(&forwarder->lock);
-    }
-    return rc < 0 ? rc : 0;
-}
 
 /* Puts a record into the frame that is being made, and its series before it. */
 static int put_record(struct forwarder *forwarder, const struct datalog_record *record,
                       struct replicate_head head)
 {
-    struct replicate_record out = {
-        .log_position = record->position,
-        .head = head,
-        .type = record->type,
-        .well = record->well,
-        .payload = record->payload,
-    };
-    int rc = tell_series(forwarder, record, &out);
+    struct replicate_record out;
+    int rc = link_make_record(&forwarder->maker, record, head, &forwarder->definitions, &out);
     if (rc < 0) {
         return rc;
     }
     replicate_record_put(&forwarder->records, &out);
-    struct sent sent = {record->position, record->payload.bytes + DATALOG_HEADER_BYTES};
+    struct sent sent = {record->position, out.payload.bytes + DATALOG_HEADER_BYTES};
     vec_push(&forwarder->sent, sent);
     forwarder->window += sent.bytes;
     forwarder->rate_bytes += sent.bytes;
     pthread_mutex_lock(&forwarder->lock);
     forwarder->info.records++;
+    forwarder->info.aside = forwarder->maker.aside;
     pthread_mutex_unlock(&forwarder->lock);
     return 0;
 }
 
-/* A log has the records of an origin without gaps, unless their positions are times. */
-static bool is_dense(struct datalog_origin origin)
-{
-    uint64_t hash;
-    return !datalog2x_is(origin.node, &hash) && origin.incarnation >> 63 == 0;
-}
-
-/* Where there is a gap nevertheless, something is missing here. Of positions that have gaps of
- * their own it may be, once the log had one. */
+/* A log has the records of an origin without gaps; where there is one, something is missing here.
+ */
 static void note_gap(struct forwarder *forwarder, struct replicate_place place)
 {
     struct replicate_place passed = replicate_places_of(&forwarder->sender.passed, place.origin);
-    bool told = forwarder->log_has_gap || is_dense(place.origin);
-    if (told && place.position > passed.position + 1) {
+    if (place.position > passed.position + 1) {
         passed.position = place.position - 1;
         passed.time = place.time - 1;
         replicate_places_raise(&forwarder->sender.passed, passed);
@@ -466,7 +438,7 @@ static int send_part(struct forwarder *forwarder)
     if (!may_send(forwarder)) {
         return 0;
     }
-    int rc = snapshot_give_next(forwarder->give, &forwarder->told, &forwarder->definitions,
+    int rc = snapshot_give_next(forwarder->give, &forwarder->maker.told, &forwarder->definitions,
                                 &forwarder->records);
     note_progress(forwarder);
     if (rc == SNAPSHOT_GIVE_END) {
@@ -497,7 +469,6 @@ static int send_records(struct forwarder *forwarder)
         if (rc == ERR_CORRUPT || rc == DATALOG_TRIMMED) {
             log_warn("forwarder-gap", "the log has a gap", "name", forwarder->options.name, "error",
                      rc < 0 ? err_text() : "it was trimmed", NULL);
-            forwarder->log_has_gap = true;
             rc = 0; /* whether the target lacks it, the records behind it tell */
             continue;
         }
@@ -556,6 +527,7 @@ static int acknowledge(struct forwarder *forwarder)
         position = forwarder->sent.items[forwarder->sent_at].position - 1;
     }
     pthread_mutex_lock(&forwarder->lock);
+    forwarder->info.withheld = forwarder->sender.withheld;
     bool same = forwarder->info.position == position;
     forwarder->info.position = position;
     pthread_mutex_unlock(&forwarder->lock);
@@ -734,7 +706,8 @@ static void free_forwarder(struct forwarder *forwarder)
     vec_deinit(&forwarder->sent);
     buf_deinit(&forwarder->records);
     buf_deinit(&forwarder->definitions);
-    buf_deinit(&forwarder->nothing);
+    link_filter_free(&forwarder->maker.filter);
+    link_maker_deinit(&forwarder->maker);
     pthread_mutex_destroy(&forwarder->lock);
     mem_free(forwarder);
 }
@@ -755,8 +728,14 @@ int forwarder_start(const struct forwarder_options *options, struct forwarder **
     CHECK(forwarder->stop_fd > 0 && forwarder->wake_fd > 0);
     pthread_mutex_init(&forwarder->lock, NULL);
     char *name = cursor_name(options);
-    int rc = datalog_cursor_open(forwarder->log, name, &forwarder->cursor);
+    forwarder->maker.catalogue = storage_catalogue(options->storage);
+    forwarder->maker.poison = options->poison;
+    forwarder->maker.link = options->name;
+    int rc = link_filter_new(&forwarder->options.filter, &forwarder->maker.filter);
+    rc = rc < 0 ? rc : datalog_cursor_open(forwarder->log, name, &forwarder->cursor);
     mem_free(name);
+    forwarder->sender.filter = link_filter_id(forwarder->maker.filter);
+    forwarder->info.filtered = forwarder->maker.filter != NULL;
     if (rc == 0) {
         int failed = pthread_create(&forwarder->thread, NULL, run, forwarder);
         rc = failed == 0 ? 0 : err_set_errno(failed, "thread of a forwarder");

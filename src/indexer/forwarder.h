@@ -13,6 +13,7 @@
 #define INDEXER_FORWARDER_H
 
 #include "indexer/link.h"
+#include "indexer/link_filter.h"
 #include "indexer/link_poison.h"
 
 #define FORWARDER_PREFIX "forward-"
@@ -33,8 +34,9 @@ struct forwarder_options {
     struct ingest_target address;
     bool tls_insecure;
     const char *secret;
-    int level;                  /* of zstd; 0: plain */
-    uint64_t rate_bytes;        /* per second; 0: as fast as it goes */
+    int level;           /* of zstd; 0: plain */
+    uint64_t rate_bytes; /* per second; 0: as fast as it goes */
+    struct link_filter_options filter;
     const struct uuid *ignored; /* nodes whose records are not forwarded */
     size_t ignored_count;
     struct link_members *members;
@@ -62,9 +64,11 @@ struct forwarder_info {
     uint64_t position; /* of our log, acknowledged by the target */
     uint64_t lag_records;
     uint64_t lag_bytes;
-    uint64_t lag_ns;    /* age of the oldest record that is not acknowledged */
-    uint64_t records;   /* sent since start */
-    uint64_t aside;     /* in quarantine: they cannot be told */
+    uint64_t lag_ns;  /* age of the oldest record that is not acknowledged */
+    uint64_t records; /* sent since start */
+    uint64_t aside;   /* in quarantine: they cannot be told */
+    bool filtered;
+    uint64_t withheld;  /* records not sent on this link: the target takes them in another form */
     uint64_t bytes;     /* on the wire */
     uint64_t snapshots; /* begun since start; of the present or last one: */
     uint64_t looked_at; /* elements, of about */

@@ -12,6 +12,7 @@
 struct replication {
     struct replication_options options;
     struct follower_shared shared;
+    struct follower_forms forms;
     struct listener *listener;
     struct link_members *members;
     struct link_poison *poison;
@@ -48,6 +49,42 @@ static const char *secret_of(const struct conf *conf, const char *section, const
     return secret[0] != '\0' ? secret : conf_text(conf, CONF_GLOBAL, "Control-Auth");
 }
 
+static bool has_well(const struct conf *conf, const char *well)
+{
+    bool found = strcmp(well, STORAGE_WELL_DEFAULT) == 0;
+    for (size_t i = 0; i < conf_subsection_count(conf, "Storage-Well"); i++) {
+        found = found || strcmp(well, conf_subsection(conf, "Storage-Well", i)) == 0;
+    }
+    return found;
+}
+
+static int filter_of_conf(const struct conf *conf, struct arena *arena, const char *name,
+                          struct link_filter_options *filter)
+{
+    size_t count = conf_list_count(conf, SECTION, name, "Wells");
+    const char **wells = arena_alloc_array(arena, MAX(count, (size_t)1), sizeof(*wells));
+    const char *selector = conf_text(conf, SECTION, name, "Selector");
+    const char *shard = conf_text(conf, SECTION, name, "Shard");
+    for (size_t i = 0; i < count; i++) {
+        wells[i] = conf_list(conf, SECTION, name, "Wells", i);
+        if (!has_well(conf, wells[i])) {
+            return err_set(ERR_INVALID, "%s: there is no well %s",
+                           conf_where(conf, SECTION, name, "Wells"), wells[i]);
+        }
+    }
+    filter->wells = wells;
+    filter->wells_count = count;
+    filter->selector = selector[0] == '\0' ? NULL : selector;
+    int rc = shard[0] == '\0' ? 0 : link_filter_parse_shard(shard, filter);
+    if (rc < 0) {
+        return err_wrap(rc, "%s", conf_where(conf, SECTION, name, "Shard"));
+    }
+    struct link_filter *made;
+    rc = link_filter_new(filter, &made);
+    link_filter_free(&made);
+    return rc < 0 ? err_wrap(rc, "%s", conf_where(conf, SECTION, name, "Selector")) : 0;
+}
+
 static int forwarder_of_conf(const struct conf *conf, struct arena *arena, const char *name,
                              struct forwarder_options *forwarder)
 {
@@ -73,7 +110,8 @@ static int forwarder_of_conf(const struct conf *conf, struct arena *arena, const
     if (rc < 0) {
         return err_wrap(rc, "%s", conf_where(conf, SECTION, name, "Target"));
     }
-    return ignored_of_conf(conf, arena, name, forwarder);
+    rc = ignored_of_conf(conf, arena, name, forwarder);
+    return rc < 0 ? rc : filter_of_conf(conf, arena, name, &forwarder->filter);
 }
 
 /* ":port" is the port of all addresses. */
@@ -208,6 +246,7 @@ static int start_listener(struct replication *replication)
         .secret = options->secret,
         .members = replication->members,
         .poison = replication->poison,
+        .forms = &replication->forms,
     };
     struct listener_options listen = {
         .io = options->io,
@@ -237,7 +276,8 @@ static struct link_members *open_members(const struct replication_options *optio
         bool v6 = strchr(to->host, ':') != NULL;
         texts[i] = mem_printf(v6 ? "%s://[%s]:%u" : "%s://%s:%u",
                               to->scheme == INGEST_TLS ? "tls" : "tcp", to->host, to->port);
-        addresses[i] = forwarder->ignored_count > 0 ? NULL : texts[i];
+        bool whole = forwarder->ignored_count == 0 && !link_filter_is_on(&forwarder->filter);
+        addresses[i] = whole ? texts[i] : NULL;
     }
     struct link_members *members =
         link_members_open(options->io, options->members_path,
@@ -286,6 +326,7 @@ int replication_start(const struct replication_options *options,
     replication->forwarders = mem_alloc_array(count, sizeof(struct forwarder *));
     replication->forwarder_options = mem_alloc_array(count, sizeof(struct forwarder_options));
     replication->members = open_members(options);
+    pthread_mutex_init(&replication->forms.lock, NULL);
     replication->poison = link_poison_new(options->io, options->quarantine_dir);
     metric_counter_call("aquifer_datalog_quarantined_total",
                         "records of links that could not be applied or told, and were set aside",
@@ -314,6 +355,8 @@ void replication_stop(struct replication **place)
     }
     listener_stop(&replication->listener);
     link_members_close(&replication->members);
+    vec_deinit(&replication->forms.met);
+    pthread_mutex_destroy(&replication->forms.lock);
     metric_forget(replication->poison);
     link_poison_free(&replication->poison);
     mem_free(replication->forwarders);
@@ -374,6 +417,8 @@ static json_t *forwarder_json(struct forwarder *forwarder)
     json_object_set_new(json, "lag_ns", json_u64(info.lag_ns));
     json_object_set_new(json, "records", json_u64(info.records));
     json_object_set_new(json, "quarantined", json_u64(info.aside));
+    json_object_set_new(json, "filtered", json_boolean(info.filtered));
+    json_object_set_new(json, "withheld", json_u64(info.withheld));
     json_object_set_new(json, "bytes", json_u64(info.bytes));
     json_object_set_new(json, "connections", json_u64(info.connections));
     json_object_set_new(json, "snapshots", json_u64(info.snapshots));

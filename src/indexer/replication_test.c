@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "indexer/datalog2x.h"
 #include "indexer/replication.h"
+#include "indexer/storage_intake.h"
 #include "io/sim.h"
 
 #define SECRET "the secret of the tests"
@@ -32,6 +33,7 @@ struct node {
     struct replication *way; /* its forwarders */
     char targets[NODES_MAX][32];
     struct forwarder_options forwarders[NODES_MAX];
+    struct link_filter_options filter; /* of its links */
 };
 
 static void pause_a_moment(void)
@@ -88,6 +90,7 @@ static void start_links(struct node *from, struct node *const *to, size_t count,
         *forwarder = (struct forwarder_options){.secret = SECRET, .level = i % 2 == 0 ? 1 : 0};
         snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u", to[i]->port);
         forwarder->name = forwarder->target = from->targets[i];
+        forwarder->filter = from->filter;
         assert_int_equal(link_address_parse(forwarder->target, false, &forwarder->address), 0);
     }
     struct replication_options options = {
@@ -370,9 +373,8 @@ static void a_ring_holds_points_attributes_and_deletes(void **state)
     }
 }
 
-/* What a Warp 10 2.x node sent has times for positions: these have gaps where nothing is missing.
- */
-static void positions_that_are_times_are_no_gaps(void **state)
+/* What a Warp 10 2.x node sent goes on under its node's name. */
+static void what_came_from_a_warp10_goes_on(void **state)
 {
     (void)state;
     struct node a;
@@ -388,7 +390,7 @@ static void positions_that_are_times_are_no_gaps(void **state)
         struct storage_points points = {SERIES_NONE, buf_span(&key), &element, 1};
         struct storage_received received = {
             .origin = {datalog2x_node(77, a.id), 1},
-            .origin_position = (uint64_t)i * 1000,
+            .origin_position = (uint64_t)i,
             .time = (uint64_t)i * 1000,
         };
         assert_int_equal(storage_submit_points(a.storage, &points, 1, &received, ignore_done, NULL),
@@ -499,6 +501,84 @@ static void a_target_that_was_away_catches_up(void **state)
     end_node(&b);
 }
 
+/* The position of the only origin but its own, and whether that is a derived one. */
+static uint64_t place_of_other(struct node *node, bool *ret_derived)
+{
+    struct replicate_places places = {0};
+    uint64_t position = 0;
+    storage_places(node->storage, &places);
+    for (size_t i = 0; i < places.all.count; i++) {
+        if (!uuid_equal(places.all.items[i].origin.node, node->id)) {
+            assert_true(position == 0);
+            position = places.all.items[i].position;
+            *ret_derived = replicate_origin_is_derived(places.all.items[i].origin);
+        }
+    }
+    replicate_places_deinit(&places);
+    return position;
+}
+
+static uint64_t own_position(struct node *node)
+{
+    struct datalog *log = storage_log(node->storage);
+    return datalog_origin_position(log, datalog_origin(log));
+}
+
+/* a -> c lets only one tag and no points pass; c then holds all of the places of that part, and
+ * says so. What b has of a, whole, c does not take besides; nor has a anything to send again. */
+static void a_filter_brings_a_part_and_says_so(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    struct node c;
+    bool derived = false;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    start_node(&c, 3);
+    listen_at(&b, SECRET);
+    listen_at(&c, SECRET);
+    a.filter.selector = "yes{}";
+    forward_to(&a, &c);
+    for (uint64_t i = 0; i < 20; i++) {
+        write_entries(&a, "yes", i, 1);
+        write_entries(&a, "no", 20 + i, 1);
+        write_point(&a, i, 1, 1);
+    }
+    wait_for_entries(&c, 20);
+    for (int i = 0; i < WAIT_MS / 2 && place_of_other(&c, &derived) < own_position(&a); i++) {
+        pause_a_moment();
+    }
+    assert_true(place_of_other(&c, &derived) == own_position(&a) && derived);
+    assert_true(count_entries(&c, 40) == 20 && value_at(&c, 1, 1) == -1);
+    wait_for_state(&a, FORWARDER_FOLLOWING);
+    replication_stop(&a.way); /* now whole to b, and from there */
+    a.filter.selector = NULL;
+    forward_to(&a, &b);
+    forward_to(&b, &c);
+    wait_for_entries(&b, 40);
+    write_entries(&b, "b", 40, 1);
+    for (int i = 0; i < WAIT_MS / 2 && count_entries(&c, 41) < 21; i++) {
+        pause_a_moment();
+    }
+    assert_true(count_entries(&c, 41) == 21);
+    json_t *json = replication_json(b.way);
+    const json_t *link = json_array_get(json_object_get(json, "forwarders"), 0);
+    assert_int_equal(json_integer_value(json_object_get(link, "withheld")), own_position(&a));
+    json_decref(json);
+    replication_stop(&a.way);
+    replication_stop(&b.way);
+    replication_stop(&c.door); /* again through the filter: it is all there */
+    a.filter.selector = "yes{}";
+    listen_at(&c, SECRET);
+    forward_to(&a, &c);
+    wait_for_state(&a, FORWARDER_FOLLOWING);
+    assert_true(info_of(&a).records == 0);
+    end_node(&a);
+    end_node(&b);
+    end_node(&c);
+}
+
 static size_t count_detours(struct node *node)
 {
     json_t *json = replication_json(node->way);
@@ -592,7 +672,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pair_holds_what_each_was_given),
         cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
-        cmocka_unit_test(positions_that_are_times_are_no_gaps),
+        cmocka_unit_test(what_came_from_a_warp10_goes_on),
+        cmocka_unit_test(a_filter_brings_a_part_and_says_so),
         cmocka_unit_test(dead_members_are_gone_round),
         cmocka_unit_test(another_secret_is_refused_and_named),
         cmocka_unit_test(two_nodes_with_one_id_are_named),

@@ -101,8 +101,37 @@ static bool goes_before(const json_t *a, const json_t *b, const json_t *origin)
     return a_is_it != b_is_it ? a_is_it : strcmp(text_of(a, "id"), text_of(b, "id")) < 0;
 }
 
+/* What a link with a filter brought goes under a derived origin: the highest bit of 16 hexadecimal
+ * digits; the last twelve are those of the incarnation that it is a part of (replication.md). */
+static bool is_derived(const char *incarnation)
+{
+    return strlen(incarnation) == 16 && incarnation[0] >= '8';
+}
+
+static bool holds_whole(const json_t *answer, const json_t *part)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(answer, "places"), i, row)
+    {
+        const char *incarnation = text_of(row, "incarnation");
+        if (strlen(incarnation) == 16 && !is_derived(incarnation) &&
+            strcmp(text_of(row, "node"), text_of(part, "node")) == 0 &&
+            strcmp(incarnation + 4, text_of(part, "incarnation") + 4) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool returns(const struct search_places *places, size_t index, const json_t *origin)
 {
+    bool derived = is_derived(text_of(origin, "incarnation"));
+    for (size_t i = 0; derived && i < places->count; i++) {
+        if (places->answers[i] != NULL && holds_whole(places->answers[i], origin)) {
+            return false; /* who holds the whole returns it */
+        }
+    }
     for (size_t i = 0; i < places->count; i++) {
         if (i != index && places->answers[i] != NULL &&
             goes_before(places->answers[i], places->answers[index], origin)) {

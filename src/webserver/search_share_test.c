@@ -87,10 +87,51 @@ static void each_origin_is_returned_once_by_who_holds_most(void **state)
     }
 }
 
+/* Of node 0's records indexer 0 has the whole and indexers 1 and 2 what a filter let pass. */
+static json_t *answer_with(int indexer, const char *incarnation)
+{
+    json_t *answer = json_pack("{s:s, s:[{s:s, s:s, s:i}]}", "id",
+                               indexer == 1 ? "00000001-0000-0000-0000-000000000000"
+                                            : "00000002-0000-0000-0000-000000000000",
+                               "places", "node", "00000000-0000-0000-0000-000000000000",
+                               "incarnation", incarnation, "position", 9);
+    assert_non_null(answer);
+    return answer;
+}
+
+static bool keeps_first(const struct search_places *places, size_t index)
+{
+    json_t *share = search_share_of(places, index);
+    bool keep =
+        json_is_true(json_object_get(json_array_get(json_object_get(share, "origins"), 0), "keep"));
+    json_decref(share);
+    return keep;
+}
+
+static void a_part_is_returned_only_when_nobody_has_the_whole(void **state)
+{
+    (void)state;
+    const int all[ORIGINS] = {3};
+    struct search_places places = {.count = 3};
+    places.answers[0] = answer_of(0, all);
+    places.answers[1] = answer_with(1, "80050000000000aa");
+    places.answers[2] = answer_with(2, "80050000000000aa");
+    assert_true(keeps_first(&places, 0));
+    assert_false(keeps_first(&places, 1) || keeps_first(&places, 2));
+    json_decref(places.answers[0]);
+    places.answers[0] = NULL; /* it is dead: one of the two */
+    assert_true(keeps_first(&places, 1) != keeps_first(&places, 2));
+    json_decref(places.answers[2]);
+    places.answers[2] = answer_with(2, "80060000000000aa"); /* another filter: both */
+    assert_true(keeps_first(&places, 1) && keeps_first(&places, 2));
+    search_places_deinit(&places);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_origin_is_returned_once_by_who_holds_most),
+        cmocka_unit_test(a_part_is_returned_only_when_nobody_has_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 """Indexers that forward their datalogs to each other hold the same, whatever dies in between."""
 
+import subprocess
 import threading
 import uuid
 
 import pytest
 from client import wait_until
-from cluster import Background, Cluster
+from cluster import BUILD, Background, Cluster
 from control import Control
 from layout import Layout
 
@@ -213,3 +214,70 @@ def wait_for_everywhere(c, ids):
             held.append({(p["node"], p["incarnation"]): p["position"] for p in places})
         return held[0] == held[1] == held[2]
     wait_until(same, 30, f"{len(ids)} entries everywhere")
+
+
+def options_of(c, source, target, *lines, section="Datalog-Forwarder"):
+    """Adds keys to the section of a forwarder, or of the door."""
+    config = c.indexer(source).process.config
+    head = f'[{section} "{c.layout.indexers[target].name}"]' if target is not None \
+        else f"[{section}]"
+    text = config.read_text()
+    assert head in text
+    config.write_text(text.replace(head, "\n".join([head, *lines]), 1))
+
+
+def test_a_filtered_link_brings_its_part_and_a_search_counts_it_once():
+    with Ring(3, links=[(0, 1), (0, 2)]) as c:
+        options_of(c, 0, 1, "Selector=web{}")
+        options_of(c, 0, 2, "Wells=default", "Shard=1:0", "Rate-Limit-MB=50", "Compress=false")
+        c.start()
+        c.webserver(0).set(*[f"Remote-Indexers=net:127.0.0.1:{i.port}"
+                             for i in c.layout.indexers[1:]])
+        c.webserver(0).stop()
+        c.webserver(0).start()  # it asks all three now
+        web, app = c.ingest("web", 200), c.ingest("app", 200)
+        c.expect_found_at(1, "web", web)
+        c.expect_found_at(2, "web,app", web + app)
+        assert not set(app) & set(c.ids_found("*", c.webserver(1).login()))
+        c.expect_found("web,app", web + app)
+        assert c.forwarder(0, 1)["filtered"]
+        wait_until(lambda: c.forwarder(0, 1)["lag_records"] == 0, 10, "no lag")
+        c.indexer(0).kill()  # what others have in part is all there is
+        assert set(c.ids_found("web")) >= set(web)
+        c.indexer(0).start()
+
+
+def test_links_go_over_tls(tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    "/CN=127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    with Ring(2, links=[(0, 1)]) as c:
+        for i in range(2):
+            c.indexer(i).set(f"Certificate-File={certificate}", f"Key-File={key}")
+            config = c.indexer(i).process.config
+            text = config.read_text()
+            before, after = text[:text.index("[Datalog]")], text[text.index("[Datalog]"):]
+            config.write_text(before + after.replace("Disable-TLS=true", "Disable-TLS=false"))
+        options_of(c, 0, 1, "Secret=a secret of this link")
+        options_of(c, 1, None, "Secret=a secret of this link", section="Datalog")
+        c.start()
+        ids = c.ingest("web", 50)
+        wait_until(lambda: "certificate" in c.forwarder(0, 1)["fault"].lower(), 10, "the refusal")
+        assert not set(ids) & set(c.ids_found("*", c.webserver(1).login()))
+        c.indexer(0).stop()
+        options_of(c, 0, 1, "Insecure-Skip-TLS-Verify=true")
+        c.indexer(0).start()
+        c.expect_all_hold("web", ids)
+
+
+def test_what_makes_no_sense_in_a_filter_is_named():
+    for line, text in (("Shard=4:4", b"4:4"), ("Wells=nowhere", b"no well nowhere"),
+                       ("Selector=web{", b"no } at byte 4")):
+        with Ring(2, links=[(0, 1)]) as c:
+            options_of(c, 0, 1, line)
+            config = str(c.indexer(0).process.config)
+            told = subprocess.run([BUILD / "bin/aquifer-indexer", "--config", config,
+                                   "--check-config"], capture_output=True, check=False)
+            assert told.returncode != 0 and text in told.stderr + told.stdout
