@@ -343,6 +343,9 @@ void warp10_fetch(struct http_request *request, void *context)
         token = token_header(&call).bytes > 0 ? token_header(&call) : token;
         rc = warp10_call_token(&call, token, false, "Read token missing.", ".nofetch");
     }
+    if (rc == 0 && call.token->has_hooks) {
+        rc = err_set(ERR_INVALID, "Tokens with hooks cannot be used for fetching data.");
+    }
     rc = rc < 0 ? rc : warp10_fetch_parse(&args, call.warp10->unit, call.now_ns, &asked);
     if (rc == 0) {
         clamp(&call, &asked);

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "indexer/warp10_batch.h"
 #include "indexer/warp10_internal.h"
+#include "warp10/request_file.h"
 #include "warp10/scope.h"
 
 /* One request that writes. */
@@ -20,6 +21,7 @@ struct upload {
     struct gts_reader *reader; /* of the writer */
     struct warp10_batch *batch;
     struct warp10_body body;
+    struct buf plain; /* a line for the file of the request */
     uint64_t points;
 };
 
@@ -155,11 +157,22 @@ static int take_metadata(struct upload *upload, const struct gts_reading *readin
     return warp10_batch_meta(upload->batch, reading);
 }
 
+/* A forwarder sends it without the headers that came with it. */
+static int keep_line(struct upload *upload, const struct gts_reading *reading)
+{
+    const struct gts_options *o = &upload->options;
+    int64_t time = warp10_time_of_ns(upload->call.warp10->unit, reading->element.time_ns);
+    bool shifted = !o->metadata && o->shift != 0;
+    struct span line =
+        request_file_portable(&upload->plain, reading->text, o->latin1, shifted ? &time : NULL);
+    return request2x_line(upload->call.kept, line, reading->series->key);
+}
+
 static int take_one(struct upload *upload, const struct gts_reading *reading)
 {
     int rc =
         upload->options.metadata ? take_metadata(upload, reading) : take_reading(upload, reading);
-    return rc < 0 ? rc : request2x_line(upload->call.kept, reading->text, reading->series->key);
+    return rc < 0 || upload->call.kept == NULL ? rc : keep_line(upload, reading);
 }
 
 /* All that was stored, also when a later line was wrong, as in the reference. */
@@ -237,6 +250,7 @@ static int store(struct upload *upload, bool delta)
         (void)err_set(rc, "%s", text);
     }
     warp10_body_close(&upload->body);
+    buf_deinit(&upload->plain);
     warp10_writers_give(&upload->call.warp10->writers, &upload->writer);
     atomic_fetch_add(&upload->call.warp10->points, upload->points);
     warp10_rates_charge(&upload->call.warp10->rates, upload->call.token,

@@ -429,3 +429,61 @@ def test_quarantine_is_listed_shown_sent_again_and_dropped(tmp_path):
     assert aquifer("quarantine", "ls", place) == ""
     aquifer("quarantine", "drop", place, name, expect=1)
     warp10.close()
+
+
+def test_request_files_mean_the_same_without_the_headers_they_came_with(tmp_path):
+    """The reference loses the time shift and the character set on the way; not here."""
+    warp10 = Warp10()
+    with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
+        configure(c.indexer(0), "Application=demo", "Parse-Attributes=true",
+                  f"Request-Directory={tmp_path / 'now'}",
+                  f"Request-Link-Directory={tmp_path / 'one'}")
+        c.indexer(0).start()
+        tokens = c.layout.secrets["warp10"]
+        api = Api(c.indexer(0), tokens["write"], tokens["read"])
+        api.expect_update("5// é{l=€}{a=ü} 'ß %25'\n=6// 1\n".encode(),
+                          {"Content-Type": "text/plain; charset=utf-8"})
+        api.expect_update(b"5// \xe9{} '\xc3\xa9'\n",
+                          {"Content-Type": "text/plain;charset=iso-8859-1"})
+        api.expect_update(b"5// s{} 1\n=T-1// 2\n", {"X-Warp10-Timeshift": "100"})
+        here = sorted(api.fetch("selector=~.*{}&now=9999999999999999&count=9").splitlines())
+        assert aquifer("forward", "--source", tmp_path / "one", "--target", warp10.url,
+                       "--once") == "3 sent, 0 ignored, 0 set aside\n"
+    bodies = [r[2] for r in warp10.taken("update")]
+    assert bodies[0] == "5// %C3%A9{l=%E2%82%AC}{a=%C3%BC} '%C3%9F %25'\n=6// 1\n"
+    assert bodies[1] == "5// %C3%A9{} '%C3%83%C2%A9'\n"
+    now = int(read_header(warp10.taken("update")[2][3])[5])
+    assert bodies[2] == f"105// s{{}} 1\n={now - 1 + 100}// 2\n"
+    assert f"={now + 99}// 2" in here or f"{now + 99}// s{{.app=demo}} 2" in here
+    warp10.close()
+
+
+def test_headers_that_are_not_what_they_claim_are_refused():
+    """Not sealed, cut off, of another form: 500, and nothing is stored."""
+    with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
+        configure(c.indexer(0), "Application=demo", "Datalog-PSK=hex:" + PSK.hex())
+        c.indexer(0).start()
+        tokens = c.layout.secrets["warp10"]
+        api = Api(c.indexer(0), tokens["write"], tokens["read"])
+        plain = header("UPDATE", api.write)
+        for value in plain, plain[:-1], "garbage", "....", "z" * 5000:
+            status, _, content = api.send("POST", "/api/v0/update", b"1// x{} 1",
+                                          {"X-Warp10-Datalog": value, **FORM}, api.write)
+            assert status == 500 and b"datalog header" in content.lower(), (value, content)
+        assert api.find("~.*{}") == []
+
+
+def test_what_is_forwarded_keeps_its_time_and_is_not_bounded_again():
+    """Limits were the affair of its origin, which knows when it came."""
+    with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
+        configure(c.indexer(0), "Application=demo", "Max-Past=1h", "Disable-Update=true")
+        c.indexer(0).start()
+        tokens = c.layout.secrets["warp10"]
+        api = Api(c.indexer(0), tokens["write"], tokens["read"])
+        body = iter([b"1// old{} 1\n"])
+        status, _, content = api.send("POST", "/api/v0/update", body, {
+            "X-Warp10-Datalog": header("UPDATE", api.write, time=T + 12), **FORM})
+        assert (status, content) == (200, b"")
+        assert api.fetch("selector=old{}&now=9&count=9") == "1// old{.app=demo} 1\n"
+        assert f'"la":{T // 10**6}' in api.fetch("selector=old{}&now=9&count=9&format=json")
+        assert api.update(b"1// old{} 1\n")[0] == 403

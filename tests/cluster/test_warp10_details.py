@@ -413,6 +413,29 @@ def test_a_packed_body_that_is_cut_off_keeps_what_came(api):
     assert status == 500 and "GZIP" in text
 
 
+SEALED = {  # of the sheet: what a real Warp 10 generates with these keys
+    "write": ".KVEQsFj6Bx0pfCX7C_pbsESCca5DnMmdObGNcr4N8EYP0Xz2PWrnX_tan1RhlM_ZtSohFy2DZAo6AatZPNpK"
+             "3OsQ3ziyjKfZ2vaw3EEGTJ",
+    "read": "IeaiRP.pEcMacWGGGgqG97cwJj.5Z1ed9ICdQqD8puXraQMrI9DP5CDJkVkZO.Yi9w_O.R8XW.hmRD2fL0pGua"
+            "oMWEOFi_8sptY4io915r4Aoh0JgHx.oF"}
+
+
+def test_tokens_of_a_real_warp10_are_understood():
+    with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
+        configure(c, "Token-AES-Key=hex:" + bytes(range(0x40, 0x60)).hex(),
+                  "Token-Hash-Key=hex:" + bytes(range(0x20, 0x30)).hex(), "Expose-Owner=true")
+        api = Api(c.indexer(0).start(), SEALED["write"], SEALED["read"])
+        api.expect_update(b"1// sealed{} 1")
+        uuid = "11111111-1111-1111-1111-111111111111"
+        assert api.find("~.*{}") == [f"sealed{{.app=demo,.owner={uuid},.producer={uuid}}}{{}}"]
+        assert api.delete("selector=sealed{}&deleteall")[0] == 200
+        assert api.find("~.*{}") == []
+        sealed = SEALED["write"]
+        for wrong in SEALED["read"], sealed[:20] + "a" + sealed[21:], sealed[:-4]:
+            status, _, text = api.send("POST", "/api/v0/update", b"1// x{} 1", (), wrong)
+            assert status == 403 and b"Invalid token" in text
+
+
 def test_what_the_operator_disabled_is_refused():
     with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
         configure(c, "Application=demo", "Disable-Update=true", "Disable-Meta=true",

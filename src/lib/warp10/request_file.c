@@ -1,6 +1,9 @@
 #include "warp10/request_file.h"
 
+#include <inttypes.h>
+
 #include "base/mem.h"
+#include "base/text.h"
 #include "series/key.h"
 
 int request_file_begin(struct buf *buf, const struct warp10_datalog *datalog, struct span psk)
@@ -36,6 +39,59 @@ void request_file_line(struct buf *buf, struct span line, struct span series,
     }
     buf_append(buf, line);
     buf_append_byte(buf, '\n');
+}
+
+static bool is_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (text.data[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Bytes that are not ASCII: UTF-8 as it is, else each a character of ISO-8859-1. */
+static void put_escaped(struct buf *buf, struct span run, bool latin1)
+{
+    struct buf text = {0};
+    if (!latin1 && text_is_utf8(run)) {
+        buf_append(&text, run);
+    } else {
+        for (size_t i = 0; i < run.bytes; i++) {
+            text_utf8_put(&text, run.data[i]);
+        }
+    }
+    for (size_t i = 0; i < text.bytes; i++) {
+        buf_printf(buf, "%%%02X", text.data[i]);
+    }
+    buf_deinit(&text);
+}
+
+struct span request_file_portable(struct buf *scratch, struct span line, bool latin1,
+                                  const int64_t *time)
+{
+    ptrdiff_t slash = span_find_byte(line, '/');
+    struct span rest = line;
+    if (is_ascii(line) && time == NULL) {
+        return line;
+    }
+    buf_clear(scratch);
+    if (time != NULL && slash >= 0) {
+        buf_printf(scratch, "%s%" PRId64, line.data[0] == '=' ? "=" : "", *time);
+        rest = span_from(line, (size_t)slash);
+    }
+    for (size_t i = 0; i < rest.bytes;) {
+        size_t begin = i;
+        while (i < rest.bytes && rest.data[i] >= 0x80) {
+            i++;
+        }
+        put_escaped(scratch, span_of(rest.data + begin, i - begin), latin1);
+        for (; i < rest.bytes && rest.data[i] < 0x80; i++) {
+            buf_append_byte(scratch, rest.data[i]);
+        }
+    }
+    return buf_span(scratch);
 }
 
 int request_file_open(struct arena *arena, struct span text, struct span psk,

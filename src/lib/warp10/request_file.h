@@ -7,7 +7,8 @@
  *     1700000000000000// demo.temp{room=kitchen} 21.5    accepted lines, as they came
  *     =1700000060000000// 22
  *
- * Byte for byte what Warp 10 writes. Pure.
+ * Byte for byte what Warp 10 writes, unless a line is not ASCII or was shifted: it forwards these
+ * with another meaning. Pure.
  */
 #ifndef WARP10_REQUEST_FILE_H
 #define WARP10_REQUEST_FILE_H
@@ -26,6 +27,12 @@ struct request_file_keys {
  * `series` is the key (series/key.h) of the series with all its labels. */
 void request_file_line(struct buf *buf, struct span line, struct span series,
                        const struct request_file_keys *keys);
+
+/* The same line for a reader who knows neither the character set of the request nor its time shift:
+ * what is not ASCII is escaped, and with `time` (units) that stands in it. Borrows from `line` when
+ * nothing is to be done, else from `scratch`. */
+struct span request_file_portable(struct buf *scratch, struct span line, bool latin1,
+                                  const int64_t *time);
 
 /* The request and what follows its line. ERR_PROTOCOL. */
 MUST_CHECK int request_file_open(struct arena *arena, struct span text, struct span psk,

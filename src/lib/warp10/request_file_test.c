@@ -75,6 +75,37 @@ static void the_file_of_an_update_is_that_of_the_reference(void **state)
     buf_deinit(&out);
 }
 
+/* Forwarded without its headers, such a line means the same. */
+static void lines_mean_the_same_to_who_does_not_know_the_headers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool latin1;
+        int64_t time; /* 0: as it stands there */
+        const char *expected;
+    } cases[] = {
+        {"1// x{} 'a'", false, 0, "1// x{} 'a'"},
+        {"1// x{} 'a'", true, -7, "-7// x{} 'a'"},
+        {"=T+5/1:2/3 'b'", false, 105, "=105/1:2/3 'b'"},
+        {"// x{a=b} 1", false, 9, "9// x{a=b} 1"},
+        {"1// \xC3\xA9{l=\xE2\x82\xAC} '\xC3\xA9 %25'", false, 0,
+         "1// %C3%A9{l=%E2%82%AC} '%C3%A9 %25'"},
+        {"1// x{} '\xC3\xA9'", true, 0, "1// x{} '%C3%83%C2%A9'"},
+        {"1// x{} '\xE9\xE8 \xC3\xA9'", false, 0, "1// x{} '%C3%A9%C3%A8 %C3%A9'"},
+        {"x{\xE9=1}{a=\xE8}", true, 0, "x{%C3%A9=1}{a=%C3%A8}"},
+    };
+    struct buf scratch = {0};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        const int64_t *time = cases[i].time != 0 ? &cases[i].time : NULL;
+        struct span line =
+            request_file_portable(&scratch, span_of_str(cases[i].line), cases[i].latin1, time);
+        assert_int_equal(line.bytes, strlen(cases[i].expected));
+        assert_memory_equal(line.data, cases[i].expected, line.bytes);
+    }
+    buf_deinit(&scratch);
+}
+
 static void a_file_is_taken_apart_into_request_and_lines(void **state)
 {
     (void)state;
@@ -109,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_file_of_an_update_is_that_of_the_reference),
+        cmocka_unit_test(lines_mean_the_same_to_who_does_not_know_the_headers),
         cmocka_unit_test(a_file_is_taken_apart_into_request_and_lines),
         cmocka_unit_test(the_files_of_meta_and_delete_have_no_mark),
     };

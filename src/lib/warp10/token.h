@@ -40,6 +40,7 @@ struct token {
     bool write;
     int64_t issued_ms, expiry_ms; /* since 1970; expiry 0: never */
     bool revoked;
+    bool has_hooks; /* read: scripts of the reference, which do not run here */
 
     /* Write: what every series gets. Empty: without that label. */
     struct span owner, producer, application;

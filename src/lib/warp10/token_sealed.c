@@ -149,6 +149,10 @@ static bool read_read_field(struct arena *arena, struct thrift_reader *reader, i
         read_list(arena, reader, true, &token->owners);
     } else if (id == 10 && type == THRIFT_LIST) {
         read_list(arena, reader, true, &token->producers);
+    } else if (id == 12 && type == THRIFT_MAP) {
+        struct token_pairs hooks = {0};
+        read_map(arena, reader, &hooks);
+        token->has_hooks = hooks.count > 0;
     } else if (id == 13 && type == THRIFT_MAP) {
         read_map(arena, reader, &token->attributes);
     } else if (id == 14 && type == THRIFT_MAP) {

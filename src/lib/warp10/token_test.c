@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
-#include "warp10/token.h"
+#include "warp10/token_internal.h"
 
 #define UUID "11111111-1111-1111-1111-111111111111"
 
@@ -241,6 +241,25 @@ static void sealed_tokens_are_those_of_the_reference(void **state)
     token_table_free(&table);
 }
 
+/* Scripts that are to run at each fetch do not here, so such a token is told apart. */
+static void hooks_of_sealed_tokens_are_seen(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(sealed); i++) {
+        struct buf descriptor = {0};
+        struct token token;
+        assert_true(text_unhex(&descriptor, span_of_str(sealed[i].descriptor)));
+        descriptor.bytes--; /* the end of the struct */
+        buf_append(&descriptor, SPAN_LIT("\x1b\x01\x88\x01"
+                                         "a"
+                                         "\x01"
+                                         "b\x00"));
+        assert_int_equal(token_descriptor_read(arena, buf_span(&descriptor), &token), 0);
+        assert_int_equal(token.has_hooks, !sealed[i].write);
+        buf_deinit(&descriptor);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +268,7 @@ int main(void)
         cmocka_unit_test(faults_of_files_name_the_line),
         cmocka_unit_test(a_made_token_is_found_by_what_is_printed),
         cmocka_unit_test(sealed_tokens_are_those_of_the_reference),
+        cmocka_unit_test(hooks_of_sealed_tokens_are_seen),
     };
     return cmocka_run_group_tests(tests, make_arena, drop_arena);
 }
