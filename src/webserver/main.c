@@ -89,6 +89,9 @@ static void on_change(void *context, const struct object *object)
     if (object->kind == OBJECT_SIGNING_KEY) {
         signing_keys_changed(webserver->signing);
     }
+    if (object->kind == OBJECT_SEARCH) {
+        atomic_store(&webserver->saved_changed, true);
+    }
 }
 
 static int start_sync(struct webserver *webserver)

@@ -12,6 +12,7 @@
 #include "webserver/request.h"
 #include "webserver/search_indexers.h"
 #include "webserver/search_one.h"
+#include "webserver/search_remote.h"
 
 #define KEEPER_INTERVAL_MS 1000
 
@@ -132,6 +133,7 @@ bool search_one_visible(struct search_one *one, const struct object_principal *w
 int search_find(struct search *search, const char *id, const struct object_principal *who,
                 bool change, struct search_one **ret_one)
 {
+    search_kept_look(search);
     CHECK(pthread_mutex_lock(&search->lock) == 0);
     struct search_one *one = map_get_str(&search->by_id, id);
     if (one != NULL) {
@@ -177,6 +179,15 @@ static bool expired(struct search_one *one)
     return past || old;
 }
 
+/* It is in the saved store, but the datastore did not get it. */
+static bool is_unkept(struct search_one *one)
+{
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    bool unkept = one->persisted && !one->kept && !one->deleted;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    return unkept;
+}
+
 static void keep(struct search_one *one)
 {
     char id[UUID_TEXT_BYTES];
@@ -185,6 +196,8 @@ static void keep(struct search_one *one)
     }
     if (expired(one)) {
         search_one_delete(one);
+    } else if (is_unkept(one)) {
+        persist(one);
     }
 }
 
@@ -230,6 +243,7 @@ static void *keeper(void *context)
     while (!search->stopping) {
         search_cond_wait(&search->wake, &search->lock, KEEPER_INTERVAL_MS);
         CHECK(pthread_mutex_unlock(&search->lock) == 0);
+        search_kept_look(search);
         search_each(search, keep_one, NULL);
         CHECK(pthread_mutex_lock(&search->lock) == 0);
     }
@@ -269,6 +283,11 @@ static int prepare_stores(struct search *search)
     return rc;
 }
 
+unsigned search_number_of(struct uuid webserver)
+{
+    return 1000 + (unsigned)(hash64(span_of(webserver.bytes, sizeof(webserver.bytes))) % 9000);
+}
+
 static double count_running(void *context)
 {
     struct search *search = context;
@@ -287,14 +306,17 @@ int search_new(struct webserver *webserver, struct search **ret_search)
     search->saved_store = conf_text(conf, CONF_GLOBAL, "Saved-Store");
     int64_t limit_mb = conf_int(conf, CONF_GLOBAL, "Render-Store-Limit");
     search->result_bytes_max = (uint64_t)MAX(limit_mb, 1) << 20;
-    uint64_t hash = hash64(span_of(webserver->uuid.bytes, sizeof(webserver->uuid.bytes)));
-    search->number = 1000 + (unsigned)(hash % 9000);
+    search->number = search_number_of(webserver->uuid);
+    CHECK(pthread_mutex_init(&search->looking, NULL) == 0);
+    CHECK(pthread_mutex_init(&search->fetching, NULL) == 0);
     CHECK(pthread_mutex_init(&search->lock, NULL) == 0);
     search_cond_init(&search->wake);
     CHECK(pthread_create(&search->keeper, NULL, keeper, search) == 0);
     metric_gauge_call("aquifer_searches_running", "searches that run now", NULL, count_running,
                       search);
     int rc = search_indexers_new(webserver, &search->indexers);
+    rc = rc < 0 ? rc : search_remote_new(webserver, &search->remote);
+    atomic_store(&webserver->saved_changed, true);
     rc = rc < 0 ? rc : prepare_stores(search);
     if (rc < 0) {
         search_free(&search);
@@ -345,10 +367,13 @@ void search_free(struct search **pointer)
     }
     CHECK(pthread_mutex_unlock(&search->lock) == 0);
     search_indexers_free(&search->indexers);
+    search_remote_free(&search->remote);
     map_deinit(&search->by_id);
     vec_deinit(&search->queue);
     CHECK(pthread_cond_destroy(&search->wake) == 0);
     CHECK(pthread_mutex_destroy(&search->lock) == 0);
+    CHECK(pthread_mutex_destroy(&search->fetching) == 0);
+    CHECK(pthread_mutex_destroy(&search->looking) == 0);
     mem_free(search);
     *pointer = NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "query/module.h"
 #include "series/evs.h"
+#include "webserver/request.h"
 
 static void put_time(struct buf *buf, const char *key, int64_t time_ns)
 {
@@ -21,6 +22,35 @@ static void put_json(struct buf *buf, json_t *takes)
     buf_append_str(buf, text == NULL ? "null" : text);
     free(text);
     json_decref(takes);
+}
+
+/* ── Requests ────────────────────────────────────────────────────────────────────────────── */
+
+static uint64_t natural(const json_t *json, const char *key)
+{
+    int64_t value = json == NULL ? 0 : request_int(json, key);
+    return value < 0 ? 0 : (uint64_t)value;
+}
+
+static int64_t time_of(const json_t *json, const char *key)
+{
+    return json == NULL ? TIME_UNSET : request_time(json, key);
+}
+
+void search_ask_decode(const json_t *data, struct search_ask *ask)
+{
+    const json_t *range = request_member(data, "EntryRange");
+    const json_t *stats = request_member(data, "Stats");
+    *ask = (struct search_ask){
+        .id = (uint32_t)MIN(natural(data, "ID"), (uint64_t)UINT32_MAX),
+        .first = natural(range, "First"),
+        .last = natural(range, "Last"),
+        .start_ns = time_of(range, "StartTS"),
+        .end_ns = time_of(range, "EndTS"),
+        .set_count = natural(stats, "SetCount"),
+        .set_start_ns = time_of(stats, "SetStart"),
+        .set_end_ns = time_of(stats, "SetEnd"),
+    };
 }
 
 /* ── Entries ─────────────────────────────────────────────────────────────────────────────── */

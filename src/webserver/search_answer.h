@@ -41,6 +41,8 @@ struct search_ask {
     int64_t set_end_ns;
 };
 
+void search_ask_decode(const json_t *json, struct search_ask *ask);
+
 /* What one answer says about itself. */
 struct search_told {
     size_t rows;   /* in it */

@@ -6,6 +6,7 @@
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
 #include "webserver/search_download.h"
+#include "webserver/search_remote.h"
 #include "webserver/search_socket.h"
 
 #define PAGE_ROWS 1024 /* when a client does not say how many */
@@ -23,7 +24,9 @@ static bool find(struct http_request *request, void *context, bool change,
     int rc = search_find(webserver->search, http_request_param(request, "id"), asker(request),
                          change, ret_one);
     if (rc < 0) {
-        http_reply_fault(request, rc);
+        if (rc != ERR_NOT_FOUND || !search_remote_answer(request, webserver)) {
+            http_reply_fault(request, rc);
+        }
         return false;
     }
     const char *session = http_request_query(request, "sid");
@@ -107,6 +110,7 @@ static void reply_list(struct http_request *request, void *context, bool all,
     struct webserver *webserver = context;
     struct listing listing = {.who = asker(request), .all = all};
     json_t *list = json_array();
+    search_kept_look(webserver->search);
     search_each(webserver->search, consider, &listing);
     if (listing.found.count > 0) {
         qsort(listing.found.items, listing.found.count, sizeof(struct search_one *), newest_first);
@@ -116,6 +120,7 @@ static void reply_list(struct http_request *request, void *context, bool all,
         search_one_unref(&listing.found.items[i]);
     }
     vec_deinit(&listing.found);
+    search_remote_list(request, webserver, list);
     http_reply_json(request, 200, list);
 }
 
@@ -383,6 +388,27 @@ static void get_renderer(struct http_request *request, void *context)
     search_one_unref(&one);
 }
 
+/* One request of the renderer protocol and its answer, for a websocket on another webserver. */
+static void post_ask(struct http_request *request, void *context)
+{
+    struct search_one *one = NULL;
+    json_t *json = NULL;
+    if (!request_object(request, &json)) {
+        return;
+    }
+    if (find(request, context, false, &one)) {
+        struct search_ask ask;
+        struct search_told told;
+        struct buf buf = {0};
+        search_ask_decode(json, &ask);
+        search_answer(one, &ask, &buf, &told);
+        http_reply_buf(request, 200, "application/json", &buf);
+        buf_deinit(&buf);
+        search_one_unref(&one);
+    }
+    json_decref(json);
+}
+
 static void reply_stats(struct http_request *request, void *context,
                         void (*answer)(struct search_one *one, const struct search_ask *ask,
                                        struct buf *buf))
@@ -451,6 +477,7 @@ const struct http_route search_routes[] = {
     {"GET", ONE "/attach", get_attach, 0, 0},
     {"PUT", ONE "/ping", put_ping, 0, 0},
     {"PUT", ONE "/detach", put_detach, 0, 0},
+    {"POST", ONE "/ask", post_ask, 0, 0},
     {"GET", ONE "/stats", get_stats, 0, 0},
     {"GET", ONE "/stats/overview", get_stats, 0, 0},
     {"GET", ONE "/stats/metadata", get_metadata, 0, 0},

@@ -6,6 +6,7 @@
 #include "webserver/auth.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
+#include "webserver/search_remote.h"
 
 #define CHUNK_ROWS 1024
 #define WAIT_MS 250
@@ -220,7 +221,9 @@ void search_download_get(struct http_request *request, void *context)
     }
     int rc = find_attached(request, context, &one);
     if (rc < 0) {
-        http_reply_fault(request, rc);
+        if (rc != ERR_NOT_FOUND || !search_remote_answer(request, context)) {
+            http_reply_fault(request, rc);
+        }
         return;
     }
     const char *name = http_request_param(request, "format");
@@ -248,7 +251,9 @@ void search_download_post(struct http_request *request, void *context)
                          &auth_user(request)->principal, false, &one);
     const json_t *frame = request_member(json, "timeframe");
     const char *format = request_text(json, "format");
-    if (rc < 0) {
+    if (rc == ERR_NOT_FOUND && search_remote_answer(request, webserver)) {
+        /* it has been answered */
+    } else if (rc < 0) {
         http_reply_fault(request, rc);
     } else if (json_array_size(request_member(json, "rows")) > 0) {
         http_reply_error(request, 400, "a selection of rows cannot be downloaded");

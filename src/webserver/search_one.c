@@ -271,17 +271,20 @@ static void choose_id(struct search *search, char id[SEARCH_ID_BYTES])
     } while (map_get_str(&search->by_id, id) != NULL);
 }
 
-/* Under search->lock but for one->lock, which nobody else can hold yet. */
-void search_table_add(struct search_one *one)
+bool search_table_add(struct search_one *one)
 {
     struct search *search = one->search;
     CHECK(pthread_mutex_lock(&search->lock) == 0);
     if (one->id[0] == '\0') {
         choose_id(search, one->id);
     }
-    search_one_ref(one);
-    (void)map_put(&search->by_id, span_of_str(one->id), one);
+    bool is_new = map_get_str(&search->by_id, one->id) == NULL;
+    if (is_new) {
+        search_one_ref(one);
+        (void)map_put(&search->by_id, span_of_str(one->id), one);
+    }
     CHECK(pthread_mutex_unlock(&search->lock) == 0);
+    return is_new;
 }
 
 static bool at_bound(struct search *search)
@@ -321,7 +324,7 @@ int search_launch(struct search *search, const struct object_principal *who, int
     one->launched_ns = io_now_ns(search->webserver->io);
     one->started_ns = one->started_ns == TIME_UNSET ? one->launched_ns : one->started_ns;
     one->launched_mono_ns = mono_ns(search);
-    search_table_add(one);
+    CHECK(search_table_add(one));
     one->path = mem_printf("%s/%s", search->render_store, one->id);
     rc = query_result_create(search->webserver->io, one->path, search->result_bytes_max,
                              one->start_ns, one->end_ns, &one->result);
@@ -374,9 +377,12 @@ uint64_t search_one_rows(struct search_one *one)
 
 int search_one_result(struct search_one *one, struct query_result **ret_result)
 {
-    int rc = 0;
     CHECK(pthread_mutex_lock(&one->lock) == 0);
-    if (one->result == NULL) {
+    bool fetch = one->result == NULL && one->kept;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    int rc = fetch ? search_kept_fetch(one) : 0;
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    if (one->result == NULL && rc == 0) {
         rc = query_result_open(one->search->webserver->io, one->path, &one->result);
     }
     *ret_result = one->result;
@@ -566,10 +572,14 @@ void search_one_delete(struct search_one *one)
     }
     CHECK(pthread_mutex_unlock(&search->lock) == 0);
     CHECK(pthread_mutex_lock(&one->lock) == 0);
+    bool kept = one->kept && !one->deleted;
     one->deleted = true;
     CHECK(pthread_cond_broadcast(&one->changed) == 0);
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
     atomic_store(&one->stop, true);
     http_cancel_fire(one->cancel);
+    if (kept) {
+        search_kept_delete(one);
+    }
     search_one_unref(&held);
 }

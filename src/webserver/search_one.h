@@ -36,6 +36,7 @@
 #define SEARCH_FOLLOW_BEGIN_MS 2000     /* a launch waits so long for the indexers to begin */
 
 struct search_indexers;
+struct search_remote;
 
 enum search_state {
     SEARCH_WAITING = 1,
@@ -87,8 +88,11 @@ struct search_one {
     pthread_cond_t changed; /* more rows, finished, deleted */
     enum search_state state;
     bool background;
-    bool saved;     /* marked */
-    bool persisted; /* lies in the saved store */
+    bool saved;              /* marked */
+    bool persisted;          /* lies in the saved store */
+    bool kept;               /* persisted, and an object of the datastore (search_kept.c) */
+    struct uuid kept_change; /* its version that is known here */
+    struct object_blob kept_blob;
     bool was_dormant;
     bool deleted;
     bool following; /* follow: every indexer that can be reached has begun */
@@ -147,11 +151,15 @@ json_t *search_hints_json(const struct query *query, size_t *ret_collapsing);
 struct search {
     struct webserver *webserver;
     struct search_indexers *indexers;
+    struct search_remote *remote; /* the other webservers */
     const char *render_store;
     const char *saved_store;
     uint64_t result_bytes_max;
     unsigned number; /* of this webserver: the prefix of its search ids */
     pthread_t keeper;
+
+    pthread_mutex_t looking;  /* for saved searches that are new or gone: one thread at a time */
+    pthread_mutex_t fetching; /* their rows */
 
     pthread_mutex_t lock;
     pthread_cond_t wake; /* the keeper; and search_free() waiting for threads */
@@ -168,6 +176,9 @@ MUST_CHECK int search_launch(struct search *search, const struct object_principa
                              int32_t default_gid, const struct search_start *start,
                              struct search_one **ret_one, struct query_error *ret_error);
 void search_one_begin(struct search_one *one); /* and writes the history */
+
+/* The first four digits of the ids of its searches. */
+unsigned search_number_of(struct uuid webserver);
 
 /* ERR_NOT_FOUND; ERR_DENIED when `who` may not see it (or, with `change`, not change it). */
 MUST_CHECK int search_find(struct search *search, const char *id,
@@ -220,8 +231,25 @@ void search_one_finished(struct search_one *one, const char *error);
 /* search_saved.c */
 MUST_CHECK int search_saved_write(struct search_one *one); /* finished and marked: persist it */
 void search_saved_load(struct search *search);
+json_t *search_record_json(const struct search_one *one);                     /* under the lock */
+MUST_CHECK int search_record_write(struct search_one *one, const char *path); /* the same */
+void search_take_notes(struct search_one *one, const json_t *record);         /* the same */
+bool search_is_id(const char *name);
+
+/* A saved one, not in the table yet; one reference. */
+struct search_one *search_one_of_record(struct search *search, const char *id,
+                                        const json_t *record);
+
+/* search_kept.c: puts a persisted search into the datastore, or what was changed of it. */
+MUST_CHECK int search_kept_put(struct search_one *one);
+void search_kept_delete(struct search_one *one);          /* everywhere but here */
+MUST_CHECK int search_kept_fetch(struct search_one *one); /* its rows, if they are not here */
+void search_kept_look(struct search *search); /* what other webservers have changed since */
+
 struct search_one *search_one_new(struct search *search); /* one reference */
-void search_table_add(struct search_one *one);            /* gives it an id when it has none */
+
+/* Gives it an id when it has none; false: there is one of its id. */
+bool search_table_add(struct search_one *one);
 
 /* Calls `each` for every search, in no order, without holding a lock. */
 void search_each(struct search *search, void (*each)(void *context, struct search_one *one),

@@ -2,6 +2,7 @@
  * Saved searches on disk: Saved-Store/ID/ with the result store's files and record.json, which
  * says all that is to know about the search. docs/formats/result-store.md.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -60,11 +61,11 @@ static void put_int(json_t *json, const char *key, int64_t value)
     json_object_set_new(json, key, json_integer(value));
 }
 
-/* Under the lock. */
-static json_t *record_json(const struct search_one *one)
+json_t *search_record_json(const struct search_one *one)
 {
     json_t *json = json_object();
     put_int(json, "version", 1);
+    json_object_set_new(json, "kept", json_boolean(one->kept));
     put_text(json, "id", one->id);
     put_int(json, "uid", one->uid);
     json_object_set_new(json, "gids", request_gids_json(&one->gids));
@@ -101,9 +102,9 @@ static json_t *record_json(const struct search_one *one)
     return json;
 }
 
-static int write_record(struct search_one *one, const char *path)
+int search_record_write(struct search_one *one, const char *path)
 {
-    json_t *json = record_json(one);
+    json_t *json = search_record_json(one);
     char *text = json_dumps(json, JSON_INDENT(1));
     char *file = mem_printf("%s/record.json", path);
     int rc = text == NULL ? err_set(ERR_INVALID, "the record of search %s", one->id)
@@ -119,7 +120,7 @@ static int finish_copy(struct search_one *one, const char *path)
 {
     struct io *io = one->search->webserver->io;
     char *record = mem_printf("%s/record.json", one->path);
-    int rc = write_record(one, path);
+    int rc = search_record_write(one, path);
     rc = rc < 0 ? rc : io_remove(io, record);
     rc = rc < 0 ? rc : query_result_remove(io, one->path);
     mem_free(record);
@@ -143,6 +144,17 @@ static int move_to_saved(struct search_one *one, struct query_result *result)
     return 0;
 }
 
+/* For all webservers; if it does not succeed now the keeper tries again. */
+static int keep(struct search_one *one)
+{
+    int rc = search_kept_put(one);
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    one->kept = rc == 0;
+    rc = search_record_write(one, one->path);
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    return rc;
+}
+
 /* The record first, then the move: what lies in the saved store is complete. */
 int search_saved_write(struct search_one *one)
 {
@@ -153,12 +165,12 @@ int search_saved_write(struct search_one *one)
     }
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     CHECK(one->state == SEARCH_FINISHED);
-    rc = write_record(one, one->path);
+    rc = search_record_write(one, one->path);
     if (rc == 0 && !one->persisted) {
         rc = move_to_saved(one, result);
     }
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
-    return rc;
+    return rc < 0 ? rc : keep(one);
 }
 
 /* ── After a restart ─────────────────────────────────────────────────────────────────────── */
@@ -238,6 +250,7 @@ static struct query *parse_again(const struct search_one *one)
 
 static void take_record(struct search_one *one, const json_t *json)
 {
+    one->kept = take_bool(json, "kept");
     one->uid = (int32_t)take_int(json, "uid");
     request_gids(json, "gids", &one->gids);
     one->global = take_bool(json, "global");
@@ -273,7 +286,7 @@ static void take_record(struct search_one *one, const json_t *json)
     one->query = parse_again(one);
 }
 
-static bool is_search_id(const char *name)
+bool search_is_id(const char *name)
 {
     size_t bytes = strlen(name);
     return bytes > 0 && bytes < SEARCH_ID_BYTES && strspn(name, "0123456789") == bytes;
@@ -294,11 +307,35 @@ static int read_record(struct search *search, const char *name, json_t **ret_jso
     return rc;
 }
 
+struct search_one *search_one_of_record(struct search *search, const char *id, const json_t *record)
+{
+    struct search_one *one = search_one_new(search);
+    (void)snprintf(one->id, sizeof(one->id), "%s", id);
+    take_record(one, record);
+    one->path = mem_printf("%s/%s", search->saved_store, id);
+    one->state = SEARCH_FINISHED;
+    one->saved = true;
+    one->persisted = true;
+    one->was_dormant = true;
+    return one;
+}
+
+void search_take_notes(struct search_one *one, const json_t *record)
+{
+    json_decref(one->metadata);
+    one->metadata = take_json(record, "metadata");
+    one->expires_ns = take_int(record, "expires_ns");
+    mem_free(one->method);
+    mem_free(one->reference);
+    one->method = take_text(record, "method");
+    one->reference = take_text(record, "reference");
+}
+
 static int load_one(void *context, const char *name)
 {
     struct search *search = context;
     json_t *json = NULL;
-    int rc = is_search_id(name) ? read_record(search, name, &json)
+    int rc = search_is_id(name) ? read_record(search, name, &json)
                                 : err_set(ERR_INVALID, "%s is not the id of a search", name);
     if (rc < 0) {
         log_fault("saved-store", "a saved search cannot be read; it stays where it is", rc, "name",
@@ -306,15 +343,8 @@ static int load_one(void *context, const char *name)
         json_decref(json);
         return 0;
     }
-    struct search_one *one = search_one_new(search);
-    memcpy(one->id, name, strlen(name) + 1);
-    take_record(one, json);
-    one->path = mem_printf("%s/%s", search->saved_store, name);
-    one->state = SEARCH_FINISHED;
-    one->saved = true;
-    one->persisted = true;
-    one->was_dormant = true;
-    search_table_add(one);
+    struct search_one *one = search_one_of_record(search, name, json);
+    CHECK(search_table_add(one));
     search_one_unref(&one);
     json_decref(json);
     return 0;

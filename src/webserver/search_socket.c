@@ -1,6 +1,7 @@
 #include "webserver/search_socket.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/time.h"
@@ -8,6 +9,7 @@
 #include "webserver/auth.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
+#include "webserver/search_remote.h"
 
 #define NEGOTIATE_MS 2000
 #define STREAM_ROWS 1024
@@ -16,7 +18,9 @@
 /* One search on this socket. */
 struct label {
     char name[24];
-    struct search_one *one; /* a reference */
+    struct search_one *one; /* a reference; NULL: it is on another webserver ... */
+    char *remote_id;        /* ... under this id ... */
+    char *remote_session;   /* ... where we are this client */
     bool attached;          /* false: launched, and the client has not acknowledged it */
 };
 
@@ -26,6 +30,7 @@ struct socket {
     struct object_principal who; /* with gids of its own */
     struct object_gids gids;
     int32_t default_gid;
+    char *credential; /* for other webservers */
     VEC(struct label) labels;
     VEC(char *) waiting; /* messages read while streaming */
     unsigned next_label;
@@ -77,10 +82,34 @@ static void send_error(struct socket *socket, const char *type, const char *text
 
 /* ── Labels ──────────────────────────────────────────────────────────────────────────────── */
 
+/* A request about a label's search to its webserver; `what` follows the id. */
+static int call_remote(struct socket *socket, const struct label *label, const char *method,
+                       const char *what, const json_t *body, json_t **ret_json)
+{
+    char *path = mem_printf("%s?sid=%s", what, label->remote_session);
+    int rc = search_remote_call(socket->search->webserver, socket->credential, method,
+                                label->remote_id, path, body, ret_json);
+    mem_free(path);
+    return rc;
+}
+
+static void leave_remote(struct socket *socket, struct label *label)
+{
+    json_t *json = NULL;
+    (void)!call_remote(socket, label, "PUT", "/detach", NULL, &json);
+    json_decref(json);
+    mem_free(label->remote_id);
+    mem_free(label->remote_session);
+}
+
 static void release(struct socket *socket, size_t index)
 {
     struct label label = socket->labels.items[index];
     vec_remove_swap(&socket->labels, index);
+    if (label.one == NULL) {
+        leave_remote(socket, &label);
+        return;
+    }
     if (!label.attached) {
         search_one_delete(label.one); /* never began */
     }
@@ -175,12 +204,44 @@ static void on_search(struct socket *socket, const json_t *data)
     }
 }
 
+static void send_attached(struct socket *socket, const char *label, const char *module,
+                          const char *command, json_t *takes_info)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "Subproto", json_string(label));
+    json_object_set_new(json, "RendererMod", json_string(module));
+    json_object_set_new(json, "RendererCmd", json_string(command));
+    json_object_set_new(json, "Info", takes_info);
+    send_json(socket, "attach", json);
+}
+
+/* To a search of another webserver. */
+static int attach_remote(struct socket *socket, const char *id)
+{
+    json_t *json = NULL;
+    int rc = search_remote_call(socket->search->webserver, socket->credential, "GET", id, "/attach",
+                                NULL, &json);
+    if (rc < 0) {
+        return rc;
+    }
+    struct label *label = add_label(socket, "attach", NULL, true);
+    label->remote_id = mem_strdup(id);
+    label->remote_session = mem_strdup(request_text(json, "SearchSessionID"));
+    send_attached(socket, label->name, request_text(json, "RenderModule"),
+                  request_text(json, "RenderCmd"), json_incref(request_member(json, "Info")));
+    json_decref(json);
+    return 0;
+}
+
 static void on_attach(struct socket *socket, const json_t *data)
 {
     struct search_one *one = NULL;
     int rc = socket->labels.count < SEARCH_SOCKET_LABELS_MAX
                  ? search_find(socket->search, request_text(data, "ID"), &socket->who, false, &one)
                  : err_set(ERR_UNAVAILABLE, "too many searches on one websocket");
+    if (rc == ERR_NOT_FOUND && attach_remote(socket, request_text(data, "ID")) == 0) {
+        return;
+    }
     if (rc == 0) {
         rc = search_one_attach(one);
     }
@@ -190,42 +251,10 @@ static void on_attach(struct socket *socket, const json_t *data)
         return;
     }
     const struct label *label = add_label(socket, "attach", one, true);
-    json_t *json = json_object();
-    json_object_set_new(json, "Subproto", json_string(label->name));
-    json_object_set_new(json, "RendererMod", json_string(one->renderer));
-    json_object_set_new(json, "RendererCmd", json_string(one->renderer_text));
-    json_object_set_new(json, "Info", search_info_json(one));
-    send_json(socket, "attach", json);
+    send_attached(socket, label->name, one->renderer, one->renderer_text, search_info_json(one));
 }
 
 /* ── Output labels ───────────────────────────────────────────────────────────────────────── */
-
-static uint64_t natural(const json_t *json, const char *key)
-{
-    int64_t value = json == NULL ? 0 : request_int(json, key);
-    return value < 0 ? 0 : (uint64_t)value;
-}
-
-static int64_t time_of(const json_t *json, const char *key)
-{
-    return json == NULL ? TIME_UNSET : request_time(json, key);
-}
-
-static void decode_ask(const json_t *data, struct search_ask *ask)
-{
-    const json_t *range = request_member(data, "EntryRange");
-    const json_t *stats = request_member(data, "Stats");
-    *ask = (struct search_ask){
-        .id = (uint32_t)MIN(natural(data, "ID"), (uint64_t)UINT32_MAX),
-        .first = natural(range, "First"),
-        .last = natural(range, "Last"),
-        .start_ns = time_of(range, "StartTS"),
-        .end_ns = time_of(range, "EndTS"),
-        .set_count = natural(stats, "SetCount"),
-        .set_start_ns = time_of(stats, "SetStart"),
-        .set_end_ns = time_of(stats, "SetEnd"),
-    };
-}
 
 static void send_answer(struct socket *socket, const char *label, struct search_one *one,
                         const struct search_ask *ask, struct search_told *ret_told)
@@ -274,11 +303,80 @@ static void stream(struct socket *socket, const char *label, struct search_one *
     }
 }
 
+static json_t *fault_json(json_int_t id)
+{
+    return json_pack("{s:I, s:b, s:I, s:b, s:b, s:b, s:s, s:s}", "ID", id, "Finished", 1,
+                     "EntryCount", (json_int_t)0, "EntryCountValid", 0, "AdditionalEntries", 0,
+                     "OverLimit", 0, "Warning", "", "Error", err_text());
+}
+
+/* Rows in an answer, whatever the renderer. */
+static size_t rows_in(const json_t *answer)
+{
+    const json_t *entries = json_object_get(answer, "Entries");
+    const json_t *rows = json_object_get(entries, "Rows");
+    rows = rows == NULL ? json_object_get(entries, "Values") : rows;
+    return json_array_size(rows == NULL ? entries : rows);
+}
+
+/* As stream(), by asking again and again. */
+static void stream_remote(struct socket *socket, const struct label *label,
+                          const struct search_ask *ask)
+{
+    static const struct timespec pause = {.tv_nsec = STREAM_WAIT_MS * TIME_MS_NS};
+    uint64_t first = ask->first;
+    uint64_t last = ask->last <= ask->first ? UINT64_MAX : ask->last;
+    bool over = false;
+    while (!socket->closed && !over) {
+        json_t *answer = NULL;
+        uint64_t end = MIN(last, first + STREAM_ROWS);
+        json_t *body = json_pack("{s:i, s:{s:I, s:I}}", "ID", SEARCH_REQUEST_ENTRIES, "EntryRange",
+                                 "First", (json_int_t)first, "Last", (json_int_t)end);
+        if (call_remote(socket, label, "POST", "/ask", body, &answer) < 0) {
+            answer = fault_json(SEARCH_REQUEST_STREAM);
+        }
+        size_t rows = rows_in(answer);
+        first += rows;
+        over = rows == 0 && request_bool(answer, "Finished");
+        json_object_set_new(answer, "ID", json_integer(SEARCH_REQUEST_STREAM));
+        if (rows > 0 || over) {
+            send_json(socket, label->name, json_incref(answer));
+        } else {
+            (void)nanosleep(&pause, NULL);
+        }
+        json_decref(answer);
+        json_decref(body);
+        listen(socket);
+    }
+}
+
+static void on_remote(struct socket *socket, size_t index, const json_t *data,
+                      const struct search_ask *ask)
+{
+    struct label label = socket->labels.items[index];
+    json_t *answer = NULL;
+    if (ask->id == SEARCH_REQUEST_STREAM) {
+        stream_remote(socket, &label, ask);
+        return;
+    }
+    if (call_remote(socket, &label, "POST", "/ask", data, &answer) < 0) {
+        answer = fault_json(ask->id);
+    }
+    send_json(socket, label.name, answer);
+    if (ask->id == SEARCH_REQUEST_CLOSE) {
+        release(socket, index);
+    }
+}
+
 static void on_output(struct socket *socket, size_t index, const json_t *data)
 {
     struct search_ask ask;
     struct label label = socket->labels.items[index];
-    decode_ask(data, &ask);
+    search_ask_decode(data, &ask);
+    if (label.one == NULL) {
+        on_remote(socket, index, data, &ask);
+        return;
+    }
     if (ask.id == SEARCH_REQUEST_STREAM) {
         search_one_ref(label.one);
         stream(socket, label.name, label.one, ask);
@@ -393,6 +491,7 @@ static void session(struct websocket *websocket, void *context)
     vec_deinit(&socket->waiting);
     vec_deinit(&socket->labels);
     object_set_gids(&socket->gids, NULL, 0);
+    mem_free(socket->credential);
     mem_free(socket);
 }
 
@@ -406,9 +505,11 @@ void search_socket_upgrade(struct http_request *request, void *context)
     object_set_gids(&socket->gids, user->principal.gids, user->principal.gid_count);
     socket->who.gids = socket->gids.items;
     socket->default_gid = user->default_gid;
+    socket->credential = search_remote_credential(request);
     const char *offered = http_request_header(request, "Sec-WebSocket-Protocol");
     if (http_reply_websocket(request, offered, session, socket) != 0) {
         object_set_gids(&socket->gids, NULL, 0);
+        mem_free(socket->credential);
         mem_free(socket);
     }
 }

@@ -6,6 +6,8 @@
 #ifndef WEBSERVER_WEBSERVER_H
 #define WEBSERVER_WEBSERVER_H
 
+#include <stdatomic.h>
+
 #include "base/span.h"
 #include "base/uuid.h"
 
@@ -32,6 +34,7 @@ struct webserver {
     struct session_list *sessions;
     struct throttle *throttle;
     struct search *search;
+    atomic_bool saved_changed; /* objects of saved searches */
     struct http_server *http;
     const struct proxies *proxies; /* Trusted-Proxy */
 

@@ -119,7 +119,7 @@ static const struct conf_key global_keys[] = {
         "plain HTTP between webservers and datastore, on both sides"),
     KEY("Datastore-Insecure-Skip-TLS-Verify", CONF_BOOL, W | D, "false",
         "accept any certificate of the datastore"),
-    KEY("Search-Forwarding-Insecure-Skip-TLS-Verify", CONF_BOOL, W | LATER, "false",
+    KEY("Search-Forwarding-Insecure-Skip-TLS-Verify", CONF_BOOL, W, "false",
         "accept any certificate of another webserver"),
     KEY("Datastore-Log-Location", CONF_PATH, D | LATER, "{data}/log/datastore",
         "daemons log to stderr"),
