@@ -128,6 +128,9 @@ struct query_renderer {
     bool (*by_time)(const void *plan);
     bool timeline; /* it shows values over time: windows are made for it */
 
+    /* How many series it shows; stats in front of it merges the others. NULL: no bound. */
+    size_t (*series_max)(const void *plan);
+
     /* Appends the JSON value `Entries` of the web API for these rows. NULL: rows are entries. With
      * `whole` it is given all rows of the range at once, else a page of them. */
     void (*entries)(const void *plan, const struct query_block *rows, struct buf *buf);

@@ -67,6 +67,7 @@ struct run {
     struct query_pipeline *pipeline;
     struct buf *out; /* JSON objects of the renderer, a line for each block */
     uint64_t failed; /* entries that stages could not read */
+    struct buf rows; /* for a renderer that wants them all */
 };
 
 static inline int collect(void *context, struct span frames)
@@ -80,15 +81,56 @@ static inline const char *name_of(const void *context, uint16_t tag)
     return query_tags_name(context, tag);
 }
 
-static inline int print(void *context, const struct query_block *block)
+static inline void render(struct run *run, const struct query_block *block)
 {
-    struct run *run = context;
     const struct query_stage *last = &run->query->stages[run->query->stage_count - 1];
     struct query_block rows = *block;
     rows.columns = NULL;
     run->query->renderer->entries(last->plan, &rows, run->out);
     buf_append_byte(run->out, '\n');
+}
+
+static inline int print(void *context, const struct query_block *block)
+{
+    struct run *run = context;
+    if (run->query->renderer->whole) {
+        query_batch_put(&run->rows, block->entries, block->picks, block->count, name_of,
+                        &run->tags);
+    } else {
+        render(run, block);
+    }
     return 0;
+}
+
+/* All rows at once. */
+static inline void render_whole(struct run *run)
+{
+    VEC(struct query_batch *) batches = {0};
+    VEC(struct entry) entries = {0};
+    VEC(uint32_t) picks = {0};
+    struct span rest = buf_span(&run->rows);
+    struct query_frame frame;
+    while (query_frame_get(&rest, &frame) == 0) {
+        assert_int_equal(query_batch_remap(frame.batch, &run->tags), 0);
+        for (size_t i = 0; i < frame.batch->count; i++) {
+            vec_push(&picks, (uint32_t)entries.count);
+            vec_push(&entries, frame.batch->entries[i]);
+        }
+        vec_push(&batches, frame.batch);
+    }
+    struct query_block block = {.entries = entries.items,
+                                .picks = picks.items,
+                                .count = entries.count,
+                                .tag_name = name_of,
+                                .context = &run->tags};
+    render(run, &block);
+    for (size_t i = 0; i < batches.count; i++) {
+        query_batch_free(&batches.items[i]);
+    }
+    vec_deinit(&batches);
+    vec_deinit(&entries);
+    vec_deinit(&picks);
+    buf_deinit(&run->rows);
 }
 
 static inline void serve(struct query_source_memory *indexer, const struct query *query,
@@ -181,6 +223,9 @@ static inline uint64_t search(struct query_source_memory **indexers, size_t coun
     }
     struct query_block like = {.tag_name = name_of, .context = &run.tags};
     assert_int_equal(query_pipeline_finish(run.pipeline, &like, print, &run), 0);
+    if (run.query->renderer->whole) {
+        render_whole(&run);
+    }
     for (size_t i = run.query->collapse + (query_is_shared(run.query) ? 1 : 0);
          i < run.query->stage_count; i++) {
         run.failed += query_pipeline_stats(run.pipeline, i - run.query->collapse)->failed_count;

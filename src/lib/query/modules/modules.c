@@ -21,8 +21,10 @@ static const struct query_module *const modules[] = {
 };
 
 static const struct query_renderer *const renderers[] = {
-    &query_renderer_gauge, &query_renderer_hex,   &query_renderer_numbercard,
-    &query_renderer_raw,   &query_renderer_table, &query_renderer_text,
+    &query_renderer_chart,    &query_renderer_fdg,  &query_renderer_gauge,
+    &query_renderer_heatmap,  &query_renderer_hex,  &query_renderer_numbercard,
+    &query_renderer_pointmap, &query_renderer_raw,  &query_renderer_stackgraph,
+    &query_renderer_table,    &query_renderer_text, &query_renderer_wordcloud,
 };
 
 const struct query_module *query_module_find(struct span name)

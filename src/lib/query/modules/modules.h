@@ -48,11 +48,17 @@ extern const struct query_module query_module_xml;
 /* Of sort's plan. */
 bool query_sort_is_by_time(const void *plan);
 
+extern const struct query_renderer query_renderer_chart;
+extern const struct query_renderer query_renderer_fdg;
 extern const struct query_renderer query_renderer_gauge;
+extern const struct query_renderer query_renderer_heatmap;
 extern const struct query_renderer query_renderer_hex;
 extern const struct query_renderer query_renderer_numbercard;
+extern const struct query_renderer query_renderer_pointmap;
 extern const struct query_renderer query_renderer_raw;
+extern const struct query_renderer query_renderer_stackgraph;
 extern const struct query_renderer query_renderer_table;
 extern const struct query_renderer query_renderer_text;
+extern const struct query_renderer query_renderer_wordcloud;
 
 #endif

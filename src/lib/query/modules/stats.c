@@ -7,6 +7,7 @@
  * the one that rows come from: all keys of the stage.
  * Tested by modules_test.c.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -53,6 +54,7 @@ struct plan {
     int64_t over_ns;
     int64_t window_ns; /* 0: the whole range is one */
     int64_t start_ns;
+    size_t series_max; /* of a chart behind it; 0: all */
 };
 
 struct group {
@@ -319,6 +321,9 @@ static void settle(void *pointer, const struct query *query, size_t stage)
         apart = apart || (module != NULL && module->replaces);
     }
     plan->start_ns = query->start_ns;
+    if (renderer->series_max != NULL && stage + 2 == query->stage_count) {
+        plan->series_max = renderer->series_max(render_plan);
+    }
     plan->window_ns = apart ? plan->over_ns : 0;
     if (plan->window_ns == 0 && renderer->timeline) {
         int64_t range_s = (query->end_ns - query->start_ns) / TIME_S_NS;
@@ -535,6 +540,98 @@ static int compare_groups(const void *a, const void *b)
     return 0;
 }
 
+struct weight { /* of a combination of keys over all windows */
+    struct span key;
+    double sum;
+    bool shown;
+};
+
+static int compare_weights(const void *a, const void *b)
+{
+    const struct weight *x = *(struct weight *const *)a;
+    const struct weight *y = *(struct weight *const *)b;
+    return x->sum != y->sum ? (x->sum > y->sum ? -1 : 1) : span_compare(x->key, y->key);
+}
+
+static void weigh(const struct plan *plan, const struct state *state, struct map *weights)
+{
+    for (size_t i = 0; i < state->order.count; i++) {
+        const struct group *group = state->order.items[i];
+        struct weight *weight = map_get(weights, group->key);
+        struct query_value value, number;
+        if (weight == NULL) {
+            weight = MEM_NEW(struct weight);
+            weight->key = group->key; /* borrowed */
+            (void)map_put(weights, group->key, weight);
+        }
+        enum aggregate_op op = plan->ops[plan->tables[0].ops[0]].op;
+        if (aggregate_result(&group->states[0], op, &value) &&
+            query_value_number(&value, &number)) {
+            weight->sum += fabs(query_value_real(&number));
+        }
+    }
+}
+
+/* Adds a group's states to that of "other" in its window. */
+static void add_to_other(const struct plan *plan, struct state *state, const struct group *group)
+{
+    const struct table *table = &plan->tables[0];
+    buf_clear(&state->key);
+    buf_append(&state->key, span_of(&group->window_ns, sizeof(group->window_ns)));
+    for (size_t i = 0; i < table->keys.count; i++) {
+        put_key(&state->key, i == 0 ? SPAN_LIT("other") : SPAN_LIT(""));
+    }
+    struct group *other = group_of(plan, state, 0, group->tag);
+    for (size_t i = 0; i < table->op_count; i++) {
+        enum aggregate_op op = plan->ops[table->ops[i]].op;
+        struct buf bytes = {0};
+        aggregate_put(&group->states[i], op, &bytes);
+        struct wire_reader reader = wire_reader_of(buf_span(&bytes));
+        (void)aggregate_take(&other->states[i], op, &reader);
+        buf_deinit(&bytes);
+    }
+}
+
+/* A chart shows so many series: the states of all others become one, "other". */
+static void fold_others(const struct plan *plan, struct state *state)
+{
+    struct map weights = {0};
+    VEC(struct weight *) list = {0};
+    size_t cursor = 0;
+    struct span key;
+    void *item = NULL;
+    weigh(plan, state, &weights);
+    while (map_next(&weights, &cursor, &key, &item)) {
+        vec_push(&list, (struct weight *)item);
+    }
+    qsort(list.items, list.count, sizeof(struct weight *), compare_weights);
+    for (size_t i = 0; i < MIN(list.count, plan->series_max); i++) {
+        list.items[i]->shown = true;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < state->order.count; i++) {
+        struct group *group = state->order.items[i];
+        const struct weight *weight = map_get(&weights, group->key);
+        state->order.items[kept] = group;
+        kept += weight->shown ? 1 : 0;
+        if (!weight->shown) {
+            add_to_other(plan, state, group);
+        }
+    }
+    state->order.count = kept;
+    cursor = 0;
+    while (map_next(&state->groups[0], &cursor, &key, &item)) {
+        if (map_get(&weights, ((struct group *)item)->key) == NULL) {
+            vec_push(&state->order, (struct group *)item);
+        }
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        mem_free(list.items[i]);
+    }
+    vec_deinit(&list);
+    map_deinit(&weights);
+}
+
 static void put_in_order(const struct plan *plan, struct state *state)
 {
     size_t tables = gives_states(state) ? plan->table_count : 1;
@@ -545,6 +642,10 @@ static void put_in_order(const struct plan *plan, struct state *state)
         while (map_next(&state->groups[i], &cursor, &key, &group)) {
             vec_push(&state->order, (struct group *)group);
         }
+    }
+    if (plan->series_max > 0 && !gives_states(state) && plan->tables[0].op_count > 0 &&
+        state->order.count > plan->series_max) {
+        fold_others(plan, state);
     }
     if (state->order.count > 1) {
         qsort(state->order.items, state->order.count, sizeof(struct group *), compare_groups);

@@ -1,0 +1,96 @@
+/* What renderers say that are given all rows at once: the sheet's examples, and their bounds. */
+#include "query/modules_testing.h"
+
+static void a_chart_has_a_series_per_key(void **unused)
+{
+    (void)unused;
+    expect_answer("tag=app json user | count by user | chart count by user",
+                  "{\"Names\":[\"alice\",\"\",\"bob\"],\"Values\":["
+                  "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[1,null,null]},"
+                  "{\"TS\":\"2026-01-02T12:00:01Z\",\"Data\":[1,null,1]},"
+                  "{\"TS\":\"2026-01-02T12:00:03Z\",\"Data\":[null,1,null]}]}\n");
+    expect_answer("tag=app json user ms | stats mean(ms) max(ms) by user over 1m | chart mean max "
+                  "by user",
+                  "{\"Names\":[\"max bob\",\"mean bob\",\"max alice\",\"mean alice\"],\"Values\":["
+                  "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[40,40,12.5,7.75]}]}\n");
+    expect_answer("tag=app json ms | stats mean(ms) over 2s | chart mean",
+                  "{\"Names\":[\"mean\"],\"Values\":[{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":["
+                  "18.5]},{\"TS\":\"2026-01-02T12:00:02Z\",\"Data\":[null]}]}\n");
+    expect_answer("tag=auth chart", "{\"Names\":[\"count\"],\"Values\":["
+                                    "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[1]},"
+                                    "{\"TS\":\"2026-01-02T12:00:01Z\",\"Data\":[1]},"
+                                    "{\"TS\":\"2026-01-02T12:00:02Z\",\"Data\":[1]},"
+                                    "{\"TS\":\"2026-01-02T12:00:04Z\",\"Data\":[1]}]}\n");
+    expect_answer("tag=none chart", "{\"Names\":[],\"Values\":[]}\n");
+    refuse("tag=app chart x by", "a key must follow 'by'");
+    refuse("tag=app chart x limit 0", "the limit is 1 to");
+}
+
+/* The mean of all that is not shown, not a mean of means. */
+static void what_a_chart_does_not_show_is_one_series(void **unused)
+{
+    (void)unused;
+    expect_answer("tag=app json code | stats mean(code) count by code over 1m | chart mean by code "
+                  "limit 1",
+                  "{\"Names\":[\"500\",\"other\"],\"Values\":[{\"TS\":\"2026-01-02T12:00:00Z\","
+                  "\"Data\":[500,268]}]}\n");
+    expect_answer("tag=app json code | stats count by code over 1m | chart count by code limit 1",
+                  "{\"Names\":[\"200\",\"other\"],\"Values\":[{\"TS\":\"2026-01-02T12:00:00Z\","
+                  "\"Data\":[2,2]}]}\n");
+    expect_answer("tag=app json code | stats count by code over 1m | sort by code | chart count by "
+                  "code limit 1",
+                  "{\"Names\":[\"200\",\"other\"],\"Values\":[{\"TS\":\"2026-01-02T12:00:00Z\","
+                  "\"Data\":[2,2]}]}\n");
+}
+
+static void stacks_and_words_add_up(void **unused)
+{
+    (void)unused;
+    expect_answer("tag=app json user code | count by user code | stackgraph user code count",
+                  "[{\"Key\":\"\",\"Values\":[{\"Label\":\"200\",\"Value\":1}]},"
+                  "{\"Key\":\"alice\",\"Values\":[{\"Label\":\"200\",\"Value\":1},{\"Label\":"
+                  "\"404\",\"Value\":1}]},"
+                  "{\"Key\":\"bob\",\"Values\":[{\"Label\":\"500\",\"Value\":1}]}]\n");
+    expect_answer("tag=app json user | count by user | wordcloud count by user",
+                  "[{\"Name\":\"\",\"Magnitude\":1,\"Min\":0,\"Max\":0},"
+                  "{\"Name\":\"alice\",\"Magnitude\":2,\"Min\":0,\"Max\":0},"
+                  "{\"Name\":\"bob\",\"Magnitude\":1,\"Min\":0,\"Max\":0}]\n");
+    refuse("tag=app stackgraph a b", "three names are needed");
+    refuse("tag=app wordcloud count by", "'by' and keys");
+}
+
+static void places_come_from_one_value_or_two(void **unused)
+{
+    (void)unused;
+    expect_answer("tag=kv2 eval Location = \"50.1, 14.4\"; host = \"web9\"; | pointmap host",
+                  "[{\"Loc\":{\"Lat\":50.1,\"Long\":14.4},\"Metadata\":[{\"host\":\"web9\"}]}]\n");
+    expect_answer("tag=kv2 eval lat = 50.1; long = 14.4; n = 3; | heatmap n", "[[50.1,14.4,3]]\n");
+    expect_answer("tag=kv2 eval a = 91; o = 14.4; | pointmap -lat a -long o", "[]\n");
+    refuse("tag=kv2 pointmap -lat a", "go together");
+}
+
+static void a_graph_has_nodes_links_and_groups(void **unused)
+{
+    (void)unused;
+    expect_answer("tag=app json -s user code | stats count by user code | eval g = \"u\"; | fdg -v "
+                  "count -sg g user code",
+                  "{\"nodes\":[{\"name\":\"\",\"group\":0},{\"name\":\"200\",\"group\":1},"
+                  "{\"name\":\"alice\",\"group\":0},{\"name\":\"404\",\"group\":1},"
+                  "{\"name\":\"bob\",\"group\":0},{\"name\":\"500\",\"group\":1}],"
+                  "\"links\":[{\"value\":1,\"source\":0,\"target\":1},{\"value\":1,\"source\":2,"
+                  "\"target\":1},{\"value\":1,\"source\":2,\"target\":3},{\"value\":1,\"source\":4,"
+                  "\"target\":5}],\"groups\":[\"u\",\"\"]}\n");
+    refuse("tag=app fdg a", "two names are needed");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_chart_has_a_series_per_key),
+        cmocka_unit_test(what_a_chart_does_not_show_is_one_series),
+        cmocka_unit_test(stacks_and_words_add_up),
+        cmocka_unit_test(places_come_from_one_value_or_two),
+        cmocka_unit_test(a_graph_has_nodes_links_and_groups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
