@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "datalog/cursor.h"
 #include "indexer/link_record.h"
+#include "indexer/link_start.h"
 #include "indexer/snapshot_give.h"
 #include "service/log.h"
 
@@ -45,7 +46,8 @@ struct forwarder {
     uint64_t window; /* bytes of those */
     struct buf records, definitions;
     bool caught_up;
-    uint64_t file;                /* of the log: the one that was read in last */
+    uint64_t file; /* of the log: the one that was read in last */
+    int64_t looked_ms;
     struct replicate_needs needs; /* of the target */
     struct snapshot_give *give;   /* NULL: the log is sent */
     bool owes_snapshot;
@@ -104,40 +106,9 @@ static bool is_ignored(const struct forwarder *forwarder, struct uuid node)
     return false;
 }
 
-static void without_ignored(const struct forwarder *forwarder, struct replicate_places *places)
+static struct link_ignored ignored_of(const struct forwarder *forwarder)
 {
-    replicate_places_without(places, forwarder->options.ignored, forwarder->options.ignored_count);
-}
-
-/* Looks at the log's files from the newest on for one before which the target lacks nothing. */
-static int find_start(struct forwarder *forwarder, const struct replicate_message *welcome,
-                      uint64_t *ret_position)
-{
-    struct replicate_places before = {0};
-    struct buf rows = {0};
-    uint64_t at = datalog_end(forwarder->log);
-    int rc = 0;
-    replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places, &welcome->doubt,
-                           &before);
-    for (;;) {
-        buf_clear(&rows);
-        vec_clear(&before.all);
-        rc = datalog_origins_before(forwarder->log, at, &rows, ret_position);
-        if (rc == DATALOG_TRIMMED || (rc < 0 && rc != ERR_CORRUPT)) {
-            break;
-        }
-        storage_raise_rows(&before, &rows);
-        without_ignored(forwarder, &before);
-        replicate_sender_begin(&forwarder->sender, welcome->origin, &welcome->places,
-                               &welcome->doubt, &before);
-        if (rc == 0 && replicate_sender_may_read(&forwarder->sender) == REPLICATE_SEND) {
-            break;
-        }
-        at = *ret_position - 1;
-    }
-    replicate_places_deinit(&before);
-    buf_deinit(&rows);
-    return rc;
+    return (struct link_ignored){forwarder->options.ignored, forwarder->options.ignored_count};
 }
 
 /* The log is held from here on, and read when the snapshot is there. */
@@ -179,14 +150,20 @@ static int begin_snapshot(struct forwarder *forwarder)
     return 0;
 }
 
+/* Whether a snapshot can give the target what it needs besides. */
+static bool helps(const struct forwarder *forwarder)
+{
+    return forwarder->maker.filter == NULL &&
+           snapshot_give_helps(forwarder->options.storage, &forwarder->needs);
+}
+
 static int begin_reading(struct forwarder *forwarder, const struct replicate_message *welcome)
 {
     uint64_t position = 0;
     forwarder->needs = welcome->needs;
-    int rc = find_start(forwarder, welcome, &position);
-    if (rc == DATALOG_TRIMMED ||
-        (rc == 0 && forwarder->maker.filter == NULL &&
-         snapshot_give_helps(forwarder->options.storage, &welcome->needs))) {
+    int rc = link_find_start(forwarder->log, welcome, ignored_of(forwarder), &forwarder->sender,
+                             &position);
+    if (rc == DATALOG_TRIMMED || (rc == 0 && helps(forwarder))) {
         return begin_snapshot(forwarder);
     }
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
@@ -359,20 +336,9 @@ static int look_at_file(struct forwarder *forwarder, const struct datalog_record
     if (datalog_reader_file(forwarder->reader) == forwarder->file) {
         return 0;
     }
-    struct replicate_places places = {0};
-    struct buf rows = {0};
-    uint64_t first;
-    int rc = datalog_origins_before(forwarder->log, record->position, &rows, &first);
-    if (rc == 0) {
-        storage_raise_rows(&places, &rows);
-        without_ignored(forwarder, &places);
-        forwarder->owes_snapshot =
-            replicate_sender_offer_places(&forwarder->sender, &places) == REPLICATE_SNAPSHOT;
-    }
     forwarder->file = datalog_reader_file(forwarder->reader);
-    buf_deinit(&rows);
-    replicate_places_deinit(&places);
-    return rc == ERR_CORRUPT || rc == DATALOG_TRIMMED ? 0 : rc;
+    return link_look_at_file(forwarder->log, record->position, ignored_of(forwarder),
+                             &forwarder->sender, &forwarder->owes_snapshot);
 }
 
 static void note_progress(struct forwarder *forwarder)
@@ -569,17 +535,19 @@ static int take_messages(struct forwarder *forwarder)
 
 /* ---- the life of a link ---- */
 
-/* All of the log was read: what is here besides, a snapshot brought. */
-static void look_beside_the_log(struct forwarder *forwarder)
+/* Once a second: what is here and in no record, since a snapshot brought it; what the target
+ * needs besides and could not be given before. */
+static void look_around(struct forwarder *forwarder)
 {
-    struct replicate_places here = {0};
-    storage_places(forwarder->options.storage, &here);
-    without_ignored(forwarder, &here);
-    if (datalog_reader_position(forwarder->reader) == datalog_end(forwarder->log)) {
-        forwarder->owes_snapshot =
-            replicate_sender_offer_places(&forwarder->sender, &here) == REPLICATE_SNAPSHOT;
+    int64_t now = link_now_ms(&forwarder->link);
+    if (forwarder->give != NULL || forwarder->owes_snapshot || now - forwarder->looked_ms < 1000) {
+        return;
     }
-    replicate_places_deinit(&here);
+    forwarder->looked_ms = now;
+    forwarder->owes_snapshot =
+        link_lacks_more(forwarder->options.storage, datalog_reader_position(forwarder->reader),
+                        ignored_of(forwarder), &forwarder->sender) ||
+        helps(forwarder);
 }
 
 static void say_heartbeat(struct forwarder *forwarder)
@@ -593,7 +561,6 @@ static void say_heartbeat(struct forwarder *forwarder)
             .places = forwarder->sender.theirs,
         };
         link_say(link, &places, 1);
-        look_beside_the_log(forwarder);
     }
 }
 
@@ -613,6 +580,7 @@ static int run_link(struct forwarder *forwarder)
         rc = send_some(forwarder);
         rc = rc < 0 ? rc : acknowledge(forwarder);
         if (rc == 0) {
+            look_around(forwarder);
             say_heartbeat(forwarder);
             link_say_members(&forwarder->link, forwarder->options.members);
             rc = link_write(&forwarder->link);
