@@ -1,7 +1,7 @@
 """Aquifer beside Warp 10 2.x nodes: what their forwarders send is taken in any order and however
 often, what Aquifer forwards is what they expect, and a node that refuses or is away blocks nothing.
 
-The Warp 10 here is a stand-in that speaks what is known of it; a real one was not to be had."""
+The Warp 10 here is a stand-in that speaks what is known of it; tests/interop has a real one."""
 
 import gzip
 import http.server
