@@ -46,6 +46,9 @@ struct kafka_source {
     VEC(bool) paused;
     struct kafka_offsets offsets; /* saved last */
     bool rewind;
+    bool is_later; /* the message there is of a later version */
+    int32_t later_partition;
+    int64_t later_offset;
     int64_t tidied_ms, asked_ms;
     struct kafka_missing missing;
     int64_t missing_since_ms; /* 0: nothing is */
@@ -268,7 +271,13 @@ static int take_record(struct kafka_source *source, const rd_kafka_message_t *me
                          "partition %" PRId32 ", offset %" PRId64 ": %s", message->partition,
                          message->offset, err_text());
         kafka_link_state(&source->link, KAFKA_NEEDS_UPGRADE);
+        source->is_later = true;
+        source->later_partition = message->partition;
+        source->later_offset = message->offset;
         return ERR_UNSUPPORTED;
+    }
+    if (source->later_partition == message->partition && source->later_offset <= message->offset) {
+        source->is_later = false; /* it was trimmed */
     }
     if (rc == 0) {
         rc = kafka_gather_take(source->gather, &piece, partition, message->offset);
@@ -505,7 +514,8 @@ static int tidy(struct kafka_source *source)
     struct kafka_link *link = &source->link;
     int64_t now_ms = kafka_link_now_ms(link);
     bool at_end = is_at_end(source);
-    if (!kafka_link_is_connecting(link) && at_end && source->missing_since_ms == 0) {
+    if (!kafka_link_is_connecting(link) && !source->is_later && at_end &&
+        source->missing_since_ms == 0) {
         kafka_link_state(link, KAFKA_FOLLOWING);
     }
     if (now_ms - source->tidied_ms < TIDY_EVERY_MS) {
@@ -521,7 +531,7 @@ static int tidy(struct kafka_source *source)
     link->info.lag_messages = lag;
     link->info.waiting_bytes = kafka_gather_waiting_bytes(source->gather);
     pthread_mutex_unlock(&link->lock);
-    if (kafka_link_is_connecting(link)) {
+    if (kafka_link_is_connecting(link) || source->is_later) {
         return 0;
     }
     if (look_for_missing(source, at_end, now_ms)) {
@@ -602,7 +612,7 @@ static int run_consumer(struct kafka_source *source)
     struct kafka_link *link = &source->link;
     int pause_ms = KAFKA_PAUSE_MS_MIN;
     int rc = open_consumer(source);
-    if (rc == 0) {
+    if (rc == 0 && !source->is_later) {
         kafka_link_state(link, KAFKA_CATCHING_UP);
         log_info("kafka-source", "takes records from a topic", "name", link->options.name, "source",
                  link->options.url, "partitions", LOG_INT(source->partitions), NULL);

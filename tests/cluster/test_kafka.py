@@ -1,0 +1,189 @@
+"""Indexers with no link to each other hold the same over a topic of Kafka, whatever dies meanwhile.
+
+The brokers are librdkafka's mock cluster (kafka_mock.c), which keeps 5 MB per partition.
+"""
+
+import re
+import subprocess
+
+import pytest
+from client import wait_until
+from cluster import BUILD
+from test_replication import Ring, Writer, wait_for_more
+
+TOPIC = "hub"
+
+
+class Hub:
+    """A mock cluster; its brokers can be taken down."""
+
+    def __init__(self, brokers=1, partitions=4):
+        self.count = brokers
+        self.child = subprocess.Popen([BUILD / "test/kafka_mock", str(brokers), TOPIC,
+                                       str(partitions)], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.brokers = self.child.stdout.readline().strip()
+        self.url = f"kafka://{self.brokers}/{TOPIC}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.stdin.close()
+        self.child.wait(10)
+        self.child.stdout.close()
+
+    def tell(self, command):
+        self.child.stdin.write(command + "\n")
+        self.child.stdin.flush()
+        assert self.child.stdout.readline().strip() == "ok"
+
+    def down(self):
+        for i in range(self.count):
+            self.tell(f"down {i + 1}")
+
+    def up(self):
+        for i in range(self.count):
+            self.tell(f"up {i + 1}")
+
+
+class OverKafka(Ring):
+    """Two indexers, each a forwarder to the hub and a source from it."""
+
+    def __init__(self, hub, indexers=2, **options):
+        super().__init__(indexers, links=[], **options)
+        self.hub = hub
+
+    def __enter__(self):
+        super().__enter__()
+        for i in range(len(self.layout.indexers)):
+            config = self.indexer(i).process.config
+            config.write_text(config.read_text() + self.sections(self.hub.url))
+        return self
+
+    @staticmethod
+    def sections(url, topic=None):
+        url = url if topic is None else f"{url.rsplit('/', 1)[0]}/{topic}"
+        return (f'[Datalog-Forwarder "hub"]\nTarget={url}\n'
+                f'[Datalog-Source "hub"]\nSource={url}\n')
+
+    def kafka(self, i, kind):
+        return next(row for row in self.stats(i)[kind] if row["name"] == "hub")
+
+    def expect_following(self, i, within_s=20):
+        for kind in ("forwarders", "sources"):
+            wait_until(lambda: self.kafka(i, kind)["state"] == "following", within_s,
+                       f"{kind} of indexer {i} to follow")
+
+    def metric(self, i, name, kind):
+        text = self.indexer(i).session().get("/metrics").body.decode()
+        found = re.search(rf'^{name}{{[^}}]*direction="source",kind="{kind}"}} (\S+)$', text, re.M)
+        return float(found.group(1))
+
+
+def test_two_without_a_link_hold_what_each_was_given():
+    with Hub() as hub, OverKafka(hub) as c:
+        c.start()
+        ids = c.ingest("web", 500, indexer=0) + c.ingest("web", 300, indexer=1)
+        ids += c.ingest("app", 50, indexer=1) + c.ingest("web", 1, indexer=0)
+        c.expect_all_hold("*", ids)
+        for i in range(2):
+            c.expect_following(i)
+        status = c.aquifer("datalog", "status", "--config", str(c.webserver(0).process.config))
+        assert status.returncode == 0, status.stdout.decode() + status.stderr.decode()
+        assert b"<- hub kafka://" in status.stdout and b"-> hub kafka://" in status.stdout
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["sender", "receiver"])
+def test_a_kill_under_load_costs_nothing(victim):
+    with Hub() as hub, OverKafka(hub) as c:
+        c.start()
+        writer = Writer(c, 0)
+        for _ in range(3):
+            wait_for_more(writer)
+            c.indexer(victim).kill()
+            c.indexer(victim).start()
+        wait_for_more(writer)
+        ids = writer.stop()
+        c.expect_all_hold("load", ids, 60)
+
+
+def test_an_outage_of_the_brokers_costs_nothing():
+    with Hub(brokers=3) as hub, OverKafka(hub) as c:
+        c.start()
+        writers = [Writer(c, i) for i in range(2)]
+        for writer in writers:
+            wait_for_more(writer)
+        hub.down()
+        for writer in writers:
+            wait_for_more(writer)
+        wait_until(lambda: c.kafka(0, "forwarders")["kind"] == "broker", 30, "the outage's name")
+        wait_until(lambda: c.kafka(0, "sources")["kind"] == "broker", 30, "the outage's name")
+        assert c.kafka(0, "forwarders")["state"] == "connecting"
+        c.indexer(1).kill()
+        writers[1].stop()
+        c.indexer(1).start()
+        hub.up()
+        again = Writer(c, 1)
+        for writer in (writers[0], again):
+            wait_for_more(writer)
+        ids = [id for writer in (*writers, again) for id in writer.stop()]
+        c.expect_all_hold("load", ids, 90)
+        for i in range(2):
+            c.expect_following(i, 60)
+
+
+def test_native_links_and_the_hub_go_together():
+    """0 and 1 are a pair of their own, 2 has only the hub: everything comes, some of it twice."""
+    with Hub() as hub, OverKafka(hub, indexers=3) as c:
+        c.layout.links += [(0, 1), (1, 0)]
+        for i in range(2):
+            process = c.indexer(i).process
+            process.config.write_text(c.layout.config_text(process) + c.sections(hub.url))
+            c.webserver(i).set(f"Remote-Indexers=net:127.0.0.1:{process.port}")
+        c.start()
+        ids = [id for i in range(3) for _ in range(3) for id in c.ingest("web", 100, indexer=i)]
+        c.expect_all_hold("web", ids)
+
+
+def test_what_is_none_of_ours_is_set_aside_and_a_later_version_waits():
+    with Hub() as hub, OverKafka(hub) as c:
+        hub.tell("junk 0 this is no record")
+        c.start()
+        ids = c.ingest("web", 100, indexer=0)
+        c.expect_all_hold("web", ids)
+        wait_until(lambda: c.kafka(1, "sources")["quarantined"] == 1, 20, "the quarantine")
+        assert c.metric(1, "aquifer_kafka_faults_total", "poison") == 1
+        aside, = c.indexer(1).process.dir.rglob("*.refused")
+        listed = c.aquifer("datalog", "quarantine", "ls", str(aside.parent))
+        assert b"no message of a datalog" in listed.stdout, listed
+        hub.tell("version 1")
+        wait_until(lambda: c.kafka(1, "sources")["kind"] == "version", 20, "the version")
+        assert "later version" in c.kafka(1, "sources")["state"]
+        assert c.metric(1, "aquifer_kafka_faults_total", "version") >= 1
+        status = c.aquifer("datalog", "status", "--config", str(c.webserver(1).process.config))
+        assert status.returncode == 1 and b"version 99" in status.stdout
+
+
+def test_a_message_that_is_too_large_becomes_smaller_ones():
+    with Hub() as hub, OverKafka(hub) as c:
+        c.start()
+        c.expect_all_hold("web", c.ingest("web", 1, indexer=0))
+        hub.tell("error 10 1")  # MSG_SIZE_TOO_LARGE
+        ids = c.ingest("web", 200, indexer=0)
+        c.expect_all_hold("web", ids)
+        assert any(c.kafka(i, "forwarders")["faults_by_kind"]["too-large"] for i in range(2))
+
+
+def test_a_wrong_property_is_named_with_its_line():
+    with Hub() as hub, OverKafka(hub) as c:
+        config = c.indexer(0).process.config
+        for line, said in (("acks=1", "acks is not to be set"), ("nonsense=1", "nonsense"),
+                           ("socket.timeout.ms=-5", "socket.timeout.ms")):
+            bad = config.with_name("bad.conf")
+            bad.write_text(config.read_text() + f"Kafka-Property={line}\n")
+            answer = subprocess.run([BUILD / "bin/aquifer-indexer", "--config", bad,
+                                     "--check-config"], capture_output=True, text=True, timeout=30,
+                                    check=False)
+            assert answer.returncode != 0 and said in answer.stderr + answer.stdout, answer
+            assert "bad.conf:" in answer.stderr + answer.stdout
