@@ -431,7 +431,8 @@ const char *conf_where(const struct conf *conf, const char *section, const char 
 {
     static _Thread_local char text[ERR_TEXT_BYTES_MAX / 2];
     const struct conf_key *key;
-    const struct conf_setting *setting = setting_of(conf, section, subsection, name, &key);
+    const struct conf_setting *setting =
+        name == NULL ? NULL : setting_of(conf, section, subsection, name, &key);
     const struct conf_block *block = block_of(conf, section_of(conf, section), subsection);
     struct conf_place place = {.file = conf->path};
     if (setting != NULL && setting->values.count > 0) {

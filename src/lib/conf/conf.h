@@ -93,8 +93,8 @@ size_t conf_subsection_count(const struct conf *conf, const char *section);
 const char *conf_subsection(const struct conf *conf, const char *section, size_t index);
 
 /* "/etc/aquifer/aquifer.conf:12:1", where the key was last given a value; the section's header
- * when it has none; the file when it has neither. For the messages of rooms that check more than
- * a schema can. Holds until the next call of this thread. */
+ * when it has none, or when no key is asked for (NULL); the file when it has neither. For the
+ * messages of rooms that check more than a schema can. Holds until the next call of this thread. */
 const char *conf_where(const struct conf *conf, const char *section, const char *subsection,
                        const char *key);
 

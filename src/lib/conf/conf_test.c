@@ -401,6 +401,7 @@ static void where_a_value_stands_is_known(void **state)
     assert_string_equal(conf_where(conf, CONF_GLOBAL, "A"), "test.conf:4:3");
     assert_string_equal(conf_where(conf, CONF_GLOBAL, "Number"), "test.conf:1:2");
     assert_string_equal(conf_where(conf, "Default-Well", NULL, "Tags"), "test.conf:5:2");
+    assert_string_equal(conf_where(conf, "Default-Well", NULL, NULL), "test.conf:5:2");
     assert_string_equal(conf_where(conf, "Storage-Well", "x", "Tags"), "test.conf");
     conf_free(&conf);
 }
