@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "indexer/api.h"
 #include "indexer/connection.h"
+#include "indexer/feeds3x.h"
 #include "indexer/kafka.h"
 #include "indexer/listener.h"
 #include "indexer/ownlog.h"
@@ -40,6 +41,7 @@ struct indexer {
     struct query_pool *pool;
     struct api api;
     struct warp10 *warp10;
+    struct feeds3x *feeds3x;
     struct http_server *server;
     struct http_server *warp10_server;
 };
@@ -53,7 +55,8 @@ static int check(const struct conf *conf)
     rc = rc < 0 ? rc : replication_options_of_conf(conf, arena, &replication);
     arena_free(&arena);
     rc = rc < 0 ? rc : kafka_check(conf);
-    return rc < 0 ? rc : warp10_check(io_real(), conf);
+    rc = rc < 0 ? rc : warp10_check(io_real(), conf);
+    return rc < 0 ? rc : feeds3x_check(conf);
 }
 
 static void report_storage(void *context, const char *text)
@@ -227,6 +230,8 @@ static int start(struct indexer *indexer)
     rc = rc < 0 ? rc : start_replication(indexer);
     rc = rc < 0 ? rc : kafka_start(indexer->io, indexer->conf, indexer->storage, &indexer->kafka);
     rc = rc < 0 ? rc : start_warp10(indexer);
+    rc = rc < 0 ? rc
+                : feeds3x_start(indexer->io, indexer->conf, indexer->storage, &indexer->feeds3x);
     rc = rc < 0 ? rc : start_server(indexer);
     return rc;
 }
@@ -239,6 +244,7 @@ static void stop(struct indexer *indexer)
         http_server_stop(&indexer->server);
     }
     query_pool_free(&indexer->pool);
+    feeds3x_stop(&indexer->feeds3x);
     metric_forget(indexer->warp10);
     http_server_stop(&indexer->warp10_server);
     warp10_free(&indexer->warp10);

@@ -354,6 +354,10 @@ static const struct conf_key datalog_source_keys[] = {
         "Warp 10: the first time: `all` that the feeder has, what comes from `now` on, or from a "
         "time in milliseconds since 1970 on"),
     KEY("Time-Unit", CONF_TEXT, I, "us", "Warp 10: its `warp.timeunits`: ms, us or ns"),
+    KEY("Keep-Alive", CONF_DURATION, I, "30s",
+        "Warp 10: we say something at least so often; 0: never, for feeders before 3.5.0"),
+    KEY("Timeout", CONF_DURATION, I, "5m",
+        "Warp 10: a feeder that says nothing for so long is gone"),
 };
 
 static const struct conf_key warp10_feeder_keys[] = {
@@ -367,6 +371,8 @@ static const struct conf_key warp10_feeder_keys[] = {
     KEY("Encrypt", CONF_BOOL, I, "true", "messages are sealed"),
     KEY("Keep-Alive", CONF_DURATION, I, "30s",
         "an idle connection says something so often; 0: never, for consumers before 3.5.0"),
+    KEY("Timeout", CONF_DURATION, I, "5m",
+        "a consumer that says nothing for so long, while something is under way, is gone"),
 };
 
 static const struct conf_key warp10_keys[] = {

@@ -282,6 +282,7 @@ int feed3x_feeder_take(struct feed3x_session *session, struct span body,
     if (session->state >= FEED3X_EXPECTS_SEEK && is_seek) {
         session->state = FEED3X_FEEDS;
         forget_sent(session);
+        session->committed = 0;
         *ret_event = FEED3X_GO_TO;
         return 0;
     }
