@@ -29,6 +29,40 @@ static uint64_t number_of(const json_t *json, const char *key)
     return (uint64_t)json_integer_value(json_object_get(json, key));
 }
 
+/* Those of which the target lacks something. */
+static void print_origins(const json_t *link)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(link, "origins"), i, row)
+    {
+        if (number_of(row, "lag_records") > 0) {
+            printf("       of %s/%s up to %" PRIu64 ", lag %" PRIu64 " records, %.3f s\n",
+                   text_of(row, "node"), text_of(row, "incarnation"), number_of(row, "position"),
+                   number_of(row, "lag_records"), (double)number_of(row, "lag_ns") / 1e9);
+        }
+    }
+}
+
+/* Who forwards to whom, as far as the indexer has heard: also of those that do not answer. */
+static void print_members(const json_t *replication)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(replication, "members"), i, row)
+    {
+        size_t k;
+        json_t *target;
+        printf("  knows %s ->", text_of(row, "node"));
+        json_array_foreach(json_object_get(row, "targets"), k, target)
+        {
+            printf("%s %s (%s)", k > 0 ? "," : "", text_of(target, "node"),
+                   text_of(target, "address"));
+        }
+        printf("%s\n", k == 0 ? " nobody" : "");
+    }
+}
+
 static void print_link(struct status *status, const json_t *link)
 {
     const char *state = text_of(link, "state");
@@ -41,7 +75,15 @@ static void print_link(struct status *status, const json_t *link)
            number_of(link, "records"), number_of(link, "bytes"), number_of(link, "faults"),
            fault[0] != '\0' ? ", the last: " : "", fault);
     const char *dead = text_of(link, "instead_of");
-    printf("%s%s\n", dead[0] != '\0' ? ", instead of the dead " : "", dead);
+    printf("%s%s", dead[0] != '\0' ? ", instead of the dead " : "", dead);
+    printf(", %" PRIu64 " records/s, %" PRIu64 " bytes/s", number_of(link, "records_per_s"),
+           number_of(link, "bytes_per_s"));
+    if (number_of(link, "quarantined") + number_of(link, "withheld") > 0) {
+        printf(", %" PRIu64 " in quarantine, %" PRIu64 " withheld", number_of(link, "quarantined"),
+               number_of(link, "withheld"));
+    }
+    printf("%s\n", json_is_true(json_object_get(link, "filtered")) ? ", filtered" : "");
+    print_origins(link);
     status->troubled += strcmp(state, "following") == 0 ? 0 : 1;
 }
 
@@ -77,6 +119,7 @@ static void print_replication(struct status *status, const json_t *replication)
     {
         print_source(status, row);
     }
+    print_members(replication);
     json_array_foreach(json_object_get(replication, "places"), i, row)
     {
         printf("  holds %s/%s up to %" PRIu64 "%s\n", text_of(row, "node"),

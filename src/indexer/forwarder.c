@@ -1,65 +1,18 @@
 /* Tested by replication_test.c. */
-#include "indexer/forwarder.h"
+#include "indexer/forwarder_internal.h"
 
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "datalog/cursor.h"
-#include "indexer/link_record.h"
-#include "indexer/link_start.h"
-#include "indexer/snapshot_give.h"
 #include "service/log.h"
 
 #define CONNECT_MS 5000
 #define SNAPSHOT_PAUSE_MS 5000 /* a neighbour may bring what is missing meanwhile */
-
-/* A record on its way. */
-struct sent {
-    uint64_t position;
-    uint64_t bytes;
-};
-
-struct forwarder {
-    struct forwarder_options options;
-    struct span secret;
-    struct datalog *log;
-    struct datalog_cursor *cursor;
-    struct link_maker maker;
-    pthread_t thread;
-    int stop_fd; /* readable: stop */
-    int wake_fd; /* new records, or stop */
-    atomic_bool stopping;
-
-    /* of one link */
-    struct link link;
-    struct replicate_sender sender;
-    struct datalog_reader *reader;
-    VEC(struct sent) sent; /* from sent_at on: not acknowledged */
-    size_t sent_at;
-    uint64_t window; /* bytes of those */
-    struct buf records, definitions;
-    bool caught_up;
-    uint64_t file; /* of the log: the one that was read in last */
-    int64_t looked_ms;
-    struct replicate_needs needs; /* of the target */
-    struct snapshot_give *give;   /* NULL: the log is sent */
-    bool owes_snapshot;
-    int64_t rate_from_ms;
-    uint64_t rate_bytes; /* sent since then */
-
-    char told_fault[ERR_TEXT_BYTES_MAX]; /* logged last */
-    pthread_mutex_t lock;                /* over info */
-    struct forwarder_info info;
-    bool linked;        /* welcomed */
-    int64_t reached_ms; /* else: when that ended, or it was started */
-};
 
 static const char *const state_names[] = {
     [FORWARDER_CONNECTING] = "connecting",     [FORWARDER_CATCHING_UP] = "catching up",
@@ -72,7 +25,7 @@ const char *forwarder_state_name(enum forwarder_state state)
     return state_names[state];
 }
 
-static void set_state(struct forwarder *forwarder, enum forwarder_state state)
+void forwarder_set_state(struct forwarder *forwarder, enum forwarder_state state)
 {
     pthread_mutex_lock(&forwarder->lock);
     enum forwarder_state before = forwarder->info.state;
@@ -96,7 +49,7 @@ static void wake(void *context)
 
 /* ---- the beginning of a link ---- */
 
-static bool is_ignored(const struct forwarder *forwarder, struct uuid node)
+bool forwarder_is_ignored(const struct forwarder *forwarder, struct uuid node)
 {
     for (size_t i = 0; i < forwarder->options.ignored_count; i++) {
         if (uuid_equal(forwarder->options.ignored[i], node)) {
@@ -106,16 +59,16 @@ static bool is_ignored(const struct forwarder *forwarder, struct uuid node)
     return false;
 }
 
-static struct link_ignored ignored_of(const struct forwarder *forwarder)
+struct link_ignored forwarder_ignored(const struct forwarder *forwarder)
 {
     return (struct link_ignored){forwarder->options.ignored, forwarder->options.ignored_count};
 }
 
 /* The log is held from here on, and read when the snapshot is there. */
-static int begin_snapshot(struct forwarder *forwarder)
+int forwarder_begin_snapshot(struct forwarder *forwarder)
 {
     if (forwarder->maker.filter != NULL) {
-        set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT);
+        forwarder_set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT);
         return err_set(ERR_NOT_FOUND, "the target lacks what the log does not have any more, and a "
                                       "link with a filter sends no snapshots");
     }
@@ -141,7 +94,7 @@ static int begin_snapshot(struct forwarder *forwarder)
     snapshot_give_begin(forwarder->give, &message);
     link_say(&forwarder->link, &message, 1);
     forwarder->link.silence_ms = LINK_SNAPSHOT_SILENCE_MS;
-    set_state(forwarder, FORWARDER_SNAPSHOT);
+    forwarder_set_state(forwarder, FORWARDER_SNAPSHOT);
     log_info("snapshot-begun", "the target lacks what the log does not have any more", "name",
              forwarder->options.name, "target", forwarder->options.target, NULL);
     pthread_mutex_lock(&forwarder->lock);
@@ -161,19 +114,26 @@ static int begin_reading(struct forwarder *forwarder, const struct replicate_mes
 {
     uint64_t position = 0;
     forwarder->needs = welcome->needs;
-    int rc = link_find_start(forwarder->log, welcome, ignored_of(forwarder), &forwarder->sender,
-                             &position);
+    int rc = link_find_start(forwarder->log, welcome, forwarder_ignored(forwarder),
+                             &forwarder->sender, &position);
     if (rc == DATALOG_TRIMMED || (rc == 0 && helps(forwarder))) {
-        return begin_snapshot(forwarder);
+        return forwarder_begin_snapshot(forwarder);
     }
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
     if (rc == 0 && (stats.detached || stats.next > position)) {
         rc = datalog_cursor_attach(forwarder->cursor, position);
         if (rc == DATALOG_TRIMMED) {
-            return begin_snapshot(forwarder);
+            return forwarder_begin_snapshot(forwarder);
         }
     }
     return rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
+}
+
+static void keep_said(struct forwarder *forwarder, const struct replicate_places *places)
+{
+    pthread_mutex_lock(&forwarder->lock);
+    replicate_places_copy(&forwarder->said, places);
+    pthread_mutex_unlock(&forwarder->lock);
 }
 
 static int meet(struct forwarder *forwarder, struct uuid node)
@@ -228,6 +188,7 @@ static int greet(struct forwarder *forwarder)
     rc = rc < 0 ? rc : meet(forwarder, link->message.node);
     if (rc == 0) {
         link_members_learn(options->members, &link->message.members);
+        keep_said(forwarder, &link->message.places);
         rc = begin_reading(forwarder, &link->message);
         link->body_bytes_max = REPLICATE_BODY_BYTES_MAX;
     }
@@ -254,6 +215,8 @@ static void close_link(struct forwarder *forwarder)
 {
     pthread_mutex_lock(&forwarder->lock);
     forwarder->info.bytes += forwarder->link.bytes_out;
+    forwarder->info.records_per_s = forwarder->info.bytes_per_s = 0;
+    forwarder->measured_bytes = 0;
     if (forwarder->linked) {
         forwarder->linked = false;
         forwarder->reached_ms = io_monotonic_ns(forwarder->options.io) / 1000000;
@@ -273,187 +236,6 @@ static void close_link(struct forwarder *forwarder)
     forwarder->sent_at = 0;
     forwarder->window = 0;
     forwarder->caught_up = false;
-}
-
-/* ---- sending ---- */
-
-/* Puts a record into the frame that is being made, and its series before it. */
-static int put_record(struct forwarder *forwarder, const struct datalog_record *record,
-                      struct replicate_head head)
-{
-    struct replicate_record out;
-    int rc = link_make_record(&forwarder->maker, record, head, &forwarder->definitions, &out);
-    if (rc < 0) {
-        return rc;
-    }
-    replicate_record_put(&forwarder->records, &out);
-    struct sent sent = {record->position, out.payload.bytes + DATALOG_HEADER_BYTES};
-    vec_push(&forwarder->sent, sent);
-    forwarder->window += sent.bytes;
-    forwarder->rate_bytes += sent.bytes;
-    pthread_mutex_lock(&forwarder->lock);
-    forwarder->info.records++;
-    forwarder->info.aside = forwarder->maker.aside;
-    pthread_mutex_unlock(&forwarder->lock);
-    return 0;
-}
-
-/* A log has the records of an origin without gaps; where there is one, something is missing here.
- */
-static void note_gap(struct forwarder *forwarder, struct replicate_place place)
-{
-    struct replicate_place passed = replicate_places_of(&forwarder->sender.passed, place.origin);
-    if (place.position > passed.position + 1) {
-        passed.position = place.position - 1;
-        passed.time = place.time - 1;
-        replicate_places_raise(&forwarder->sender.passed, passed);
-    }
-}
-
-static int offer(struct forwarder *forwarder, const struct datalog_record *record)
-{
-    struct replicate_place place = {record->origin, record->origin_position, record->time};
-    struct replicate_head head;
-    if (is_ignored(forwarder, record->origin.node)) {
-        return 0;
-    }
-    note_gap(forwarder, place);
-    switch (replicate_sender_offer(&forwarder->sender, place, &head)) {
-    case REPLICATE_SEND:
-        return put_record(forwarder, record, head);
-    case REPLICATE_SKIP:
-        return 0;
-    case REPLICATE_SNAPSHOT:
-        break;
-    }
-    forwarder->owes_snapshot = true;
-    return 0;
-}
-
-/* A new file of the log says what a snapshot brought here, which is in no record. */
-static int look_at_file(struct forwarder *forwarder, const struct datalog_record *record)
-{
-    if (datalog_reader_file(forwarder->reader) == forwarder->file) {
-        return 0;
-    }
-    forwarder->file = datalog_reader_file(forwarder->reader);
-    return link_look_at_file(forwarder->log, record->position, ignored_of(forwarder),
-                             &forwarder->sender, &forwarder->owes_snapshot);
-}
-
-static void note_progress(struct forwarder *forwarder)
-{
-    struct snapshot_progress progress = snapshot_give_progress(forwarder->give);
-    pthread_mutex_lock(&forwarder->lock);
-    forwarder->info.looked_at = progress.looked_at;
-    forwarder->info.look_at = MAX(progress.total, progress.looked_at);
-    forwarder->info.given = progress.given;
-    pthread_mutex_unlock(&forwarder->lock);
-}
-
-static void say_end_of_snapshot(struct forwarder *forwarder)
-{
-    struct replicate_message end = {.type = REPLICATE_SNAPSHOT_END};
-    link_say(&forwarder->link, &end, 0);
-    replicate_sender_sent_snapshot(&forwarder->sender, snapshot_give_places(forwarder->give));
-    snapshot_give_free(&forwarder->give);
-    forwarder->needs = (struct replicate_needs){.since_ns = forwarder->needs.since_ns};
-    set_state(forwarder, FORWARDER_CATCHING_UP);
-}
-
-static bool may_send(struct forwarder *forwarder)
-{
-    if (forwarder->window >= FORWARDER_WINDOW_BYTES ||
-        link_unsent(&forwarder->link) >= LINK_UNSENT_BYTES_MAX) {
-        return false;
-    }
-    if (forwarder->options.rate_bytes == 0) {
-        return true;
-    }
-    int64_t now = link_now_ms(&forwarder->link);
-    uint64_t passed_ms = (uint64_t)MAX(now - forwarder->rate_from_ms, 1);
-    if (passed_ms > 1000) {
-        forwarder->rate_from_ms = now;
-        forwarder->rate_bytes = 0;
-        return true;
-    }
-    return forwarder->rate_bytes <= forwarder->options.rate_bytes * passed_ms / 1000;
-}
-
-/* What was put together: series, then records or a part of a snapshot. */
-static void say_frame(struct forwarder *forwarder, enum replicate_message_type type)
-{
-    struct replicate_message message = {.type = REPLICATE_SERIES,
-                                        .body = buf_span(&forwarder->definitions)};
-    if (message.body.bytes > 0) {
-        link_say(&forwarder->link, &message, forwarder->options.level);
-    }
-    message.type = type;
-    message.body = buf_span(&forwarder->records);
-    if (message.body.bytes > 0) {
-        link_say(&forwarder->link, &message, forwarder->options.level);
-    }
-    buf_clear(&forwarder->definitions);
-    buf_clear(&forwarder->records);
-}
-
-/* One part of the snapshot. */
-static int send_part(struct forwarder *forwarder)
-{
-    forwarder->caught_up = false;
-    if (!may_send(forwarder)) {
-        return 0;
-    }
-    int rc = snapshot_give_next(forwarder->give, &forwarder->maker.told, &forwarder->definitions,
-                                &forwarder->records);
-    note_progress(forwarder);
-    if (rc == SNAPSHOT_GIVE_END) {
-        say_end_of_snapshot(forwarder);
-        return 0;
-    }
-    forwarder->rate_bytes += forwarder->records.bytes;
-    say_frame(forwarder, REPLICATE_SNAPSHOT_PART);
-    return rc;
-}
-
-/* One frame of what the log has and the target lacks. */
-static int send_records(struct forwarder *forwarder)
-{
-    int rc = 0;
-    uint64_t looked_at = 0; /* acknowledgements are not to wait while a log is searched */
-    forwarder->caught_up = false;
-    while (rc == 0 && !forwarder->owes_snapshot &&
-           forwarder->records.bytes < REPLICATE_BATCH_BYTES_TARGET &&
-           looked_at < FORWARDER_WINDOW_BYTES && may_send(forwarder)) {
-        struct datalog_record record;
-        rc = datalog_read(forwarder->reader, &record);
-        if (rc == DATALOG_END) {
-            forwarder->caught_up = true;
-            rc = 0;
-            break;
-        }
-        if (rc == ERR_CORRUPT || rc == DATALOG_TRIMMED) {
-            log_warn("forwarder-gap", "the log has a gap", "name", forwarder->options.name, "error",
-                     rc < 0 ? err_text() : "it was trimmed", NULL);
-            rc = 0; /* whether the target lacks it, the records behind it tell */
-            continue;
-        }
-        looked_at += rc == 0 ? record.payload.bytes + DATALOG_HEADER_BYTES : 0;
-        rc = rc < 0 ? rc : look_at_file(forwarder, &record);
-        rc = rc < 0 || forwarder->owes_snapshot ? rc : offer(forwarder, &record);
-    }
-    if (rc == 0) {
-        say_frame(forwarder, REPLICATE_RECORDS);
-    }
-    return rc;
-}
-
-static int send_some(struct forwarder *forwarder)
-{
-    if (forwarder->give != NULL) {
-        return send_part(forwarder);
-    }
-    return forwarder->owes_snapshot ? begin_snapshot(forwarder) : send_records(forwarder);
 }
 
 /* ---- acknowledgements ---- */
@@ -478,6 +260,7 @@ static int take_ack(struct forwarder *forwarder, const struct replicate_message 
     }
     if (ack->places.all.count > 0) {
         replicate_sender_learn(&forwarder->sender, &ack->places);
+        keep_said(forwarder, &ack->places);
     }
     return 0;
 }
@@ -521,7 +304,8 @@ static int take_messages(struct forwarder *forwarder)
             break;
         case REPLICATE_BEGIN_ANEW:
             if (forwarder->give != NULL) {
-                set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT); /* it takes another one now */
+                forwarder_set_state(forwarder,
+                                    FORWARDER_NEEDS_SNAPSHOT); /* it takes another one now */
             }
             return err_set(ERR_UNAVAILABLE, "they begin anew: %.*s", SPAN_ARG(link->message.text));
         case REPLICATE_REFUSED:
@@ -546,7 +330,7 @@ static void look_around(struct forwarder *forwarder)
     forwarder->looked_ms = now;
     forwarder->owes_snapshot =
         link_lacks_more(forwarder->options.storage, datalog_reader_position(forwarder->reader),
-                        ignored_of(forwarder), &forwarder->sender) ||
+                        forwarder_ignored(forwarder), &forwarder->sender) ||
         helps(forwarder);
 }
 
@@ -564,11 +348,31 @@ static void say_heartbeat(struct forwarder *forwarder)
     }
 }
 
+static void measure(struct forwarder *forwarder)
+{
+    int64_t now_ms = link_now_ms(&forwarder->link);
+    int64_t passed_ms = now_ms - forwarder->measured_ms;
+    if (passed_ms < 900) {
+        return;
+    }
+    uint64_t bytes = forwarder->link.bytes_out;
+    pthread_mutex_lock(&forwarder->lock);
+    struct forwarder_info *info = &forwarder->info;
+    info->records_per_s =
+        (info->records - forwarder->measured_records) * 1000 / (uint64_t)passed_ms;
+    info->bytes_per_s = (bytes - forwarder->measured_bytes) * 1000 / (uint64_t)passed_ms;
+    forwarder->measured_records = info->records;
+    pthread_mutex_unlock(&forwarder->lock);
+    forwarder->measured_bytes = bytes;
+    forwarder->measured_ms = now_ms;
+}
+
 static int run_link(struct forwarder *forwarder)
 {
     int rc = open_link(forwarder);
     if (rc == 0) {
-        set_state(forwarder, forwarder->give != NULL ? FORWARDER_SNAPSHOT : FORWARDER_CATCHING_UP);
+        forwarder_set_state(forwarder,
+                            forwarder->give != NULL ? FORWARDER_SNAPSHOT : FORWARDER_CATCHING_UP);
         log_info("forwarder-connected", "forwards the datalog", "name", forwarder->options.name,
                  "target", forwarder->options.target, "from",
                  LOG_INT(datalog_reader_position(forwarder->reader)), NULL);
@@ -577,11 +381,12 @@ static int run_link(struct forwarder *forwarder)
     while (rc == 0 && !atomic_load(&forwarder->stopping)) {
         uint64_t token;
         (void)!read(forwarder->wake_fd, &token, sizeof(token));
-        rc = send_some(forwarder);
+        rc = forwarder_send_some(forwarder);
         rc = rc < 0 ? rc : acknowledge(forwarder);
         if (rc == 0) {
             look_around(forwarder);
             say_heartbeat(forwarder);
+            measure(forwarder);
             link_say_members(&forwarder->link, forwarder->options.members);
             rc = link_write(&forwarder->link);
         }
@@ -589,9 +394,9 @@ static int run_link(struct forwarder *forwarder)
             break;
         }
         if (forwarder->caught_up) {
-            set_state(forwarder, FORWARDER_FOLLOWING);
+            forwarder_set_state(forwarder, FORWARDER_FOLLOWING);
         }
-        bool more = !forwarder->caught_up && may_send(forwarder);
+        bool more = !forwarder->caught_up && forwarder_may_send(forwarder);
         int pause_ms = more ? 0 : forwarder->options.rate_bytes > 0 ? 20 : LINK_HEARTBEAT_MS;
         rc = link_wait(&forwarder->link, true, forwarder->wake_fd, pause_ms);
         rc = rc < 0 ? rc : take_messages(forwarder);
@@ -609,7 +414,7 @@ static void note_fault(struct forwarder *forwarder, int rc)
     bool snapshot = forwarder->info.state == FORWARDER_NEEDS_SNAPSHOT;
     pthread_mutex_unlock(&forwarder->lock);
     if (!snapshot) {
-        set_state(forwarder, FORWARDER_CONNECTING);
+        forwarder_set_state(forwarder, FORWARDER_CONNECTING);
     }
     if (strcmp(forwarder->told_fault, err_text()) != 0) {
         snprintf(forwarder->told_fault, sizeof(forwarder->told_fault), "%s", err_text());
@@ -676,6 +481,7 @@ static void free_forwarder(struct forwarder *forwarder)
     buf_deinit(&forwarder->definitions);
     link_filter_free(&forwarder->maker.filter);
     link_maker_deinit(&forwarder->maker);
+    replicate_places_deinit(&forwarder->said);
     pthread_mutex_destroy(&forwarder->lock);
     mem_free(forwarder);
 }
@@ -744,4 +550,26 @@ void forwarder_info(struct forwarder *forwarder, struct forwarder_info *ret_info
     ret_info->lag_records = stats.lag_records;
     ret_info->lag_bytes = stats.lag_bytes;
     ret_info->lag_ns = stats.lag_ns;
+}
+
+void forwarder_origins(struct forwarder *forwarder,
+                       void (*each)(void *context, const struct forwarder_origin *origin),
+                       void *context)
+{
+    struct replicate_places ours = {0};
+    storage_places(forwarder->options.storage, &ours);
+    pthread_mutex_lock(&forwarder->lock);
+    for (size_t i = 0; i < ours.all.count; i++) {
+        struct forwarder_origin origin = {.ours = ours.all.items[i]};
+        origin.ours.origin =
+            replicate_origin_through(origin.ours.origin, link_filter_id(forwarder->maker.filter));
+        origin.theirs = replicate_places_of(&forwarder->said, origin.ours.origin);
+        if (!uuid_equal(origin.ours.origin.node, forwarder->info.peer) &&
+            !forwarder_is_ignored(forwarder, origin.ours.origin.node) &&
+            !replicate_places_other_form(&forwarder->said, origin.ours.origin)) {
+            each(context, &origin);
+        }
+    }
+    pthread_mutex_unlock(&forwarder->lock);
+    replicate_places_deinit(&ours);
 }

@@ -74,6 +74,8 @@ struct forwarder_info {
     uint64_t looked_at; /* elements, of about */
     uint64_t look_at;   /* so many, and */
     uint64_t given;     /* sent */
+    uint64_t records_per_s; /* of the last second or so; so the next */
+    uint64_t bytes_per_s;   /* on the wire */
     uint64_t connections;
     uint64_t unreached_ms;  /* for so long nobody has welcomed us; 0: linked */
     const char *instead_of; /* NULL: a target of ours */
@@ -85,5 +87,14 @@ MUST_CHECK int forwarder_start(const struct forwarder_options *options,
                                struct forwarder **ret_forwarder);
 void forwarder_stop(struct forwarder **forwarder);
 void forwarder_info(struct forwarder *forwarder, struct forwarder_info *ret_info);
+
+/* How far the target held each origin when it last said so, and how far we do: of those that go
+ * over this link, in the form in which they go. */
+struct forwarder_origin {
+    struct replicate_place theirs, ours;
+};
+void forwarder_origins(struct forwarder *forwarder,
+                       void (*each)(void *context, const struct forwarder_origin *origin),
+                       void *context);
 
 #endif

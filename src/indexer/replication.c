@@ -209,6 +209,25 @@ static double read_follows(void *context)
     return info.state == FORWARDER_FOLLOWING ? 1 : 0;
 }
 
+static void count_behind(void *context, const struct forwarder_origin *origin)
+{
+    *(double *)context += origin->theirs.position < origin->ours.position ? 1 : 0;
+}
+
+static double read_origins_behind(void *context)
+{
+    double behind = 0;
+    forwarder_origins(context, count_behind, &behind);
+    return behind;
+}
+
+static double read_records_per_s(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.records_per_s;
+}
+
 static double read_quarantined(void *context)
 {
     return (double)link_poison_count(context);
@@ -225,6 +244,11 @@ static void publish_metrics(struct forwarder *forwarder, const char *name)
                       read_lag_seconds, forwarder);
     metric_gauge_call("aquifer_datalog_following", "1 while the target has everything but that",
                       label, read_follows, forwarder);
+    metric_gauge_call("aquifer_datalog_origins_behind",
+                      "origins of which the target lacks something", label, read_origins_behind,
+                      forwarder);
+    metric_gauge_call("aquifer_datalog_records_per_second", "sent in the last second", label,
+                      read_records_per_s, forwarder);
     metric_counter_call("aquifer_datalog_sent_records_total", "records sent", label, read_records,
                         forwarder);
     metric_counter_call("aquifer_datalog_sent_bytes_total", "bytes written to the target", label,
@@ -402,6 +426,26 @@ static json_t *snapshot_json(bool is_on, uint64_t looked_at, uint64_t total, uin
     return json;
 }
 
+static void add_origin(void *context, const struct forwarder_origin *origin)
+{
+    const struct replicate_place *ours = &origin->ours;
+    const struct replicate_place *theirs = &origin->theirs;
+    bool behind = theirs->position < ours->position;
+    char incarnation[24];
+    json_t *row = json_object();
+    snprintf(incarnation, sizeof(incarnation), "%016" PRIx64, ours->origin.incarnation);
+    json_object_set_new(row, "node", json_node(ours->origin.node));
+    json_object_set_new(row, "incarnation", json_string(incarnation));
+    json_object_set_new(row, "position", json_u64(theirs->position));
+    json_object_set_new(row, "lag_records",
+                        json_u64(behind ? ours->position - theirs->position : 0));
+    json_object_set_new(row, "lag_ns",
+                        json_u64(behind && ours->time > theirs->time && theirs->time > 0
+                                     ? ours->time - theirs->time
+                                     : 0));
+    json_array_append_new(context, row);
+}
+
 static json_t *forwarder_json(struct forwarder *forwarder)
 {
     struct forwarder_info info;
@@ -427,6 +471,11 @@ static json_t *forwarder_json(struct forwarder *forwarder)
         snapshot_json(info.state == FORWARDER_SNAPSHOT, info.looked_at, info.look_at, info.given));
     json_object_set_new(json, "faults", json_u64(info.faults));
     json_object_set_new(json, "fault", json_string(info.fault));
+    json_object_set_new(json, "records_per_s", json_u64(info.records_per_s));
+    json_object_set_new(json, "bytes_per_s", json_u64(info.bytes_per_s));
+    json_t *origins = json_array();
+    forwarder_origins(forwarder, add_origin, origins);
+    json_object_set_new(json, "origins", origins);
     json_object_set_new(json, "instead_of",
                         info.instead_of == NULL ? json_null() : json_string(info.instead_of));
     return json;

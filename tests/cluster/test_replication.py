@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import urllib.request
 import uuid
 
 import pytest
@@ -28,6 +29,11 @@ class Ring(Cluster):
         process = self.layout.indexers[i]
         control = Control(f"127.0.0.1:{process.port}", self.layout.secrets["control"])
         return control.ok("GET", "/control/v1/stats")["replication"]
+
+    def metrics(self, i):
+        url = f"http://127.0.0.1:{self.layout.indexers[i].port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read().decode()
 
     def forwarder(self, i, target):
         name = self.layout.indexers[target].name
@@ -159,6 +165,13 @@ def test_a_receiver_that_was_down_catches_up():
         assert link["state"] == "connecting" and link["lag_records"] > 0 and link["fault"]
         told = c.aquifer(*status)
         assert told.returncode == 1 and b": connecting, position" in told.stdout
+        own, other = (c.layout.secrets["ids"][f"indexer-{i}"].encode() for i in range(2))
+        assert b"knows " + own + b" -> " + other + b" (tcp://127.0.0.1:" in told.stdout
+        [behind] = [o for o in link["origins"] if o["lag_records"] > 0]
+        assert behind["node"].encode() == own and behind["lag_ns"] > 0
+        assert b"of " + own + b"/" in told.stdout
+        metrics = c.metrics(0)
+        assert 'aquifer_datalog_origins_behind{forwarder="indexer-1"} 1' in metrics
         c.indexer(1).start()
         c.expect_all_hold("web", ids)
 
