@@ -273,8 +273,8 @@ static int close_batch(struct consumer3x *consumer, int fault)
             buf_clear(&consumer->offset.ref);
             buf_append(&consumer->offset.ref, ref);
             consumer->is_dirty = true;
+            consumer->pause_ms = 0;
         }
-        consumer->pause_ms = 0;
     }
     if (good < consumer->entries.count) {
         int rc = consumer->entries.items[good].rc;

@@ -318,21 +318,15 @@ static void curves_have_the_names_of_both_worlds_and_do_not_mix(void **state)
     feed3x_key_free(&feeder);
 }
 
+#define TOO_HIGH                                                                                   \
+    "secp256k1:9999999999999999999999999999999999999999999999999999999999999999999999999999999"
+
 static void a_text_that_is_no_key_is_refused_and_not_repeated(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "",
-        "secp256k1",
-        "secp256k1:",
-        "secp256k1:0",
-        "secp256k1:-5",
-        "nocurve:5",
-        "secp256k1:ZZ9",
-        "curve25519:7",
-        ":5",
-        "secp256k1:"
-        "9999999999999999999999999999999999999999999999999999999999999999999999999999999"};
+        "",          "secp256k1",     "secp256k1:",   "secp256k1:0", "secp256k1:-5",
+        "nocurve:5", "secp256k1:ZZ9", "curve25519:7", ":5",          TOO_HIGH};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct feed3x_key *key = NULL;
         assert_int_equal(feed3x_key_private(cases[i], &key), ERR_INVALID);
