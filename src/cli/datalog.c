@@ -14,6 +14,7 @@
 #include "cli/datalog_forward.h"
 #include "cli/datalog_payload.h"
 #include "cli/datalog_status.h"
+#include "cli/datalog_verify_cluster.h"
 #include "datalog/inspect.h"
 #include "series/entry.h"
 #include "series/evs.h"
@@ -250,6 +251,11 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
     };
     if (argc > 1 && strcmp(argv[1], "status") == 0) {
         return cli_datalog_status(command, argc - 1, argv + 1);
+    }
+    for (int i = 2; i < argc && strcmp(argv[1], "verify") == 0; i++) {
+        if (strcmp(argv[i], "--cluster") == 0) {
+            return cli_datalog_verify_cluster(command, argc - 1, argv + 1);
+        }
     }
     struct look look = {.to = UINT64_MAX};
     if (argc > 1 && strcmp(argv[1], "forward") == 0) {

@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "indexer/api.h"
 #include "indexer/connection.h"
+#include "indexer/digest_api.h"
 #include "indexer/feeds3x.h"
 #include "indexer/kafka.h"
 #include "indexer/listener.h"
@@ -40,6 +41,7 @@ struct indexer {
     struct kafka *kafka;
     struct query_pool *pool;
     struct api api;
+    struct digest_api *digests;
     struct warp10 *warp10;
     struct feeds3x *feeds3x;
     struct http_server *server;
@@ -174,6 +176,7 @@ static int start_server(struct indexer *indexer)
     const struct conf *conf = indexer->conf;
     indexer->pool = query_pool_new(search_threads(conf));
     bool plain = conf_bool(conf, CONF_GLOBAL, "Control-Insecure-Disable-TLS");
+    indexer->digests = digest_api_new(indexer->io, indexer->storage);
     indexer->api = (struct api){
         .io = indexer->io,
         .uuid = indexer->uuid,
@@ -198,6 +201,7 @@ static int start_server(struct indexer *indexer)
     };
     const struct http_routes tables[] = {
         {api_routes, api_route_count, &indexer->api},
+        {digest_routes, digest_route_count, indexer->digests},
         {warp10_routes, warp10_route_count, indexer->warp10},
         {service_routes, service_route_count, indexer->service},
     };
@@ -205,6 +209,7 @@ static int start_server(struct indexer *indexer)
     if (rc == 0) {
         service_watch_http(indexer->service, "control", indexer->server);
         api_publish_metrics(&indexer->api);
+        digest_publish_metrics(indexer->digests);
     }
     return rc;
 }
@@ -240,6 +245,7 @@ static void stop(struct indexer *indexer)
 {
     if (indexer->server != NULL) {
         metric_forget(&indexer->api);
+        metric_forget(indexer->digests);
         service_unwatch_http(indexer->service, indexer->server);
         http_server_stop(&indexer->server);
     }
@@ -254,6 +260,7 @@ static void stop(struct indexer *indexer)
     states_stop(&indexer->states);
     log_set_sink(NULL, NULL);
     ownlog_stop(&indexer->ownlog);
+    digest_api_free(&indexer->digests);
     if (indexer->storage != NULL) {
         storage_close(&indexer->storage);
     }

@@ -125,6 +125,14 @@ void storage_need(struct storage *storage, int64_t start_ns, int64_t end_ns)
     pthread_mutex_unlock(&intake->lock);
 }
 
+void storage_need_nothing(struct storage *storage)
+{
+    struct storage_intake *intake = storage->intake;
+    pthread_mutex_lock(&intake->lock);
+    intake->missing_ns = intake->missing_end_ns = 0;
+    pthread_mutex_unlock(&intake->lock);
+}
+
 uint64_t storage_needs_version(struct storage *storage)
 {
     struct storage_intake *intake = storage->intake;

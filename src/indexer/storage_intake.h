@@ -30,6 +30,9 @@ struct replicate_needs storage_needs(struct storage *storage);
  * asks all who forward to this node. */
 void storage_need(struct storage *storage, int64_t start_ns, int64_t end_ns);
 
+/* Nobody can give it: nothing is asked for any more. */
+void storage_need_nothing(struct storage *storage);
+
 /* Changes whenever storage_need() was called: links that began before must begin anew. */
 uint64_t storage_needs_version(struct storage *storage);
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from client import wait_until
+from control import Control
 from layout import Layout
 from test_replication import Ring, Writer, wait_for_more
 
@@ -120,3 +121,50 @@ def test_a_kill_in_the_middle_of_a_snapshot_is_harmless(victim):
         ids += c.ingest("web", 100, indexer=0) + c.ingest("web", 100, indexer=1)
         c.expect_found_at(0, "web", ids[:-100], 60)
         c.expect_found_at(1, "web", ids, 60)
+
+
+def verify(c, *options):
+    config = c.webserver(0).process.config
+    text = config.read_text()
+    remote = "".join(f"Remote-Indexers=net:127.0.0.1:{p.port}\n" for p in c.layout.indexers)
+    everybody = config.with_name("everybody.conf")
+    everybody.write_text(re.sub(r"Remote-Indexers=.*\n", "", text).replace(
+        "[Global]\n", f"[Global]\n{remote}", 1))
+    told = c.aquifer("datalog", "verify", "--cluster", "--config", str(everybody), *options,
+                     timeout=300)
+    return told.returncode, (told.stdout + told.stderr).decode()
+
+
+def quiet(c):
+    """What the indexers log about themselves goes on; it is not to keep them from being equal."""
+    for i in range(len(c.layout.indexers)):
+        c.change(i, lambda text: text.replace("[Global]\n",
+                                              "[Global]\nDisable-Self-Ingest=true\n", 1))
+        c.configs[i] = c.indexer(i).process.config.read_text()
+
+
+def test_nodes_that_differ_are_found_named_and_repaired():
+    with Snapshots(3, links=Layout.ring(3)) as c:
+        quiet(c)
+        c.start()
+        ids = [id for i in range(3) for id in c.ingest("web", 300, indexer=i)]
+        c.expect_all_hold("web", ids)
+        status, text = verify(c)
+        assert status == 0 and "on 3 indexers: equal" in text, text
+        assert c.indexer(1).stop() == 0
+        lost = [path for path in (c.indexer(1).process.dir / "wells/default").iterdir()
+                if path.stat().st_size > 0]
+        assert lost
+        for path in lost:
+            path.unlink()
+        c.indexer(1).start()
+        ids += c.ingest("web", 50, indexer=1)
+        c.expect_found_at(0, "web", ids)
+        status, text = verify(c)
+        assert status == 1 and "well default, " in text and " differ" in text, text
+        assert f"127.0.0.1:{c.layout.indexers[1].port} has 50 entries" in text, text
+        status, text = verify(c, "--repair")
+        assert status == 0 and text.endswith("equal\n"), text
+        c.expect_all_hold("web", ids)
+        control = Control(f"127.0.0.1:{c.layout.indexers[1].port}", c.layout.secrets["control"])
+        assert control.ok("GET", "/control/v1/needs")["missing"] is None
