@@ -59,6 +59,7 @@ struct kafka_options {
     const struct uuid *relayed; /* forwarder: nodes whose records are written too */
     size_t relayed_count;
     const char *offsets_path; /* source */
+    int missing_ms;           /* source; 0: KAFKA_MISSING_MS */
 };
 
 /* Takes "kafka://host:port[,host:port]/topic" apart. ERR_INVALID. */

@@ -468,7 +468,9 @@ static bool look_for_missing(struct kafka_source *source, bool at_end, int64_t n
         source->missing_since_ms = now_ms;
     }
     source->missing = missing;
-    if (now_ms - source->missing_since_ms < KAFKA_MISSING_MS || !(missing.aside || at_end)) {
+    int after_ms = source->link.options.missing_ms;
+    after_ms = after_ms > 0 ? after_ms : KAFKA_MISSING_MS;
+    if (now_ms - source->missing_since_ms < after_ms || !(missing.aside || at_end)) {
         return false;
     }
     if (source->missing_said == missing.first) {

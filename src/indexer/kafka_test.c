@@ -1,0 +1,596 @@
+/*
+ * Storages in one process over librdkafka's mock cluster: what one is given the other holds, once,
+ * of every kind, whatever is restarted; what is missing, foreign or broken is named.
+ */
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "indexer/kafka_forwarder.h"
+#include "indexer/kafka_offsets.h"
+#include "indexer/kafka_source.h"
+#include "io/sim.h"
+#include "kafka/piece.h"
+
+#define TOPIC "hub"
+#define PARTITIONS 3
+#define WAIT_MS 20000
+
+struct node {
+    struct io_sim sim;
+    struct uuid id;
+    struct storage *storage;
+    struct kafka_forwarder *forwarder;
+    struct kafka_source *source;
+    char offsets[96];
+};
+
+struct world {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *cluster;
+    struct link_poison *poison;
+    struct node a, b;
+    char dir[64];
+    char quarantine[96];
+};
+
+static void pause_a_moment(void)
+{
+    struct timespec moment = {0, 2000000};
+    nanosleep(&moment, NULL);
+}
+
+static void open_node(struct node *node)
+{
+    static const struct storage_well well = {.name = STORAGE_WELL_DEFAULT,
+                                             .location = "/data/default"};
+    struct storage_options options = {
+        .io = &node->sim.io,
+        .node = node->id,
+        .datalog_dir = "/data/log",
+        .tags_path = "/data/tags.dat",
+        .wells = &well,
+        .wells_count = 1,
+        .datalog_segment_bytes_max = 4000,
+        .datalog_kept_bytes_max = 8000,
+        .manual = true,
+        .begin_anew = true,
+    };
+    assert_int_equal(storage_open(&options, &node->storage), 0);
+}
+
+static void start_node(struct world *world, struct node *node, uint8_t number)
+{
+    io_sim_init(&node->sim, number);
+    node->id.bytes[0] = number;
+    snprintf(node->offsets, sizeof(node->offsets), "%s/offsets-%u", world->dir, number);
+    open_node(node);
+}
+
+static int set_up(void **state)
+{
+    char why[256];
+    struct world *world = MEM_NEW(struct world);
+    world->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof(why));
+    world->cluster = rd_kafka_mock_cluster_new(world->rk, 1);
+    assert_int_equal(rd_kafka_mock_topic_create(world->cluster, TOPIC, PARTITIONS, 1), 0);
+    snprintf(world->dir, sizeof(world->dir), "/tmp/aquifer-kafka-XXXXXX");
+    assert_non_null(mkdtemp(world->dir));
+    snprintf(world->quarantine, sizeof(world->quarantine), "%s/quarantine", world->dir);
+    world->poison = link_poison_new(io_real(), world->quarantine);
+    start_node(world, &world->a, 1);
+    start_node(world, &world->b, 2);
+    *state = world;
+    return 0;
+}
+
+static struct kafka_options options_of(struct world *world, struct node *node)
+{
+    return (struct kafka_options){
+        .io = io_real(),
+        .storage = node->storage,
+        .poison = world->poison,
+        .quarantine_dir = world->quarantine,
+        .name = "hub",
+        .url = "kafka://test/" TOPIC,
+        .brokers = rd_kafka_mock_cluster_bootstraps(world->cluster),
+        .topic = TOPIC,
+        .compress = true,
+        .offsets_path = node->offsets,
+        .missing_ms = 300,
+    };
+}
+
+static void forward(struct world *world, struct node *node)
+{
+    struct kafka_options options = options_of(world, node);
+    assert_int_equal(kafka_forwarder_start(&options, &node->forwarder), 0);
+}
+
+static void take(struct world *world, struct node *node)
+{
+    struct kafka_options options = options_of(world, node);
+    assert_int_equal(kafka_source_start(&options, &node->source), 0);
+}
+
+static void stop_node(struct node *node)
+{
+    kafka_forwarder_stop(&node->forwarder);
+    kafka_source_stop(&node->source);
+    storage_close(&node->storage);
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    char *command = mem_printf("rm -rf '%s'", world->dir);
+    stop_node(&world->a);
+    stop_node(&world->b);
+    io_sim_deinit(&world->a.sim);
+    io_sim_deinit(&world->b.sim);
+    link_poison_free(&world->poison);
+    rd_kafka_mock_cluster_destroy(world->cluster);
+    rd_kafka_destroy(world->rk);
+    (void)!system(command);
+    mem_free(command);
+    mem_free(world);
+    return 0;
+}
+
+static struct kafka_info info_of(struct kafka_link *link)
+{
+    struct kafka_info info;
+    kafka_link_info(link, &info);
+    return info;
+}
+
+static void wait_for_state(struct kafka_link *link, enum kafka_state state)
+{
+    for (int i = 0; i < WAIT_MS / 2 && info_of(link).state != state; i++) {
+        pause_a_moment();
+    }
+    assert_string_equal(kafka_state_name(info_of(link).state), kafka_state_name(state));
+}
+
+/* ---- what is written and found ---- */
+
+static void write_entries(struct node *node, uint64_t from, uint64_t count)
+{
+    struct entry entries[64];
+    char texts[64][32];
+    assert_true(count <= 64);
+    for (uint64_t i = 0; i < count; i++) {
+        char tag[16];
+        uint16_t number;
+        snprintf(tag, sizeof(tag), "tag-%" PRIu64, (from + i) % 5);
+        snprintf(texts[i], sizeof(texts[i]), "entry %" PRIu64, from + i);
+        assert_int_equal(storage_tag(node->storage, span_of_str(tag), &number), 0);
+        entries[i] = (struct entry){
+            .time_ns = (int64_t)(from + i), .tag = number, .data = span_of_str(texts[i])};
+        entry_source_of_v4((uint8_t[4]){10, 0, 0, (uint8_t)((from + i) % 3)}, entries[i].source);
+    }
+    assert_int_equal(storage_append(node->storage, entries, count), 0);
+}
+
+/* Entries of 0 to count - 1 that are there; the test fails when one is there twice. */
+static uint64_t count_entries(struct node *node, uint64_t count)
+{
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
+    bool *seen = mem_alloc_array(count, sizeof(*seen));
+    struct well_cursor *cursor;
+    struct well_block block;
+    uint64_t found = 0;
+    assert_int_equal(storage_scan(node->storage, &scan, &cursor), 0);
+    while (well_cursor_next(cursor, &block) == 0) {
+        for (size_t i = 0; i < block.count; i++) {
+            uint64_t number = 0;
+            assert_true(span_to_u64(span_from(block.entries[i].data, 6), &number));
+            assert_true(number < count && !seen[number]);
+            assert_int_equal(block.entries[i].source[15], number % 3);
+            seen[number] = true;
+            found++;
+        }
+    }
+    well_cursor_close(&cursor);
+    mem_free(seen);
+    return found;
+}
+
+static void wait_for_entries(struct node *node, uint64_t count)
+{
+    for (int i = 0; i < WAIT_MS / 2 && count_entries(node, count) < count; i++) {
+        pause_a_moment();
+    }
+    assert_int_equal(count_entries(node, count), count);
+}
+
+static void make_key(struct buf *key, uint64_t i)
+{
+    char host[32];
+    snprintf(host, sizeof(host), "host-%" PRIu64, i);
+    struct series_label label = {SPAN_LIT("host"), span_of_str(host)};
+    assert_int_equal(series_key_make(key, SPAN_LIT("load"), &label, 1), 0);
+}
+
+/* One record with a point of each of `count` series. */
+static void write_points(struct node *node, uint64_t count, int64_t time_ns, int64_t value)
+{
+    struct buf *keys = mem_alloc_array(count, sizeof(*keys));
+    struct storage_points *points = mem_alloc_array(count, sizeof(*points));
+    struct element element = {.time_ns = time_ns, .type = ELEMENT_I64, .value.i64 = value};
+    for (uint64_t i = 0; i < count; i++) {
+        make_key(&keys[i], i);
+        points[i] = (struct storage_points){SERIES_NONE, buf_span(&keys[i]), &element, 1};
+    }
+    assert_int_equal(storage_append_points(node->storage, points, count), 0);
+    for (uint64_t i = 0; i < count; i++) {
+        buf_deinit(&keys[i]);
+    }
+    mem_free(keys);
+    mem_free(points);
+}
+
+/* The value at that time, -1: none. */
+static int64_t value_at(struct node *node, uint64_t series, int64_t time_ns)
+{
+    struct buf key = {0};
+    uint32_t number;
+    int64_t value = -1;
+    make_key(&key, series);
+    if (series_catalogue_find(storage_catalogue(node->storage), buf_span(&key), &number)) {
+        struct well_fetch fetch = {.series = &number,
+                                   .series_count = 1,
+                                   .start_ns = time_ns,
+                                   .end_ns = time_ns,
+                                   .count_max = UINT64_MAX};
+        struct well_points_cursor *cursor;
+        struct well_points points;
+        assert_int_equal(storage_fetch(node->storage, &fetch, &cursor), 0);
+        while (well_points_cursor_next(cursor, &points) == 0) {
+            assert_true(points.count == 1 && value == -1);
+            value = well_points_at(&points, 0).value.i64;
+        }
+        well_points_cursor_close(&cursor);
+    }
+    buf_deinit(&key);
+    return value;
+}
+
+static void wait_for_value(struct node *node, uint64_t series, int64_t time_ns, int64_t value)
+{
+    for (int i = 0; i < WAIT_MS / 2 && value_at(node, series, time_ns) != value; i++) {
+        pause_a_moment();
+    }
+    assert_int_equal(value_at(node, series, time_ns), value);
+}
+
+static void same_places(struct node *from, struct node *to)
+{
+    struct datalog *log = storage_log(from->storage);
+    struct datalog_origin origin = datalog_origin(log);
+    assert_int_equal(datalog_origin_position(storage_log(to->storage), origin),
+                     datalog_origin_position(log, origin));
+}
+
+/* ---- tests ---- */
+
+static void every_kind_of_record_arrives_once(void **state)
+{
+    struct world *world = *state;
+    write_entries(&world->a, 0, 60);
+    write_points(&world->b, 3, 5, 1); /* other numbers for the same series there */
+    forward(world, &world->a);
+    forward(world, &world->b);
+    take(world, &world->a);
+    take(world, &world->b);
+    write_points(&world->a, 50, 100, 7);
+    write_points(&world->a, 10, 100, 8);
+    struct series_delete deletion = {
+        .start_ns = 0, .end_ns = 1000, .selector = SPAN_LIT("load{host=host-3}")};
+    assert_int_equal(storage_delete(world->a.storage, &deletion, NULL), 0);
+    write_points(&world->a, 1, 200, 9);
+    wait_for_value(&world->b, 0, 200, 9);
+    for (uint64_t i = 0; i < 50; i++) {
+        int64_t value = i == 3 ? -1 : i < 10 ? 8 : 7;
+        assert_int_equal(value_at(&world->a, i, 100), value);
+        assert_int_equal(value_at(&world->b, i, 100), value);
+    }
+    wait_for_value(&world->a, 2, 5, 1);
+    wait_for_entries(&world->b, 60);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
+    wait_for_state(kafka_forwarder_link(world->b.forwarder), KAFKA_FOLLOWING);
+    same_places(&world->a, &world->b);
+    same_places(&world->b, &world->a);
+}
+
+static void a_large_entry_goes_in_pieces(void **state)
+{
+    struct world *world = *state;
+    size_t bytes = 3 * KAFKA_PIECE_BYTES_DEFAULT + 77;
+    uint8_t *data = mem_alloc(bytes);
+    uint16_t tag;
+    for (size_t i = 0; i < bytes; i++) {
+        data[i] = (uint8_t)(i * 31 + i / 251);
+    }
+    assert_int_equal(storage_tag(world->a.storage, SPAN_LIT("large"), &tag), 0);
+    struct entry entry = {.time_ns = 1, .tag = tag, .data = span_of(data, bytes)};
+    assert_int_equal(storage_append(world->a.storage, &entry, 1), 0);
+    forward(world, &world->a);
+    take(world, &world->b);
+    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
+    bool found = false;
+    for (int i = 0; i < WAIT_MS / 2 && !found; i++) {
+        struct well_cursor *cursor;
+        struct well_block block;
+        pause_a_moment();
+        assert_int_equal(storage_scan(world->b.storage, &scan, &cursor), 0);
+        while (well_cursor_next(cursor, &block) == 0) {
+            assert_false(found);
+            assert_true(block.count == 1 && block.entries[0].data.bytes == bytes);
+            assert_memory_equal(block.entries[0].data.data, data, bytes);
+            found = true;
+        }
+        well_cursor_close(&cursor);
+    }
+    assert_true(found);
+    mem_free(data);
+}
+
+static void restarts_of_both_sides_repeat_nothing(void **state)
+{
+    struct world *world = *state;
+    uint64_t count = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        forward(world, &world->a);
+        take(world, &world->b);
+        write_entries(&world->a, count, 40);
+        count += 40;
+        wait_for_entries(&world->b, count);
+        stop_node(&world->a);
+        stop_node(&world->b);
+        if (i % 2 == 0) { /* the offsets are lost: the topic is read anew */
+            remove(world->b.offsets);
+        }
+        if (i == 4) { /* cut off in the middle of whatever it was */
+            io_sim_crash(&world->a.sim);
+            io_sim_crash(&world->b.sim);
+        }
+        open_node(&world->a);
+        open_node(&world->b);
+        assert_int_equal(count_entries(&world->b, count), count);
+    }
+    take(world, &world->b);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
+    assert_int_equal(count_entries(&world->b, count), count);
+}
+
+/* Another link, or a snapshot, brings the records. */
+static void bring(struct node *from, struct node *to, uint64_t count)
+{
+    struct buf nothing = {0};
+    series_definitions_begin(&nothing);
+    for (uint64_t i = 1; i <= count; i++) {
+        struct storage_received received = {
+            .origin = datalog_origin(storage_log(from->storage)),
+            .origin_position = i,
+            .time = i,
+            .after = i - 1,
+        };
+        struct storage_waiter waiter = STORAGE_WAITER;
+        int rc = storage_submit_series(to->storage, buf_span(&nothing), &received, storage_wake,
+                                       &waiter);
+        assert_int_equal(storage_wait(&waiter, rc), 0);
+    }
+    buf_deinit(&nothing);
+}
+
+static void what_was_trimmed_is_named_until_another_way_brings_it(void **state)
+{
+    struct world *world = *state;
+    for (uint64_t i = 0; i < 20; i++) {
+        write_entries(&world->a, i * 40, 40);
+        assert_int_equal(storage_flush(world->a.storage), 0);
+    }
+    uint64_t first = datalog_first(storage_log(world->a.storage));
+    assert_true(first > 1);
+    forward(world, &world->a);
+    take(world, &world->b);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_NEEDS_SNAPSHOT);
+    struct kafka_info info = info_of(kafka_source_link(world->b.source));
+    char said[64];
+    snprintf(said, sizeof(said), "records 1 to %" PRIu64 " of 01000000", first - 1);
+    assert_non_null(strstr(info.fault, said));
+    assert_int_equal(info.kind, KAFKA_FAULT_MISSING);
+    assert_int_equal(count_entries(&world->b, 800), 0);
+    bring(&world->a, &world->b, first - 1);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
+    same_places(&world->a, &world->b);
+    assert_int_equal(count_entries(&world->b, 800), 800 - 40 * (first - 1));
+}
+
+/* ---- what is broken ---- */
+
+static void write_message(struct world *world, const struct buf *message)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    (void)rd_kafka_conf_set(conf, "bootstrap.servers",
+                            rd_kafka_mock_cluster_bootstraps(world->cluster), why, sizeof(why));
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(1),
+                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                       RD_KAFKA_V_VALUE(message->data, message->bytes),
+                                       RD_KAFKA_V_END),
+                     0);
+    assert_int_equal(rd_kafka_flush(rk, 10000), 0);
+    rd_kafka_destroy(rk);
+}
+
+static void write_record(struct world *world, uint64_t position, enum datalog_type type,
+                         struct span payload, bool garbage)
+{
+    struct replicate_place place = {.origin = {{{9}}, 9}, .position = position, .time = position};
+    struct kafka_part_body body = {
+        .record = {.head = {place, position - 1}, .type = type, .payload = payload}};
+    struct buf part = {0};
+    struct buf message = {0};
+    kafka_part_write(&part, &body);
+    if (garbage) {
+        part.data[part.bytes / 2] ^= 1;
+    }
+    struct kafka_piece piece = {.place = place,
+                                .partitions = PARTITIONS,
+                                .parts = 1,
+                                .part_bytes = (uint32_t)part.bytes,
+                                .bytes = buf_span(&part)};
+    kafka_piece_write(&message, &piece);
+    write_message(world, &message);
+    buf_deinit(&part);
+    buf_deinit(&message);
+}
+
+static void a_record_that_cannot_be_applied_is_set_aside_and_its_place_kept(void **state)
+{
+    struct world *world = *state;
+    struct datalog_origin origin = {{{9}}, 9};
+    write_record(world, 1, DATALOG_UPDATE, SPAN_LIT("no run of entries at all"), false);
+    write_record(world, 2, DATALOG_SERIES, SPAN_LIT("\1"), true);
+    write_record(world, 3, DATALOG_SERIES, SPAN_LIT("\1"), false);
+    take(world, &world->b);
+    for (int i = 0;
+         i < WAIT_MS / 2 && datalog_origin_position(storage_log(world->b.storage), origin) < 3;
+         i++) {
+        pause_a_moment();
+    }
+    assert_int_equal(datalog_origin_position(storage_log(world->b.storage), origin), 3);
+    struct kafka_info info = info_of(kafka_source_link(world->b.source));
+    assert_true(info.aside == 2 && info.faults[KAFKA_FAULT_POISON] == 2);
+    assert_int_equal(link_poison_count(world->poison), 2);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
+}
+
+static void wait_for_fault(struct kafka_link *link, enum kafka_fault kind)
+{
+    for (int i = 0; i < WAIT_MS / 2 && info_of(link).kind != kind; i++) {
+        pause_a_moment();
+    }
+    assert_string_equal(kafka_fault_name(info_of(link).kind), kafka_fault_name(kind));
+}
+
+static void a_topic_that_is_missing_is_waited_for(void **state)
+{
+    struct world *world = *state;
+    write_entries(&world->a, 0, 10);
+    rd_kafka_mock_topic_set_error(world->cluster, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    forward(world, &world->a);
+    take(world, &world->b);
+    wait_for_fault(kafka_forwarder_link(world->a.forwarder), KAFKA_FAULT_TOPIC);
+    wait_for_fault(kafka_source_link(world->b.source), KAFKA_FAULT_TOPIC);
+    assert_int_equal(info_of(kafka_source_link(world->b.source)).state, KAFKA_CONNECTING);
+    rd_kafka_mock_topic_set_error(world->cluster, TOPIC, RD_KAFKA_RESP_ERR_NO_ERROR);
+    wait_for_entries(&world->b, 10);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
+    wait_for_state(kafka_forwarder_link(world->a.forwarder), KAFKA_FOLLOWING);
+}
+
+/* A broker's limit is not known beforehand. */
+static void messages_that_are_too_large_become_smaller(void **state)
+{
+    struct world *world = *state;
+    rd_kafka_resp_err_t errors[4];
+    for (size_t i = 0; i < ARRAY_COUNT(errors); i++) {
+        errors[i] = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    }
+    write_entries(&world->a, 0, 10);
+    rd_kafka_mock_push_request_errors_array(world->cluster, 0, ARRAY_COUNT(errors), errors);
+    forward(world, &world->a);
+    take(world, &world->b);
+    wait_for_entries(&world->b, 10);
+    wait_for_state(kafka_forwarder_link(world->a.forwarder), KAFKA_FOLLOWING);
+    struct kafka_info info = info_of(kafka_forwarder_link(world->a.forwarder));
+    assert_true(info.faults[KAFKA_FAULT_TOO_LARGE] > 0);
+}
+
+static void offsets_count_only_for_the_log_and_topic_they_were_written_for(void **state)
+{
+    struct world *world = *state;
+    struct datalog *log = storage_log(world->a.storage);
+    struct kafka_offsets offsets = {0};
+    const char *why;
+    write_entries(&world->a, 0, 10);
+    vec_push(&offsets.all, 17);
+    vec_push(&offsets.all, -2);
+    assert_int_equal(kafka_offsets_write(io_real(), world->a.offsets, "kafka://x/y", log, &offsets),
+                     0);
+    kafka_offsets_read(io_real(), world->a.offsets, "kafka://x/y", log, &offsets, &why);
+    assert_null(why);
+    assert_true(offsets.all.count == 2 && offsets.all.items[0] == 17 && offsets.all.items[1] == -2);
+    kafka_offsets_read(io_real(), world->a.offsets, "kafka://x/z", log, &offsets, &why);
+    assert_true(why != NULL && offsets.all.count == 0);
+    kafka_offsets_read(io_real(), world->a.offsets, "kafka://x/y", storage_log(world->b.storage),
+                       &offsets, &why);
+    assert_non_null(strstr(why, "older copy"));
+    struct buf text = {0};
+    assert_int_equal(io_read_file(io_real(), world->a.offsets, 10000, &text), 0);
+    text.data[30] ^= 1;
+    assert_int_equal(io_write_file(io_real(), world->a.offsets, buf_span(&text)), 0);
+    kafka_offsets_read(io_real(), world->a.offsets, "kafka://x/y", log, &offsets, &why);
+    assert_non_null(strstr(why, "damaged"));
+    buf_deinit(&text);
+    kafka_offsets_deinit(&offsets);
+}
+
+static void urls_and_properties_are_checked(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(1 << 20);
+    struct kafka_options options = {0};
+    assert_int_equal(kafka_url_parse("kafka://a:1,b:2/t.x", arena, &options), 0);
+    assert_string_equal(options.brokers, "a:1,b:2");
+    assert_string_equal(options.topic, "t.x");
+    static const char *const bad[] = {"kafka://", "kafka:///t", "kafka://a", "kafka://a/",
+                                      "kafka://a/b/c"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_int_equal(kafka_url_parse(bad[i], arena, &options), ERR_INVALID);
+    }
+    static const char *const wrong[] = {"acks=0", "enable.idempotence=false", "no.such=1",
+                                        "linger.ms=x", "linger.ms"};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        struct kafka_link link = {
+            .options = {
+                .name = "x", .brokers = "a:1", .properties = &wrong[i], .properties_count = 1}};
+        rd_kafka_conf_t *conf;
+        assert_int_equal(kafka_link_conf(&link, true, &conf), ERR_INVALID);
+    }
+    arena_free(&arena);
+}
+
+int main(void)
+{
+#define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        WITH_WORLD(every_kind_of_record_arrives_once),
+        WITH_WORLD(a_large_entry_goes_in_pieces),
+        WITH_WORLD(restarts_of_both_sides_repeat_nothing),
+        WITH_WORLD(what_was_trimmed_is_named_until_another_way_brings_it),
+        WITH_WORLD(a_record_that_cannot_be_applied_is_set_aside_and_its_place_kept),
+        WITH_WORLD(a_topic_that_is_missing_is_waited_for),
+        WITH_WORLD(messages_that_are_too_large_become_smaller),
+        WITH_WORLD(offsets_count_only_for_the_log_and_topic_they_were_written_for),
+        cmocka_unit_test(urls_and_properties_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
