@@ -253,6 +253,7 @@ def soak(options):
     """Many lives of each kind once, then the same scenarios until the time is over or one fails."""
     total = run_lives()
     build_debug("programs")
+    os.environ.setdefault("AQUIFER_FAILOVER_S", "60")
     end, rounds = time.monotonic() + options.minutes * 60, 0
     while time.monotonic() < end and not total.failed:
         rounds += 1

@@ -17,6 +17,7 @@
 
 #define ROUND_MS 100       /* how long HAProxy may be dead unnoticed */
 #define LOOK_MS 500        /* between two looks at HAProxy's statistics */
+#define FROZEN_MS 3000     /* a webserver that is silent for so long after it was found down */
 #define LINGER_INTERVALS 3 /* a webserver off the list serves on for so many Update-Intervals */
 #define CONNECTIONS_MAX ((size_t)20000)
 #define DESCRIPTORS_SPARE ((size_t)1000) /* checks, sockets, pipes */
@@ -35,6 +36,12 @@ struct follow_metrics {
 /* HAProxy counts from zero at each start. */
 struct counted {
     uint64_t requests, retries, redispatches;
+};
+
+/* What the statistics said of a server last. */
+struct seen {
+    bool up;
+    int64_t silent_ms; /* since when it is down and does not even refuse; 0: it is not */
 };
 
 struct follow {
@@ -57,8 +64,9 @@ struct follow {
     size_t unplaced, duplicates, unresolved;
     struct counted counted;
     size_t up; /* by the statistics at hand */
-    bool *slot_up;
-    bool *override_up;
+    struct seen *slot_seen;
+    struct seen *override_seen;
+    struct buf frozen; /* commands for servers that hold requests and will not answer */
 
     atomic_bool stopping;
     atomic_bool reload;
@@ -328,16 +336,35 @@ static void count_up(struct metric *metric, uint64_t now, uint64_t *before)
     *before = now;
 }
 
-static void note_server(const struct slot_target *target, bool up, bool *is_up)
+static void note_up(const struct slot_target *target, bool up, struct seen *seen)
 {
-    if (up && !*is_up) {
+    if (up && !seen->up) {
         log_info("webserver-up", "a webserver answers its health checks", "address",
                  target->address, "port", LOG_INT(target->port), NULL);
-    } else if (!up && *is_up) {
+    } else if (!up && seen->up) {
         log_warn("webserver-down", "a webserver fails its health checks; users go to the others",
                  "address", target->address, "port", LOG_INT(target->port), NULL);
     }
-    *is_up = up;
+    seen->up = up;
+}
+
+/* A machine that is frozen or cut off closes nothing: requests that were sent to it would wait for
+ * ever. They are cut off it, and HAProxy repeats those that may be repeated on another one. */
+static void note_silence(struct follow *follow, const struct slot_target *target,
+                         const struct stats_row *row, struct seen *seen)
+{
+    int64_t now = now_ms(follow);
+    if (row->up || !row->silent) {
+        seen->silent_ms = 0;
+    } else if (seen->silent_ms == 0) {
+        seen->silent_ms = now;
+    } else if (now - seen->silent_ms >= FROZEN_MS && row->sessions > 0) {
+        log_warn("webserver-frozen", "a webserver is silent; what waits for it is cut off",
+                 "address", target->address, "port", LOG_INT(target->port), "requests",
+                 LOG_INT(row->sessions), NULL);
+        buf_printf(&follow->frozen, "shutdown sessions server " CONFIG_BACKEND "/%.*s\n",
+                   SPAN_ARG(row->server));
+    }
 }
 
 /* "w7" is slot 6, "o2" override 1. */
@@ -348,13 +375,19 @@ static void note_row(struct follow *follow, const struct stats_row *row)
         return;
     }
     size_t index = (size_t)number - 1;
-    bool slot = row->server.data[0] == 'w' && index < slots_count(follow->slots);
-    if (slot && slots_get(follow->slots, index)->state == SLOT_READY) {
-        note_server(&slots_get(follow->slots, index)->target, row->up, &follow->slot_up[index]);
-    } else if (slot) {
-        follow->slot_up[index] = false;
-    } else if (row->server.data[0] == 'o' && index < follow->options.settings->overrides.count) {
-        note_server(&follow->overrides[index], row->up, &follow->override_up[index]);
+    bool is_slot = row->server.data[0] == 'w' && index < slots_count(follow->slots);
+    bool by_hand = row->server.data[0] == 'o' && index < follow->options.settings->overrides.count;
+    if (!is_slot && !by_hand) {
+        return;
+    }
+    const struct slot_target *target =
+        is_slot ? &slots_get(follow->slots, index)->target : &follow->overrides[index];
+    struct seen *seen = is_slot ? &follow->slot_seen[index] : &follow->override_seen[index];
+    note_silence(follow, target, row, seen);
+    if (by_hand || slots_get(follow->slots, index)->state == SLOT_READY) {
+        note_up(target, row->up, seen);
+    } else {
+        seen->up = false;
     }
 }
 
@@ -382,12 +415,16 @@ static void look_at_statistics(struct follow *follow)
     follow->looked_ms = now_ms(follow);
     struct buf answers = {0};
     tell_haproxy(follow, SPAN_LIT("show stat\n"), &answers);
+    buf_clear(&follow->frozen);
     if (answers.bytes > 0) {
         follow->up = 0;
         int rc = stats_read(buf_span(&answers), take_row, follow);
         if (rc < 0) {
             log_fault("haproxy-statistics", "HAProxy's statistics cannot be read", rc, NULL);
         }
+    }
+    if (follow->frozen.bytes > 0) {
+        tell_haproxy(follow, buf_span(&follow->frozen), &answers);
     }
     buf_deinit(&answers);
 }
@@ -491,8 +528,9 @@ static void free_follow(struct follow *follow)
     slots_free(&follow->slots);
     resolve_free(&follow->resolve);
     mem_free(follow->overrides);
-    mem_free(follow->slot_up);
-    mem_free(follow->override_up);
+    mem_free(follow->slot_seen);
+    mem_free(follow->override_seen);
+    buf_deinit(&follow->frozen);
     mem_free(follow->view);
     mem_free(follow->cookie_key);
     mem_free(follow);
@@ -510,8 +548,9 @@ int follow_start(const struct follow_options *options, struct follow **ret_follo
     });
     follow->resolve = resolve_new(options->io, settings->update_interval_ms);
     follow->overrides = mem_alloc_array(settings->overrides.count, sizeof(*follow->overrides));
-    follow->slot_up = mem_alloc_array(settings->slots, sizeof(*follow->slot_up));
-    follow->override_up = mem_alloc_array(settings->overrides.count, sizeof(bool));
+    follow->slot_seen = mem_alloc_array(settings->slots, sizeof(*follow->slot_seen));
+    follow->override_seen =
+        mem_alloc_array(settings->overrides.count, sizeof(*follow->override_seen));
     follow->view = MEM_NEW(struct sync_presence_view);
     follow->cookie_key = make_cookie_key(settings->control_secret);
     follow->metrics = make_metrics();

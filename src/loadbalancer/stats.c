@@ -4,11 +4,23 @@
 
 #define COLUMNS_MAX 200
 
-enum column { PROXY, SERVER, STATUS, REQUESTS, RETRIES, REDISPATCHES, FAILED, COLUMNS };
+enum column {
+    PROXY,
+    SERVER,
+    STATUS,
+    CHECK_STATUS,
+    SESSIONS,
+    REQUESTS,
+    RETRIES,
+    REDISPATCHES,
+    FAILED,
+    COLUMNS
+};
 
 static const char *const names[COLUMNS] = {
-    [PROXY] = "pxname",  [SERVER] = "svname",       [STATUS] = "status", [REQUESTS] = "stot",
-    [RETRIES] = "wretr", [REDISPATCHES] = "wredis", [FAILED] = "econ",
+    [PROXY] = "pxname",  [SERVER] = "svname", [STATUS] = "status", [CHECK_STATUS] = "check_status",
+    [SESSIONS] = "scur", [REQUESTS] = "stot", [RETRIES] = "wretr", [REDISPATCHES] = "wredis",
+    [FAILED] = "econ",
 };
 
 /* Where each column is, from "# pxname,svname,...". */
@@ -48,6 +60,12 @@ static bool is_up(struct span status)
            span_equal_str(status, "no check");
 }
 
+/* "L4TOUT", "L7TOUT"; "* L7TOUT" while a check is under way. */
+static bool is_silent(struct span check_status)
+{
+    return span_ends_with(check_status, SPAN_LIT("TOUT"));
+}
+
 static struct stats_row row_of(struct span line, const size_t place[COLUMNS])
 {
     struct span values[COLUMNS] = {{0}};
@@ -63,6 +81,8 @@ static struct stats_row row_of(struct span line, const size_t place[COLUMNS])
         .proxy = values[PROXY],
         .server = values[SERVER],
         .up = is_up(values[STATUS]),
+        .silent = is_silent(values[CHECK_STATUS]),
+        .sessions = number(values[SESSIONS]),
         .requests = number(values[REQUESTS]),
         .retries = number(values[RETRIES]),
         .redispatches = number(values[REDISPATCHES]),

@@ -11,6 +11,8 @@ struct stats_row {
     struct span proxy;  /* "webservers" */
     struct span server; /* "w1", "FRONTEND", "BACKEND" */
     bool up;            /* takes requests now */
+    bool silent;        /* its last check was not answered in time, rather than refused */
+    uint64_t sessions;  /* on it now */
     uint64_t requests;
     uint64_t retries;
     uint64_t redispatches;

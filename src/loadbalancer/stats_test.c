@@ -12,8 +12,8 @@
 #include "base/check.h"
 
 struct seen {
-    size_t rows, up;
-    uint64_t requests, redispatches;
+    size_t rows, up, silent;
+    uint64_t requests, redispatches, sessions;
 };
 
 static void count(void *context, const struct stats_row *row)
@@ -21,6 +21,8 @@ static void count(void *context, const struct stats_row *row)
     struct seen *seen = context;
     seen->rows++;
     seen->up += row->up;
+    seen->silent += row->silent;
+    seen->sessions += row->sessions;
     seen->requests += row->requests;
     seen->redispatches += row->redispatches;
 }
@@ -29,17 +31,20 @@ static void rows_are_read_by_the_names_of_their_columns(void **state)
 {
     (void)state;
     struct seen seen = {0};
-    assert_int_equal(stats_read(SPAN_LIT("# pxname,svname,new,stot,econ,wretr,wredis,status,\n"
-                                         "users,FRONTEND,,7,,,,OPEN,\n"
-                                         "webservers,w1,x,3,0,1,2,UP,\n"
-                                         "webservers,w2,x,4,0,0,1,UP 1/2,\n"
-                                         "webservers,w3,x,0,0,0,0,DOWN 1/2,\n"
-                                         "webservers,w4,x,0,0,0,0,MAINT,\n"
-                                         "webservers,w5,x,0,0,0,0,DRAIN,\n\n"),
+    assert_int_equal(stats_read(SPAN_LIT("# pxname,svname,new,scur,stot,econ,wretr,wredis,status,"
+                                         "check_status,\n"
+                                         "users,FRONTEND,,9,7,,,,OPEN,,\n"
+                                         "webservers,w1,x,1,3,0,1,2,UP,L7OK,\n"
+                                         "webservers,w2,x,0,4,0,0,1,UP 1/2,L7TOUT,\n"
+                                         "webservers,w3,x,2,0,0,0,0,DOWN 1/2,* L4TOUT,\n"
+                                         "webservers,w4,x,0,0,0,0,0,MAINT,,\n"
+                                         "webservers,w5,x,0,0,0,0,0,DRAIN,L4CON,\n\n"),
                                 count, &seen),
                      0);
     assert_int_equal(seen.rows, 6);
     assert_int_equal(seen.up, 3);
+    assert_int_equal(seen.silent, 2);
+    assert_int_equal(seen.sessions, 12);
     assert_int_equal(seen.requests, 14);
     assert_int_equal(seen.redispatches, 3);
 }
@@ -54,7 +59,8 @@ static void what_is_no_statistics_is_refused(void **state)
     }
     assert_int_equal(seen.rows, 0);
     assert_int_equal(
-        stats_read(SPAN_LIT("# pxname,svname,status,stot,wretr,wredis,econ\nx\n"), count, &seen),
+        stats_read(SPAN_LIT("# pxname,svname,status,check_status,scur,stot,wretr,wredis,econ\nx\n"),
+                   count, &seen),
         0);
     assert_int_equal(seen.rows, 1);
     assert_int_equal(seen.up, 0);

@@ -9,6 +9,8 @@
 
 #define CONNECTION_MEMORY_BYTES ((size_t)64 * 1024) /* request line, headers, I/O buffers */
 #define TLS_FILE_BYTES_MAX ((size_t)1 << 20)
+#define KEPT_MS 1000 /* after the drain, for who keeps connections to find that they are closed */
+#define KEPT_LOOK_MS 20
 #define ABORT_TIMEOUT_MS 2000 /* after the drain, for replies to be cut and connections closed */
 
 /* ── Places: streams and websockets ──────────────────────────────────────────────────────── */
@@ -344,6 +346,23 @@ static void wait_until_none(struct http_server *server, size_t (*left)(struct ht
     }
 }
 
+static size_t count_connections(struct http_server *server)
+{
+    return (size_t)atomic_load(&server->counters.connections_now);
+}
+
+/* Locked. A load balancer that keeps connections may have sent a request on one before it can
+ * know; it is served, and gets the message with the answer or with its next check. */
+static void wait_for_kept_connections(struct http_server *server)
+{
+    for (unsigned waited = 0; waited < KEPT_MS; waited += KEPT_LOOK_MS) {
+        if (count_connections(server) == 0) {
+            return;
+        }
+        wait_until_none(server, count_connections, KEPT_LOOK_MS);
+    }
+}
+
 static size_t count_websockets(struct http_server *server)
 {
     return server->websocket_count;
@@ -373,6 +392,8 @@ void http_server_stop(struct http_server **ret_server)
         websocket_stop(server->websockets.items[i]);
     }
     fail_requests(server, false);
+    wait_until_none(server, count_attached, server->options.drain_timeout_ms);
+    wait_for_kept_connections(server);
     wait_until_none(server, count_attached, server->options.drain_timeout_ms);
     atomic_store(&server->cutting, true);
     fail_requests(server, true);

@@ -118,10 +118,11 @@ MUST_CHECK int http_server_start(const struct http_server_options *options,
 
 /*
  * Drains: no new connections; requests that have begun, or come on a connection that is open,
- * finish within drain_timeout_ms, and their connections are closed then; streams whose handler has
- * returned and websockets are told at once (their writes and reads say that the client is gone).
- * Then everything still open is cut. Returns when all handlers and websocket sessions have
- * returned; a stream may be held longer and ended later. Clears `*server`, which may be NULL.
+ * finish within drain_timeout_ms, and their connections are closed then; clients that keep idle
+ * connections get a second to close them. Streams whose handler has returned and websockets are
+ * told at once (their writes and reads say that the client is gone). Then everything still open is
+ * cut. Returns when all handlers and websocket sessions have returned; a stream may be held longer
+ * and ended later. Clears `*server`, which may be NULL.
  */
 void http_server_stop(struct http_server **server);
 
