@@ -56,11 +56,23 @@ static int add_tag(void *context, uint16_t tag, struct span name, const char *we
     return 0;
 }
 
+/* Searches name classes of points like tags. */
+static int add_class(void *context, const char *name, uint16_t tag)
+{
+    json_t *row = json_object();
+    json_object_set_new(row, "name", json_string(name));
+    json_object_set_new(row, "number", json_integer(tag));
+    json_object_set_new(row, "class", json_true());
+    json_array_append_new(context, row);
+    return 0;
+}
+
 static void get_tags(struct http_request *request, void *context)
 {
     struct api *api = context;
     json_t *tags = json_array();
     int rc = storage_each_tag(api->storage, add_tag, tags);
+    rc = rc < 0 ? rc : storage_each_class(api->storage, add_class, tags);
     if (rc < 0) {
         json_decref(tags);
         http_reply_fault(request, rc);

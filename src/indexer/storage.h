@@ -204,7 +204,13 @@ MUST_CHECK int storage_tags_put(struct storage *storage, const struct span *name
                                 uint16_t *ret_tags);
 struct series_tags *storage_tags(struct storage *storage);
 
-/* What the query library scans. Lives as long as the storage. */
+/* Calls `each` with every class of points that no tag is called like, as a search names it. */
+MUST_CHECK int storage_each_class(struct storage *storage,
+                                  int (*each)(void *context, const char *name, uint16_t tag),
+                                  void *context);
+
+/* What the query library scans: entries, and points as entries (search_points.h). Lives as long as
+ * the storage. */
 struct query_source *storage_source(struct storage *storage);
 
 /* Scans several tags over a snapshot of all wells: see well_cursor_*. */
@@ -213,8 +219,7 @@ MUST_CHECK int storage_scan(struct storage *storage, const struct well_scan *sca
 
 /* What such a scan would read: well_extents(). */
 void storage_extents(struct storage *storage, const struct well_scan *scan,
-                     void (*each)(void *context, int64_t first_ns, int64_t last_ns,
-                                  uint64_t bytes),
+                     void (*each)(void *context, int64_t first_ns, int64_t last_ns, uint64_t bytes),
                      void *context);
 
 /* True while entries are refused; `text` then says why ("disk full: …"), else it is left empty. */

@@ -48,6 +48,7 @@ struct storage_dropped {
 struct storage_source {
     struct query_source source;
     struct storage *storage;
+    struct search_points *points; /* classes as tags */
 };
 
 struct storage_intake;
@@ -230,6 +231,7 @@ void storage_dropped_free(struct storage *storage);
 MUST_CHECK int storage_retain(struct storage *storage);
 
 void storage_source_init(struct storage *storage);
+void storage_source_deinit(struct storage *storage);
 
 /* A cursor over entries that become durable from now on (query/source.h). */
 MUST_CHECK int storage_follow(struct storage *storage, struct query_cursor **ret_cursor);

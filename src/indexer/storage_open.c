@@ -192,6 +192,7 @@ static void storage_free(struct storage *storage)
     }
     vec_deinit(&storage->slots);
     tombstones_unref(&storage->tombstones);
+    storage_source_deinit(storage);
     series_catalogue_close(&storage->catalogue);
     series_origins_close(&storage->origins);
     series_tags_close(&storage->tags);

@@ -1,9 +1,11 @@
 """Queries that take values out of JSON lines, over two indexers, against answers computed here."""
 
+import http.client
 import json
 import math
 import random
 import statistics
+import time
 from collections import Counter, defaultdict
 
 import pytest
@@ -124,3 +126,35 @@ def test_the_ten_largest_pages_in_order(session, lines):
 def test_an_unknown_module_is_named_with_its_neighbour(session):
     answer = session.post("/api/parse", {"SearchString": "tag=nginx jsn status", "Sequence": 1})
     assert "unknown module 'jsn', did you mean 'json'" in answer.ok().json()["ParseError"]
+
+
+def test_series_of_points_are_searched_like_entries(cluster, session):
+    """Their class is a tag, labels and value are values: a mean per host and minute, as a chart."""
+    now = int(time.time()) // 60 * 60 - 600
+    chance = random.Random(3)
+    points = [(now + second, host, chance.randrange(1000) / 8)
+              for second in range(0, 300, 5) for host in ("a", "b", "c")]
+    body = "".join(f"{at * 10**6}// cpu.load{{host={host},dc=x}} {value}\n"
+                   for at, host, value in points)
+    connection = http.client.HTTPConnection("127.0.0.1", cluster.indexer(0).process.port)
+    connection.request("POST", "/api/v0/update", body.encode(),
+                       {"X-Warp10-Token": cluster.layout.secrets["warp10"]["write"]})
+    assert connection.getresponse().status == 200
+    groups = defaultdict(list)
+    for at, host, value in points:
+        groups[(at // 60 * 60, host)].append(value)
+    _, rows = table(session, "tag=cpu.load stats mean(value) count by host dc over 1m "
+                             "| table -nt TIMESTAMP host mean count dc")
+    assert Counter(rows) == Counter(
+        (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)), host,
+         repr(math.fsum(values) / len(values)).removesuffix(".0"), str(len(values)), "x")
+        for (at, host), values in groups.items())
+    chart = ask(session, "tag=cpu.load stats mean(value) by host over 1m | chart mean by host",
+                "chart")["Entries"]
+    assert sorted(chart["Names"]) == ["a", "b", "c"]
+    shown = {(value["TS"], name): number for value in chart["Values"]
+             for name, number in zip(chart["Names"], value["Data"])}
+    assert shown == {(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)), host):
+                     math.fsum(values) / len(values) for (at, host), values in groups.items()}
+    _, rows = table(session, "tag=cpu.* eval value > 100 | limit 3 | table DATA")
+    assert len(rows) == 3 and all(row[0].startswith("cpu.load{") for row in rows)
