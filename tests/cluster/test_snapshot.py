@@ -2,12 +2,14 @@
 
 import re
 import shutil
+import time
 
 import pytest
 from client import wait_until
 from control import Control
 from layout import Layout
 from test_replication import Ring, Writer, wait_for_more
+from test_warp10 import Api
 
 FILLER = b"".join(b"%d %s\n" % (i, b"x" * 1000) for i in range(2500))
 
@@ -168,3 +170,57 @@ def test_nodes_that_differ_are_found_named_and_repaired():
         c.expect_all_hold("web", ids)
         control = Control(f"127.0.0.1:{c.layout.indexers[1].port}", c.layout.secrets["control"])
         assert control.ok("GET", "/control/v1/needs")["missing"] is None
+
+
+def in_memory(c, i):
+    def change(text):
+        return re.sub(r"(\[Default-Well\]\n)Location=.*\n",
+                      r"\1Storage=memory\nMax-Memory-MB=64\nHot-Duration=1d\n", text)
+    c.change(i, change)
+    c.configs[i] = c.indexer(i).process.config.read_text()
+
+
+def points_of(c, i, times):
+    """How many points of those times, in microseconds, indexer i has."""
+    tokens = c.layout.secrets["warp10"]
+    api = Api(c.indexer(i), tokens["write"], tokens["read"])
+    return sum(len(api.times(f"selector=load{{}}&now={time + 1000}&timespan=2000"))
+               for time in times)
+
+
+def write_points(c, i, times):
+    tokens = c.layout.secrets["warp10"]
+    text = "".join(f"{time + n}// load{{host=h{n}}} {n}\n" for time in times for n in range(100))
+    Api(c.indexer(i), tokens["write"], tokens["read"]).expect_update(text.encode())
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stop", "kill"])
+def test_a_memory_node_refills_itself_and_disk_nodes_have_the_history(kill):
+    with Snapshots(3, links=Layout.ring(3)) as c:
+        in_memory(c, 1)
+        c.start()
+        now = int(time.time() * 10**6)
+        history = [now - days * 86400 * 10**6 for days in (9, 5, 3)]
+        recent = [now - hours * 3600 * 10**6 for hours in (9, 5, 1)]
+        write_points(c, 0, history)
+        wait_until(lambda: points_of(c, 2, history) == 300, 20, "the history")
+        wait_until(lambda: points_of(c, 1, history) == 0, 20, "history to leave memory")
+        write_points(c, 2, recent)
+        ids = c.ingest("web", 500, indexer=0)
+        c.fill(0)
+        for i in range(3):
+            wait_until(lambda: points_of(c, i, recent) == 300, 20, "recent points")
+        c.expect_all_hold("web", ids)
+        if kill:
+            c.indexer(1).kill()
+            shutil.rmtree(c.indexer(1).process.dir / "datalog")  # it was in memory too
+        else:
+            assert c.indexer(1).stop() == 0
+        c.indexer(1).start()
+        wait_until(lambda: c.forwarder(0, 1)["snapshots"] > 0, 20, "a snapshot")
+        wait_until(lambda: points_of(c, 1, recent) == 300, 20, "recent points to be back")
+        c.expect_all_hold("web", ids)
+        wait_until(lambda: points_of(c, 1, history) == 0, 20, "no history in memory")
+        assert points_of(c, 0, history) == points_of(c, 2, history) == 300
+        ids += c.ingest("web", 100, indexer=1)
+        c.expect_all_hold("web", ids)
