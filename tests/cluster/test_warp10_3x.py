@@ -4,6 +4,7 @@ whatever pieces it comes and whoever is killed; what is wrong is named and harms
 The Warp 10 here is a stand-in of its own making (warp10_feed.py); a real one was not to be had."""
 
 import base64
+import shutil
 import socket
 import struct
 import time
@@ -235,12 +236,9 @@ def test_shards_are_kept_apart_here_and_asked_for_when_wanted():
 def test_a_feeder_that_is_not_who_it_should_be_is_not_listened_to():
     with Following([update(T, [(1, 1)])]) as f:
         f.expect({1: "1"})
-        f.feeder.key = STRANGER
-        f.feeder.cut_after = None
-        f.feeder.misbehave = lambda wire: None
-        f.feeder.add(update(T + 1, [(2, 2)]))
         f.node.stop()
-        f.feeder.misbehave = None
+        f.feeder.key = STRANGER
+        f.feeder.add(update(T + 1, [(2, 2)]))
         f.node.start()
         wait_until(lambda: 'not signed by \\"feeder-n\\"' in f.node.log(), 30, f.node.log()[-2000:])
         assert values_of(f.api) == {1: "1"}
@@ -319,6 +317,30 @@ def test_a_place_that_is_damaged_is_named_and_all_comes_again_with_no_effect():
         f.feeder.add(update(T + 30, [(30, 30)]))
         f.expect({**{i: str(i) for i in range(20)}, 30: "30"})
         assert f.feeder.seeks[-1][1] == TSEEK
+
+
+def test_a_node_that_is_an_older_copy_takes_what_it_lacks_once_more():
+    """Its log is older than the place that was kept."""
+    with Following([update(T + i, [(i, i)]) for i in range(20)], exact=True) as f:
+        f.expect({i: str(i) for i in range(20)})
+        home = f.cluster.indexer(0).process.config.parent
+        path = next(home.rglob("source-paris"))
+        wait_until(lambda: "creator 20 " in path.read_text(), 10)
+        f.node.stop()
+        older = home.with_name("older")
+        shutil.copytree(home, older)
+        f.node.start()
+        f.feeder.add(*[update(T + i, [(i, i)]) for i in range(20, 30)])
+        f.expect({i: str(i) for i in range(30)})
+        wait_until(lambda: "creator 30 " in path.read_text(), 10)
+        f.node.stop()
+        kept = path.read_bytes()
+        shutil.rmtree(home)
+        shutil.copytree(older, home)
+        path.write_bytes(kept)
+        f.node.start()
+        f.expect({i: str(i) for i in range(30)})
+        assert "it is an older copy" in f.node.log() and f.feeder.seeks[-1][1] == TSEEK
 
 
 # ── Feeding ──
