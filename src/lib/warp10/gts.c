@@ -122,6 +122,7 @@ void gts_reader_feed(struct gts_reader *reader, struct span chunk)
         reader->skip_lf = false;
     }
     reader->rest = chunk.bytes == 0 ? nothing : chunk;
+    reader->has_cr = memchr(reader->rest.data, '\r', reader->rest.bytes) != NULL;
     reader->lf = next_lf(reader->rest);
 }
 
@@ -156,8 +157,9 @@ static int take_line(struct gts_reader *reader, struct span *ret_line)
     }
     const uint8_t *begin = reader->rest.data;
     const uint8_t *end = begin + reader->rest.bytes;
-    const uint8_t *cr =
-        begin == reader->lf ? NULL : memchr(begin, '\r', (size_t)(reader->lf - begin));
+    const uint8_t *cr = begin == reader->lf || !reader->has_cr
+                            ? NULL
+                            : memchr(begin, '\r', (size_t)(reader->lf - begin));
     const uint8_t *stop = cr != NULL ? cr : reader->lf;
     if (stop != end) {
         *ret_line = cut(reader, stop);

@@ -27,6 +27,9 @@ struct span gts_strip(struct span text);
 /* Optional sign and digits, the whole span; false on anything else or overflow. */
 bool gts_parse_i64(struct span text, int64_t *ret_value);
 
+/* At most 18 digits at the front: their value, and what follows. */
+const uint8_t *gts_scan_digits(const uint8_t *at, const uint8_t *end, uint64_t *ret_value);
+
 /* As the reference reads them: longs, decimals, doubles. False: none of these. */
 bool gts_parse_number(struct span text, struct element *ret_element);
 bool gts_parse_f64(struct span text, double *ret_value);
@@ -84,6 +87,7 @@ struct gts_reader {
     struct buf carry;  /* a line that began in an earlier chunk */
     bool carried;      /* the line in `carry` was given out */
     bool skip_lf;      /* the chunk before ended with CR */
+    bool has_cr;       /* there is one in the chunk */
     bool finished;
     uint64_t line;
     struct span present; /* the line being read, stripped */

@@ -86,12 +86,29 @@ static int check_bounds(struct gts_reader *reader, int64_t time)
     return complain(reader, reader->present.data, 400, text);
 }
 
+/* "ts// ", which most lines begin with. */
+static bool parse_plain_head(const struct gts_reader *reader, const uint8_t **at, int64_t *ret_time)
+{
+    const uint8_t *end = reader->present.data + reader->present.bytes;
+    uint64_t time;
+    const uint8_t *stop = gts_scan_digits(*at, end, &time);
+    if (stop == *at || end - stop < 3 || memcmp(stop, "// ", 3) != 0 ||
+        __builtin_add_overflow((int64_t)time, reader->options.shift, ret_time)) {
+        return false;
+    }
+    *at = skip_spaces(stop + 3, end);
+    return true;
+}
+
 /* "ts/[loc]/[elev] " from the front of the line. */
 static int parse_head(struct gts_reader *reader, const uint8_t **at, int64_t *ret_time,
                       struct element *element)
 {
     const uint8_t *end = reader->present.data + reader->present.bytes;
     const uint8_t *begin = *at;
+    if (parse_plain_head(reader, at, ret_time)) {
+        return 0;
+    }
     const uint8_t *slash = find(begin, end, '/');
     if (slash == NULL) {
         return complain(reader, begin, 400, "Missing timestamp separator.");
@@ -269,6 +286,23 @@ static int learn(struct gts_reader *reader, struct span raw, const uint8_t *brac
     return 0;
 }
 
+/* class{labels} at *at, when it is that of the line before or of the one that followed it last:
+ * series mostly come in the order in which they came before. A text that begins with one of these
+ * has its braces where that one has them. */
+static bool recall_series(struct gts_reader *reader, const uint8_t **at, const uint8_t *end)
+{
+    struct gts_known *known = reader->last == NULL ? NULL : reader->last->next;
+    for (size_t i = 0; i < 2; i++, known = reader->last) {
+        if (known != NULL && (size_t)(end - *at) >= known->raw.bytes &&
+            memcmp(*at, known->raw.data, known->raw.bytes) == 0) {
+            *at += known->raw.bytes;
+            reader->last = known;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* class{labels} at *at. */
 static int parse_series(struct gts_reader *reader, const uint8_t **at, const uint8_t *brace)
 {
@@ -279,18 +313,9 @@ static int parse_series(struct gts_reader *reader, const uint8_t **at, const uin
     }
     struct span raw = between(*at, close + 1);
     *at = close + 1;
-    if (reader->last != NULL && span_equal(reader->last->raw, raw)) {
-        return 0;
-    }
-    /* Series mostly come in the order in which they came before. */
     struct gts_known *before = reader->last;
-    struct gts_known *known = before == NULL ? NULL : before->next;
-    if (known != NULL && span_equal(known->raw, raw)) {
-        reader->last = known;
-        return 0;
-    }
     uint64_t hash = hash64(raw);
-    known = gts_memory_find(&reader->memory, raw, hash);
+    struct gts_known *known = gts_memory_find(&reader->memory, raw, hash);
     size_t forgets = reader->memory.forgets;
     int rc = 0;
     if (known == NULL) {
@@ -326,8 +351,9 @@ static int parse_owner_of_value(struct gts_reader *reader, const uint8_t **at, b
 {
     const uint8_t *end = reader->present.data + reader->present.bytes;
     const struct gts_known *before = reader->last;
-    const uint8_t *brace = continued ? NULL : find(*at, end, '{');
-    if (brace == NULL) {
+    bool recalled = !continued && recall_series(reader, at, end);
+    const uint8_t *brace = continued || recalled ? NULL : find(*at, end, '{');
+    if (brace == NULL && !recalled) {
         reading->same = true;
         return before != NULL ? 0
                : continued    ? complain(reader, reader->present.data, 400, "Invalid continuation.")
@@ -335,7 +361,7 @@ static int parse_owner_of_value(struct gts_reader *reader, const uint8_t **at, b
     }
     bool has;
     size_t limit = MIN(reader->options.labels_bytes_max, reader->options.attributes_bytes_max);
-    int rc = parse_series(reader, at, brace);
+    int rc = recalled ? 0 : parse_series(reader, at, brace);
     if (rc == 0) {
         rc = parse_braces(reader, at, &has);
     }

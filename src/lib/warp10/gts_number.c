@@ -4,6 +4,7 @@
  * Most numbers are short: their digits fit 64 bits and the power of ten is one that a double
  * holds exactly, so one division gives the nearest double. The rest goes to strtod().
  */
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -23,6 +24,44 @@ static bool is_digit(uint8_t c)
     return (uint8_t)(c - '0') <= 9;
 }
 
+/* Eight digits at a time, of which the first one is the lowest byte. */
+static bool is_eight_digits(uint64_t word)
+{
+    const uint64_t high = UINT64_C(0xF0F0F0F0F0F0F0F0);
+    const uint64_t zeros = UINT64_C(0x3030303030303030);
+    return (word & high) == zeros && ((word + UINT64_C(0x0606060606060606)) & high) == zeros;
+}
+
+static uint64_t value_of_eight(uint64_t word)
+{
+    word -= UINT64_C(0x3030303030303030);
+    word = word * 10 + (word >> 8); /* pairs, in every other byte */
+    uint64_t high = (word & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064);
+    uint64_t low = (word >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001);
+    return (high + low) >> 32;
+}
+
+const uint8_t *gts_scan_digits(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    const uint8_t *safe = end - at > DIGITS_MAX - 1 ? at + DIGITS_MAX - 1 : end;
+    while (safe - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        word = le64toh(word);
+        if (!is_eight_digits(word)) {
+            break;
+        }
+        value = value * 100000000 + value_of_eight(word);
+        at += 8;
+    }
+    for (; at < safe && is_digit(*at); at++) {
+        value = value * 10 + (uint64_t)(*at - '0');
+    }
+    *ret_value = value;
+    return at;
+}
+
 bool gts_parse_i64(struct span text, int64_t *ret_value)
 {
     const uint8_t *at = text.data;
@@ -32,11 +71,8 @@ bool gts_parse_i64(struct span text, int64_t *ret_value)
     if (at == end) {
         return false;
     }
-    uint64_t value = 0;
-    const uint8_t *safe = end - at > DIGITS_MAX - 1 ? at + DIGITS_MAX - 1 : end;
-    for (; at < safe && is_digit(*at); at++) {
-        value = value * 10 + (uint64_t)(*at - '0');
-    }
+    uint64_t value;
+    at = gts_scan_digits(at, end, &value);
     for (; at < end && is_digit(*at); at++) {
         if (__builtin_mul_overflow(value, 10, &value) ||
             __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value)) {
@@ -173,8 +209,43 @@ bool gts_parse_f64(struct span text, double *ret_value)
     return true;
 }
 
+/* [sign] digits [. digits], short: what most numbers are. Not zero, which has a sign or not. */
+static bool parse_short(struct span text, struct element *ret_element)
+{
+    const uint8_t *begin = text.data;
+    const uint8_t *end = begin + text.bytes;
+    uint64_t digits;
+    uint64_t decimals;
+    if (text.bytes > DECIMAL_CHARS_MAX || text.bytes == 0) {
+        return false;
+    }
+    begin += *begin == '-' || *begin == '+';
+    bool negative = text.data[0] == '-';
+    const uint8_t *at = gts_scan_digits(begin, end, &digits);
+    if (at == end && at > begin) {
+        ret_element->type = ELEMENT_I64;
+        ret_element->value.i64 = negative ? -(int64_t)digits : (int64_t)digits;
+        return true;
+    }
+    if (at == end || *at != '.' || gts_scan_digits(at + 1, end, &decimals) != end) {
+        return false;
+    }
+    size_t places = (size_t)(end - at) - 1;
+    digits = digits * (uint64_t)powers_of_ten[places] + decimals;
+    if (digits == 0 || (at == begin && places == 0)) {
+        return false;
+    }
+    double value = (double)digits / powers_of_ten[places];
+    ret_element->type = ELEMENT_F64;
+    ret_element->value.f64 = negative ? -value : value;
+    return true;
+}
+
 bool gts_parse_number(struct span text, struct element *ret_element)
 {
+    if (parse_short(text, ret_element)) {
+        return true;
+    }
     struct scan scan;
     bool suffix;
     if (!scan_number(text, &scan, &suffix)) {

@@ -2,10 +2,12 @@
  * The input format: the accepted and refused lines of the reference, its values, chunks of every
  * size, and that what the output prints is read as it was.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -575,6 +577,34 @@ static void random_element(struct element *element, struct buf *text)
     element->value.bytes = random_text(text);
 }
 
+/* Digits are read eight at a time: of any length, in any form, they are what strtod reads. */
+static void numbers_of_any_length_are_those_of_the_c_library(void **state)
+{
+    (void)state;
+    seed = 77;
+    for (size_t i = 0; i < 100000; i++) {
+        char text[64];
+        struct element element = {0};
+        uint64_t random = random_u64();
+        int bytes = snprintf(text, sizeof(text), "%s%" PRIu64, random % 3 == 0 ? "-" : "",
+                             random >> (random & 63));
+        int64_t integer = (int64_t)strtoull(text, NULL, 10);
+        bool fits = random >> (random & 63) <= INT64_MAX;
+        assert_int_equal(gts_value_parse(span_of_str(text), NULL, &element) == 0, fits);
+        assert_true(!fits || (element.type == ELEMENT_I64 && element.value.i64 == integer));
+        int at = (int)(random_u64() % (unsigned)(bytes + 1));
+        memmove(text + at + 1, text + at, (size_t)(bytes - at) + 1);
+        text[at] = at == 0 && text[1] == '-' ? ' ' : '.';
+        if (text[0] != ' ' && strcmp(text, "-.") != 0) {
+            assert_int_equal(gts_value_parse(span_of_str(text), NULL, &element), 0);
+            assert_int_equal(element.type, ELEMENT_F64);
+            assert_true(element.value.f64 == strtod(text, NULL));
+        }
+        text[at] = "x e-+"[random_u64() % 4];
+        (void)(gts_value_parse(span_of_str(text), NULL, &element) == 0);
+    }
+}
+
 static void what_is_printed_is_read_again(void **state)
 {
     (void)state;
@@ -628,6 +658,7 @@ int main(void)
         cmocka_unit_test(metadata_lines_need_both_braces),
         cmocka_unit_test(series_are_recognised_and_forgetting_them_is_told),
         cmocka_unit_test(a_reader_for_another_text_keeps_what_means_the_same),
+        cmocka_unit_test(numbers_of_any_length_are_those_of_the_c_library),
         cmocka_unit_test(what_is_printed_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
