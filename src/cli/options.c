@@ -13,13 +13,18 @@ int cli_options(const struct cli_command *command, const struct cli_option *opti
         int argument = options[i].text != NULL ? required_argument : no_argument;
         table[i + 1] = (struct option){options[i].name, argument, NULL, FIRST + (int)i};
     }
-    for (int c; (c = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
+    opterr = 0; /* we say it, with a reason */
+    for (int c; (c = getopt_long(argc, argv, ":h", table, NULL)) != -1;) {
         if (c == 'h') {
             (void)cli_help(command);
             return CLI_HELPED;
         }
+        if (c == ':') {
+            return cli_usage(command, "option %s needs a value", argv[optind - 1]);
+        }
         if (c < FIRST) {
-            return cli_usage(command, "see above");
+            return cli_usage(command, "there is no option %s, or it takes no value",
+                             argv[optind - 1]);
         }
         const struct cli_option *option = &options[c - FIRST];
         if (option->text != NULL) {

@@ -2,7 +2,6 @@
  * aquifer search: a query through the REST interface of a webserver. Log in, parse, launch, wait,
  * download, detach.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -16,6 +15,8 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/search_table.h"
 #include "cli/session.h"
 #include "io/io.h"
 #include "net/http_client.h"
@@ -23,6 +24,7 @@
 #define CALL_TIMEOUT_MS 30000
 #define POLL_MS_MIN 20
 #define POLL_MS_MAX 500
+#define PAGE_ROWS 10000
 #define PING_NS (10 * TIME_S_NS)
 
 struct job {
@@ -40,65 +42,36 @@ struct job {
     int64_t start_ns, end_ns;
     char *search_id;
     char *session_id;
+    char *renderer;
 };
 
 /* ---- options ---- */
 
 static int parse(struct job *job, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
-        {"user", required_argument, NULL, 'u'},
-        {"password", required_argument, NULL, 'p'},
-        {"last", required_argument, NULL, 'l'},
-        {"start", required_argument, NULL, 'a'},
-        {"end", required_argument, NULL, 'e'},
-        {"format", required_argument, NULL, 'f'},
-        {"insecure", no_argument, NULL, 'k'},
-        {"follow", no_argument, NULL, 'F'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    const struct cli_option options[] = {
+        {"server", &job->session.server, NULL},
+        {"user", &job->session.user, NULL},
+        {"password", &job->session.password, NULL},
+        {"last", &job->last, NULL},
+        {"start", &job->start, NULL},
+        {"end", &job->end, NULL},
+        {"format", &job->format, NULL},
+        {"insecure", NULL, &job->session.insecure},
+        {"follow", NULL, &job->follow},
     };
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (c) {
-        case 's':
-            job->session.server = optarg;
-            break;
-        case 'u':
-            job->session.user = optarg;
-            break;
-        case 'p':
-            job->session.password = optarg;
-            break;
-        case 'l':
-            job->last = optarg;
-            break;
-        case 'a':
-            job->start = optarg;
-            break;
-        case 'e':
-            job->end = optarg;
-            break;
-        case 'f':
-            job->format = optarg;
-            break;
-        case 'k':
-            job->session.insecure = true;
-            break;
-        case 'F':
-            job->follow = true;
-            break;
-        case 'h':
-            (void)cli_help(job->command);
-            return -1;
-        default:
-            return cli_usage(job->command, "see above");
-        }
+    int words = argc;
+    int status = cli_options(job->command, options, ARRAY_COUNT(options), argc, argv, &words);
+    if (status != CLI_OK) {
+        return status;
     }
-    if (argc - optind != 1) {
-        return cli_usage(job->command, "one query is needed, in quotes");
+    if (argc - words != 1) {
+        return cli_usage(job->command,
+                         argc == words ? "a query is missing"
+                                       : "%d words instead of one query: put it in quotes",
+                         argc - words);
     }
-    job->query = argv[optind];
+    job->query = argv[words];
     return CLI_OK;
 }
 
@@ -286,6 +259,7 @@ static int launch(struct job *job)
     }
     job->search_id = mem_strdup(text_in(answer, "SearchID"));
     job->session_id = mem_strdup(text_in(answer, "SearchSessionID"));
+    job->renderer = mem_strdup(text_in(answer, "RenderModule"));
     json_decref(answer);
     return job->search_id[0] == '\0' ? err_set(ERR_PROTOCOL, "launch: no SearchID in the answer")
                                      : 0;
@@ -386,6 +360,35 @@ static int download(struct job *job)
     return rc;
 }
 
+/* Rows, page by page, with the names of their columns. */
+static int print_table(struct job *job)
+{
+    struct search_table table = {.format = job->format};
+    bool more = true;
+    int rc = 0;
+    for (unsigned first = 0; rc == 0 && more; first += PAGE_ROWS) {
+        json_t *answer = NULL;
+        struct buf text = {0};
+        rc = call_json(job, "GET",
+                       url_of(job, "/api/searchctrl/%s/renderer/%s?sid=%s&first=%u&last=%u",
+                              job->search_id, job->renderer, job->session_id, first,
+                              first + PAGE_ROWS),
+                       NULL, &answer);
+        if (rc < 0) {
+            rc = err_wrap(rc, "rows");
+            break;
+        }
+        more = json_is_true(json_object_get(answer, "AdditionalEntries"));
+        search_table_print(&table, job->renderer, json_object_get(answer, "Entries"), &text);
+        rc = print_piece(NULL, buf_span(&text));
+        buf_deinit(&text);
+        json_decref(answer);
+    }
+    mem_free(table.columns);
+    return rc == 0 && fflush(stdout) != 0 ? err_set(ERR_IO, "standard output cannot be written")
+                                          : rc;
+}
+
 static int print_at_once(void *context, struct span piece)
 {
     int rc = print_piece(context, piece);
@@ -451,7 +454,7 @@ static int run(struct job *job)
     } else {
         rc = rc < 0 ? rc : launch(job);
         rc = rc < 0 ? rc : wait_until_finished(job);
-        rc = rc < 0 ? rc : download(job);
+        rc = rc < 0 ? rc : search_table_is_one(job->renderer) ? print_table(job) : download(job);
     }
     if (rc < 0 && !told) {
         (void)cli_fail(job->command, "%s", err_text());
@@ -476,5 +479,6 @@ int cli_search(const struct cli_command *command, int argc, char **argv)
     cli_session_close(&job.session);
     mem_free(job.search_id);
     mem_free(job.session_id);
+    mem_free(job.renderer);
     return status < 0 ? CLI_OK : status;
 }

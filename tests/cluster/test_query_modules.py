@@ -158,3 +158,22 @@ def test_series_of_points_are_searched_like_entries(cluster, session):
                      math.fsum(values) / len(values) for (at, host), values in groups.items()}
     _, rows = table(session, "tag=cpu.* eval value > 100 | limit 3 | table DATA")
     assert len(rows) == 3 and all(row[0].startswith("cpu.load{") for row in rows)
+
+
+def test_the_command_prints_tables_with_the_names_of_their_columns(cluster, lines):
+    def run(*arguments):
+        return cluster.aquifer("search", "--server", cluster.webserver(0).url, "--user", "admin",
+                               "--password", "changeme", *arguments)
+    query = "tag=nginx json status | stats count by status | sort by status | table status count"
+    counts = sorted(Counter(line["status"] for line in lines).items())
+    text = run(query).stdout.decode().splitlines()
+    assert [row.split() for row in text] == [["status", "count"]] + [
+        [str(status), str(count)] for status, count in counts]
+    csv = run("--format", "csv", query).stdout.decode()
+    assert csv == "status,count\n" + "".join(f"{status},{count}\n" for status, count in counts)
+    rows = [json.loads(row) for row in run("--format", "json", query).stdout.decode().splitlines()]
+    assert rows == [{"status": str(status), "count": str(count)} for status, count in counts]
+    wrong = run("tag=nginx json status | chrat status")
+    assert wrong.returncode == 1 and b"unknown module 'chrat', did you mean 'chart'" in wrong.stderr
+    usage = run("--farmat", "csv", query)
+    assert usage.returncode == 2 and b"there is no option --farmat" in usage.stderr
