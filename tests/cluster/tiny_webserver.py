@@ -1,6 +1,8 @@
 """A webserver that says its name: what a load balancer can be tested with, alone.
 
-    tiny_webserver.py PORT NAME [CERTIFICATE KEY]
+    tiny_webserver.py PORT NAME [CERTIFICATE KEY | --any]
+
+--any: it listens on all addresses.
 
 GET /readyz 200; GET /slow answers after a second; any other GET and POST the name, what it was
 asked and how many bytes of body came; GET with "Upgrade: websocket" 101 and then an echo of bytes.
@@ -69,9 +71,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def main():
-    server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+    everywhere = "--any" in sys.argv
+    server = Server(("" if everywhere else "127.0.0.1", int(sys.argv[1])), Handler)
     server.name = sys.argv[2]
-    if len(sys.argv) > 3:
+    if len(sys.argv) > 4:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[3], sys.argv[4])
         server.socket = context.wrap_socket(server.socket, server_side=True)
