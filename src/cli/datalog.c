@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "cli/cli.h"
 #include "cli/datalog_forward.h"
+#include "cli/datalog_join.h"
 #include "cli/datalog_payload.h"
 #include "cli/datalog_status.h"
 #include "cli/datalog_verify_cluster.h"
@@ -261,6 +262,9 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "forward") == 0) {
         return cli_datalog_forward(command, argc - 1, argv + 1);
     }
+    if (argc > 1 && strcmp(argv[1], "join") == 0) {
+        return cli_datalog_join(command, argc - 1, argv + 1);
+    }
     if (argc > 1 && strcmp(argv[1], "quarantine") == 0) {
         return cli_datalog_quarantine(command, argc - 1, argv + 1);
     }
@@ -277,7 +281,7 @@ int cli_datalog(const struct cli_command *command, int argc, char **argv)
     }
     const char *verb = optind < argc ? argv[optind] : "";
     if (strcmp(verb, "ls") != 0 && strcmp(verb, "cat") != 0 && strcmp(verb, "verify") != 0) {
-        return cli_usage(command, "status, ls, cat, verify, forward or quarantine?");
+        return cli_usage(command, "status, join, ls, cat, verify, forward or quarantine?");
     }
     if (argc - optind != 2) {
         return cli_usage(command, "%s takes one directory", verb);

@@ -77,7 +77,7 @@ static const struct cli_command commands[] = {
      "  --quiet              no progress bar\n"
      "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
      cli_datastore},
-    {"datalog", "status|ls|cat|verify|forward|quarantine [options] [DIR]",
+    {"datalog", "status|join|ls|cat|verify|forward|quarantine [options] [DIR]",
      "links between indexers; the files of a datalog; request files",
      "  status               who forwards to whom, position, lag and faults of each link, and\n"
      "                       what each indexer holds; the status is 1 if one is down or a link "
@@ -85,6 +85,11 @@ static const struct cli_command commands[] = {
      "follow\n"
      "  --config FILE        status: of a webserver or indexer, default " CLI_CONFIG_PATH "\n"
      "  --indexer A,B --secret S [--disable-tls] [--insecure]   status: in the place of it\n"
+     "  join --from HOST     brings up the indexer of --config: HOST, an indexer that has\n"
+     "                       everything, forwards to it from now on; waits until it is level\n"
+     "  --leave              join: HOST forwards to it no more\n"
+     "  --address A:PORT     join: where HOST reaches it; --secret S: HOST's Control-Auth\n"
+     "  --disable-tls, --insecure, --quiet\n"
      "  ls                   its files, cursors and origins, and the positions of each\n"
      "  cat                  its records, one line each\n"
      "  verify               every checksum, every record's form; the status is 1 if one is wrong\n"

@@ -268,11 +268,30 @@ static void post_retry(struct http_request *request, void *context)
     }
 }
 
+/* A new node wants to be forwarded to. */
+static void post_join(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct span body = http_request_body(request);
+    json_error_t error;
+    json_t *json = json_loadb((const char *)body.data, body.bytes, 0, &error);
+    int rc = api->replication == NULL
+                 ? err_set(ERR_INVALID, "this indexer does not take part in replication")
+                 : replication_join(api->replication, json, http_request_peer(request));
+    json_decref(json);
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+    } else {
+        http_reply_json(request, 200, json_object());
+    }
+}
+
 const struct http_route api_routes[] = {
     {"GET", "/control/v1/info", get_info, HTTP_CONTROL, 0},
     {"GET", "/control/v1/tags", get_tags, HTTP_CONTROL, 0},
     {"GET", "/control/v1/stats", get_stats, HTTP_CONTROL, 0},
     {"GET", "/control/v1/places", get_places, HTTP_CONTROL, 0},
+    {"POST", "/control/v1/join", post_join, HTTP_CONTROL, 65536},
     {"POST", "/control/v1/quarantine/retry", post_retry, HTTP_CONTROL,
      2 * (size_t)REPLICATE_BODY_BYTES_MAX},
     {"POST", "/control/v1/search", post_search, HTTP_CONTROL, QUERY_SERVE_REQUEST_BYTES_MAX},

@@ -20,6 +20,7 @@ struct replication {
     struct forwarder **forwarders;
     size_t forwarders_count; /* started */
     struct round *round;
+    struct joined *joined;
 };
 
 /* ---- the config ---- */
@@ -150,6 +151,8 @@ int replication_options_of_conf(const struct conf *conf, struct arena *arena,
     options->quarantine_dir = conf_text(conf, "Datalog", NULL, "Quarantine-Directory");
     options->members_path =
         arena_printf(arena, "%s/members", conf_text(conf, "Datalog", NULL, "Directory"));
+    options->joined_path =
+        arena_printf(arena, "%s/joined", conf_text(conf, "Datalog", NULL, "Directory"));
     options->certificate_path = conf_text(conf, CONF_GLOBAL, "Certificate-File");
     options->key_path = conf_text(conf, CONF_GLOBAL, "Key-File");
     if (rc == 0 && options->listens) {
@@ -341,6 +344,21 @@ static int start_forwarders(struct replication *replication)
     return rc < 0 ? rc : round_start(&round, &replication->round);
 }
 
+static int start_joined(struct replication *replication)
+{
+    const struct replication_options *options = &replication->options;
+    struct joined_options joined = {
+        .forwarder = {.io = options->io,
+                      .storage = options->storage,
+                      .secret = options->secret,
+                      .level = 1,
+                      .members = replication->members,
+                      .poison = replication->poison},
+        .path = options->joined_path,
+    };
+    return joined_start(&joined, &replication->joined);
+}
+
 int replication_start(const struct replication_options *options,
                       struct replication **ret_replication)
 {
@@ -357,6 +375,7 @@ int replication_start(const struct replication_options *options,
                         NULL, read_quarantined, replication->poison);
     int rc = options->listens ? start_listener(replication) : 0;
     rc = rc < 0 ? rc : start_forwarders(replication);
+    rc = rc < 0 ? rc : start_joined(replication);
     if (rc < 0) {
         replication_stop(&replication);
         return err_wrap(rc, "replication");
@@ -372,6 +391,7 @@ void replication_stop(struct replication **place)
     if (replication == NULL) {
         return;
     }
+    joined_stop(&replication->joined);
     round_stop(&replication->round);
     for (size_t i = 0; i < replication->forwarders_count; i++) {
         metric_forget(replication->forwarders[i]);
@@ -391,6 +411,11 @@ void replication_stop(struct replication **place)
 int replication_retry(struct replication *replication, struct span request)
 {
     return link_poison_retry(replication->options.io, replication->options.storage, request);
+}
+
+int replication_join(struct replication *replication, const json_t *request, const char *peer)
+{
+    return joined_change(replication->joined, request, peer);
 }
 
 uint16_t replication_port(const struct replication *replication)
@@ -577,6 +602,7 @@ json_t *replication_json(struct replication *replication)
         add_forwarder(forwarders, replication->forwarders[i]);
     }
     round_each(replication->round, add_forwarder, forwarders);
+    joined_each(replication->joined, add_forwarder, forwarders);
     json_object_set_new(json, "port", json_integer(replication_port(replication)));
     json_object_set_new(json, "forwarders", forwarders);
     json_object_set_new(json, "followers", followers_json(replication));

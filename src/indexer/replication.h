@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "indexer/follower.h"
 #include "indexer/forwarder.h"
+#include "indexer/joined.h"
 #include "indexer/round.h"
 
 struct replication;
@@ -26,6 +27,7 @@ struct replication_options {
     struct ingest_target listen;
     const char *secret;         /* of who forwards to us */
     const char *members_path;   /* link_members_open(); NULL: none */
+    const char *joined_path;    /* joined_start(); NULL: none */
     const char *quarantine_dir; /* link_poison_new(); NULL: none */
     int round_after_ms;         /* 0: ROUND_AFTER_MS */
     bool beside;                /* records come and go by other ways too: Kafka */
@@ -48,6 +50,10 @@ void replication_stop(struct replication **replication);
 
 /* Applies what was set aside: link_poison_retry(). */
 MUST_CHECK int replication_retry(struct replication *replication, struct span request);
+
+/* A node joins or leaves: joined_change(). */
+MUST_CHECK int replication_join(struct replication *replication, const json_t *request,
+                                const char *peer);
 
 uint16_t replication_port(const struct replication *replication); /* 0: it does not listen */
 

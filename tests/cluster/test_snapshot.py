@@ -224,3 +224,45 @@ def test_a_memory_node_refills_itself_and_disk_nodes_have_the_history(kill):
         assert points_of(c, 0, history) == points_of(c, 2, history) == 300
         ids += c.ingest("web", 100, indexer=1)
         c.expect_all_hold("web", ids)
+
+
+def join(c, i, host, *options):
+    told = c.aquifer("datalog", "join", "--config", str(c.indexer(i).process.config), "--from",
+                     f"127.0.0.1:{c.layout.indexers[host].port}", *options, timeout=120)
+    return told.returncode, (told.stdout + told.stderr).decode()
+
+
+def test_a_new_node_joins_while_writers_go_on():
+    with Snapshots(2, links=[(1, 0)]) as c:
+        start_rest(c, "indexer-0")
+        ids = c.trimmed(0, 2000)
+        c.connected(0)
+        writer = Writer(c, 0, "web")
+        wait_for_more(writer)
+        status, text = join(c, 1, 0)
+        assert status == 0 and "level: this indexer holds what" in text, text
+        wait_for_more(writer)
+        c.expect_all_hold("web", ids + writer.stop(), 60)
+        ids += writer.ids
+        c.indexer(0).kill()
+        c.indexer(0).start()
+        ids += c.ingest("web", 100, indexer=0) + c.ingest("web", 100, indexer=1)
+        c.expect_all_hold("web", ids, 60)
+        assert join(c, 1, 0)[0] == 0  # once more is no harm
+        assert join(c, 1, 0, "--leave")[0] == 0
+        assert c.stats(0)["forwarders"] == []
+        status, text = join(c, 1, 0, "--leave")
+        assert status != 0 and "has not joined" in text
+
+
+def test_joining_says_what_is_wrong():
+    with Snapshots(2, links=[(1, 0)]) as c:
+        c.start()
+        assert "needs --from" in c.aquifer("datalog", "join").stderr.decode()
+        status, text = join(c, 1, 0, "--secret", "wrong")
+        assert status != 0 and text
+        c.change(1, lambda text: re.sub(r"Listen=127.*\n", "", text))
+        assert c.indexer(1).stop() == 0
+        c.indexer(1).start()
+        status, text = join(c, 1, 0)
+        assert status != 0 and "Listen=" in text
