@@ -23,6 +23,7 @@ struct search_share {
     struct uuid node;
     VEC(struct origin_part) origins;    /* whom the plan names */
     VEC(struct uuid) asked;             /* the other indexers that are asked */
+    bool only;                          /* nothing but what is named */
     atomic_uchar parts[UINT16_MAX + 1]; /* by number of the origin here; any thread */
 };
 
@@ -58,6 +59,7 @@ static int take_share(struct search_share *share, const json_t *json)
     size_t i;
     json_t *row;
     int rc = 0;
+    share->only = json_is_true(json_object_get(json, "only"));
     json_array_foreach(json_object_get(json, "origins"), i, row)
     {
         rc = rc < 0 ? rc : take_origin(share, row);
@@ -81,7 +83,8 @@ static enum part decide(const struct search_share *share, uint16_t number)
 {
     struct series_origin origin;
     if (!series_origins_get(storage_origins(share->storage), number, &origin)) {
-        return KEPT; /* from before there were origins: it was never forwarded */
+        return share->only ? LEFT_OUT
+                           : KEPT; /* from before there were origins: it was never forwarded */
     }
     for (size_t i = 0; i < share->origins.count; i++) {
         const struct origin_part *part = &share->origins.items[i];
@@ -95,7 +98,7 @@ static enum part decide(const struct search_share *share, uint16_t number)
             return LEFT_OUT;
         }
     }
-    return KEPT;
+    return share->only ? LEFT_OUT : KEPT;
 }
 
 /* ---- the source ---- */

@@ -34,9 +34,12 @@ struct arrival {
 /* One indexer's part: a thread reads its answer into frames. */
 struct stream {
     struct search_one *one;
-    size_t index;
-    char *body;  /* owned */
-    char *fault; /* owned; not NULL: it cannot be asked */
+    size_t index;   /* of the indexer */
+    size_t input;   /* of the merge, and in the list of streams */
+    json_t *share;  /* owned; NULL: it returns all that it has */
+    int64_t end_ns; /* of its range */
+    char *body;     /* owned */
+    char *fault;    /* owned; not NULL: it cannot be asked */
     pthread_t thread;
     struct channel *frames; /* struct arrival, owned by who pops it; follow: one for all */
     struct buf rest;        /* of the answer, not a whole frame yet */
@@ -49,6 +52,7 @@ struct stream {
     uint64_t skipped_blocks;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
     size_t stage_count;
+    VEC(struct query_batch *) states; /* shared: until it is known that all have come; owned */
 };
 
 /* Small pieces of result, collected so that the store gets blocks of a decent size. */
@@ -61,8 +65,8 @@ struct pending {
 struct run {
     struct search_one *one;
     struct search_indexers *indexers;
-    struct stream *streams;
-    size_t stream_count;
+    VEC(struct stream *) streams; /* one per indexer, and those in place of lost ones; owned */
+    struct search_places places;  /* when the search began */
     struct query_merge *merge;
     struct channel *inbox; /* follow: of all streams */
     struct query_pipeline *pipeline;
@@ -86,7 +90,7 @@ static void free_arrival(struct arrival *arrival)
 static int hand_over(struct stream *stream, struct query_frame *frame)
 {
     struct arrival *arrival = MEM_NEW(struct arrival);
-    *arrival = (struct arrival){.index = stream->index, .frame = *frame};
+    *arrival = (struct arrival){.index = stream->input, .frame = *frame};
     stream->complete = frame->kind == QUERY_FRAME_END || frame->kind == QUERY_FRAME_FAULT;
     if (channel_push(stream->frames, arrival) != 0) {
         free_arrival(arrival);
@@ -175,36 +179,45 @@ static void *follow_stream(void *context)
     return NULL;
 }
 
-static void start_streams(struct run *run)
+/* Takes the share. Asks the indexer for what is older than `end_ns`. */
+static void start_stream(struct run *run, size_t index, json_t *share, int64_t end_ns)
 {
+    struct search_one *one = run->one;
     struct query_request request = {
-        .query = run->one->effective,
-        .start_ns = run->one->start_ns,
-        .end_ns = run->one->end_ns,
-        .stages = run->one->query->collapse,
-        .entries_max = query_first_needed(run->one->query),
-        .follow = run->one->follow,
+        .query = one->effective,
+        .start_ns = one->start_ns,
+        .end_ns = end_ns,
+        .stages = one->query->collapse,
+        .entries_max = query_first_needed(one->query),
+        .follow = one->follow,
+        .share = share,
     };
-    if (run->one->preview) {
+    if (one->preview) {
         request.entries_max = MIN(request.entries_max, (uint64_t)SEARCH_PREVIEW_ROWS);
     }
-    struct search_places places;
-    search_places_ask(run->indexers, &places);
-    run->streams = mem_alloc_array(run->stream_count + 1, sizeof(*run->streams));
-    for (size_t i = 0; i < run->stream_count; i++) {
-        struct stream *stream = &run->streams[i];
-        stream->one = run->one;
-        stream->index = i;
-        stream->fault = places.faults[i] != NULL ? mem_strdup(places.faults[i]) : NULL;
-        request.share = search_share_of(&places, i);
-        stream->body = query_request_encode(&request);
-        json_decref(request.share);
-        stream->reached_ns = run->one->end_ns;
-        stream->frames = run->inbox != NULL ? run->inbox : channel_new(FRAMES_WAITING_MAX);
-        CHECK(pthread_create(&stream->thread, NULL, run->one->follow ? follow_stream : read_stream,
-                             stream) == 0);
+    struct stream *stream = MEM_NEW(struct stream);
+    const char *fault = run->places.faults[index];
+    stream->one = one;
+    stream->index = index;
+    stream->input = run->streams.count;
+    stream->fault = fault != NULL ? mem_strdup(fault) : NULL;
+    stream->share = share;
+    stream->end_ns = end_ns;
+    stream->body = query_request_encode(&request);
+    stream->reached_ns = end_ns;
+    stream->frames = run->inbox != NULL ? run->inbox : channel_new(FRAMES_WAITING_MAX);
+    vec_push(&run->streams, stream);
+    CHECK(pthread_create(&stream->thread, NULL, one->follow ? follow_stream : read_stream,
+                         stream) == 0);
+}
+
+static void start_streams(struct run *run)
+{
+    size_t count = search_indexers_count(run->indexers);
+    search_places_ask(run->indexers, &run->places);
+    for (size_t i = 0; i < count; i++) {
+        start_stream(run, i, search_share_of(&run->places, i), run->one->end_ns);
     }
-    search_places_deinit(&places);
 }
 
 static void drain(struct channel *frames)
@@ -218,26 +231,33 @@ static void drain(struct channel *frames)
 static void stop_streams(struct run *run)
 {
     atomic_store(&run->one->stop, run->one->follow || atomic_load(&run->one->stop));
-    for (size_t i = 0; i < run->stream_count; i++) {
-        channel_close(run->streams[i].frames);
+    for (size_t i = 0; i < run->streams.count; i++) {
+        channel_close(run->streams.items[i]->frames);
     }
     http_cancel_fire(run->one->cancel);
-    for (size_t i = 0; i < run->stream_count; i++) {
-        struct stream *stream = &run->streams[i];
+    for (size_t i = 0; i < run->streams.count; i++) {
+        struct stream *stream = run->streams.items[i];
         CHECK(pthread_join(stream->thread, NULL) == 0);
         if (run->inbox == NULL) {
             drain(stream->frames);
             channel_free(&stream->frames);
         }
         buf_deinit(&stream->rest);
+        for (size_t j = 0; j < stream->states.count; j++) {
+            query_batch_free(&stream->states.items[j]);
+        }
+        vec_deinit(&stream->states);
+        json_decref(stream->share);
         mem_free(stream->body);
         mem_free(stream->fault);
+        mem_free(stream);
     }
     if (run->inbox != NULL) {
         drain(run->inbox);
         channel_free(&run->inbox);
     }
-    mem_free(run->streams);
+    vec_deinit(&run->streams);
+    search_places_deinit(&run->places);
 }
 
 /* ── Results ─────────────────────────────────────────────────────────────────────────────── */
@@ -350,8 +370,8 @@ static int finish_stages(struct run *run)
 static int64_t reached(const struct run *run)
 {
     int64_t position_ns = run->one->start_ns;
-    for (size_t i = 0; i < run->stream_count; i++) {
-        const struct stream *stream = &run->streams[i];
+    for (size_t i = 0; i < run->streams.count; i++) {
+        const struct stream *stream = run->streams.items[i];
         position_ns = stream->ended ? position_ns : MAX(position_ns, stream->reached_ns);
     }
     return position_ns;
@@ -361,9 +381,9 @@ static void publish_progress(struct run *run)
 {
     struct search_one *one = run->one;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX] = {{0}};
-    for (size_t i = 0; i < run->stream_count; i++) {
-        for (size_t j = 0; j < run->streams[i].stage_count; j++) {
-            query_stage_stats_add(&stages[j], &run->streams[i].stages[j]);
+    for (size_t i = 0; i < run->streams.count; i++) {
+        for (size_t j = 0; j < run->streams.items[i]->stage_count; j++) {
+            query_stage_stats_add(&stages[j], &run->streams.items[i]->stages[j]);
         }
     }
     for (size_t i = one->query->collapse; i < one->query->stage_count; i++) {
@@ -386,54 +406,118 @@ static void publish_progress(struct run *run)
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
 }
 
-/* What is missing because this indexer did not go on, by name and time. */
+/* ── Indexers that break off ─────────────────────────────────────────────────────────────── */
+
+/* All that the indexer still had to give is older than what is returned. */
+static int64_t lose_input(struct run *run, struct stream *stream)
+{
+    stream->ended = true;
+    if (run->shared) { /* states are all or nothing */
+        for (size_t i = 0; i < stream->states.count; i++) {
+            query_batch_free(&stream->states.items[i]);
+        }
+        vec_clear(&stream->states);
+        query_merge_end(run->merge, stream->input);
+        return stream->end_ns;
+    }
+    if (stream->share == NULL) { /* nobody can go on: what it gave is kept to the last entry */
+        query_merge_end(run->merge, stream->input);
+        return MIN(stream->reached_ns, stream->end_ns);
+    }
+    int64_t time_ns = query_merge_lose(run->merge, stream->input);
+    return time_ns >= stream->end_ns ? stream->end_ns : time_ns + 1;
+}
+
+/* Lets others return what the lost indexer would have. False: not all of it is theirs too. */
+static bool replace(struct run *run, const struct stream *lost, int64_t end_ns)
+{
+    if (lost->share == NULL || end_ns <= run->one->start_ns) {
+        return lost->share != NULL;
+    }
+    struct search_places now;
+    search_places_ask(run->indexers, &now);
+    for (size_t i = 0; i < now.count; i++) {
+        json_t *share = search_share_instead(lost->share, &now, lost->index, i);
+        if (share != NULL && run->streams.count < QUERY_MERGE_INPUTS_MAX) {
+            size_t input = query_merge_add(run->merge, end_ns);
+            CHECK(input == run->streams.count);
+            start_stream(run, i, share, end_ns);
+        } else {
+            json_decref(share);
+        }
+    }
+    bool held = search_share_is_held(lost->share, &run->places, &now, lost->index);
+    search_places_deinit(&now);
+    return held;
+}
+
+/* Somebody else goes on, or what is missing is said, by name and time. */
 static void give_up(struct run *run, size_t index, const char *why)
 {
-    struct stream *stream = &run->streams[index];
-    const char *name = search_indexer_name(run->indexers, index);
+    struct stream *stream = run->streams.items[index];
+    const char *name = search_indexer_name(run->indexers, stream->index);
     char from[TIME_TEXT_BYTES];
     char to[TIME_TEXT_BYTES];
-    query_merge_end(run->merge, index);
-    stream->ended = true;
+    int64_t end_ns = lose_input(run, stream);
     if (atomic_load(&run->one->stop)) {
         return;
     }
-    search_one_message(run->one, "warn",
-                       "indexer %s: %s; what only it holds from %s to %s is missing", name, why,
-                       time_text(run->one->start_ns, from),
-                       time_text(run->shared ? run->one->end_ns : stream->reached_ns, to));
+    bool replaced = replace(run, stream, end_ns);
+    search_one_message(run->one, replaced ? "info" : "warn", "indexer %s: %s; %s from %s to %s%s",
+                       name, why, replaced ? "others return what it had" : "what only it holds",
+                       time_text(run->one->start_ns, from), time_text(end_ns, to),
+                       replaced ? "" : " is missing");
     log_warn("search-indexer", "an indexer did not finish its part of a search", "search",
-             run->one->id, "indexer", name, "error", why, NULL);
+             run->one->id, "indexer", name, "error", why, "replaced", replaced ? "yes" : "no",
+             NULL);
 }
+
+static int merge_states(struct run *run, struct stream *stream)
+{
+    int rc = 0;
+    for (size_t i = 0; i < stream->states.count; i++) {
+        int pushed = query_merge_push(run->merge, stream->input, &stream->states.items[i]);
+        rc = rc < 0 ? rc : pushed;
+    }
+    vec_clear(&stream->states);
+    return rc;
+}
+
+/* ── Frames ──────────────────────────────────────────────────────────────────────────────── */
 
 static void take_progress(struct run *run, size_t index, const struct query_progress *progress)
 {
-    struct stream *stream = &run->streams[index];
+    struct stream *stream = run->streams.items[index];
     memcpy(stream->stages, progress->stages, sizeof(stream->stages));
     stream->stage_count =
         MIN(progress->stage_count, run->one->query->collapse + (run->shared ? 1 : 0));
     stream->reached_ns = progress->position_ns;
     if (progress->skipped_blocks > stream->skipped_blocks) {
         stream->skipped_blocks = progress->skipped_blocks;
-        search_one_message(run->one, "warn",
-                           "indexer %s: %" PRIu64 " damaged blocks could not be read",
-                           search_indexer_name(run->indexers, index), stream->skipped_blocks);
+        search_one_message(
+            run->one, "warn", "indexer %s: %" PRIu64 " damaged blocks could not be read",
+            search_indexer_name(run->indexers, stream->index), stream->skipped_blocks);
     }
 }
 
 static int take_entries(struct run *run, size_t index, struct query_batch **batch)
 {
-    struct stream *stream = &run->streams[index];
+    struct stream *stream = run->streams.items[index];
     if ((*batch)->count > 0) {
         stream->reached_ns = (*batch)->entries[(*batch)->count - 1].time_ns;
     }
     int rc = query_batch_remap(*batch, &run->tags);
+    if (rc == 0 && run->shared) {
+        vec_push(&stream->states, *batch);
+        *batch = NULL;
+        return 0;
+    }
     return rc < 0 ? rc : query_merge_push(run->merge, index, batch);
 }
 
 static void take_frame(struct run *run, size_t index, struct query_frame *frame)
 {
-    if (run->streams[index].ended) {
+    if (run->streams.items[index]->ended) {
         return; /* given up: what still comes cannot be put in order */
     }
     switch (frame->kind) {
@@ -450,8 +534,12 @@ static void take_frame(struct run *run, size_t index, struct query_frame *frame)
         break;
     case QUERY_FRAME_END:
         take_progress(run, index, &frame->progress);
+        if (merge_states(run, run->streams.items[index]) < 0) {
+            give_up(run, index, err_text());
+            break;
+        }
         query_merge_end(run->merge, index);
-        run->streams[index].ended = true;
+        run->streams.items[index]->ended = true;
         break;
     case QUERY_FRAME_FAULT:
         give_up(run, index, frame->fault);
@@ -464,14 +552,14 @@ static void take_frame(struct run *run, size_t index, struct query_frame *frame)
 static int wait_for(struct run *run, size_t index)
 {
     void *item = NULL;
-    int rc = channel_pop(run->streams[index].frames, FLUSH_INTERVAL_NS / TIME_MS_NS, &item);
+    int rc = channel_pop(run->streams.items[index]->frames, FLUSH_INTERVAL_NS / TIME_MS_NS, &item);
     if (rc == 0) {
         struct arrival *arrival = item;
         take_frame(run, index, &arrival->frame);
         free_arrival(arrival);
         return 0;
     }
-    if (rc == CHANNEL_CLOSED && !run->streams[index].ended) {
+    if (rc == CHANNEL_CLOSED && !run->streams.items[index]->ended) {
         give_up(run, index, "its answer ended too early");
     }
     return flush(run);
@@ -506,10 +594,10 @@ static int merge_all(struct run *run)
 static void note_following(struct run *run, size_t index)
 {
     struct search_one *one = run->one;
-    run->streams[index].heard = true;
+    run->streams.items[index]->heard = true;
     bool all = true;
-    for (size_t i = 0; i < run->stream_count; i++) {
-        all = all && run->streams[i].heard;
+    for (size_t i = 0; i < run->streams.count; i++) {
+        all = all && run->streams.items[i]->heard;
     }
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     if (all && !one->following) {
@@ -521,8 +609,8 @@ static void note_following(struct run *run, size_t index)
 
 static void note_loss(struct run *run, size_t index, const char *why)
 {
-    struct stream *stream = &run->streams[index];
-    const char *name = search_indexer_name(run->indexers, index);
+    struct stream *stream = run->streams.items[index];
+    const char *name = search_indexer_name(run->indexers, stream->index);
     char since[TIME_TEXT_BYTES];
     if (!stream->ended) { /* once for each time it is lost */
         stream->ended = true;
@@ -536,7 +624,7 @@ static void note_loss(struct run *run, size_t index, const char *why)
 static int take_followed(struct run *run, struct arrival *arrival)
 {
     struct query_frame *frame = &arrival->frame;
-    struct stream *stream = &run->streams[arrival->index];
+    struct stream *stream = run->streams.items[arrival->index];
     int rc = 0;
     switch (frame->kind) {
     case QUERY_FRAME_ENTRIES:
@@ -581,9 +669,12 @@ static int run_search(struct run *run)
     if (rc < 0) {
         return rc;
     }
-    run->merge = query_merge_new(run->stream_count, false);
-    run->inbox =
-        one->follow ? channel_new(FRAMES_WAITING_MAX * MAX(run->stream_count, (size_t)1)) : NULL;
+    size_t count = search_indexers_count(run->indexers);
+    run->merge = query_merge_new(count, false);
+    if (count > 1) {
+        query_merge_may_lose(run->merge);
+    }
+    run->inbox = one->follow ? channel_new(FRAMES_WAITING_MAX * MAX(count, (size_t)1)) : NULL;
     start_streams(run);
     rc = one->follow ? follow_all(run) : merge_all(run);
     rc = rc < 0 ? rc : finish_stages(run);
@@ -607,7 +698,6 @@ void *search_run(void *context)
     struct run run = {
         .one = one,
         .indexers = one->search->indexers,
-        .stream_count = search_indexers_count(one->search->indexers),
     };
     int rc = run_search(&run);
     if (rc < 0) {

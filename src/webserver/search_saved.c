@@ -200,7 +200,13 @@ static json_t *take_json(const json_t *json, const char *key)
 
 static const char *severity_of(const char *text)
 {
-    return text != NULL && strcmp(text, "warn") == 0 ? "warn" : "error";
+    static const char *const known[] = {"info", "warn"};
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+        if (text != NULL && strcmp(text, known[i]) == 0) {
+            return known[i];
+        }
+    }
+    return "error";
 }
 
 static void take_lists(struct search_one *one, const json_t *json)

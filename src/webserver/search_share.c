@@ -163,3 +163,58 @@ json_t *search_share_of(const struct search_places *places, size_t index)
     }
     return json_pack("{s:o, s:o}", "asked", asked, "origins", origins);
 }
+
+/* ---- who breaks off ---- */
+
+/* Who returns the origin in place of `lost`; places->count: nobody holds it. */
+static size_t heir(const struct search_places *places, size_t lost, const json_t *origin)
+{
+    size_t best = places->count;
+    for (size_t i = 0; i < places->count; i++) {
+        if (i != lost && places->answers[i] != NULL &&
+            position_of(places->answers[i], origin) > 0 &&
+            (best == places->count ||
+             goes_before(places->answers[i], places->answers[best], origin))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+json_t *search_share_instead(const json_t *share, const struct search_places *now, size_t lost,
+                             size_t index)
+{
+    json_t *origins = json_array();
+    size_t i;
+    json_t *origin;
+    json_array_foreach(json_object_get(share, "origins"), i, origin)
+    {
+        if (json_is_true(json_object_get(origin, "keep")) && heir(now, lost, origin) == index) {
+            json_array_append(origins, origin);
+        }
+    }
+    if (json_array_size(origins) == 0) {
+        json_decref(origins);
+        return NULL;
+    }
+    return json_pack("{s:[], s:b, s:o}", "asked", "only", 1, "origins", origins);
+}
+
+bool search_share_is_held(const json_t *share, const struct search_places *then,
+                          const struct search_places *now, size_t lost)
+{
+    size_t i;
+    json_t *origin;
+    json_array_foreach(json_object_get(share, "origins"), i, origin)
+    {
+        if (!json_is_true(json_object_get(origin, "keep"))) {
+            continue;
+        }
+        size_t by = heir(now, lost, origin);
+        if (by == now->count ||
+            position_of(now->answers[by], origin) < position_of(then->answers[lost], origin)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -22,4 +22,13 @@ void search_places_deinit(struct search_places *places);
 /* The member "share" of the request to indexer `index`: NULL when there is nothing to share. */
 json_t *search_share_of(const struct search_places *places, size_t index);
 
+/* Indexer `lost`, whose request had `share`, has broken off; `now` is what the others say. The
+ * share of indexer `index` in what it leaves: NULL when that is nothing. */
+json_t *search_share_instead(const json_t *share, const struct search_places *now, size_t lost,
+                             size_t index);
+
+/* Do the others hold all of it that it held when the search began (`then`)? */
+bool search_share_is_held(const json_t *share, const struct search_places *then,
+                          const struct search_places *now, size_t lost);
+
 #endif

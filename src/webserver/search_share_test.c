@@ -127,11 +127,52 @@ static void a_part_is_returned_only_when_nobody_has_the_whole(void **state)
     search_places_deinit(&places);
 }
 
+/* One that breaks off leaves each origin that it returned to exactly one of those that hold it. */
+static void what_a_lost_one_returned_is_returned_by_one_other(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 500; seed++) {
+        unsigned random = seed;
+        int positions[INDEXERS][ORIGINS];
+        struct search_places places = {.count = INDEXERS};
+        for (int i = 0; i < INDEXERS; i++) {
+            for (int j = 0; j < ORIGINS; j++) {
+                positions[i][j] = (int)(next(&random) % 3);
+            }
+            places.answers[i] = answer_of(i, positions[i]);
+        }
+        size_t lost = next(&random) % INDEXERS;
+        json_t *share = search_share_of(&places, lost);
+        bool held = true;
+        for (int j = 0; j < ORIGINS; j++) {
+            int returned = 0;
+            int most = 0;
+            for (size_t i = 0; i < INDEXERS; i++) {
+                json_t *more = search_share_instead(share, &places, lost, i);
+                assert_true(i != lost || more == NULL);
+                assert_true(more == NULL || json_is_true(json_object_get(more, "only")));
+                most = i == lost ? most : MAX(most, positions[i][j]);
+                if (more != NULL && keeps(more, j)) {
+                    assert_true(positions[i][j] > 0);
+                    returned++;
+                }
+                json_decref(more);
+            }
+            assert_int_equal(returned, keeps(share, j) && most > 0 ? 1 : 0);
+            held = held && (!keeps(share, j) || most >= positions[lost][j]);
+        }
+        assert_true(search_share_is_held(share, &places, &places, lost) == held);
+        json_decref(share);
+        search_places_deinit(&places);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_origin_is_returned_once_by_who_holds_most),
         cmocka_unit_test(a_part_is_returned_only_when_nobody_has_the_whole),
+        cmocka_unit_test(what_a_lost_one_returned_is_returned_by_one_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

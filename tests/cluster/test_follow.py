@@ -7,11 +7,12 @@ import threading
 import pytest
 from client import wait_until
 from cluster import BUILD, Cluster
+from layout import Layout
 
 
 @pytest.fixture(scope="module")
 def followed():
-    with Cluster(webservers=1, indexers=2, balancer=False) as c:
+    with Cluster(webservers=1, indexers=2, balancer=False, links=Layout.ring(2)) as c:
         c.ingest("followed", lines=3)
         c.expect_found("followed", set())
         yield c

@@ -240,6 +240,38 @@ static void an_input_out_of_order_is_told_apart(void **state)
     query_merge_free(&merge);
 }
 
+/* What an input gave of its last time is held back, so that another can go on in its place: all
+ * times come whole, from the one or the other. */
+static void a_lost_input_is_replaced_without_gap_or_double(void **state)
+{
+    (void)state;
+    struct query_merge *merge = query_merge_new(2, false);
+    const struct entry *entries = NULL;
+    size_t count = 0;
+    size_t input = 9;
+    query_merge_may_lose(merge);
+    push(merge, 0, (int64_t[]){50, 40}, 2, 0);
+    push(merge, 0, (int64_t[]){40, 40}, 2, 0);
+    push(merge, 1, (int64_t[]){45, 10, 5}, 3, 0);
+    assert_int_equal(query_merge_next(merge, &entries, &count, &input), 0);
+    assert_int_equal(count, 2); /* 50, 45; there may be more of 40 */
+    assert_int_equal(query_merge_next(merge, &entries, &count, &input), QUERY_MERGE_WAIT);
+    assert_int_equal(input, 0);
+    int64_t from_ns = query_merge_lose(merge, 0);
+    assert_int_equal(from_ns, 40);
+    assert_int_equal(query_merge_add(merge, from_ns), 2);
+    push(merge, 2, (int64_t[]){40, 40, 40, 40, 7}, 5, 0);
+    assert_int_equal(query_merge_next(merge, &entries, &count, &input), 0);
+    assert_int_equal(count, 5); /* 40 four times, 10 */
+    assert_int_equal(entries[4].time_ns, 10);
+    query_merge_end(merge, 1);
+    query_merge_end(merge, 2);
+    assert_int_equal(query_merge_next(merge, &entries, &count, &input), 0);
+    assert_int_equal(count, 2); /* 7, 5 */
+    assert_int_equal(query_merge_next(merge, &entries, &count, &input), QUERY_MERGE_END);
+    query_merge_free(&merge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_payload_that_lies_is_refused),
         cmocka_unit_test(the_merge_waits_for_whom_it_must),
         cmocka_unit_test(an_input_out_of_order_is_told_apart),
+        cmocka_unit_test(a_lost_input_is_replaced_without_gap_or_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

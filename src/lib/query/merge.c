@@ -16,6 +16,7 @@ struct query_merge {
     struct input *inputs;
     size_t count;
     bool ascending;
+    bool careful;                    /* inputs may be lost */
     VEC(struct query_batch *) spent; /* what the last block borrows from */
     struct entry block[QUERY_MERGE_BLOCK_ENTRIES_MAX];
     size_t block_count;
@@ -81,6 +82,40 @@ void query_merge_end(struct query_merge *merge, size_t input)
     merge->inputs[input].ended = true;
 }
 
+void query_merge_may_lose(struct query_merge *merge)
+{
+    merge->careful = true;
+}
+
+int64_t query_merge_lose(struct query_merge *merge, size_t index)
+{
+    struct input *input = &merge->inputs[index];
+    CHECK(merge->careful && !input->ended);
+    while (input->queue.count > input->batch) {
+        struct query_batch *last = input->queue.items[input->queue.count - 1];
+        size_t from = input->queue.count - 1 == input->batch ? input->next : 0;
+        while (last->count > from && last->entries[last->count - 1].time_ns == input->bound_ns) {
+            last->count--;
+        }
+        if (last->count > from) {
+            break;
+        }
+        vec_push(&merge->spent, last); /* something may borrow from its beginning */
+        input->queue.count--;
+        input->next = input->queue.count == input->batch ? 0 : input->next;
+    }
+    input->ended = true;
+    return input->bound_ns;
+}
+
+size_t query_merge_add(struct query_merge *merge, int64_t time_ns)
+{
+    CHECK(merge->count < QUERY_MERGE_INPUTS_MAX);
+    merge->inputs = mem_realloc(merge->inputs, (merge->count + 1) * sizeof(*merge->inputs));
+    merge->inputs[merge->count] = (struct input){.bound_ns = time_ns};
+    return merge->count++;
+}
+
 int query_merge_push(struct query_merge *merge, size_t index, struct query_batch **batch)
 {
     struct input *input = &merge->inputs[index];
@@ -100,11 +135,14 @@ int query_merge_push(struct query_merge *merge, size_t index, struct query_batch
     return ordered ? 0 : err_set(ERR_PROTOCOL, "entries out of order");
 }
 
-static const struct entry *head(const struct input *input)
+static const struct entry *head(const struct query_merge *merge, const struct input *input)
 {
-    return input->batch == input->queue.count
-               ? NULL
-               : &input->queue.items[input->batch]->entries[input->next];
+    if (input->batch == input->queue.count) {
+        return NULL;
+    }
+    const struct entry *entry = &input->queue.items[input->batch]->entries[input->next];
+    bool held = merge->careful && !input->ended && entry->time_ns == input->bound_ns;
+    return held ? NULL : entry;
 }
 
 /* Past the head; a batch that is used up is freed when the block that borrows from it is. */
@@ -128,9 +166,9 @@ static int first_head(const struct query_merge *merge)
 {
     int first = -1;
     for (size_t i = 0; i < merge->count; i++) {
-        const struct entry *entry = head(&merge->inputs[i]);
-        if (entry != NULL &&
-            (first < 0 || before(merge, entry->time_ns, head(&merge->inputs[first])->time_ns))) {
+        const struct entry *entry = head(merge, &merge->inputs[i]);
+        if (entry != NULL && (first < 0 || before(merge, entry->time_ns,
+                                                  head(merge, &merge->inputs[first])->time_ns))) {
             first = (int)i;
         }
     }
@@ -142,7 +180,7 @@ static bool may_precede(const struct query_merge *merge, size_t other, int64_t t
                         size_t index)
 {
     const struct input *input = &merge->inputs[other];
-    const struct entry *entry = head(input);
+    const struct entry *entry = head(merge, input);
     if (other == index || (entry == NULL && input->ended)) {
         return false;
     }
@@ -155,7 +193,7 @@ static bool may_precede(const struct query_merge *merge, size_t other, int64_t t
 static int waits_for(const struct query_merge *merge, int64_t time_ns, size_t index)
 {
     for (size_t i = 0; i < merge->count; i++) {
-        if (head(&merge->inputs[i]) == NULL && may_precede(merge, i, time_ns, index)) {
+        if (head(merge, &merge->inputs[i]) == NULL && may_precede(merge, i, time_ns, index)) {
             return (int)i;
         }
     }
@@ -177,8 +215,8 @@ static void take_run(struct query_merge *merge, size_t index)
 {
     struct input *input = &merge->inputs[index];
     const struct entry *entry = NULL;
-    while (merge->block_count < QUERY_MERGE_BLOCK_ENTRIES_MAX && (entry = head(input)) != NULL &&
-           is_first(merge, entry->time_ns, index)) {
+    while (merge->block_count < QUERY_MERGE_BLOCK_ENTRIES_MAX &&
+           (entry = head(merge, input)) != NULL && is_first(merge, entry->time_ns, index)) {
         merge->block[merge->block_count++] = *entry;
         advance(merge, input);
     }
@@ -203,7 +241,7 @@ int query_merge_next(struct query_merge *merge, const struct entry **ret_entries
     int waits = -1;
     int first = -1;
     while (merge->block_count < QUERY_MERGE_BLOCK_ENTRIES_MAX && (first = first_head(merge)) >= 0) {
-        waits = waits_for(merge, head(&merge->inputs[first])->time_ns, (size_t)first);
+        waits = waits_for(merge, head(merge, &merge->inputs[first])->time_ns, (size_t)first);
         if (waits >= 0) {
             break;
         }
@@ -226,7 +264,7 @@ int64_t query_merge_position(const struct query_merge *merge)
     int64_t position = merge->ascending ? TIME_MAX_NS : TIME_MIN_NS;
     for (size_t i = 0; i < merge->count; i++) {
         const struct input *input = &merge->inputs[i];
-        const struct entry *entry = head(input);
+        const struct entry *entry = head(merge, input);
         if (entry == NULL && input->ended) {
             continue;
         }

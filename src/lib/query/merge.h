@@ -34,6 +34,17 @@ MUST_CHECK int query_merge_push(struct query_merge *merge, size_t input,
 void query_merge_bound(struct query_merge *merge, size_t input, int64_t time_ns);
 void query_merge_end(struct query_merge *merge, size_t input);
 
+/* Inputs may be lost, and others go on in their place: so entries of the last time that an input
+ * has come to are held back until it is known that all of that time have come. */
+void query_merge_may_lose(struct query_merge *merge);
+
+/* The input has broken off. What it gave stays, but for what is held back. Returns the time from
+ * which on another input must go on: all before it (newer, when newest first) are in the stream. */
+int64_t query_merge_lose(struct query_merge *merge, size_t input);
+
+/* One input more, that gives nothing before `time_ns`; its number. */
+size_t query_merge_add(struct query_merge *merge, int64_t time_ns);
+
 /* 0 and up to QUERY_MERGE_BLOCK_ENTRIES_MAX entries, valid until the next call on the merge. */
 MUST_CHECK int query_merge_next(struct query_merge *merge, const struct entry **ret_entries,
                                 size_t *ret_count, size_t *ret_input);
