@@ -53,13 +53,17 @@ static void save_if_due(struct consumer3x *consumer)
     }
 }
 
-static void load(struct consumer3x *consumer)
+void consumer3x_load(struct consumer3x *consumer)
 {
     int rc =
         offset3x_read(consumer->io, consumer->offset_path, &consumer->offset, &consumer->nonces);
     if (rc < 0 && rc != ERR_NOT_FOUND) {
         log_fault("warp10-source", "where a source was is not known; it begins anew", rc, "source",
                   consumer->name, NULL);
+    }
+    for (size_t i = 0; i < consumer->offset.creators.count; i++) {
+        names3x_put(consumer->apply_options.names,
+                    span_of_str(consumer->offset.creators.items[i].id));
     }
 }
 
@@ -429,7 +433,6 @@ static void pause_a_while(struct consumer3x *consumer)
 void *consumer3x_run(void *context)
 {
     struct consumer3x *consumer = context;
-    load(consumer);
     while (!is_stopping(consumer)) {
         int rc = live(consumer);
         if (rc < 0 && !is_stopping(consumer)) {

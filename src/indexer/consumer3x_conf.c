@@ -267,6 +267,7 @@ static int start_one(struct consumer3x *consumer, const struct conf *conf, struc
     consumer->apply = apply3x_new(&consumer->apply_options);
     consumer->offset_path =
         mem_printf("%s/source-%s", conf_text(conf, "Datalog", NULL, "Directory"), consumer->name);
+    consumer3x_load(consumer);
     if (pthread_create(&consumer->thread, NULL, consumer3x_run, consumer) != 0) {
         return err_set(ERR_IO, "[" SECTION " \"%s\"]: no thread for it", consumer->name);
     }

@@ -70,6 +70,8 @@ struct consumer3x {
     atomic_bool connected;
 };
 
+/* Where it was, and whose records it has had. */
+void consumer3x_load(struct consumer3x *consumer);
 void *consumer3x_run(void *consumer);
 
 #endif

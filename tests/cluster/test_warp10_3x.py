@@ -4,6 +4,7 @@ whatever pieces it comes and whoever is killed; what is wrong is named and harms
 The Warp 10 here is a stand-in of its own making (warp10_feed.py); a real one was not to be had."""
 
 import base64
+import random
 import shutil
 import socket
 import struct
@@ -180,6 +181,25 @@ def test_a_kill_between_two_savings_of_the_place_writes_nothing_twice():
         f.expect({i: str(i) for i in range(61)})
         wait_until(lambda: "creator 61 " in path.read_text(), 10)
         assert f.metric("passed_over_total") == 11  # the last kept one, and ten
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["from the beginning", "exact"])
+def test_kills_and_cuts_at_any_moment_write_nothing_twice_and_lose_nothing(exact):
+    chance = random.Random(17)
+    with Following(exact=exact) as f:
+        count = 0
+        for _ in range(4):
+            f.feeder.cut_after = chance.choice([None, chance.randrange(1, 50)])
+            for _ in range(chance.randrange(50, 150)):
+                f.feeder.add(update(T + count // 3, [(count, count)],
+                                    creator=f"node-{chance.randrange(3)}"))
+                count += 1
+            time.sleep(chance.random())
+            f.node.kill()
+            f.node.start()
+        f.feeder.add(update(T + count, [(count, count)], creator="node-w"))
+        f.expect({i: str(i) for i in range(count + 1)})
+        assert sum(log_positions(f.cluster).values()) == count + 1
 
 
 def test_records_that_come_twice_or_late_change_nothing():
@@ -516,6 +536,12 @@ def test_excluded_ids_shards_and_what_came_from_the_consumer_are_left_out():
             (REGISTER, b"via.n", b"node-n", T), (UPDATE, b"via.n", b"node-n", T)]
         assert consumer.nothing_for(1)
         consumer.close()
+        feeder.close()  # names are known after a restart, also while the source is away
+        assert f.node.stop() == 0
+        f.node.start()
+        consumer = f.consumer(ident="consumer-2", excluded=["node-m"])
+        assert [r[2] for _, r in consumer.take(2)] == [b"node-n"] * 2
+        consumer.close()
         for i in range(20):
             f.api.expect_update(f"1// sharded{{room=s{i}}} {i}\n".encode())
         seen = []
@@ -532,7 +558,6 @@ def test_excluded_ids_shards_and_what_came_from_the_consumer_are_left_out():
             consumer.close()
             seen.append(names)
         assert len(seen[0] | seen[1]) == 20 and not seen[0] & seen[1] and seen[0] and seen[1]
-    feeder.close()
 
 
 def test_consumers_that_are_wrong_are_named_and_harm_nobody():
