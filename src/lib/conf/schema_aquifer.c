@@ -242,7 +242,7 @@ static const struct conf_key global_keys[] = {
     LIST("Tags", CONF_TEXT, I, NULL, "tag names or globs: `*` `?` `[a-z]` `{one,two}`"),           \
         KEY("Storage", CONF_TEXT, I, "disk",                                                       \
             "`disk`, or `memory`: no Location, bounded by Max-Memory-MB and Hot-Duration, and a "  \
-            "restart leaves it what the datalog still has"),                                       \
+            "restart leaves it what the datalog and neighbours have"),                             \
         KEY_RANGE("Max-Memory-MB", I, "256", 1, 1 << 24,                                           \
                   "size of a well with `Storage=memory`; the oldest entries make room"),           \
         KEY("Cold-Location", CONF_PATH, I | LATER, NULL,                                           \
