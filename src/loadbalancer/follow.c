@@ -18,6 +18,7 @@
 #define ROUND_MS 100       /* how long HAProxy may be dead unnoticed */
 #define LOOK_MS 500        /* between two looks at HAProxy's statistics */
 #define FROZEN_MS 3000     /* a webserver that is silent for so long after it was found down */
+#define ABSENT_MS 10000    /* one that is listed for so long and was never up */
 #define LINGER_INTERVALS 3 /* a webserver off the list serves on for so many Update-Intervals */
 #define CONNECTIONS_MAX ((size_t)20000)
 #define DESCRIPTORS_SPARE ((size_t)1000) /* checks, sockets, pipes */
@@ -41,6 +42,8 @@ struct counted {
 /* What the statistics said of a server last. */
 struct seen {
     bool up;
+    bool told;         /* that it never was */
+    int64_t absent_ms; /* since when it is listed and not up; 0: it was up */
     int64_t silent_ms; /* since when it is down and does not even refuse; 0: it is not */
 };
 
@@ -336,7 +339,19 @@ static void count_up(struct metric *metric, uint64_t now, uint64_t *before)
     *before = now;
 }
 
-static void note_up(const struct slot_target *target, bool up, struct seen *seen)
+/* A webserver whose External-Addr leads nowhere, or to something else, says nothing itself. */
+static void note_absence(const struct slot_target *target, int64_t now, struct seen *seen)
+{
+    seen->absent_ms = seen->absent_ms == 0 ? now : seen->absent_ms;
+    if (!seen->told && now - seen->absent_ms >= ABSENT_MS) {
+        seen->told = true;
+        log_warn("webserver-absent",
+                 "a webserver is listed, but nothing has answered /readyz at its address",
+                 "address", target->address, "port", LOG_INT(target->port), NULL);
+    }
+}
+
+static void note_up(const struct slot_target *target, bool up, int64_t now, struct seen *seen)
 {
     if (up && !seen->up) {
         log_info("webserver-up", "a webserver answers its health checks", "address",
@@ -344,6 +359,9 @@ static void note_up(const struct slot_target *target, bool up, struct seen *seen
     } else if (!up && seen->up) {
         log_warn("webserver-down", "a webserver fails its health checks; users go to the others",
                  "address", target->address, "port", LOG_INT(target->port), NULL);
+        seen->told = true;
+    } else if (!up) {
+        note_absence(target, now, seen);
     }
     seen->up = up;
 }
@@ -385,9 +403,9 @@ static void note_row(struct follow *follow, const struct stats_row *row)
     struct seen *seen = is_slot ? &follow->slot_seen[index] : &follow->override_seen[index];
     note_silence(follow, target, row, seen);
     if (by_hand || slots_get(follow->slots, index)->state == SLOT_READY) {
-        note_up(target, row->up, seen);
+        note_up(target, row->up, now_ms(follow), seen);
     } else {
-        seen->up = false;
+        *seen = (struct seen){.silent_ms = seen->silent_ms};
     }
 }
 

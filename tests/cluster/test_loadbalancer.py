@@ -271,6 +271,65 @@ def test_https_in_front_with_a_redirector(tmp_path):
         assert moved.getheader("Location") == f"https://localhost:{b.port}/a?b=c"
 
 
+def test_people_come_by_tls_1_3_and_http_2(tmp_path):
+    tls = make_certificate(tmp_path, "front")
+    with Balancer(tmp_path, tls=tls) as b:
+        b.ready()
+        connection = b.connect()
+        connection.connect()
+        assert connection.sock.version() == "TLSv1.3"
+        connection.close()
+        said = subprocess.run(["curl", "--silent", "--http2", "--cacert", tls[0], "--output",
+                               "/dev/null", "--write-out", "%{http_version} %{http_code}",
+                               f"https://localhost:{b.port}/x"], capture_output=True, text=True,
+                              check=True, timeout=20).stdout
+        assert said == "2 200"
+
+
+def test_long_downloads_and_event_streams_pass(tmp_path):
+    """1 GB arrives whole; an event is there before the next one is sent."""
+    with Balancer(tmp_path, webservers=1) as b:
+        b.ready()
+        with contextlib.closing(b.connect()) as connection:
+            connection.request("GET", f"/bytes/{1 << 30}")
+            answer, count = connection.getresponse(), 0
+            while piece := answer.read(1 << 20):
+                count += len(piece)
+            assert count == 1 << 30
+        with contextlib.closing(b.connect()) as connection:
+            connection.request("GET", "/events")
+            answer = connection.getresponse()
+            assert answer.readline() == b"data: first\n"
+            request(b.connect(), "/seen", method="POST")
+            assert answer.read() == b"\ndata: second\n\n"
+
+
+def test_a_certificate_and_a_key_that_do_not_fit_are_said_by_name(tmp_path):
+    """Users are not served in plain instead; once it is mended, they are."""
+    tls = make_certificate(tmp_path, "front")
+    good = tls[1].read_bytes()
+    tls[1].write_bytes(make_certificate(tmp_path, "other")[1].read_bytes())
+    with Balancer(tmp_path, tls=tls) as b:
+        wait_until(lambda: "private key and certificate" in b.log.read_text(), 20, "it is said")
+        wait_until(lambda: accepts(b.admin_port), 10, "the admin port")
+        assert b.admin("/readyz")[0] == 503
+        tls[1].write_bytes(good)
+        b.ready()
+
+
+def test_an_haproxy_that_does_not_know_our_configuration_is_said(tmp_path):
+    """Too old a one, say: its own words are in the log, and it is tried again."""
+    old = tmp_path / "haproxy"
+    old.write_text("#!/bin/sh\necho \"[ALERT] unknown keyword 'retry-on'\" >&2\nexit 1\n")
+    old.chmod(0o755)
+    with Balancer(tmp_path, settings=[f"HAProxy-Path={old}"]) as b:
+        wait_until(lambda: b.log.read_text().count("unknown keyword 'retry-on'") >= 2, 20, "told")
+        old.unlink()
+        old.symlink_to("/usr/sbin/haproxy")
+        b.ready()
+        assert b.get().status == 200
+
+
 def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path):
     """SIGHUP: new connections see the new one; one that does not fit its key changes nothing."""
     tls = make_certificate(tmp_path, "front")
@@ -411,3 +470,33 @@ def test_webservers_know_their_users_by_address_through_the_balancer(proxy):
         token = ask("/api/login", "POST", json.dumps({"User": "admin", "Pass": "changeme"}))["JWT"]
         sessions = ask("/api/users/0/sessions", Authorization="Bearer " + token)["Sessions"]
         assert [s["Origin"] for s in sessions] == ["127.0.0.77"]
+
+
+def test_a_wrong_secret_is_said_and_users_see_a_page():
+    with Cluster(webservers=1, indexers=1, start=False,
+                 settings=[("loadbalancer", "Control-Secret=wrong")]) as c:
+        c.datastore.start()
+        c.webserver(0).start()
+        c.balancer.start(ready=False)
+        wait_until(lambda: re.search(r"(?i)secret|Control-Auth", c.balancer.log()), 30, "a line")
+        assert balanced(c).status == 503 and "No webserver" in balanced(c).text
+        assert "datastore_connected 0\n" in metrics(c)
+
+
+def test_bad_addresses_of_webservers_harm_no_other():
+    """Two with one External-Addr count as one; one that leads nowhere gets nobody. Each is said."""
+    with Cluster(webservers=3, indexers=1, start=False) as c:
+        c.webserver(1).process.config.write_text(
+            re.sub("External-Addr=.*", f"External-Addr={HOST}:{c.layout.webservers[0].port}",
+                   c.webserver(1).process.config.read_text()))
+        c.webserver(2).process.config.write_text(
+            re.sub("External-Addr=.*", f"External-Addr={HOST}:1",
+                   c.webserver(2).process.config.read_text()))
+        for node in c.nodes.values():
+            node.start(ready=False)
+        for text in ("same-external-addr", "webserver-absent"):
+            wait_until(lambda: text in c.balancer.log(), 40, text)  # noqa: B023
+        assert "webservers_duplicate 1\n" in metrics(c)
+        assert "webservers_known 2\n" in metrics(c) and "webservers_up 1\n" in metrics(c)
+        for _ in range(10):
+            assert balanced(c).status == 200

@@ -4,8 +4,10 @@
 
 --any: it listens on all addresses.
 
-GET /readyz 200; GET /slow answers after a second; any other GET and POST the name, what it was
-asked and how many bytes of body came; GET with "Upgrade: websocket" 101 and then an echo of bytes.
+GET /readyz 200; GET /slow answers after a second; GET /bytes/N that many bytes; GET /events a
+line, and another one when the first has been answered with POST /seen; any other GET and POST the
+name, what it was asked and how many bytes of body came; GET with "Upgrade: websocket" 101 and then
+an echo of bytes.
 """
 
 import base64
@@ -13,6 +15,7 @@ import hashlib
 import http.server
 import ssl
 import sys
+import threading
 import time
 
 
@@ -31,11 +34,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Upgrade") == "websocket":
             self.echo()
             return
+        if self.path.startswith("/bytes/"):
+            self.send_bytes(int(self.path[7:]))
+            return
+        if self.path == "/events":
+            self.send_events()
+            return
         if self.path == "/slow":
             time.sleep(1)
         self.answer()
 
+    def send_bytes(self, count):
+        self.send_response(200)
+        self.send_header("Content-Length", str(count))
+        self.end_headers()
+        piece = bytes(1 << 20)
+        while count > 0:
+            self.wfile.write(piece[:count])
+            count -= len(piece)
+
+    def send_events(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"d\r\ndata: first\n\n\r\n")
+        self.server.seen.wait(20)
+        self.wfile.write(b"e\r\ndata: second\n\n\r\n0\r\n\r\n")
+
     def do_POST(self):
+        if self.path == "/seen":
+            self.server.seen.set()
         self.answer(sum(len(piece) for piece in self.pieces()))
 
     def pieces(self):
@@ -74,6 +103,7 @@ def main():
     everywhere = "--any" in sys.argv
     server = Server(("" if everywhere else "127.0.0.1", int(sys.argv[1])), Handler)
     server.name = sys.argv[2]
+    server.seen = threading.Event()
     if len(sys.argv) > 4:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[3], sys.argv[4])
