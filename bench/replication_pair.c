@@ -4,15 +4,20 @@
  *     replication_pair DIR BATCHES BATCH_ENTRIES ENTRY_BYTES SECONDS
  *
  * Prints one line of JSON: seconds to ingest alone, beside a link whose target is away, and beside
- * one that follows; seconds to catch up; lag from commit here to commit there at half load.
+ * one that follows; seconds to catch up; for each what the process used of the processors, and of
+ * it the threads of the link; lag from commit here to commit there, and from request to commit
+ * there, at half load (…_half) and at PACE_PER_S batches a second.
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "indexer/replication.h"
@@ -20,6 +25,7 @@
 
 #define ON_THE_WAY_MAX 64
 #define SECRET "bench"
+#define PACE_PER_S 200
 
 struct node {
     struct storage *storage;
@@ -41,6 +47,71 @@ static double now_s(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- processors ---- */
+
+struct used {
+    double wall, all, forwarder, follower; /* seconds */
+};
+
+static double thread_cpu_s(const char *task, const char *name)
+{
+    char text[512] = "";
+    char *path = mem_printf("/proc/self/task/%s/stat", task);
+    FILE *file = fopen(path, "r");
+    mem_free(path);
+    if (file == NULL) {
+        return 0;
+    }
+    size_t got = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    char *close = got > 0 ? strrchr(text, ')') : NULL;
+    unsigned long user = 0;
+    unsigned long system = 0;
+    if (close == NULL || strstr(text, name) == NULL ||
+        sscanf(close + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) !=
+            2) {
+        return 0;
+    }
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double threads_cpu_s(const char *name)
+{
+    double sum = 0;
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        sum += thread_cpu_s(entry->d_name, name);
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return sum;
+}
+
+static struct used used_so_far(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (struct used){
+        .wall = now_s(),
+        .all = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+        .forwarder = threads_cpu_s("(forwarder)"),
+        .follower = threads_cpu_s("(follower)"),
+    };
+}
+
+/* Threads that have ended count no more: a link that lasts is measured. */
+static void print_used(const char *phase, struct used from)
+{
+    struct used now = used_so_far();
+    printf("\"%s\": {\"wall_s\": %.3f, \"cpu_s\": %.3f, \"forwarder_s\": %.3f, \"follower_s\": "
+           "%.3f}, ",
+           phase, now.wall - from.wall, now.all - from.all, now.forwarder - from.forwarder,
+           now.follower - from.follower);
 }
 
 static void must(int rc)
@@ -163,7 +234,9 @@ struct lag {
     uint64_t first; /* position of the first sample */
     uint64_t count;
     _Atomic double *committed;
+    double *asked;
     double *lags;
+    double *whole; /* from request on */
 };
 
 struct sample {
@@ -196,6 +269,7 @@ static void *follow(void *context)
         double now = now_s();
         if (record.origin.incarnation == lag->origin.incarnation) {
             double committed = atomic_load(&lag->committed[seen]);
+            lag->whole[seen] = now - lag->asked[seen];
             lag->lags[seen++] = committed > 0 && now > committed ? now - committed : 0;
         }
     }
@@ -210,15 +284,24 @@ static int ascending(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* A batch at a time, as far apart as half the rate says. */
+static void print_percentiles(const char *name, const char *load, double *values, uint64_t count)
+{
+    qsort(values, count, sizeof(double), ascending);
+    printf("\"%s_p50_ms%s\": %.3f, \"%s_p99_ms%s\": %.3f, ", name, load, values[count / 2] * 1e3,
+           name, load, values[count * 99 / 100] * 1e3);
+}
+
+/* A batch at a time, so far apart. */
 static void measure_lag(struct node *from, struct node *to, const struct shape *shape,
-                        double interval_s, double seconds)
+                        double interval_s, double seconds, const char *load)
 {
     struct lag lag = {.to = to,
                       .origin = datalog_origin(storage_log(from->storage)),
                       .count = (uint64_t)(seconds / interval_s) + 1};
     lag.committed = mem_alloc_array(lag.count, sizeof(*lag.committed));
+    lag.asked = mem_alloc_array(lag.count, sizeof(*lag.asked));
     lag.lags = mem_alloc_array(lag.count, sizeof(*lag.lags));
+    lag.whole = mem_alloc_array(lag.count, sizeof(*lag.whole));
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, follow, &lag) == 0);
     double due = now_s() + 0.1;
@@ -230,14 +313,16 @@ static void measure_lag(struct node *from, struct node *to, const struct shape *
         }
         struct sample *sample = MEM_NEW(struct sample);
         *sample = (struct sample){&lag, i};
+        lag.asked[i] = now_s();
         must(storage_submit(from->storage, shape->entries, shape->batch, sample_done, sample));
     }
     pthread_join(thread, NULL);
-    qsort(lag.lags, lag.count, sizeof(double), ascending);
-    printf(", \"samples\": %" PRIu64 ", \"p50_ms\": %.3f, \"p99_ms\": %.3f", lag.count,
-           lag.lags[lag.count / 2] * 1e3, lag.lags[lag.count * 99 / 100] * 1e3);
+    print_percentiles("lag", load, lag.lags, lag.count);
+    print_percentiles("whole", load, lag.whole, lag.count);
     mem_free((void *)lag.committed);
+    mem_free(lag.asked);
     mem_free(lag.lags);
+    mem_free(lag.whole);
 }
 
 /* ---- the whole ---- */
@@ -274,7 +359,10 @@ int main(int argc, char **argv)
     log_init("replication_pair", LOG_LEVEL_OFF);
     open_node(&alone, &shape, 1);
     make_entries(&shape, alone.storage);
-    double alone_s = ingest(&alone, &shape);
+    printf("{");
+    struct used before = used_so_far();
+    (void)ingest(&alone, &shape);
+    print_used("alone", before);
     close_node(&alone);
     open_node(&a, &shape, 2);
     open_node(&b, &shape, 3);
@@ -284,16 +372,21 @@ int main(int argc, char **argv)
     uint16_t port = replication_port(b.door);
     replication_stop(&b.door);
     forward(&a, port);
-    double away_s = ingest(&a, &shape);
+    before = used_so_far();
+    (void)ingest(&a, &shape);
+    print_used("away", before);
     listen_at(&b, port);
-    double catch_up_s = wait_for_same(&a, &b);
+    before = used_so_far();
+    (void)wait_for_same(&a, &b);
+    print_used("catch_up", before);
+    before = used_so_far();
     double beside_s = ingest(&a, &shape);
-    double rest_s = wait_for_same(&a, &b);
-    printf("{\"alone_s\": %.3f, \"away_s\": %.3f, \"catch_up_s\": %.3f, \"beside_s\": %.3f, "
-           "\"rest_s\": %.3f",
-           alone_s, away_s, catch_up_s, beside_s, rest_s);
-    measure_lag(&a, &b, &shape, 2 * beside_s / (double)shape.batches, strtod(argv[5], NULL));
-    printf("}\n");
+    print_used("beside", before);
+    printf("\"rest_s\": %.3f, ", wait_for_same(&a, &b));
+    double seconds = strtod(argv[5], NULL);
+    measure_lag(&a, &b, &shape, 1.0 / PACE_PER_S, seconds, "");
+    measure_lag(&a, &b, &shape, 2 * beside_s / (double)shape.batches, seconds, "_half");
+    printf("\"pace\": %d}\n", PACE_PER_S);
     close_node(&a);
     close_node(&b);
     for (size_t i = 0; i < shape.batch; i++) {

@@ -441,6 +441,7 @@ static void kind_run(void *context)
 {
     struct follower *follower = context;
     char node[UUID_TEXT_BYTES];
+    (void)pthread_setname_np(pthread_self(), "follower");
     int rc = begin(follower);
     if (rc == 0) {
         log_info("follower-connected", "takes another node's datalog", "name", follower->info.name,

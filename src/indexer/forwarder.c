@@ -513,6 +513,9 @@ int forwarder_start(const struct forwarder_options *options, struct forwarder **
     if (rc == 0) {
         int failed = pthread_create(&forwarder->thread, NULL, run, forwarder);
         rc = failed == 0 ? 0 : err_set_errno(failed, "thread of a forwarder");
+        if (failed == 0) {
+            (void)pthread_setname_np(forwarder->thread, "forwarder");
+        }
     }
     if (rc < 0) {
         free_forwarder(forwarder);
