@@ -356,7 +356,7 @@ static int keep_alive(struct consumer3x *consumer)
 {
     struct link3x *link = &consumer->link;
     int64_t now = link3x_now_ms(link);
-    if (now - link->heard_ms > consumer->timeout_ms) {
+    if (consumer->timeout_ms > 0 && now - link->heard_ms > consumer->timeout_ms) {
         return err_set(ERR_TIMEOUT, "the feeder says nothing for %lld s",
                        (long long)consumer->timeout_ms / 1000);
     }

@@ -176,12 +176,25 @@ static struct consumer3x *new_one(const char *name)
     return consumer;
 }
 
+/* Of all sections, also of those that are another's. */
+static int check_scheme(const struct conf *conf, const char *name)
+{
+    struct span source = span_of_str(conf_text(conf, SECTION, name, "Source"));
+    if (span_starts_with(source, SPAN_LIT(SCHEME)) ||
+        span_starts_with(source, SPAN_LIT("kafka://"))) {
+        return 0;
+    }
+    return err_set(ERR_INVALID, "%s: Source must begin with kafka:// or warp10://, not \"%.*s\"",
+                   conf_where(conf, SECTION, name, "Source"), SPAN_ARG(span_first(source, 64)));
+}
+
 int consumers3x_check(const struct conf *conf)
 {
     int rc = 0;
     for (size_t i = 0; i < conf_subsection_count(conf, SECTION) && rc == 0; i++) {
         const char *name = conf_subsection(conf, SECTION, i);
-        if (is_one(conf, name)) {
+        rc = check_scheme(conf, name);
+        if (rc == 0 && is_one(conf, name)) {
             struct consumer3x *consumer = new_one(name);
             rc = read_conf(consumer, conf);
             free_one(consumer);
@@ -280,7 +293,7 @@ int consumers3x_start(struct io *io, const struct conf *conf, struct storage *st
                       struct names3x *names, struct consumers3x **ret_consumers)
 {
     struct consumers3x *consumers = MEM_NEW(struct consumers3x);
-    int rc = 0;
+    int rc = consumers3x_check(conf);
     for (size_t i = 0; i < conf_subsection_count(conf, SECTION) && rc == 0; i++) {
         const char *name = conf_subsection(conf, SECTION, i);
         if (is_one(conf, name)) {

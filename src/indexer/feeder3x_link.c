@@ -172,7 +172,8 @@ static int keep_alive(struct feeder3x_link *link)
 {
     int64_t now = link3x_now_ms(&link->link);
     int64_t moved = MAX(link->link.heard_ms, link->link.moved_ms);
-    bool waits = link->session.in_flight > 0 || link3x_unsent(&link->link) > 0;
+    bool waits = link->feeder->timeout_ms > 0 &&
+                 (link->session.in_flight > 0 || link3x_unsent(&link->link) > 0);
     if (waits && now - moved > link->feeder->timeout_ms) {
         return err_set(ERR_TIMEOUT, "the consumer says nothing for %" PRId64 " s",
                        link->feeder->timeout_ms / 1000);

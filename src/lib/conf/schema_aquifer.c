@@ -343,7 +343,7 @@ static const struct conf_key datalog_source_keys[] = {
         "10 3.x, port 3564 unless given"),
     LIST("Kafka-Property", CONF_TEXT, I, NULL, "Kafka: `name=value`, a property of librdkafka"),
     KEY("ID", CONF_TEXT, I, NULL, "Warp 10: our `datalog.consumer.id`; unset: Indexer-UUID"),
-    KEY("Private-Key", CONF_TEXT, I, NULL, "Warp 10: our key, `CURVE:DECIMAL`"),
+    KEY("Private-Key", CONF_TEXT, I, NULL, "Warp 10: our key, `CURVE:DECIMAL` or `CURVE:0xHEX`"),
     KEY("Feeder-Key", CONF_TEXT, I, NULL, "Warp 10: the feeder's public key, `CURVE:HEX`"),
     LIST("Exclude-ID", CONF_TEXT, I, NULL, "Warp 10: ids whose records are not taken"),
     LIST("Shard", CONF_TEXT, I, NULL, "Warp 10: `MODULUS:REMAINDER`: only series of these shards"),
@@ -365,7 +365,7 @@ static const struct conf_key warp10_feeder_keys[] = {
         "`host:port`, port 3564 unless given, where consumers of Warp 10 3.x arrive; unset: none "
         "do"),
     KEY("ID", CONF_TEXT, I, NULL, "our `datalog.feeder.id`; unset: Indexer-UUID"),
-    KEY("Private-Key", CONF_TEXT, I, NULL, "our key, `CURVE:DECIMAL`"),
+    KEY("Private-Key", CONF_TEXT, I, NULL, "our key, `CURVE:DECIMAL` or `CURVE:0xHEX`"),
     LIST("Consumer", CONF_TEXT, I, NULL,
          "`ID=CURVE:HEX`: a consumer that may come, and its public key"),
     KEY("Encrypt", CONF_BOOL, I, "true", "messages are sealed"),

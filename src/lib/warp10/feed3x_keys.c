@@ -99,10 +99,12 @@ static bool read_private(struct feed3x_key *made, const EC_GROUP *group, const c
     BIGNUM *number = NULL;
     EC_POINT *point = EC_POINT_new(group);
     CHECK(point != NULL);
-    size_t digits = strspn(text, "0123456789");
+    bool is_hex = strncmp(text, "0x", 2) == 0;
+    text += is_hex ? 2 : 0;
+    size_t digits = strspn(text, is_hex ? "0123456789abcdefABCDEF" : "0123456789");
     bool good = digits > 0 && text[digits] == 0 && digits < POINT_BYTES_MAX &&
-                BN_dec2bn(&number, text) != 0 && !BN_is_zero(number) &&
-                BN_cmp(number, EC_GROUP_get0_order(group)) < 0 &&
+                (is_hex ? BN_hex2bn(&number, text) : BN_dec2bn(&number, text)) != 0 &&
+                !BN_is_zero(number) && BN_cmp(number, EC_GROUP_get0_order(group)) < 0 &&
                 EC_POINT_mul(group, point, number, NULL, NULL, NULL) == 1 &&
                 set_point(made, group, point);
     made->key = good ? key_of(made, number) : NULL;
@@ -151,7 +153,7 @@ static int read_key(const char *text, const char *form,
 
 int feed3x_key_private(const char *text, struct feed3x_key **ret_key)
 {
-    return read_key(text, "CURVE:DECIMAL", read_private, ret_key);
+    return read_key(text, "CURVE:DECIMAL or CURVE:0xHEX", read_private, ret_key);
 }
 
 int feed3x_key_public(const char *text, struct feed3x_key **ret_key)

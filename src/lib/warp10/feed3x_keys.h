@@ -13,8 +13,8 @@
 
 struct feed3x_key;
 
-/* "CURVE:DECIMAL" and "CURVE:HEX", as Warp 10 has them in its configuration. ERR_INVALID; the text
- * never has the key. */
+/* "CURVE:DECIMAL" (or "CURVE:0xHEX") and "CURVE:HEX", as Warp 10 has them in its configuration.
+ * ERR_INVALID; the text never has the key. */
 MUST_CHECK int feed3x_key_private(const char *text, struct feed3x_key **ret_key);
 MUST_CHECK int feed3x_key_public(const char *text, struct feed3x_key **ret_key);
 void feed3x_key_free(struct feed3x_key **key); /* may be NULL inside */

@@ -289,6 +289,7 @@ static void zeros_at_the_beginning_of_a_secret_do_not_count(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"secp256k1:73", "9369cfff55cddf3bf8399d904945c6b7676d52ea7778a0fa356c5a46978a0e2a"},
+        {"secp256k1:0x49", "9369cfff55cddf3bf8399d904945c6b7676d52ea7778a0fa356c5a46978a0e2a"},
         {"secp256k1:1", "804f0329643cbaed59ec0a4befa3daa56e972986d936564f5b5f27c0a21d448e"}};
     struct feed3x_key *feeder = public_key(FEEDER_PUBLIC);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -324,9 +325,19 @@ static void curves_have_the_names_of_both_worlds_and_do_not_mix(void **state)
 static void a_text_that_is_no_key_is_refused_and_not_repeated(void **state)
 {
     (void)state;
-    static const char *const cases[] = {
-        "",          "secp256k1",     "secp256k1:",   "secp256k1:0", "secp256k1:-5",
-        "nocurve:5", "secp256k1:ZZ9", "curve25519:7", ":5",          TOO_HIGH};
+    static const char *const cases[] = {"",
+                                        "secp256k1",
+                                        "secp256k1:",
+                                        "secp256k1:0",
+                                        "secp256k1:-5",
+                                        "nocurve:5",
+                                        "secp256k1:ZZ9",
+                                        "secp256k1:0x",
+                                        "secp256k1:0x0",
+                                        "secp256k1:0x5g",
+                                        "curve25519:7",
+                                        ":5",
+                                        TOO_HIGH};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct feed3x_key *key = NULL;
         assert_int_equal(feed3x_key_private(cases[i], &key), ERR_INVALID);
