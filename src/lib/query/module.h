@@ -87,6 +87,9 @@ struct query_module {
     /* The whole query is known now: what the plan takes from it. May be NULL. */
     void (*settle)(void *plan, const struct query *query, size_t stage);
 
+    /* Fetches the resources that the stage needs (query_load). NULL: none. */
+    MUST_CHECK int (*load)(void *plan, query_resource *resource, void *context);
+
     /* Does it look at this value of an entry? NULL: it may look at any. */
     bool (*uses)(const void *plan, struct span name);
     bool replaces; /* only values that it makes itself go on from it */

@@ -60,6 +60,8 @@ static const struct sample samples[] = {
 static struct query_options test_options = {
     .now_ns = BASE_NS, .start_ns = BASE_NS, .end_ns = BASE_NS + TIME_MINUTE_NS};
 
+static query_resource *test_resource;
+
 struct run {
     struct query *query;
     struct query_tags tags;
@@ -201,6 +203,9 @@ static inline uint64_t search(struct query_source_memory **indexers, size_t coun
     struct run run = {.out = out};
     if (query_parse(span_of_str(text), &test_options, &run.query, &error) < 0) {
         fail_msg("%s: %s", text, error.text);
+    }
+    if (test_resource != NULL && query_load(run.query, test_resource, NULL) < 0) {
+        fail_msg("%s: %s", text, err_text());
     }
     struct buf frames[INDEXERS_MAX] = {{0}};
     struct span rest[INDEXERS_MAX];

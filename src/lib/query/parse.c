@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "query/macro.h"
 #include "query/module.h"
 #include "query/range.h"
 
@@ -533,6 +534,8 @@ int query_parse(struct span text, const struct query_options *options, struct qu
     struct query *query = &owned->query;
     query->now_ns = options->now_ns;
     query->text = arena_span_str(owned->arena, span_first(text, QUERY_TEXT_BYTES_MAX));
+    struct query_expansion expansion = {0};
+    bool macros = options->macro != NULL && span_find_byte(text, '$') >= 0;
     struct parser parser = {
         .text = text,
         .options = options,
@@ -540,13 +543,37 @@ int query_parse(struct span text, const struct query_options *options, struct qu
         .arena = owned->arena,
         .query = query,
     };
-    int rc = parse(&parser);
+    int rc = macros ? query_expand(text, options, &expansion, ret_error) : 0;
+    if (rc == 0) {
+        parser.text = macros ? buf_span(&expansion.text) : text;
+        rc = parse(&parser);
+        if (rc < 0) {
+            query_expansion_locate(&expansion, &ret_error->offset, &ret_error->bytes);
+            (void)err_set((enum err)rc, "stage %d, byte %zu: %s", ret_error->stage,
+                          ret_error->offset, ret_error->text);
+        }
+    }
     query_tokens_deinit(&parser.tokens);
+    query_expansion_deinit(&expansion);
     if (rc < 0) {
         query_free(&query);
         return rc;
     }
     *ret_query = query;
+    return 0;
+}
+
+int query_load(struct query *query, query_resource *resource, void *context)
+{
+    for (size_t i = 0; i < query->stage_count; i++) {
+        const struct query_module *module = query->stages[i].module;
+        int rc = module == NULL || module->load == NULL
+                     ? 0
+                     : module->load(query->stages[i].plan, resource, context);
+        if (rc < 0) {
+            return err_wrap(rc, "%s", module->name);
+        }
+    }
     return 0;
 }
 

@@ -80,6 +80,9 @@ struct query_options {
     /* Says whether a plain tag name exists. NULL: every name is accepted. */
     bool (*tag_exists)(void *context, const char *name);
     void *context;
+
+    /* Appends the body of a macro; false: there is none. NULL: there are no macros. */
+    bool (*macro)(void *context, const char *name, struct buf *body);
 };
 
 /* Copies `text`. A fault is ERR_INVALID or ERR_TOO_LARGE, with *ret_error filled and err_text()
@@ -87,6 +90,12 @@ struct query_options {
 MUST_CHECK int query_parse(struct span text, const struct query_options *options,
                            struct query **ret_query, struct query_error *ret_error);
 void query_free(struct query **query);
+
+/* Gives the stages the tables that they look into, before a run on a webserver; `resource` appends
+ * the contents of one, or says why not. Not while the query runs. A query may be loaded once more:
+ * what is there stays. */
+typedef int query_resource(void *context, const char *name, struct buf *contents);
+MUST_CHECK int query_load(struct query *query, query_resource *resource, void *context);
 
 /* Does this tag belong to the query (or to the stage)? */
 bool query_tags_match(const struct query_tag *tags, size_t count, const char *name);

@@ -25,8 +25,8 @@ static int parse(struct query_args *args, void **ret_plan)
     const struct query_token *last = &args->tokens[args->count - 1];
     size_t bytes = last->offset + last->bytes - first->offset;
     args->next = args->count;
-    return eval_parse(args, span_first(span_from(args->text, first->offset), bytes), first->offset,
-                      program);
+    struct span text = span_first(span_from(args->text, first->offset), bytes);
+    return eval_parse(args, arena_span_dup(args->arena, text), first->offset, program);
 }
 
 static void free_plan(void *pointer)

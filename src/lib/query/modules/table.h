@@ -1,0 +1,27 @@
+/*
+ * A table that a query looks into: CSV with a line of names. Cells may be quoted and then hold
+ * commas, quotes ("") and ends of lines. Immutable once made; any thread.
+ */
+#ifndef QUERY_MODULES_TABLE_H
+#define QUERY_MODULES_TABLE_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+#define TABLE_COLUMNS_MAX 256
+#define TABLE_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
+struct table;
+
+/* Copies. ERR_INVALID: no names, two alike, a quote without its end; the text says the line. A row
+ * with too few cells has empty ones, further cells are dropped. */
+MUST_CHECK int table_of_csv(struct span csv, struct table **ret_table);
+void table_free(struct table **table); /* may be NULL */
+
+size_t table_rows(const struct table *table);
+size_t table_columns(const struct table *table);
+struct span table_name(const struct table *table, size_t column);
+bool table_find(const struct table *table, struct span name, size_t *ret_column);
+struct span table_cell(const struct table *table, size_t row, size_t column);
+
+#endif
