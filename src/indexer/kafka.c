@@ -70,6 +70,20 @@ static int relayed_of(const struct conf *conf, struct arena *arena, struct kafka
     return 0;
 }
 
+/* Keys of other targets would promise what does not happen. */
+static int check_keys(const struct conf *conf, const char *name)
+{
+    static const char *const others[] = {"Ignore-ID", "Wells", "Selector", "Shard",
+                                         "Rate-Limit-MB"};
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        if (conf_is_set(conf, FORWARDER, name, others[i])) {
+            return err_set(ERR_INVALID, "%s: %s is not for a target of Kafka",
+                           conf_where(conf, FORWARDER, name, others[i]), others[i]);
+        }
+    }
+    return 0;
+}
+
 static int options_of(const struct conf *conf, bool forwarder, size_t index, struct arena *arena,
                       struct kafka_options *options)
 {
@@ -92,11 +106,15 @@ static int options_of(const struct conf *conf, bool forwarder, size_t index, str
                        "%s: a name over Kafka has no spaces, no / and at most %d bytes",
                        conf_where(conf, section, name, NULL), KAFKA_NAME_BYTES_MAX);
     }
+    int rc = forwarder ? check_keys(conf, name) : 0;
+    if (rc < 0) {
+        return rc;
+    }
     struct buf path = {0};
     buf_printf(&path, "%s/kafka-%s", conf_text(conf, "Datalog", NULL, "Directory"), name);
     options->offsets_path = arena_strdup(arena, buf_str(&path));
     buf_deinit(&path);
-    int rc = kafka_url_parse(url_of(conf, forwarder, index), arena, options);
+    rc = kafka_url_parse(url_of(conf, forwarder, index), arena, options);
     rc = rc < 0 || !forwarder ? rc : relayed_of(conf, arena, options);
     return rc < 0 ? err_wrap(rc, "%s",
                              conf_where(conf, section, name, forwarder ? "Target" : "Source"))

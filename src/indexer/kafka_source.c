@@ -18,6 +18,7 @@
 #define TIDY_EVERY_MS 1000
 #define PARTITIONS_EVERY_MS 30000
 #define DRAIN_MS 20
+#define MOMENT_MS 2000
 #define AHEAD_BYTES ((uint64_t)32 << 20) /* a partition that waits so much lets others catch up */
 
 struct batch {
@@ -42,7 +43,8 @@ struct kafka_source {
     /* of one consumer */
     struct kafka_gather *gather;
     uint32_t partitions;
-    VEC(bool) ends; /* partitions that are read to their end */
+    VEC(bool) ends;        /* partitions that are read to their end */
+    VEC(int64_t) ended_ms; /* when they last were */
     VEC(bool) paused;
     struct kafka_offsets offsets; /* saved last */
     bool rewind;
@@ -298,6 +300,7 @@ static int take_message(struct kafka_source *source, const rd_kafka_message_t *m
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (known) {
             source->ends.items[message->partition] = true;
+            source->ended_ms.items[message->partition] = kafka_link_now_ms(link);
         }
     } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         enum kafka_fault kind = kafka_fault_of(message->err);
@@ -362,9 +365,11 @@ static int assign(struct kafka_source *source)
 {
     rd_kafka_topic_partition_list_t *list = list_of(source);
     vec_clear(&source->ends);
+    vec_clear(&source->ended_ms);
     vec_clear(&source->paused);
     for (uint32_t i = 0; i < source->partitions; i++) {
         vec_push(&source->ends, false);
+        vec_push(&source->ended_ms, 0);
         vec_push(&source->paused, false);
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(source->link.rk, list);
@@ -453,8 +458,19 @@ static void keep_together(struct kafka_source *source)
     }
 }
 
+/* Whether every partition was read to its end since something is missing. */
+static bool has_ended_since(const struct kafka_source *source, int64_t since_ms)
+{
+    for (size_t i = 0; i < source->ends.count; i++) {
+        if (!source->ends.items[i] && source->ended_ms.items[i] <= since_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* True while something is missing for so long that it will not just come. */
-static bool look_for_missing(struct kafka_source *source, bool at_end, int64_t now_ms)
+static bool look_for_missing(struct kafka_source *source, int64_t now_ms)
 {
     struct kafka_missing missing;
     char node[UUID_TEXT_BYTES];
@@ -470,9 +486,11 @@ static bool look_for_missing(struct kafka_source *source, bool at_end, int64_t n
     source->missing = missing;
     int after_ms = source->link.options.missing_ms;
     after_ms = after_ms > 0 ? after_ms : KAFKA_MISSING_MS;
-    if (now_ms - source->missing_since_ms < after_ms || !(missing.aside || at_end)) {
+    if (now_ms - source->missing_since_ms < after_ms ||
+        !(missing.aside || has_ended_since(source, source->missing_since_ms))) {
         return false;
     }
+    kafka_gather_set_aside(source->gather, missing.origin);
     if (source->missing_said == missing.first) {
         return true;
     }
@@ -501,10 +519,11 @@ static uint64_t lag_of(struct kafka_source *source)
     return lag;
 }
 
-static bool is_at_end(const struct kafka_source *source)
+/* Now, or a moment ago: a busy topic is never at its end everywhere. */
+static bool is_at_end(const struct kafka_source *source, int64_t now_ms)
 {
     for (size_t i = 0; i < source->ends.count; i++) {
-        if (!source->ends.items[i]) {
+        if (!source->ends.items[i] && now_ms - source->ended_ms.items[i] > MOMENT_MS) {
             return false;
         }
     }
@@ -515,9 +534,9 @@ static int tidy(struct kafka_source *source)
 {
     struct kafka_link *link = &source->link;
     int64_t now_ms = kafka_link_now_ms(link);
-    bool at_end = is_at_end(source);
-    if (!kafka_link_is_connecting(link) && !source->is_later && at_end &&
-        source->missing_since_ms == 0) {
+    bool whole = source->missing_since_ms == 0 || now_ms - source->missing_since_ms < MOMENT_MS;
+    bool follows = whole && is_at_end(source, now_ms);
+    if (!kafka_link_is_connecting(link) && !source->is_later && follows) {
         kafka_link_state(link, KAFKA_FOLLOWING);
     }
     if (now_ms - source->tidied_ms < TIDY_EVERY_MS) {
@@ -536,9 +555,9 @@ static int tidy(struct kafka_source *source)
     if (kafka_link_is_connecting(link) || source->is_later) {
         return 0;
     }
-    if (look_for_missing(source, at_end, now_ms)) {
+    if (look_for_missing(source, now_ms)) {
         kafka_link_state(link, KAFKA_NEEDS_SNAPSHOT);
-    } else if (!at_end || source->missing_since_ms != 0) {
+    } else if (!follows) {
         kafka_link_state(link, KAFKA_CATCHING_UP);
     }
     if (now_ms - source->asked_ms >= PARTITIONS_EVERY_MS) {
@@ -677,6 +696,7 @@ static void free_source(struct kafka_source *source)
     buf_deinit(&source->scratch[1]);
     buf_deinit(&source->payload);
     vec_deinit(&source->ends);
+    vec_deinit(&source->ended_ms);
     vec_deinit(&source->paused);
     vec_deinit(&source->done);
     pthread_mutex_destroy(&source->lock);

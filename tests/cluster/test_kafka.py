@@ -178,10 +178,13 @@ def test_a_message_that_is_too_large_becomes_smaller_ones():
 def test_a_wrong_property_is_named_with_its_line():
     with Hub() as hub, OverKafka(hub) as c:
         config = c.indexer(0).process.config
-        for line, said in (("acks=1", "acks is not to be set"), ("nonsense=1", "nonsense"),
-                           ("socket.timeout.ms=-5", "socket.timeout.ms")):
+        for line, said in (("Kafka-Property=acks=1", "acks is not to be set"),
+                           ("Kafka-Property=nonsense=1", "nonsense"),
+                           ("Kafka-Property=socket.timeout.ms=-5", "socket.timeout.ms"),
+                           ('[Datalog-Forwarder "hub"]\nShard=2:1', "Shard is not for"),
+                           ('[Datalog-Source "x"]\nSource=kafka://here', "no kafka://host")):
             bad = config.with_name("bad.conf")
-            bad.write_text(config.read_text() + f"Kafka-Property={line}\n")
+            bad.write_text(config.read_text() + f"{line}\n")
             answer = subprocess.run([BUILD / "bin/aquifer-indexer", "--config", bad,
                                      "--check-config"], capture_output=True, text=True, timeout=30,
                                     check=False)

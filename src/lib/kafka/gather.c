@@ -290,6 +290,14 @@ static void set_aside(struct kafka_gather *gather, struct source *source)
     source->records.count = kept;
 }
 
+void kafka_gather_set_aside(struct kafka_gather *gather, struct datalog_origin origin)
+{
+    struct source *source = source_of(gather, origin);
+    if (!source->aside) {
+        set_aside(gather, source);
+    }
+}
+
 static void keep_bound(struct kafka_gather *gather)
 {
     while (gather->bytes > gather->options.waiting_bytes_max) {

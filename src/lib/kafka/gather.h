@@ -80,6 +80,9 @@ struct kafka_missing {
 };
 bool kafka_gather_missing(const struct kafka_gather *gather, struct kafka_missing *ret_missing);
 
+/* Nothing more of the origin is kept until what it waits for is here. */
+void kafka_gather_set_aside(struct kafka_gather *gather, struct datalog_origin origin);
+
 uint64_t kafka_gather_waiting_bytes(const struct kafka_gather *gather);
 
 /* Of one partition: one that is far ahead of others need not be read for a while. */

@@ -446,6 +446,33 @@ static void a_gap_is_named_and_set_aside_until_it_is_filled(void **state)
     kafka_gather_free(&gather);
 }
 
+/* Or a gap that stays for days would keep a mark of every message since. */
+static void what_is_set_aside_holds_no_messages_of_others(void **state)
+{
+    (void)state;
+    struct kafka_gather *gather = new_gather(0);
+    struct kafka_missing missing;
+    struct kafka_piece piece = piece_of(5, 0, 1);
+    kafka_gather_begin(gather, 0, 0);
+    assert_int_equal(kafka_gather_take(gather, &piece, 0, 7), 0);
+    kafka_gather_set_aside(gather, origin_of(0));
+    assert_true(kafka_gather_missing(gather, &missing) && missing.aside);
+    assert_true(missing.first == 1 && missing.last == 4);
+    assert_int_equal(kafka_gather_waiting_bytes(gather), 0);
+    piece.place.origin = origin_of(1);
+    piece.place.position = 1;
+    assert_int_equal(kafka_gather_take(gather, &piece, 0, 8), 0);
+    struct kafka_whole whole;
+    assert_true(kafka_gather_next(gather, &whole));
+    kafka_gather_handed(gather);
+    kafka_gather_durable(gather, origin_of(1), 1);
+    assert_int_equal(kafka_gather_offset(gather, 0), 7); /* it is read again */
+    assert_int_equal(kafka_gather_look(gather), 0);
+    kafka_gather_durable(gather, origin_of(0), 4); /* another link */
+    assert_int_equal(kafka_gather_look(gather), KAFKA_GATHER_REWIND);
+    kafka_gather_free(&gather);
+}
+
 static void a_piece_that_contradicts_its_record_is_refused(void **state)
 {
     (void)state;
@@ -468,6 +495,7 @@ int main(void)
         cmocka_unit_test(random_lives_hand_each_record_over_once),
         cmocka_unit_test(an_offset_moves_only_behind_what_is_durable),
         cmocka_unit_test(a_gap_is_named_and_set_aside_until_it_is_filled),
+        cmocka_unit_test(what_is_set_aside_holds_no_messages_of_others),
         cmocka_unit_test(a_piece_that_contradicts_its_record_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
