@@ -29,6 +29,7 @@ static int read_conf(struct warp10 *warp10)
                        conf_where(conf, SECTION, "Time-Unit"), unit);
     }
     warp10->token_header = conf_text(conf, SECTION, "Token-Header");
+    warp10->cors_headers = conf_text(conf, SECTION, "CORS-Headers");
     warp10->datalog_header = conf_text(conf, SECTION, "Datalog-Header");
     warp10->limits = (struct gts_options){
         .unit = warp10->unit,

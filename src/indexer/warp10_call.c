@@ -14,6 +14,9 @@ static void answer_options(struct warp10 *warp10, struct http_request *request)
     struct buf allowed = {0};
     buf_printf(&allowed, "%s,X-Warp10-WarpScriptSession,Access-Control-Request-Private-Network",
                warp10->token_header);
+    if (warp10->cors_headers[0] != 0) {
+        buf_printf(&allowed, ",%s", warp10->cors_headers);
+    }
     http_reply_header(request, "Access-Control-Allow-Origin", "*");
     http_reply_header(request, "Access-Control-Allow-Private-Network", "true");
     http_reply_header(request, "Access-Control-Allow-Methods", "OPTIONS,POST,GET");

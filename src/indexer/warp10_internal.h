@@ -98,7 +98,7 @@ struct warp10 {
     struct warp10_rates rates;
     struct warp10_writers writers;
     enum warp10_unit unit;
-    const char *token_header, *datalog_header;
+    const char *token_header, *datalog_header, *cors_headers;
     struct buf psk;
     struct gts_options limits;
     int64_t past_ms, future_ms; /* -1: any */

@@ -439,10 +439,12 @@ def test_tokens_of_a_real_warp10_are_understood():
 def test_what_the_operator_disabled_is_refused():
     with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
         configure(c, "Application=demo", "Disable-Update=true", "Disable-Meta=true",
-                  "Disable-Delete=true")
+                  "Disable-Delete=true", "CORS-Headers=X-Mine,X-Other")
         c.indexer(0).start()
         tokens = c.layout.secrets["warp10"]
         api = Api(c.indexer(0), tokens["write"], tokens["read"])
+        allowed = api.send("OPTIONS", "/api/v0/fetch")[1]["Access-Control-Allow-Headers"]
+        assert allowed.endswith("Private-Network,X-Mine,X-Other")
         assert api.update(b"1// x{} 1")[0] == 403
         assert api.meta(b"x{}{}")[0] == 403
         assert api.delete("selector=x{}&deleteall")[0] == 403

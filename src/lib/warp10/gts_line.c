@@ -377,6 +377,21 @@ static int parse_owner_of_value(struct gts_reader *reader, const uint8_t **at, b
     return 0;
 }
 
+/* Of a text it is characters that count, as the reference counts them: units of UTF-16. */
+static bool is_too_large(const struct gts_reader *reader, const struct element *element)
+{
+    struct span bytes = element->type < ELEMENT_TEXT ? SPAN_NONE : element->value.bytes;
+    size_t units = bytes.bytes;
+    if (bytes.bytes <= reader->options.value_bytes_max || element->type != ELEMENT_TEXT) {
+        return bytes.bytes > reader->options.value_bytes_max;
+    }
+    for (size_t i = 0; i < bytes.bytes; i++) {
+        units -= (bytes.data[i] & 0xC0) == 0x80; /* all but the first byte of a character */
+        units += bytes.data[i] >= 0xF0;          /* two units */
+    }
+    return units > reader->options.value_bytes_max;
+}
+
 /* ── Lines ───────────────────────────────────────────────────────────────────────────────── */
 
 static int parse_reading(struct gts_reader *reader, struct gts_reading *reading)
@@ -403,8 +418,7 @@ static int parse_reading(struct gts_reader *reader, struct gts_reading *reading)
     if (!gts_parse_value(between(at, end), &reader->values, reader->options.latin1, element)) {
         return complain(reader, at, 400, "Invalid value.");
     }
-    if (element->type >= ELEMENT_TEXT &&
-        element->value.bytes.bytes > reader->options.value_bytes_max) {
+    if (is_too_large(reader, element)) {
         return complain(reader, at, 400, "Value too large.");
     }
     if (!warp10_time_to_ns(reader->options.unit, time, &element->time_ns)) {

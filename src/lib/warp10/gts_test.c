@@ -353,6 +353,8 @@ static void lines_and_values_above_their_bounds_are_refused(void **state)
     } cases[] = {
         {{.line_bytes_max = 8}, "1// xyz{} 1\n", "Line of more than 8 bytes"},
         {{.value_bytes_max = 3}, "1// x{} 'abcd'", "Value too large"},
+        {{.value_bytes_max = 3}, "1// x{} 'a%F0%9F%98%80b'", "Value too large"},
+        {{.value_bytes_max = 3}, "1// x{} b64:AAECAw", "Value too large"},
         {{.labels_bytes_max = 3}, "1// x{a=bcd} 1", "Invalid or too large metadata"},
         {{.class_bytes_max = 3}, "1// abcd{} 1", "Invalid or too large metadata"},
         {{.attributes_bytes_max = 3}, "1// x{}{a=bcd} 1", "Invalid or too large metadata"},
@@ -373,6 +375,22 @@ static void lines_and_values_above_their_bounds_are_refused(void **state)
             assert_int_equal(error.line, 1);
             buf_deinit(&out);
         }
+    }
+}
+
+/* Characters as the reference counts them, not bytes; of bytes, bytes. */
+static void texts_are_bounded_by_their_characters(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"1// x{} 'abc'", "1// x{} '%E2%82%AC%C3%A9%C3%A9'",
+                                        "1// x{} '\xE2\x82\xAC\xE2\x82\xAC'",
+                                        "1// x{} '%F0%9F%98%80b'", "1// x{} hex:000102"};
+    struct gts_options options = {.value_bytes_max = 3};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        struct buf out = {0};
+        struct gts_error error;
+        assert_int_equal(read_all(&options, span_of_str(texts[i]), 99, &out, &error), 0);
+        buf_deinit(&out);
     }
 }
 
@@ -653,6 +671,7 @@ int main(void)
         cmocka_unit_test(labels_of_the_token_are_put_over_those_of_the_line),
         cmocka_unit_test(chunks_of_any_size_give_the_same),
         cmocka_unit_test(lines_and_values_above_their_bounds_are_refused),
+        cmocka_unit_test(texts_are_bounded_by_their_characters),
         cmocka_unit_test(what_is_out_of_bounds_is_dropped_when_so_wanted),
         cmocka_unit_test(text_that_is_not_utf8_is_taken_as_latin1),
         cmocka_unit_test(metadata_lines_need_both_braces),

@@ -250,7 +250,7 @@ static bool split_key(struct span text, bool *ret_write, struct span *ret_name, 
     *ret_name = span_of(begin, (size_t)(ret_id->data + ret_id->bytes - begin));
     *ret_key = rest;
     *ret_write = span_equal_str(kind, "write");
-    return *ret_write || span_equal_str(kind, "read");
+    return rest.bytes > 0 && (*ret_write || span_equal_str(kind, "read"));
 }
 
 static struct token_entry *entry_of(struct token_table *table, struct map *names, struct span name,
@@ -269,8 +269,10 @@ static struct token_entry *entry_of(struct token_table *table, struct map *names
     return entry;
 }
 
-static int read_line(struct token_table *table, struct map *names, struct span line, size_t number)
+/* `whole` is the line with the space around it. */
+static int read_line(struct token_table *table, struct map *names, struct span whole, size_t number)
 {
+    struct span line = span_trim(whole);
     bool write;
     struct span name;
     struct span id;
@@ -279,9 +281,10 @@ static int read_line(struct token_table *table, struct map *names, struct span l
     if (equals < 0 || line.bytes > LINE_BYTES_MAX ||
         !split_key(span_trim(span_first(line, (size_t)equals)), &write, &name, &id, &key)) {
         return err_set(ERR_INVALID,
-                       "line %zu: it must be token.read.N.KEY=VALUE or "
+                       "line %zu column %zu: it must be token.read.N.KEY=VALUE or "
                        "token.write.N.KEY=VALUE",
-                       number);
+                       number,
+                       (size_t)(line.data - whole.data) + (equals < 0 ? line.bytes + 1 : 1));
     }
     if (table->entries.count >= TOKENS_MAX || arena_left(table->arena) < 4 * LINE_BYTES_MAX) {
         return err_set(ERR_TOO_LARGE, "line %zu: too many tokens", number);
@@ -290,9 +293,9 @@ static int read_line(struct token_table *table, struct map *names, struct span l
     struct span value = span_trim(span_from(line, (size_t)equals + 1));
     if (!set_value(table->arena, entry, key, value)) {
         return err_set(ERR_INVALID,
-                       "line %zu: %.*s is not a key of tokens, or its value is not "
+                       "line %zu column %zu: %.*s is not a key of tokens, or its value is not "
                        "of its form",
-                       number, SPAN_ARG(key));
+                       number, (size_t)(key.data - whole.data) + 1, SPAN_ARG(key));
     }
     return 0;
 }
@@ -328,9 +331,10 @@ int token_table_read(struct token_table *table, struct span text)
     size_t number = 0;
     int rc = 0;
     while (rc == 0 && span_split(&text, '\n', &line)) {
+        struct span content = span_trim(line);
         number++;
-        line = span_trim(line);
-        if (line.bytes > 0 && line.data[0] != '#' && !span_starts_with(line, SPAN_LIT("//"))) {
+        if (content.bytes > 0 && content.data[0] != '#' &&
+            !span_starts_with(content, SPAN_LIT("//"))) {
             rc = read_line(table, &names, line, number);
         }
     }
