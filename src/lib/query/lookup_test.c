@@ -106,7 +106,7 @@ static void csv_is_read_in_all_its_forms(void **unused)
     cell_is(table, 1, 0, "2");
     cell_is(table, 1, 2, "");
     cell_is(table, 2, 2, "");
-    table_free(&table);
+    csv_table_free(&table);
     assert_int_equal(table_of_csv(SPAN_LIT("a,b\n1,\"2\n3"), &table), ERR_INVALID);
     assert_non_null(strstr(err_text(), "line 3: a quote without its end"));
     assert_int_equal(table_of_csv(SPAN_LIT("a,b,a\n"), &table), ERR_INVALID);

@@ -238,7 +238,7 @@ static int load(void *pointer, query_resource *resource, void *context)
 static void free_plan(void *pointer)
 {
     struct plan *plan = pointer;
-    table_free(&plan->table);
+    csv_table_free(&plan->table);
     map_deinit(&plan->rows);
 }
 

@@ -121,14 +121,14 @@ int table_of_csv(struct span csv, struct table **ret_table)
     }
     rc = rc < 0 ? rc : check_names(table);
     if (rc < 0) {
-        table_free(&table);
+        csv_table_free(&table);
         return rc;
     }
     *ret_table = table;
     return 0;
 }
 
-void table_free(struct table **table)
+void csv_table_free(struct table **table)
 {
     if (*table != NULL) {
         buf_deinit(&(*table)->bytes);

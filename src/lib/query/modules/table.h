@@ -16,7 +16,7 @@ struct table;
 /* Copies. ERR_INVALID: no names, two alike, a quote without its end; the text says the line. A row
  * with too few cells has empty ones, further cells are dropped. */
 MUST_CHECK int table_of_csv(struct span csv, struct table **ret_table);
-void table_free(struct table **table); /* may be NULL */
+void csv_table_free(struct table **table); /* may be NULL */
 
 size_t table_rows(const struct table *table);
 size_t table_columns(const struct table *table);
