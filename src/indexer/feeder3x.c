@@ -1,4 +1,4 @@
-/* Tested by tests/cluster/test_warp10_3x.py. */
+/* Tested by feeder3x_test.c and tests/cluster/test_warp10_3x.py. */
 #include "indexer/feeder3x.h"
 
 #include <stdio.h>

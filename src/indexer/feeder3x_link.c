@@ -1,4 +1,4 @@
-/* One consumer's connection. Tested by tests/cluster/test_warp10_3x.py. */
+/* One consumer's connection. Tested by feeder3x_test.c and tests/cluster/test_warp10_3x.py. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
