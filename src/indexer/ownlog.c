@@ -1,6 +1,8 @@
 #include "indexer/ownlog.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 
 #include "base/channel.h"
 #include "base/mem.h"
@@ -21,6 +23,8 @@ struct ownlog {
     uint16_t tag;
     struct channel *lines;
     struct metric *dropped;
+    int64_t hold_until_ns; /* monotonic */
+    atomic_bool stopping;
     pthread_t thread;
 };
 
@@ -52,9 +56,39 @@ static void store(struct ownlog *ownlog, struct line *const *lines, size_t count
     }
 }
 
+/*
+ * Each life in which a node that replicates writes takes one of 65,535 numbers of origins, for as
+ * long as its data is kept. A node that is restarted again and again would use them up with its own
+ * log lines alone, within a day. So after many lives they wait for a minute: a life that ends
+ * before has written nothing, if nobody else wrote, and its lines are on stderr all the same.
+ */
+static int64_t hold_ns(struct storage *storage)
+{
+    const struct series_origins *origins = storage_origins(storage);
+    struct uuid node = datalog_origin(storage_log(storage)).node;
+    uint32_t lives = series_origins_count(origins, &node);
+    uint32_t count = series_origins_count(origins, NULL);
+    if (count > SERIES_ORIGINS_MAX / 2) {
+        log_warn("origins",
+                 "more than half of the numbers of origins are used; without any it does not start",
+                 "used", LOG_INT(count), "of", LOG_INT(SERIES_ORIGINS_MAX), "own", LOG_INT(lives),
+                 NULL);
+    }
+    return lives > OWNLOG_LIVES_MAX ? OWNLOG_HOLD_NS : 0;
+}
+
+static void hold(const struct ownlog *ownlog)
+{
+    const struct timespec moment = {0, 50000000};
+    while (!atomic_load(&ownlog->stopping) && io_monotonic_ns(ownlog->io) < ownlog->hold_until_ns) {
+        nanosleep(&moment, NULL);
+    }
+}
+
 static void *run(void *context)
 {
     struct ownlog *ownlog = context;
+    hold(ownlog);
     void *items[GROUP_LINES_MAX];
     size_t count;
     while (channel_pop_many(ownlog->lines, -1, items, GROUP_LINES_MAX, &count) == 0) {
@@ -81,6 +115,7 @@ int ownlog_start(struct io *io, struct storage *storage, const char *tag,
     ownlog->lines = channel_new(OWNLOG_LINES_MAX);
     ownlog->dropped = metric_counter("aquifer_selflog_dropped_total",
                                      "own log lines that could not be stored", NULL);
+    ownlog->hold_until_ns = io_monotonic_ns(io) + hold_ns(storage);
     int failed = pthread_create(&ownlog->thread, NULL, run, ownlog);
     if (failed != 0) {
         channel_free(&ownlog->lines);
@@ -97,6 +132,7 @@ void ownlog_stop(struct ownlog **ownlog)
     if (gone == NULL) {
         return;
     }
+    atomic_store(&gone->stopping, true);
     channel_close(gone->lines);
     pthread_join(gone->thread, NULL);
     channel_free(&gone->lines);

@@ -13,6 +13,8 @@
 #include "service/log.h"
 
 #define OWNLOG_LINES_MAX 4096
+#define OWNLOG_LIVES_MAX 100 /* after so many, lines wait for the first minute of a life */
+#define OWNLOG_HOLD_NS (INT64_C(60) * 1000000000)
 
 struct ownlog;
 struct storage;

@@ -7,8 +7,11 @@
 
 #define ORIGINS_FILE_BYTES_MAX (UINT64_C(64) << 20)
 
+#define RECENT 64 /* what was found lately: received records ask for each of theirs */
+
 struct series_origins {
     pthread_mutex_t lock; /* of changes; what is known never changes again */
+    uint16_t recent[RECENT];
     struct series_lines *lines;
     uint32_t next;
     struct {
@@ -27,12 +30,23 @@ static bool same(const struct series_origin *a, const struct series_origin *b)
     return a->incarnation == b->incarnation && uuid_equal(a->node, b->node);
 }
 
-static bool find(const struct series_origins *origins, const struct series_origin *origin,
+static bool is_of(const struct series_origins *origins, uint16_t number,
+                  const struct series_origin *origin)
+{
+    return is_known(origins, number) && same(&origins->slots[number].origin, origin);
+}
+
+static bool find(struct series_origins *origins, const struct series_origin *origin,
                  uint16_t *ret_number)
 {
+    uint16_t *recent = &origins->recent[origin->incarnation % RECENT];
+    if (is_of(origins, *recent, origin)) {
+        *ret_number = *recent;
+        return true;
+    }
     for (uint32_t i = 1; i < origins->next; i++) {
-        if (is_known(origins, (uint16_t)i) && same(&origins->slots[i].origin, origin)) {
-            *ret_number = (uint16_t)i;
+        if (is_of(origins, (uint16_t)i, origin)) {
+            *recent = *ret_number = (uint16_t)i;
             return true;
         }
     }
@@ -176,6 +190,16 @@ bool series_origins_get(const struct series_origins *origins, uint16_t number,
     }
     *ret_origin = origins->slots[number].origin;
     return true;
+}
+
+uint32_t series_origins_count(const struct series_origins *origins, const struct uuid *node)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 1; i <= SERIES_ORIGINS_MAX; i++) {
+        count += is_known(origins, (uint16_t)i) &&
+                 (node == NULL || uuid_equal(origins->slots[i].origin.node, *node));
+    }
+    return count;
 }
 
 int series_origins_compare(const struct series_origins *origins, uint16_t a, uint16_t b)

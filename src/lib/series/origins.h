@@ -49,6 +49,9 @@ MUST_CHECK int series_origins_restore(struct series_origins *origins,
 bool series_origins_get(const struct series_origins *origins, uint16_t number,
                         struct series_origin *ret_origin);
 
+/* How many there are; of one node: its lives. Looks at all of them. */
+uint32_t series_origins_count(const struct series_origins *origins, const struct uuid *node);
+
 /* <0, 0, >0: by node bytewise, then incarnation, the same on every node. A number that nobody
  * knows any more (damage) is above NONE and below all others, and among its like by number. */
 int series_origins_compare(const struct series_origins *origins, uint16_t a, uint16_t b);

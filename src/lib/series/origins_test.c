@@ -51,11 +51,19 @@ static void reopening_keeps_every_number(void **state)
     assert_int_equal(put(origins, 3, UINT64_MAX), 3);
     assert_int_equal(put(origins, 7, 2), 2);
     assert_int_equal(put(origins, 1, 1), 4);
+    struct series_origin seven = origin_of(7, 0);
+    assert_int_equal(series_origins_count(origins, NULL), 4);
+    assert_int_equal(series_origins_count(origins, &seven.node), 2);
+    assert_int_equal(put(origins, 7, 1), 1); /* incarnations of one place in the cache */
+    assert_int_equal(put(origins, 7, 65), 5);
+    assert_int_equal(put(origins, 7, 1), 1);
+    assert_int_equal(put(origins, 8, 65), 6);
+    assert_int_equal(put(origins, 7, 65), 5);
     struct series_origin origin;
     assert_true(series_origins_get(origins, 3, &origin));
     assert_true(origin.incarnation == UINT64_MAX);
     assert_false(series_origins_get(origins, SERIES_ORIGIN_NONE, &origin));
-    assert_false(series_origins_get(origins, 5, &origin));
+    assert_false(series_origins_get(origins, 7, &origin));
     series_origins_close(&origins);
     io_sim_deinit(&sim);
 }
