@@ -7,6 +7,7 @@
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
 #include "webserver/search_remote.h"
+#include "webserver/search_rendered.h"
 
 #define CHUNK_ROWS 1024
 #define WAIT_MS 250
@@ -35,27 +36,6 @@ static void put_json(struct search_one *one, struct query_result *result, const 
     buf_append_byte(buf, '\n');
 }
 
-/* RFC 4180: quoted when it must be. */
-static void put_cell(struct buf *buf, struct span cell)
-{
-    bool plain = true;
-    for (size_t i = 0; i < cell.bytes && plain; i++) {
-        plain = strchr("\",\r\n", cell.data[i]) == NULL || cell.data[i] == '\0';
-    }
-    if (plain) {
-        buf_append(buf, cell);
-        return;
-    }
-    buf_append_byte(buf, '"');
-    for (size_t i = 0; i < cell.bytes; i++) {
-        if (cell.data[i] == '"') {
-            buf_append_byte(buf, '"');
-        }
-        buf_append_byte(buf, cell.data[i]);
-    }
-    buf_append_byte(buf, '"');
-}
-
 static void put_csv(struct search_one *one, struct query_result *result, const struct entry *entry,
                     struct buf *buf)
 {
@@ -64,10 +44,10 @@ static void put_csv(struct search_one *one, struct query_result *result, const s
     buf_append_byte(buf, ',');
     entry_source_text(buf, entry->source);
     buf_append_byte(buf, ',');
-    put_cell(buf, span_of_str(query_result_tag_name(result, entry->tag)));
+    search_csv_cell(buf, span_of_str(query_result_tag_name(result, entry->tag)));
     buf_append_byte(buf, ',');
     one->render->text(entry->data, &data);
-    put_cell(buf, buf_span(&data));
+    search_csv_cell(buf, buf_span(&data));
     buf_append_str(buf, "\r\n");
     buf_deinit(&data);
 }
@@ -133,6 +113,11 @@ static int send_rows(struct search_one *one, const struct format *format, struct
 {
     struct buf buf = {0};
     uint64_t sent = 0;
+    if (search_is_rendered(one, format->name)) {
+        int fault = search_rendered_send(one, format->put == put_csv, window.start_ns,
+                                         window.end_ns, stream);
+        return fault != 0 || !failed(one) ? fault : err_set(ERR_IO, "the search has failed");
+    }
     int rc = http_stream_write(stream, span_of_str(format->head));
     while (rc == 0 && !http_stream_is_gone(stream)) {
         bool over = search_one_is_over(one); /* looked at before the rows */

@@ -244,3 +244,28 @@ def test_readers_see_a_growing_result_without_holes(cluster, session):
         end = session.get(at, first=first, last=first + 500).ok().json()
         assert [e["Data"] for e in end["Entries"]][:len(data)] == data
     detach(session, launched)
+
+
+def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
+    """csv: names of columns, then rows; json: the renderer's Entries, whole."""
+    text = "".join(f'host="h {i % 3}",x n={i}\n' for i in range(30000)).encode()
+    command = cluster.ingest_command("shown")
+    assert cluster.aquifer(command[0], "--now", *command[1:], input=text).returncode == 0
+    query = "tag=shown regex \"host=.(?P<host>h \\d).* n=(?P<n>\\d+)\" "
+    rows = session.launch(query + "| table host n").ok().json()
+    finished(session, rows)
+    body = session.get(path_of(rows) + "/download/csv").ok().body.decode()
+    table = list(csv.reader(io.StringIO(body)))
+    assert table[0] == ["host", "n"] and len(table) == 30001
+    assert {tuple(row) for row in table[1:]} == {(f"h {i % 3}", str(i)) for i in range(30000)}
+    value = json.loads(session.get(path_of(rows) + "/download/json").ok().body)
+    assert value["Columns"] == ["host", "n"]
+    assert [row["Row"] for row in value["Rows"]] == table[1:]
+    chart = session.launch(query + "| stats count by host | chart count by host").ok().json()
+    finished(session, chart)
+    body = session.get(path_of(chart) + "/download/csv").ok().body.decode()
+    table = list(csv.reader(io.StringIO(body)))
+    assert table[0][0] == "Timestamp" and sorted(table[0][1:]) == ["h 0", "h 1", "h 2"]
+    assert sum(float(cell or 0) for row in table[1:] for cell in row[1:]) == 30000
+    for launched in (rows, chart):
+        detach(session, launched)

@@ -1,0 +1,196 @@
+/* Tested by tests/cluster/test_search.py. */
+#include "webserver/search_rendered.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "query/module.h"
+
+#define PAGE_ROWS 8192
+#define WAIT_MS 250
+
+bool search_is_rendered(const struct search_one *one, const char *format)
+{
+    return one->render != NULL && one->render->entries != NULL && one->query != NULL &&
+           strcmp(format, "text") != 0;
+}
+
+void search_csv_cell(struct buf *buf, struct span cell)
+{
+    bool plain = true;
+    for (size_t i = 0; i < cell.bytes && plain; i++) {
+        plain = strchr("\",\r\n", cell.data[i]) == NULL || cell.data[i] == '\0';
+    }
+    if (plain) {
+        buf_append(buf, cell);
+        return;
+    }
+    buf_append_byte(buf, '"');
+    for (size_t i = 0; i < cell.bytes; i++) {
+        if (cell.data[i] == '"') {
+            buf_append_byte(buf, '"');
+        }
+        buf_append_byte(buf, cell.data[i]);
+    }
+    buf_append_byte(buf, '"');
+}
+
+/* A value as a cell; null is an empty one. */
+static void put_value(struct buf *buf, const json_t *value)
+{
+    if (json_is_string(value)) {
+        search_csv_cell(buf, span_of(json_string_value(value), json_string_length(value)));
+        return;
+    }
+    char *text = value == NULL || json_is_null(value)
+                     ? NULL
+                     : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    search_csv_cell(buf, span_of_str(text == NULL ? "" : text));
+    free(text);
+}
+
+static void put_line(struct buf *buf, const json_t *first, const json_t *list)
+{
+    size_t i;
+    json_t *value;
+    if (first != NULL) {
+        put_value(buf, first);
+    }
+    json_array_foreach(list, i, value)
+    {
+        buf_append_str(buf, i > 0 || first != NULL ? "," : "");
+        put_value(buf, value);
+    }
+    buf_append_str(buf, "\r\n");
+}
+
+/* Objects of one form: their keys, then their values. */
+static void put_objects(struct buf *buf, const json_t *list, bool head)
+{
+    size_t i;
+    json_t *object;
+    json_array_foreach(list, i, object)
+    {
+        json_t *keys = json_array();
+        json_t *values = json_array();
+        const char *key;
+        json_t *value;
+        json_object_foreach(object, key, value)
+        {
+            json_array_append_new(keys, json_string(key));
+            json_array_append(values, value);
+        }
+        if (head && i == 0) {
+            put_line(buf, NULL, keys);
+        }
+        put_line(buf, NULL, json_is_array(object) ? object : values);
+        json_decref(keys);
+        json_decref(values);
+    }
+}
+
+/* A table has columns and rows, a chart names and values by time; all else is a list. */
+static void put_csv(struct buf *buf, const json_t *entries, bool head)
+{
+    const json_t *rows = json_object_get(entries, "Rows");
+    const json_t *values = json_object_get(entries, "Values");
+    json_t *time = json_string("Timestamp");
+    size_t i;
+    json_t *row;
+    if (head && rows != NULL) {
+        put_line(buf, NULL, json_object_get(entries, "Columns"));
+    }
+    if (head && values != NULL) {
+        put_line(buf, time, json_object_get(entries, "Names"));
+    }
+    json_decref(time);
+    json_array_foreach(rows, i, row)
+    {
+        put_line(buf, NULL, json_object_get(row, "Row"));
+    }
+    json_array_foreach(values, i, row)
+    {
+        put_line(buf, json_object_get(row, "TS"), json_object_get(row, "Data"));
+    }
+    if (rows == NULL && values == NULL) {
+        put_objects(buf, entries, head);
+    }
+}
+
+/* What pages of one value have in common is in the first: the others add rows to it. */
+static void add_page(json_t **all, json_t *entries)
+{
+    json_t *rows = json_object_get(*all, "Rows");
+    if (*all == NULL) {
+        *all = json_incref(entries);
+    } else if (rows != NULL) {
+        json_array_extend(rows, json_object_get(entries, "Rows"));
+    } else if (json_is_array(*all)) {
+        json_array_extend(*all, entries);
+    }
+}
+
+static int write_json(struct http_stream *stream, json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    int rc = http_stream_write(stream, span_of_str(text == NULL ? "null" : text));
+    free(text);
+    return rc == 0 ? http_stream_write(stream, SPAN_LIT("\n")) : rc;
+}
+
+/* One page; *ret_entries is its value, owned by the caller. */
+static int read_page(struct search_one *one, struct search_ask *ask, json_t **ret_entries,
+                     struct search_told *ret_told)
+{
+    struct buf buf = {0};
+    json_error_t error;
+    search_answer(one, ask, &buf, ret_told);
+    json_t *answer = json_loadb((const char *)buf.data, buf.bytes, 0, &error);
+    buf_deinit(&buf);
+    const char *fault = json_string_value(json_object_get(answer, "Error"));
+    *ret_entries = json_incref(json_object_get(answer, "Entries"));
+    int rc = answer == NULL ? err_set(ERR_CORRUPT, "%s", error.text) : 0;
+    rc = fault != NULL ? err_set(ERR_IO, "%s", fault) : rc;
+    json_decref(answer);
+    return rc;
+}
+
+static int send_pages(struct search_one *one, bool csv, struct search_ask *ask,
+                      struct http_stream *stream)
+{
+    json_t *all = NULL;
+    struct search_told told = {.more = true};
+    int rc = 0;
+    bool head = true;
+    while (rc == 0 && told.more) {
+        json_t *entries = NULL;
+        ask->last = ask->first + PAGE_ROWS;
+        rc = read_page(one, ask, &entries, &told);
+        if (rc == 0 && csv) {
+            struct buf buf = {0};
+            put_csv(&buf, entries, head);
+            rc = http_stream_write(stream, buf_span(&buf));
+            buf_deinit(&buf);
+        } else if (rc == 0) {
+            add_page(&all, entries);
+        }
+        ask->first += told.rows;
+        told.more = told.more && !one->render->whole && told.rows > 0;
+        head = false;
+        json_decref(entries);
+    }
+    rc = rc == 0 && !csv ? write_json(stream, all) : rc;
+    json_decref(all);
+    return rc;
+}
+
+int search_rendered_send(struct search_one *one, bool csv, int64_t start_ns, int64_t end_ns,
+                         struct http_stream *stream)
+{
+    while (!search_one_is_over(one) && !http_stream_is_gone(stream)) {
+        search_one_wait(one, UINT64_MAX, WAIT_MS);
+    }
+    struct search_ask ask = {.id = SEARCH_REQUEST_RANGE, .start_ns = start_ns, .end_ns = end_ns};
+    return http_stream_is_gone(stream) ? HTTP_STREAM_GONE : send_pages(one, csv, &ask, stream);
+}
