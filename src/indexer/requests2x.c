@@ -24,7 +24,8 @@ struct request2x {
     struct requests2x *owner;
     struct buf name, path; /* without the suffix in the directory */
     struct io_file *file;
-    struct buf text; /* not written yet */
+    const struct request_file_keys *keys; /* NULL: lines have none */
+    struct buf text;                      /* not written yet */
     uint64_t at, lines;
 };
 
@@ -137,6 +138,7 @@ int request2x_begin(struct requests2x *requests, const struct warp10_datalog *da
     struct warp10_datalog own = *datalog;
     struct request2x *request = MEM_NEW(struct request2x);
     request->owner = requests;
+    request->keys = requests->has_keys && datalog->action == WARP10_UPDATE ? &requests->keys : NULL;
     own.id = own.id.bytes > 0 ? own.id : buf_span(&requests->id);
     warp10_file_name(&request->name, own.time_ns, own.id,
                      atomic_fetch_add(&requests->number, 1) + 1);
@@ -168,8 +170,7 @@ int request2x_line(struct request2x *request, struct span line, struct span seri
     if (request == NULL) {
         return 0;
     }
-    request_file_line(&request->text, line, series,
-                      request->owner->has_keys ? &request->owner->keys : NULL);
+    request_file_line(&request->text, line, series, request->keys);
     request->lines++;
     return request->text.bytes < WRITE_BYTES ? 0 : write_out(request);
 }

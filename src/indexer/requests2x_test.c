@@ -154,6 +154,48 @@ static void an_update_is_linked_byte_for_byte_as_the_reference_does(void **state
     }
 }
 
+/* Without shard keys, though there are keys for them. */
+static void meta_and_delete_are_linked_byte_for_byte_as_the_reference_does(void **state)
+{
+    static const struct {
+        struct warp10_datalog datalog;
+        const char *line, *name, *text;
+    } cases[] = {
+        {{.time_ns = INT64_C(1795216595047855505),
+          .action = WARP10_META,
+          .token = SPAN_LIT("WRITE")},
+         "demo.temp{room=kitchen,sensor=a}{unit=C,%C3%A9=x%20y}",
+         "18e9e3fb52b6b591-QaxZOHpW-20261120T231635.047855505Z-..........7",
+         "4eALhPjezj6dBGV7JL4sLZx7R4RN03p4K33N0KSHHKG4BV.\n"
+         "demo.temp{room=kitchen,sensor=a}{unit=C,%C3%A9=x%20y}\n"},
+        {{.time_ns = INT64_C(1795216595059245482),
+          .action = WARP10_DELETE,
+          .token = SPAN_LIT("WRITE"),
+          .query = SPAN_LIT("selector=demo.door{room=hall}&start=1700000000000000"
+                            "&end=1700000000000000&x=%7B%20+")},
+         NULL,
+         "18e9e3fb536481aa-QaxZOHpW-20261120T231635.059245482Z-..........B",
+         "4hH5dAQezj6dBGV7JL4sLZx7R4RN0ZG4I3KJGGV4Kp88K3JcJrC_Q5KYS5xmELG_QLwiO5xjRbhmQqxhELWWQ5lx"
+         "8bCoNM8oEI3rB2.kB2.kB2.kB2.kB2.aOLtZEI3rB2.kB2.kB2.kB2.kB2.aT2o_Co7_BY.f..\n"}};
+    struct world *world = *state;
+    struct request2x *request;
+    assert_int_equal(request2x_begin(world->requests, &update, &request), 0);
+    request2x_drop(&request); /* it has had its number */
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct buf text = {0};
+        char path[256];
+        assert_int_equal(request2x_begin(world->requests, &cases[i].datalog, &request), 0);
+        if (cases[i].line != NULL) {
+            assert_int_equal(request2x_line(request, span_of_str(cases[i].line), SPAN_NONE), 0);
+        }
+        assert_int_equal(request2x_publish(&request), 0);
+        snprintf(path, sizeof(path), "%s/a/%s.datalog", world->dir, cases[i].name);
+        assert_int_equal(io_read_file(io_real(), path, 1000, &text), 0);
+        assert_string_equal(buf_str(&text), cases[i].text);
+        buf_deinit(&text);
+    }
+}
+
 static void what_is_dropped_or_unfinished_leaves_nothing(void **state)
 {
     struct world *world = *state;
@@ -179,6 +221,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_update_is_linked_byte_for_byte_as_the_reference_does,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            meta_and_delete_are_linked_byte_for_byte_as_the_reference_does, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_dropped_or_unfinished_leaves_nothing, set_up,
                                         tear_down),
     };

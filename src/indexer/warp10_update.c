@@ -163,8 +163,8 @@ static int keep_line(struct upload *upload, const struct gts_reading *reading)
     const struct gts_options *o = &upload->options;
     int64_t time = warp10_time_of_ns(upload->call.warp10->unit, reading->element.time_ns);
     bool shifted = !o->metadata && o->shift != 0;
-    struct span line =
-        request_file_portable(&upload->plain, reading->text, o->latin1, shifted ? &time : NULL);
+    struct span line = o->metadata ? reading->whole : reading->text; /* as there */
+    line = request_file_portable(&upload->plain, line, o->latin1, shifted ? &time : NULL);
     return request2x_line(upload->call.kept, line, reading->series->key);
 }
 

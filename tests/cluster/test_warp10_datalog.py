@@ -5,6 +5,7 @@ The Warp 10 here is a stand-in that speaks what is known of it; tests/interop ha
 
 import gzip
 import http.server
+import re
 import subprocess
 import threading
 from urllib.parse import parse_qs, urlsplit
@@ -436,6 +437,7 @@ def test_request_files_mean_the_same_without_the_headers_they_came_with(tmp_path
     warp10 = Warp10()
     with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
         configure(c.indexer(0), "Application=demo", "Parse-Attributes=true",
+                  "Class-Hash-Key=hex:" + "00" * 16, "Labels-Hash-Key=hex:" + "01" * 16,
                   f"Request-Directory={tmp_path / 'now'}",
                   f"Request-Link-Directory={tmp_path / 'one'}")
         c.indexer(0).start()
@@ -446,10 +448,13 @@ def test_request_files_mean_the_same_without_the_headers_they_came_with(tmp_path
         api.expect_update(b"5// \xe9{} '\xc3\xa9'\n",
                           {"Content-Type": "text/plain;charset=iso-8859-1"})
         api.expect_update(b"5// s{} 1\n=T-1// 2\n", {"X-Warp10-Timeshift": "100"})
+        assert api.meta(b"  s{}{a=b} \n\n# x\n") == (200, "")
         here = sorted(api.fetch("selector=~.*{}&now=9999999999999999&count=9").splitlines())
         assert aquifer("forward", "--source", tmp_path / "one", "--target", warp10.url,
-                       "--once") == "3 sent, 0 ignored, 0 set aside\n"
-    bodies = [r[2] for r in warp10.taken("update")]
+                       "--once") == "4 sent, 0 ignored, 0 set aside\n"
+    assert [r[2] for r in warp10.taken("meta")] == ["  s{}{a=b} \n"]
+    bodies = [re.sub("^#K[0-9]+\n", "", r[2], flags=re.M) for r in warp10.taken("update")]
+    assert all(r[2].startswith("#K") for r in warp10.taken("update"))
     assert bodies[0] == "5// %C3%A9{l=%E2%82%AC}{a=%C3%BC} '%C3%9F %25'\n=6// 1\n"
     assert bodies[1] == "5// %C3%A9{} '%C3%83%C2%A9'\n"
     now = int(read_header(warp10.taken("update")[2][3])[5])

@@ -215,6 +215,7 @@ int gts_reader_next(struct gts_reader *reader, struct gts_reading *ret_reading)
             continue;
         }
         reader->stripped = (size_t)(reader->present.data - line.data);
+        ret_reading->whole = line;
         rc = gts_line_parse(reader, ret_reading);
         if (rc != GTS_LINE_SKIPPED) {
             return rc;

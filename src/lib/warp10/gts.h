@@ -67,6 +67,7 @@ struct gts_series {
 struct gts_reading {
     uint64_t line;    /* from 1 */
     struct span text; /* of it, without the space around; borrowed as the value */
+    struct span whole; /* with it, but without its end */
     struct gts_series *series;
     bool same;      /* series as in the reading before */
     bool forgotten; /* all other series handed out before are gone */
