@@ -96,36 +96,23 @@ static bool read_text(struct filed *filed, struct span text)
     return true;
 }
 
-/* The same delete, whatever positions they have. */
-static bool is_same(const struct tombstone *a, const struct tombstone *b)
-{
-    return a->stamp.time == b->stamp.time && a->stamp.origin == b->stamp.origin &&
-           a->deletion.flags == b->deletion.flags && a->deletion.start_ns == b->deletion.start_ns &&
-           a->deletion.end_ns == b->deletion.end_ns &&
-           span_equal(a->deletion.selector, b->deletion.selector);
-}
-
-static bool has_delete(const struct tombstones *tombstones, const struct tombstone *tombstone)
-{
-    for (size_t i = 0; i < tombstones->count; i++) {
-        if (is_same(tombstones->items[i], tombstone)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Takes over what the set does not have yet. */
 static void merge_filed(struct storage *storage, struct filed *filed)
 {
+    size_t news = 0;
     for (size_t i = 0; i < filed->items.count; i++) {
-        if (!has_delete(storage->tombstones, filed->items.items[i])) {
-            struct tombstones *with = tombstones_with(storage->tombstones, &filed->items.items[i],
-                                                      storage->tombstones->end);
-            tombstones_unref(&storage->tombstones);
-            storage->tombstones = with;
+        struct tombstone *tombstone = filed->items.items[i];
+        if (tombstones_have(storage->tombstones, tombstone)) {
+            tombstone_unref(&tombstone);
+        } else {
+            filed->items.items[news++] = tombstone;
         }
-        tombstone_unref(&filed->items.items[i]);
+    }
+    if (news > 0) {
+        struct tombstones *with =
+            tombstones_with_many(storage->tombstones, filed->items.items, news);
+        tombstones_unref(&storage->tombstones);
+        storage->tombstones = with;
     }
     vec_deinit(&filed->items);
 }
@@ -317,7 +304,7 @@ void storage_restore_deletes(struct storage *storage, struct tombstone **tombsto
     for (size_t i = 0; i < count; i++) {
         restore_in_catalogue(storage, tombstones[i]);
         pthread_mutex_lock(&storage->deletes_lock);
-        if (!has_delete(storage->tombstones, tombstones[i])) {
+        if (!tombstones_have(storage->tombstones, tombstones[i])) {
             tombstones[i]->position = position;
             set_tombstones(storage,
                            tombstones_with(storage->tombstones, &tombstones[i], position + 1));

@@ -1,5 +1,7 @@
 #include "well/tombstones.h"
 
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -158,6 +160,48 @@ struct tombstones *tombstones_with(const struct tombstones *old, struct tombston
     }
     *takes = NULL;
     return tombstones;
+}
+
+static int by_key_hash(const void *left, const void *right)
+{
+    const struct tombstone *a = *(struct tombstone *const *)left;
+    const struct tombstone *b = *(struct tombstone *const *)right;
+    return a->key_hash < b->key_hash ? -1 : a->key_hash > b->key_hash;
+}
+
+struct tombstones *tombstones_with_many(const struct tombstones *old, struct tombstone **takes,
+                                        size_t count)
+{
+    struct tombstones *tombstones = tombstones_new(&old->names, old->end);
+    tombstones->items =
+        mem_alloc_array(MAX(old->count + count, (size_t)1), sizeof(*tombstones->items));
+    for (size_t i = 0; i < old->count; i++) {
+        add(tombstones, tombstone_ref(old->items[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        add(tombstones, takes[i]);
+        takes[i] = NULL;
+    }
+    qsort(tombstones->items, tombstones->count, sizeof(*tombstones->items), by_key_hash);
+    return tombstones;
+}
+
+static bool is_same(const struct tombstone *a, const struct tombstone *b)
+{
+    return a->stamp.time == b->stamp.time && a->stamp.origin == b->stamp.origin &&
+           a->deletion.flags == b->deletion.flags && a->deletion.start_ns == b->deletion.start_ns &&
+           a->deletion.end_ns == b->deletion.end_ns &&
+           span_equal(a->deletion.selector, b->deletion.selector);
+}
+
+bool tombstones_have(const struct tombstones *tombstones, const struct tombstone *tombstone)
+{
+    size_t at = lower_bound(tombstones, tombstone->key_hash);
+    while (at < tombstones->count && tombstones->items[at]->key_hash == tombstone->key_hash &&
+           !is_same(tombstones->items[at], tombstone)) {
+        at++;
+    }
+    return at < tombstones->count && tombstones->items[at]->key_hash == tombstone->key_hash;
 }
 
 struct tombstones *

@@ -61,6 +61,13 @@ void tombstone_unref(struct tombstone **tombstone);
 struct tombstones *tombstones_with(const struct tombstones *tombstones, struct tombstone **takes,
                                    uint64_t end);
 
+/* The set with many more, which are all taken and of which none is needless. */
+struct tombstones *tombstones_with_many(const struct tombstones *tombstones,
+                                        struct tombstone **takes, size_t count);
+
+/* Whether the same delete is in it, whatever its position. */
+bool tombstones_have(const struct tombstones *tombstones, const struct tombstone *tombstone);
+
 /* The set without some. */
 struct tombstones *
 tombstones_without(const struct tombstones *tombstones,

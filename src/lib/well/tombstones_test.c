@@ -134,6 +134,39 @@ static void those_of_a_series_are_found_among_many(void **state)
     teardown(&world);
 }
 
+/* Many at once are found as well, and known again. */
+static void many_are_taken_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    struct tombstones *none = tombstones_new(&world.names, 0);
+    struct tombstones *tombstones = tombstones_new(&world.names, 0);
+    for (uint64_t stamp = 1; stamp <= 300; stamp++) {
+        add(&world, &tombstones, stamp);
+    }
+    struct tombstone *many[300];
+    for (size_t i = 0; i < tombstones->count; i++) { /* backwards */
+        many[i] = tombstones->items[tombstones->count - 1 - i];
+        many[i]->references++;
+        assert_true(tombstones_have(tombstones, many[i]));
+        assert_false(tombstones_have(none, many[i]));
+    }
+    size_t half = tombstones->count / 2;
+    struct tombstones *some = tombstones_with_many(none, many, half);
+    assert_false(tombstones_have(some, many[half]));
+    check(&world, some);
+    struct tombstones *all = tombstones_with_many(some, many + half, tombstones->count - half);
+    assert_int_equal(all->count, tombstones->count);
+    assert_int_equal(all->newest_stamp, 300);
+    check(&world, all);
+    tombstones_unref(&all);
+    tombstones_unref(&some);
+    tombstones_unref(&tombstones);
+    tombstones_unref(&none);
+    teardown(&world);
+}
+
 /* A later delete of the same, of all times of it, makes earlier ones needless, and only those. */
 static void a_later_delete_of_the_same_replaces(void **state)
 {
@@ -176,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_of_a_series_are_found_among_many),
+        cmocka_unit_test(many_are_taken_at_once),
         cmocka_unit_test(a_later_delete_of_the_same_replaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
