@@ -105,9 +105,8 @@ static int in_namespace(const struct webserver *webserver, const struct object_p
     return rc;
 }
 
-/* A GUID, or a name: one's own first, then one shared with a group, then a global one. */
-static int resolve(struct webserver *webserver, const struct object_principal *asker,
-                   const char *text, struct object **ret_resource)
+int resource_resolve(struct webserver *webserver, const struct object_principal *asker,
+                     const char *text, struct object **ret_resource)
 {
     struct uuid id;
     if (uuid_parse(span_of_str(text), &id)) {
@@ -147,7 +146,7 @@ static bool resource_of_path(struct http_request *request, struct webserver *web
                              enum object_verb verb, struct object **ret_resource)
 {
     const char *id = http_request_param(request, "guid");
-    int rc = resolve(webserver, &auth_user(request)->principal, id, ret_resource);
+    int rc = resource_resolve(webserver, &auth_user(request)->principal, id, ret_resource);
     return thing_found(request, rc, OBJECT_RESOURCE, id, verb, ret_resource);
 }
 
@@ -253,7 +252,7 @@ static void lookup_resource(struct http_request *request, void *context)
 {
     struct object *resource = NULL;
     const struct object_principal *asker = &auth_user(request)->principal;
-    int rc = resolve(context, asker, http_request_param(request, "name"), &resource);
+    int rc = resource_resolve(context, asker, http_request_param(request, "name"), &resource);
     if (rc < 0) {
         http_reply_fault(request, rc);
     } else if (rc == STORE_ABSENT || !object_allows(resource, asker, OBJECT_READ)) {

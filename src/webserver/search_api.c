@@ -76,7 +76,7 @@ static void post_parse(struct http_request *request, void *context)
     const char *text = http_request_query(request, "query");
     text = text == NULL ? http_request_header(request, "query") : text;
     text = text == NULL ? request_text(json, "SearchString") : text;
-    http_reply_json(request, 200, search_parse_json(webserver->search, json, text));
+    http_reply_json(request, 200, search_parse_json(webserver->search, asker(request), json, text));
     json_decref(json);
 }
 

@@ -10,7 +10,7 @@
 #include "query/module.h"
 #include "service/log.h"
 #include "webserver/request.h"
-#include "webserver/search_indexers.h"
+#include "webserver/search_language.h"
 
 #define ID_NUMBERS UINT64_C(100000000000) /* the eleven digits behind the webserver's four */
 
@@ -161,25 +161,22 @@ void search_start_deinit(struct search_start *start)
 
 /* ── Launch ──────────────────────────────────────────────────────────────────────────────── */
 
-static bool tag_exists(void *context, const char *name)
-{
-    return search_indexers_know(context, name);
-}
-
-static int parse(struct search *search, const struct search_start *start, struct query **ret_query,
+static int parse(struct search *search, const struct object_principal *who,
+                 const struct search_start *start, struct query **ret_query,
                  struct query_error *ret_error)
 {
     if (start->filters) {
         return err_set(ERR_UNSUPPORTED, "filters beside the query are not supported");
     }
+    struct search_language language = {search, who};
     struct query_options options = {
         .now_ns = io_now_ns(search->webserver->io),
         .start_ns = start->start_ns,
         .end_ns = start->end_ns,
-        .tag_exists = tag_exists,
-        .context = search->indexers,
     };
-    return query_parse(span_of_str(start->text), &options, ret_query, ret_error);
+    search_language_options(&language, &options);
+    int rc = query_parse(span_of_str(start->text), &options, ret_query, ret_error);
+    return rc < 0 ? rc : search_language_load(&language, *ret_query, ret_error);
 }
 
 /* Every stage must be one that gives entries as it gets them. */
@@ -305,7 +302,7 @@ int search_launch(struct search *search, const struct object_principal *who, int
                        SEARCH_KEPT_MAX);
     }
     struct query *query = NULL;
-    int rc = parse(search, start, &query, ret_error);
+    int rc = parse(search, who, start, &query, ret_error);
     rc = rc < 0 || !start->follow ? rc : check_following(query, ret_error);
     if (rc < 0) {
         query_free(&query);

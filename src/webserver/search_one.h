@@ -144,7 +144,8 @@ void search_start_deinit(struct search_start *start);
 
 /* The start response of the websocket, and the answer to POST /api/parse. */
 json_t *search_start_json(struct search_one *one, const char *label);
-json_t *search_parse_json(struct search *search, const json_t *request, const char *text);
+json_t *search_parse_json(struct search *search, const struct object_principal *who,
+                          const json_t *request, const char *text);
 json_t *search_hints_json(const struct query *query, size_t *ret_collapsing);
 
 /* The room's searches. */

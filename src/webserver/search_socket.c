@@ -399,7 +399,7 @@ static void dispatch(struct socket *socket, const char *type, const json_t *data
         send_json(socket, "PONG", json_object());
     } else if (strcmp(type, "parse") == 0) {
         const char *text = request_text(data, "SearchString");
-        send_json(socket, "parse", search_parse_json(socket->search, data, text));
+        send_json(socket, "parse", search_parse_json(socket->search, &socket->who, data, text));
     } else if (strcmp(type, "search") == 0) {
         on_search(socket, data);
     } else if (strcmp(type, "attach") == 0) {

@@ -4,7 +4,7 @@
 #include "query/module.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
-#include "webserver/search_indexers.h"
+#include "webserver/search_language.h"
 
 static void put(json_t *json, const char *key, json_t *value)
 {
@@ -48,11 +48,6 @@ json_t *search_start_json(struct search_one *one, const char *label)
     return json;
 }
 
-static bool tag_exists(void *context, const char *name)
-{
-    return search_indexers_know(context, name);
-}
-
 static void put_good(json_t *json, const struct query *query)
 {
     size_t collapsing = 0;
@@ -84,16 +79,17 @@ static void put_bad(json_t *json, const struct query_error *error)
     put(json, "ModuleHints", json_null());
 }
 
-json_t *search_parse_json(struct search *search, const json_t *request, const char *text)
+json_t *search_parse_json(struct search *search, const struct object_principal *who,
+                          const json_t *request, const char *text)
 {
+    struct search_language language = {search, who};
     const json_t *filters = request_member(request, "Filters");
     struct query_options options = {
         .now_ns = io_now_ns(search->webserver->io),
         .start_ns = TIME_UNSET,
         .end_ns = TIME_UNSET,
-        .tag_exists = tag_exists,
-        .context = search->indexers,
     };
+    search_language_options(&language, &options);
     struct query *query = NULL;
     struct query_error error = {0};
     json_t *json = json_object();
@@ -102,11 +98,12 @@ json_t *search_parse_json(struct search *search, const json_t *request, const ch
     if (json_array_size(filters) > 0) {
         (void)query_fault(&error, 0, 0, "filters beside the query are not supported");
         put_bad(json, &error);
-    } else if (query_parse(span_of_str(text), &options, &query, &error) < 0) {
+    } else if (query_parse(span_of_str(text), &options, &query, &error) < 0 ||
+               search_language_load(&language, query, &error) < 0) {
         put_bad(json, &error);
     } else {
         put_good(json, query);
-        query_free(&query);
     }
+    query_free(&query);
     return json;
 }

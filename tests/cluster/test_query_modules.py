@@ -177,3 +177,26 @@ def test_the_command_prints_tables_with_the_names_of_their_columns(cluster, line
     assert wrong.returncode == 1 and b"unknown module 'chrat', did you mean 'chart'" in wrong.stderr
     usage = run("--farmat", "csv", query)
     assert usage.returncode == 2 and b"there is no option --farmat" in usage.stderr
+
+
+def test_macros_and_resources_are_those_of_the_user(cluster, session, lines):
+    body = "json status uri | eval status >= %%1%%"
+    session.post("/api/macros", {"Name": "BAD", "Expansion": body}).ok()
+    session.post("/api/macros", {"Name": "LOOP", "Expansion": "$LOOP"}).ok()
+    _, rows = table(session, "tag=nginx $BAD(404) | stats count by status | table status count")
+    assert dict(rows) == {str(status): str(count) for status, count in
+                          Counter(line["status"] for line in lines).items() if status >= 404}
+    made = session.post("/api/resources", {"ResourceName": "codes", "Description": ""}).ok().json()
+    session.put_file(f"/api/resources/{made['GUID']}/raw",
+                     b"code,kind\n404,missing\n500,broken\n").ok()
+    _, rows = table(session, "tag=nginx json status | lookup -s -r codes status code kind "
+                             "| stats count by kind | table kind count")
+    assert dict(rows) == {kind: str(sum(line["status"] == status for line in lines))
+                          for status, kind in ((404, "missing"), (500, "broken"))}
+
+    def error(query):
+        return session.post("/api/parse", {"SearchString": query}).ok().json()["ParseError"]
+    assert "unknown macro '$NONE'" in error("tag=nginx $NONE")
+    assert "contains itself" in error("tag=nginx $LOOP")
+    assert "there is no such resource" in error("tag=nginx lookup -r none a b c")
+    assert "no column 'cde'" in error("tag=nginx lookup -r codes a cde kind")

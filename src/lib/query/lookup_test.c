@@ -78,7 +78,7 @@ static void what_is_wrong_is_said(void **unused)
                  {"tag=app lookup -r gone a b c", "resource 'gone': there is none"}};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         assert_int_equal(query_parse(span_of_str(wrong[i].text), &test_options, &query, &error), 0);
-        assert_true(query_load(query, resource, NULL) < 0);
+        assert_true(query_load(query, resource, NULL, NULL) < 0);
         if (strstr(err_text(), wrong[i].why) == NULL) {
             fail_msg("%s: %s", wrong[i].text, err_text());
         }
@@ -88,29 +88,29 @@ static void what_is_wrong_is_said(void **unused)
 
 static void cell_is(const struct table *table, size_t row, size_t column, const char *want)
 {
-    assert_true(span_equal_str(table_cell(table, row, column), want));
+    assert_true(span_equal_str(csv_table_cell(table, row, column), want));
 }
 
 static void csv_is_read_in_all_its_forms(void **unused)
 {
     (void)unused;
     struct table *table = NULL;
-    assert_int_equal(table_of_csv(SPAN_LIT("\xEF\xBB\xBF"
-                                           "a,b,c\r\n1,\"x, \"\"y\"\"\nz\",\n\n2\r\n3,,,4"),
-                                  &table),
+    assert_int_equal(csv_table_new(SPAN_LIT("\xEF\xBB\xBF"
+                                            "a,b,c\r\n1,\"x, \"\"y\"\"\nz\",\n\n2\r\n3,,,4"),
+                                   &table),
                      0);
-    assert_int_equal(table_rows(table), 3);
-    assert_int_equal(table_columns(table), 3);
+    assert_int_equal(csv_table_rows(table), 3);
+    assert_int_equal(csv_table_columns(table), 3);
     cell_is(table, 0, 1, "x, \"y\"\nz");
     cell_is(table, 0, 2, "");
     cell_is(table, 1, 0, "2");
     cell_is(table, 1, 2, "");
     cell_is(table, 2, 2, "");
     csv_table_free(&table);
-    assert_int_equal(table_of_csv(SPAN_LIT("a,b\n1,\"2\n3"), &table), ERR_INVALID);
+    assert_int_equal(csv_table_new(SPAN_LIT("a,b\n1,\"2\n3"), &table), ERR_INVALID);
     assert_non_null(strstr(err_text(), "line 3: a quote without its end"));
-    assert_int_equal(table_of_csv(SPAN_LIT("a,b,a\n"), &table), ERR_INVALID);
-    assert_int_equal(table_of_csv(SPAN_LIT(" \n"), &table), ERR_INVALID);
+    assert_int_equal(csv_table_new(SPAN_LIT("a,b,a\n"), &table), ERR_INVALID);
+    assert_int_equal(csv_table_new(SPAN_LIT(" \n"), &table), ERR_INVALID);
 }
 
 int main(void)

@@ -204,7 +204,7 @@ static inline uint64_t search(struct query_source_memory **indexers, size_t coun
     if (query_parse(span_of_str(text), &test_options, &run.query, &error) < 0) {
         fail_msg("%s: %s", text, error.text);
     }
-    if (test_resource != NULL && query_load(run.query, test_resource, NULL) < 0) {
+    if (test_resource != NULL && query_load(run.query, test_resource, NULL, NULL) < 0) {
         fail_msg("%s: %s", text, err_text());
     }
     struct buf frames[INDEXERS_MAX] = {{0}};

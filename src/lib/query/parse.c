@@ -563,7 +563,7 @@ int query_parse(struct span text, const struct query_options *options, struct qu
     return 0;
 }
 
-int query_load(struct query *query, query_resource *resource, void *context)
+int query_load(struct query *query, query_resource *resource, void *context, size_t *ret_stage)
 {
     for (size_t i = 0; i < query->stage_count; i++) {
         const struct query_module *module = query->stages[i].module;
@@ -571,6 +571,9 @@ int query_load(struct query *query, query_resource *resource, void *context)
                      ? 0
                      : module->load(query->stages[i].plan, resource, context);
         if (rc < 0) {
+            if (ret_stage != NULL) {
+                *ret_stage = i;
+            }
             return err_wrap(rc, "%s", module->name);
         }
     }

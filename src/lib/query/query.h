@@ -92,10 +92,13 @@ MUST_CHECK int query_parse(struct span text, const struct query_options *options
 void query_free(struct query **query);
 
 /* Gives the stages the tables that they look into, before a run on a webserver; `resource` appends
- * the contents of one, or says why not. Not while the query runs. A query may be loaded once more:
- * what is there stays. */
+ * the contents of one, says why not, or QUERY_RESOURCE_LATER: the query will be loaded once more,
+ * what is there stays then. Not while the query runs. A fault: *ret_stage (may be NULL) is the
+ * stage. */
+#define QUERY_RESOURCE_LATER 1
 typedef int query_resource(void *context, const char *name, struct buf *contents);
-MUST_CHECK int query_load(struct query *query, query_resource *resource, void *context);
+MUST_CHECK int query_load(struct query *query, query_resource *resource, void *context,
+                          size_t *ret_stage);
 
 /* Does this tag belong to the query (or to the stage)? */
 bool query_tags_match(const struct query_tag *tags, size_t count, const char *name);

@@ -183,7 +183,7 @@ static void put_key(struct buf *key, struct span value)
 
 static int find_column(const struct plan *plan, struct span name, size_t *ret_column)
 {
-    return table_find(plan->table, name, ret_column)
+    return csv_table_find(plan->table, name, ret_column)
                ? 0
                : err_set(ERR_INVALID, "resource '%.64s' has no column '%.*s'", plan->resource,
                          SPAN_ARG(span_first(name, 64)));
@@ -201,10 +201,11 @@ static int index_rows(struct plan *plan)
         rc = find_column(plan, plan->from[i], &plan->cells[i]);
     }
     struct buf key = {0};
-    for (size_t row = 0; rc == 0 && plan->match_count > 0 && row < table_rows(plan->table); row++) {
+    for (size_t row = 0; rc == 0 && plan->match_count > 0 && row < csv_table_rows(plan->table);
+         row++) {
         buf_clear(&key);
         for (size_t i = 0; i < plan->match_count; i++) {
-            put_key(&key, table_cell(plan->table, row, matches[i]));
+            put_key(&key, csv_table_cell(plan->table, row, matches[i]));
         }
         if (map_get(&plan->rows, buf_span(&key)) == NULL) {
             (void)map_put(&plan->rows, buf_span(&key), (void *)(uintptr_t)(row + 1));
@@ -222,14 +223,18 @@ static int load(void *pointer, query_resource *resource, void *context)
         return 0;
     }
     int rc = resource(context, plan->resource, &contents);
-    rc = rc < 0 ? rc : table_of_csv(buf_span(&contents), &plan->table);
+    bool later = rc == QUERY_RESOURCE_LATER;
+    rc = rc != 0 ? rc : csv_table_new(buf_span(&contents), &plan->table);
     buf_deinit(&contents);
+    if (later) {
+        return 0;
+    }
     if (rc < 0) {
         return err_wrap(rc, "resource '%.64s'", plan->resource);
     }
     bool all = plan->match_count == 0 && plan->extract_count == 0; /* of enrich: all columns */
-    for (size_t i = 0; all && i < MIN(table_columns(plan->table), (size_t)NAMES_MAX); i++) {
-        plan->from[i] = plan->to[i] = table_name(plan->table, i);
+    for (size_t i = 0; all && i < MIN(csv_table_columns(plan->table), (size_t)NAMES_MAX); i++) {
+        plan->from[i] = plan->to[i] = csv_table_name(plan->table, i);
         plan->extract_count++;
     }
     return index_rows(plan);
@@ -295,7 +300,7 @@ static int run_lookup(const void *pointer, void *state, struct query_block *bloc
         bool passes = plan->inverted ? row == 0 : row > 0 || !plan->strict;
         for (size_t j = 0; passes && row > 0 && j < plan->extract_count; j++) {
             query_block_column(block, plan->to[j])[block->picks[i]] =
-                query_value_of_text(table_cell(plan->table, row - 1, plan->cells[j]));
+                query_value_of_text(csv_table_cell(plan->table, row - 1, plan->cells[j]));
         }
         block->picks[kept] = block->picks[i];
         kept += passes ? 1 : 0;
@@ -312,12 +317,12 @@ static int run_enrich(const void *pointer, void *state, struct query_block *bloc
     if (plan->resource != NULL && plan->table == NULL) {
         return err_set(ERR_UNAVAILABLE, "resource '%.64s' is not here", plan->resource);
     }
-    if (plan->table != NULL && table_rows(plan->table) == 0) {
+    if (plan->table != NULL && csv_table_rows(plan->table) == 0) {
         return 0;
     }
     for (size_t j = 0; j < plan->extract_count; j++) {
         struct span text =
-            plan->table == NULL ? plan->from[j] : table_cell(plan->table, 0, plan->cells[j]);
+            plan->table == NULL ? plan->from[j] : csv_table_cell(plan->table, 0, plan->cells[j]);
         for (size_t i = 0; i < block->count; i++) {
             struct query_value old;
             if (plan->inverted || !query_block_get(block, block->picks[i], plan->to[j], &old)) {

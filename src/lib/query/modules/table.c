@@ -95,7 +95,7 @@ static int check_names(const struct table *table)
     return 0;
 }
 
-int table_of_csv(struct span csv, struct table **ret_table)
+int csv_table_new(struct span csv, struct table **ret_table)
 {
     struct reader reader = {.rest = csv, .line = 1};
     if (span_trim(csv).bytes == 0) {
@@ -138,22 +138,22 @@ void csv_table_free(struct table **table)
     }
 }
 
-size_t table_rows(const struct table *table)
+size_t csv_table_rows(const struct table *table)
 {
     return table->rows;
 }
 
-size_t table_columns(const struct table *table)
+size_t csv_table_columns(const struct table *table)
 {
     return table->columns;
 }
 
-struct span table_name(const struct table *table, size_t column)
+struct span csv_table_name(const struct table *table, size_t column)
 {
     return text_of(table, column);
 }
 
-bool table_find(const struct table *table, struct span name, size_t *ret_column)
+bool csv_table_find(const struct table *table, struct span name, size_t *ret_column)
 {
     for (*ret_column = 0; *ret_column < table->columns; (*ret_column)++) {
         if (span_equal(text_of(table, *ret_column), name)) {
@@ -163,7 +163,7 @@ bool table_find(const struct table *table, struct span name, size_t *ret_column)
     return false;
 }
 
-struct span table_cell(const struct table *table, size_t row, size_t column)
+struct span csv_table_cell(const struct table *table, size_t row, size_t column)
 {
     return text_of(table, (row + 1) * table->columns + column);
 }

@@ -15,13 +15,13 @@ struct table;
 
 /* Copies. ERR_INVALID: no names, two alike, a quote without its end; the text says the line. A row
  * with too few cells has empty ones, further cells are dropped. */
-MUST_CHECK int table_of_csv(struct span csv, struct table **ret_table);
+MUST_CHECK int csv_table_new(struct span csv, struct table **ret_table);
 void csv_table_free(struct table **table); /* may be NULL */
 
-size_t table_rows(const struct table *table);
-size_t table_columns(const struct table *table);
-struct span table_name(const struct table *table, size_t column);
-bool table_find(const struct table *table, struct span name, size_t *ret_column);
-struct span table_cell(const struct table *table, size_t row, size_t column);
+size_t csv_table_rows(const struct table *table);
+size_t csv_table_columns(const struct table *table);
+struct span csv_table_name(const struct table *table, size_t column);
+bool csv_table_find(const struct table *table, struct span name, size_t *ret_column);
+struct span csv_table_cell(const struct table *table, size_t row, size_t column);
 
 #endif
