@@ -64,6 +64,34 @@ struct link_ignored forwarder_ignored(const struct forwarder *forwarder)
     return (struct link_ignored){forwarder->options.ignored, forwarder->options.ignored_count};
 }
 
+/* A snapshot of what the target lacks, or of what it needs besides. */
+static void begin_giving(struct forwarder *forwarder, bool only_needs)
+{
+    struct snapshot_give_options options = {
+        .storage = forwarder->options.storage,
+        .theirs = &forwarder->sender.theirs,
+        .needs = forwarder->needs,
+        .only_needs = only_needs,
+        .ignored = forwarder->options.ignored,
+        .ignored_count = forwarder->options.ignored_count,
+    };
+    struct replicate_message message = {0};
+    forwarder->owes_snapshot = false;
+    forwarder->caught_up = false;
+    forwarder->give = snapshot_give_new(&options);
+    snapshot_give_begin(forwarder->give, &message);
+    link_say(&forwarder->link, &message, 1);
+    forwarder->link.silence_ms = LINK_SNAPSHOT_SILENCE_MS;
+    forwarder_set_state(forwarder, FORWARDER_SNAPSHOT);
+    log_info("snapshot-begun",
+             only_needs ? "the target asks for what it held and may hold no more"
+                        : "the target lacks what the log does not have any more",
+             "name", forwarder->options.name, "target", forwarder->options.target, NULL);
+    pthread_mutex_lock(&forwarder->lock);
+    forwarder->info.snapshots++;
+    pthread_mutex_unlock(&forwarder->lock);
+}
+
 /* The log is held from here on, and read when the snapshot is there. */
 int forwarder_begin_snapshot(struct forwarder *forwarder)
 {
@@ -73,41 +101,23 @@ int forwarder_begin_snapshot(struct forwarder *forwarder)
                                       "link with a filter sends no snapshots");
     }
     uint64_t position = datalog_end(forwarder->log);
-    struct snapshot_give_options options = {
-        .storage = forwarder->options.storage,
-        .theirs = &forwarder->sender.theirs,
-        .needs = forwarder->needs,
-        .ignored = forwarder->options.ignored,
-        .ignored_count = forwarder->options.ignored_count,
-    };
     datalog_reader_close(&forwarder->reader);
     int rc = datalog_cursor_attach(forwarder->cursor, position);
     rc = rc == DATALOG_TRIMMED ? err_set(ERR_UNAVAILABLE, "the log was trimmed meanwhile") : rc;
     rc = rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
-    if (rc < 0) {
-        return rc;
+    if (rc == 0) {
+        begin_giving(forwarder, false);
     }
-    struct replicate_message message = {0};
-    forwarder->owes_snapshot = false;
-    forwarder->caught_up = false;
-    forwarder->give = snapshot_give_new(&options);
-    snapshot_give_begin(forwarder->give, &message);
-    link_say(&forwarder->link, &message, 1);
-    forwarder->link.silence_ms = LINK_SNAPSHOT_SILENCE_MS;
-    forwarder_set_state(forwarder, FORWARDER_SNAPSHOT);
-    log_info("snapshot-begun", "the target lacks what the log does not have any more", "name",
-             forwarder->options.name, "target", forwarder->options.target, NULL);
-    pthread_mutex_lock(&forwarder->lock);
-    forwarder->info.snapshots++;
-    pthread_mutex_unlock(&forwarder->lock);
-    return 0;
+    return rc;
 }
 
-/* Whether a snapshot can give the target what it needs besides. */
-static bool helps(const struct forwarder *forwarder)
+/* What the target needs besides, if we can give it; the log goes on behind it. */
+static void help(struct forwarder *forwarder)
 {
-    return forwarder->maker.filter == NULL &&
-           snapshot_give_helps(forwarder->options.storage, &forwarder->needs);
+    if (forwarder->maker.filter == NULL &&
+        snapshot_give_helps(forwarder->options.storage, &forwarder->needs)) {
+        begin_giving(forwarder, true);
+    }
 }
 
 static int begin_reading(struct forwarder *forwarder, const struct replicate_message *welcome)
@@ -116,7 +126,7 @@ static int begin_reading(struct forwarder *forwarder, const struct replicate_mes
     forwarder->needs = welcome->needs;
     int rc = link_find_start(forwarder->log, welcome, forwarder_ignored(forwarder),
                              &forwarder->sender, &position);
-    if (rc == DATALOG_TRIMMED || (rc == 0 && helps(forwarder))) {
+    if (rc == DATALOG_TRIMMED) {
         return forwarder_begin_snapshot(forwarder);
     }
     struct datalog_cursor_stats stats = datalog_cursor_stats(forwarder->cursor);
@@ -126,7 +136,11 @@ static int begin_reading(struct forwarder *forwarder, const struct replicate_mes
             return forwarder_begin_snapshot(forwarder);
         }
     }
-    return rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
+    rc = rc < 0 ? rc : datalog_reader_open(forwarder->log, position, &forwarder->reader);
+    if (rc == 0) {
+        help(forwarder);
+    }
+    return rc;
 }
 
 static void keep_said(struct forwarder *forwarder, const struct replicate_places *places)
@@ -330,8 +344,10 @@ static void look_around(struct forwarder *forwarder)
     forwarder->looked_ms = now;
     forwarder->owes_snapshot =
         link_lacks_more(forwarder->options.storage, datalog_reader_position(forwarder->reader),
-                        forwarder_ignored(forwarder), &forwarder->sender) ||
-        helps(forwarder);
+                        forwarder_ignored(forwarder), &forwarder->sender);
+    if (!forwarder->owes_snapshot) {
+        help(forwarder);
+    }
 }
 
 static void say_heartbeat(struct forwarder *forwarder)

@@ -118,6 +118,21 @@ static int take_tag(void *context, uint16_t tag, struct span name)
     return 0;
 }
 
+/* Nothing that they do not have anyway: their places do not move by it. */
+static void meet_places(struct snapshot_give *give)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < give->places.all.count; i++) {
+        struct replicate_place here = give->places.all.items[i];
+        struct replicate_place there = replicate_places_of(&give->theirs, here.origin);
+        if (there.position > 0) {
+            give->places.all.items[kept++] = there.position < here.position ? there : here;
+        }
+    }
+    give->places.all.count = kept;
+    vec_clear(&give->doubt.all);
+}
+
 struct snapshot_give *snapshot_give_new(const struct snapshot_give_options *options)
 {
     struct snapshot_give *give = MEM_NEW(struct snapshot_give);
@@ -131,6 +146,9 @@ struct snapshot_give *snapshot_give_new(const struct snapshot_give_options *opti
     storage_settle(give->storage); /* what the places promise can be read now */
     replicate_places_without(&give->places, options->ignored, options->ignored_count);
     replicate_places_without(&give->doubt, options->ignored, options->ignored_count);
+    if (options->only_needs) {
+        meet_places(give);
+    }
     give->horizon_ns = storage_horizon(give->storage);
     give->start_ns = give->needs.since_ns;
     if (give->needs.missing_ns < give->needs.missing_end_ns) {

@@ -22,6 +22,7 @@ struct snapshot_give_options {
     struct storage *storage;
     const struct replicate_places *theirs; /* copied */
     struct replicate_needs needs;          /* of the target */
+    bool only_needs;                       /* what they lack comes with the log */
     const struct uuid *ignored;            /* nodes that are left out */
     size_t ignored_count;
 };

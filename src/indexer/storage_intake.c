@@ -340,11 +340,15 @@ static int advance(struct storage *storage)
     const struct replicate_places *coming = &storage->intake->receiver.coming;
     size_t count = coming->all.count;
     struct datalog_origin_position *rows = mem_alloc_array(MAX(count, (size_t)1), sizeof(*rows));
+    size_t higher = 0;
     for (size_t i = 0; i < count; i++) {
         const struct replicate_place *place = &coming->all.items[i];
-        rows[i] = (struct datalog_origin_position){place->origin, place->position, place->time};
+        if (datalog_origin_position(storage->log, place->origin) < place->position) {
+            rows[higher++] =
+                (struct datalog_origin_position){place->origin, place->position, place->time};
+        }
     }
-    int rc = datalog_origins_advance(storage->log, rows, count);
+    int rc = datalog_origins_advance(storage->log, rows, higher);
     mem_free(rows);
     return rc;
 }
