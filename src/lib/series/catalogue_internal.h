@@ -44,6 +44,7 @@ struct chunk {
 };
 
 struct whole_delete {
+    uint64_t key_hash; /* series_selector_key_hash() */
     struct series_selector *selector;
     char *text;
     uint8_t flags;
@@ -61,8 +62,8 @@ struct series_catalogue {
     uint32_t chunks_end;   /* none from there on; atomic */
     uint64_t next;         /* number to give next; atomic */
     uint64_t count;
-    VEC(struct whole_delete) deletes;
-    struct map deletes_known; /* each of them as bytes */
+    VEC(struct whole_delete) deletes; /* by key_hash */
+    struct map deletes_known;         /* each of them as bytes */
     bool deletes_dirty;
     struct map orphans; /* key -> attributes of a series that has no logged number yet */
     bool orphans_dirty;

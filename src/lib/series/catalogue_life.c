@@ -118,6 +118,31 @@ static void delete_bytes(struct buf *buf, struct stamp stamp, uint8_t flags, str
     buf_append(buf, selector);
 }
 
+/* The first delete whose hash is not below `hash`; under the lock. */
+static size_t first_delete(const struct series_catalogue *catalogue, uint64_t hash)
+{
+    size_t low = 0;
+    size_t high = catalogue->deletes.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (catalogue->deletes.items[middle].key_hash < hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void insert_delete(struct series_catalogue *catalogue, struct whole_delete deletion)
+{
+    size_t at = first_delete(catalogue, deletion.key_hash + 1);
+    vec_push(&catalogue->deletes, deletion);
+    struct whole_delete *items = catalogue->deletes.items;
+    memmove(items + at + 1, items + at, (catalogue->deletes.count - 1 - at) * sizeof(*items));
+    items[at] = deletion;
+}
+
 /* False: it is there already. Series that are made from now on find it. */
 static bool remember(struct series_catalogue *catalogue, const struct series_delete *deletion,
                      struct stamp stamp, struct series_selector **selector)
@@ -128,13 +153,14 @@ static bool remember(struct series_catalogue *catalogue, const struct series_del
     bool known = map_get(&catalogue->deletes_known, buf_span(&bytes)) != NULL;
     if (!known) {
         (void)map_put(&catalogue->deletes_known, buf_span(&bytes), catalogue);
-        vec_push(&catalogue->deletes, (struct whole_delete){
-                                          .selector = *selector,
-                                          .text = mem_strndup((const char *)deletion->selector.data,
-                                                              deletion->selector.bytes),
-                                          .flags = deletion->flags,
-                                          .stamp = stamp,
-                                      });
+        insert_delete(catalogue, (struct whole_delete){
+                                     .key_hash = series_selector_key_hash(*selector),
+                                     .selector = *selector,
+                                     .text = mem_strndup((const char *)deletion->selector.data,
+                                                         deletion->selector.bytes),
+                                     .flags = deletion->flags,
+                                     .stamp = stamp,
+                                 });
         catalogue->deletes_dirty = true;
         *selector = NULL;
     }
@@ -166,21 +192,31 @@ int catalogue_add_delete(struct series_catalogue *catalogue, const struct series
     return rc;
 }
 
-uint64_t catalogue_covering(struct series_catalogue *catalogue, struct span key)
+/* The latest of the deletes [from, to) that cover the series; `died` if none is later. */
+static uint64_t latest(const struct series_catalogue *catalogue, size_t from, size_t to,
+                       struct series_matcher *matcher, struct span key, uint64_t died)
 {
-    uint64_t died = 0;
-    if (catalogue->deletes.count == 0) {
-        return died;
-    }
-    struct series_matcher matcher;
-    series_matcher_init(&matcher);
-    for (size_t i = 0; i < catalogue->deletes.count; i++) {
+    for (size_t i = from; i < to; i++) {
         const struct whole_delete *deletion = &catalogue->deletes.items[i];
         if (deletion->stamp.time > died &&
-            series_selector_matches(deletion->selector, &matcher, key, NULL, NULL)) {
+            series_selector_matches(deletion->selector, matcher, key, NULL, NULL)) {
             died = deletion->stamp.time;
         }
     }
+    return died;
+}
+
+uint64_t catalogue_covering(struct series_catalogue *catalogue, struct span key)
+{
+    if (catalogue->deletes.count == 0) {
+        return 0;
+    }
+    struct series_matcher matcher;
+    uint64_t hash = series_selector_hash_of(key);
+    series_matcher_init(&matcher);
+    uint64_t died = latest(catalogue, 0, first_delete(catalogue, 1), &matcher, key, 0);
+    died = latest(catalogue, first_delete(catalogue, hash), first_delete(catalogue, hash + 1),
+                  &matcher, key, died);
     series_matcher_deinit(&matcher);
     return died;
 }

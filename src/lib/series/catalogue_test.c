@@ -115,6 +115,42 @@ static void a_deleted_series_is_found_again_only_when_written_again(void **state
     world_deinit(&world);
 }
 
+/* Of many deletes, most of one series each, those count for a series made later that mean it. */
+static void a_series_made_late_is_covered_by_its_own_deletes_alone(void **state)
+{
+    (void)state;
+    struct world world;
+    struct buf payload = {0};
+    char text[32];
+    world_init(&world, 1);
+    assert_int_equal(world_open(&world), 0);
+    for (uint64_t i = 0; i < 300; i++) { /* of i * 7 % 300, at the time 1000 + i */
+        snprintf(text, sizeof(text), "a{x=%u}", (unsigned)(i * 7 % 300));
+        struct series_delete deletion = {SERIES_DELETE_WHOLE | SERIES_DELETE_EXACT, INT64_MIN,
+                                         INT64_MAX, span_of_str(text)};
+        buf_clear(&payload);
+        series_delete_encode(&payload, &deletion);
+        assert_int_equal(series_catalogue_apply_delete(world.catalogue, buf_span(&payload),
+                                                       (struct stamp){1000 + i, 1}),
+                         0);
+    }
+    world_delete(&world, "a{x~2[0-9]}", 5000);
+    for (uint64_t i = 0; i < 300; i++) {
+        uint64_t number = i * 7 % 300;
+        uint64_t died = number >= 20 && number < 30 ? 5000 : 1000 + i;
+        snprintf(text, sizeof(text), "a{x=%u}", (unsigned)number);
+        assert_false(series_catalogue_lives(world.catalogue, world_write(&world, text, died - 1)));
+        assert_true(series_catalogue_lives(world.catalogue, world_write(&world, text, died)));
+    }
+    uint32_t more = world_write(&world, "a{x=1,y=1}", 1);
+    assert_true(series_catalogue_lives(world.catalogue, more));
+    series_catalogue_forget_deletes(world.catalogue, 5000);
+    uint32_t covered = world_write(&world, "a{x=25,y=1}", 1);
+    assert_false(series_catalogue_lives(world.catalogue, covered));
+    buf_deinit(&payload);
+    world_deinit(&world);
+}
+
 static void attributes_are_those_of_the_last_write_and_of_this_life(void **state)
 {
     (void)state;
@@ -474,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_definition_is_asked_for_until_it_is_logged),
         cmocka_unit_test(replaying_definitions_is_harmless_and_contradictions_are_told),
         cmocka_unit_test(a_deleted_series_is_found_again_only_when_written_again),
+        cmocka_unit_test(a_series_made_late_is_covered_by_its_own_deletes_alone),
         cmocka_unit_test(attributes_are_those_of_the_last_write_and_of_this_life),
         cmocka_unit_test(attributes_wait_for_a_series_that_is_not_known_yet),
         cmocka_unit_test(what_is_given_on_makes_the_same_elsewhere),

@@ -3,6 +3,7 @@
 
 #include <pcre2.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/vec.h"
@@ -287,6 +288,28 @@ const struct series_part *series_selector_conditions(const struct series_selecto
 {
     *ret_count = selector->count;
     return selector->conditions;
+}
+
+uint64_t series_selector_hash_of(struct span checked_key)
+{
+    return (hash64(checked_key) >> 1) + 1;
+}
+
+uint64_t series_selector_key_hash(const struct series_selector *selector)
+{
+    if ((selector->flags & SERIES_SELECTOR_EXACT) == 0) {
+        return 0;
+    }
+    struct series_label labels[SERIES_CONDITIONS_MAX];
+    for (size_t i = 0; i < selector->count; i++) {
+        const struct series_part *part = &selector->conditions[i];
+        labels[i] = (struct series_label){part->name, part->text};
+    }
+    struct buf key = {0};
+    bool is_key = series_key_make(&key, selector->class.text, labels, selector->count) == 0;
+    uint64_t hash = is_key ? series_selector_hash_of(buf_span(&key)) : 0;
+    buf_deinit(&key);
+    return hash;
 }
 
 void series_matcher_init(struct series_matcher *matcher)

@@ -56,6 +56,11 @@ const struct series_part *series_selector_class(const struct series_selector *se
 const struct series_part *series_selector_conditions(const struct series_selector *selector,
                                                      size_t *ret_count);
 
+/* To find, among many exact selectors, those that mean a series: the hash of a key, neither 0 nor
+ * the greatest number, and the same of the only key that a selector means; 0: maybe several. */
+uint64_t series_selector_hash_of(struct span checked_key);
+uint64_t series_selector_key_hash(const struct series_selector *selector);
+
 /* Matches texts against parts, one thread. */
 struct series_matcher {
     void *data;

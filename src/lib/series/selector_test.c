@@ -147,7 +147,13 @@ static void an_exact_selector_of_any_key_means_just_it(void **state)
             key_of(&key, series[j]);
             assert_int_equal(
                 series_selector_matches(selector, &matcher, buf_span(&key), NULL, NULL), i == j);
+            assert_int_equal(series_selector_key_hash(selector) ==
+                                 series_selector_hash_of(buf_span(&key)),
+                             i == j);
         }
+        series_selector_free(&selector);
+        assert_int_equal(series_selector_parse(buf_span(&text), 0, &selector, NULL), 0);
+        assert_int_equal(series_selector_key_hash(selector), 0); /* more labels are fine for it */
         series_selector_free(&selector);
         buf_deinit(&key);
         buf_deinit(&text);

@@ -2,14 +2,7 @@
 
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
-
-/* Neither 0 nor the greatest number. */
-static uint64_t hash_of_key(struct span key)
-{
-    return (hash64(key) >> 1) + 1;
-}
 
 struct tombstones *tombstones_new(const struct well_names *names, uint64_t end)
 {
@@ -43,26 +36,6 @@ void tombstones_unref(struct tombstones **place)
     mem_free(tombstones);
 }
 
-/* The hash of the only key that an exact selector means; 0: it is none, or no key. */
-static uint64_t key_hash_of(const struct series_selector *selector)
-{
-    struct series_label labels[SERIES_CONDITIONS_MAX];
-    size_t count;
-    const struct series_part *parts = series_selector_conditions(selector, &count);
-    if ((series_selector_flags(selector) & SERIES_SELECTOR_EXACT) == 0) {
-        return 0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        labels[i] = (struct series_label){parts[i].name, parts[i].text};
-    }
-    struct buf key = {0};
-    struct span class = series_selector_class(selector)->text;
-    bool is_key = series_key_make(&key, class, labels, count) == 0;
-    uint64_t hash = is_key ? hash_of_key(buf_span(&key)) : 0;
-    buf_deinit(&key);
-    return hash;
-}
-
 int tombstone_new(const struct series_delete *deletion, uint64_t position, struct stamp stamp,
                   int64_t since_ns, struct tombstone **ret_tombstone)
 {
@@ -81,7 +54,7 @@ int tombstone_new(const struct series_delete *deletion, uint64_t position, struc
     tombstone->stamp = stamp;
     tombstone->since_ns = since_ns;
     tombstone->selector = selector;
-    tombstone->key_hash = key_hash_of(selector);
+    tombstone->key_hash = series_selector_key_hash(selector);
     series_selector_print(&tombstone->text, selector);
     tombstone->deletion = *deletion;
     tombstone->deletion.selector = buf_span(&tombstone->text);
@@ -275,7 +248,7 @@ static void list_those_of(const struct tombstones *tombstones, const struct buf 
                           struct tombstone_list *list)
 {
     struct series_matcher matcher;
-    uint64_t hash = hash_of_key(buf_span(key));
+    uint64_t hash = series_selector_hash_of(buf_span(key));
     series_matcher_init(&matcher);
     list->origins = tombstones->names.origins;
     list_range(tombstones, 0, lower_bound(tombstones, 1), &matcher, key, list);
