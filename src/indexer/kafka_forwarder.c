@@ -300,6 +300,9 @@ static int open_producer(struct kafka_forwarder *forwarder)
     rc = kafka_link_open(link, true, conf);
     rc = rc < 0 ? rc : kafka_link_partitions(link, &forwarder->partitions);
     if (rc < 0) {
+        if (link->rk != NULL) {
+            kafka_link_hear(link);
+        }
         return rc;
     }
     forwarder->topic = rd_kafka_topic_new(link->rk, link->options.topic, NULL);

@@ -262,6 +262,7 @@ int kafka_link_open(struct kafka_link *link, bool producer, rd_kafka_conf_t *con
 {
     char why[256];
     link->broken = RD_KAFKA_RESP_ERR_NO_ERROR;
+    link->producer = producer;
     link->rk =
         rd_kafka_new(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof(why));
     if (link->rk == NULL) {
@@ -277,6 +278,18 @@ void kafka_link_close(struct kafka_link *link)
     if (link->rk != NULL) {
         rd_kafka_destroy(link->rk);
         link->rk = NULL;
+    }
+}
+
+void kafka_link_hear(struct kafka_link *link)
+{
+    if (link->producer) {
+        (void)rd_kafka_poll(link->rk, 0);
+        return;
+    }
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(link->rk, 0);
+    if (message != NULL) {
+        rd_kafka_message_destroy(message);
     }
 }
 
@@ -317,10 +330,13 @@ void kafka_link_fault(struct kafka_link *link, enum kafka_fault kind, const char
     va_end(args);
     pthread_mutex_lock(&link->lock);
     link->info.faults[kind]++;
-    link->info.kind = kind;
-    (void)snprintf(link->info.fault, sizeof(link->info.fault), "%s", text);
+    bool known = kind == KAFKA_FAULT_BROKER && link->info.kind == KAFKA_FAULT_AUTH;
+    if (!known) { /* else it says why no broker answers */
+        link->info.kind = kind;
+        (void)snprintf(link->info.fault, sizeof(link->info.fault), "%s", text);
+    }
     pthread_mutex_unlock(&link->lock);
-    if (link->told != kind) {
+    if (link->told != kind && !known) {
         link->told = kind;
         log_warn("kafka-fault", "a link over Kafka does not go on as it should; it is tried again",
                  "name", link->options.name, "target", link->options.url, "kind",

@@ -84,6 +84,7 @@ struct kafka_info {
 struct kafka_link {
     struct kafka_options options;
     rd_kafka_t *rk;
+    bool producer;
     int wake_fd; /* readable: look again */
     atomic_bool stopping;
     int64_t asked_ms;           /* the brokers, while none answers */
@@ -100,6 +101,9 @@ void kafka_link_deinit(struct kafka_link *link); /* closes it, too */
 MUST_CHECK int kafka_link_conf(struct kafka_link *link, bool producer, rd_kafka_conf_t **ret_conf);
 MUST_CHECK int kafka_link_open(struct kafka_link *link, bool producer, rd_kafka_conf_t *conf);
 void kafka_link_close(struct kafka_link *link);
+
+/* Before anything is assigned: librdkafka says what it has to, why brokers are down, say. */
+void kafka_link_hear(struct kafka_link *link);
 
 /* Partitions of the topic. A fault was noted when it is one. */
 MUST_CHECK int kafka_link_partitions(struct kafka_link *link, uint32_t *ret_partitions);

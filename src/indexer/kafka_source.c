@@ -591,6 +591,9 @@ static int open_consumer(struct kafka_source *source)
         rc = kafka_link_partitions(link, &source->partitions);
     }
     if (rc < 0) {
+        if (link->rk != NULL) {
+            kafka_link_hear(link);
+        }
         return rc;
     }
     kafka_offsets_read(options->io, options->offsets_path, options->url, source->log,

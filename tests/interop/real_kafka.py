@@ -63,18 +63,24 @@ class RealKafka:
 
     def __init__(self, class_path, topic, partitions=4, more=()):
         self.dir, self.child = Path(tempfile.mkdtemp(prefix="aquifer-kafka-")), None
-        self.port, control = free_ports(2)
+        self.port, control, sasl = free_ports(3)
         self.brokers = f"127.0.0.1:{self.port}"
         self.url = f"kafka://{self.brokers}/{topic}"
+        self.sasl_url = f"kafka://127.0.0.1:{sasl}/{topic}"  # user aquifer, password right
         self.run = [shutil.which("java"), "-Xmx512m", "-cp", class_path]
         self.config = self.dir / "server.properties"
         self.config.write_text("\n".join([
             "process.roles=broker,controller", "node.id=1",
             f"controller.quorum.voters=1@127.0.0.1:{control}",
-            f"listeners=PLAINTEXT://{self.brokers},CONTROLLER://127.0.0.1:{control}",
-            f"advertised.listeners=PLAINTEXT://{self.brokers}",
-            "controller.listener.names=CONTROLLER",
-            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            f"listeners=PLAINTEXT://{self.brokers},SASL_PLAINTEXT://127.0.0.1:{sasl},"
+            f"CONTROLLER://127.0.0.1:{control}",
+            f"advertised.listeners=PLAINTEXT://{self.brokers},SASL_PLAINTEXT://127.0.0.1:{sasl}",
+            "controller.listener.names=CONTROLLER", "inter.broker.listener.name=PLAINTEXT",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+            "SASL_PLAINTEXT:SASL_PLAINTEXT", "sasl.enabled.mechanisms=PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config="
+            "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            'user_aquifer="right";',
             f"log.dirs={self.dir}/data", "offsets.topic.replication.factor=1",
             "offsets.topic.num.partitions=2", "auto.create.topics.enable=true",
             f"num.partitions={partitions}", *more]) + "\n")

@@ -1,5 +1,6 @@
 """Two indexers over a real Kafka broker: kills of each of the three, and a small message limit."""
 
+import re
 import shutil
 import sys
 import tempfile
@@ -56,3 +57,27 @@ def test_a_broker_with_a_small_limit_gets_small_messages(class_path):
         c.expect_all_hold("web", ids, 60)
         assert c.kafka(0, "forwarders")["faults_by_kind"]["too-large"] > 0
         c.expect_following(0, 30)
+
+
+def test_a_user_of_the_broker_is_a_matter_of_properties(class_path):
+    with RealKafka(class_path, TOPIC) as kafka, OverKafka(kafka) as c:
+        user = ("Kafka-Property=security.protocol=SASL_PLAINTEXT\n"
+                "Kafka-Property=sasl.mechanism=PLAIN\nKafka-Property=sasl.username=aquifer\n"
+                "Kafka-Property=sasl.password=")
+        for i in range(2):
+            config = c.indexer(i).process.config
+            config.write_text(re.sub(rf"(Target|Source)={kafka.url}\n", lambda found:
+                                     f"{found[1]}={kafka.sasl_url}\n{user}wrong\n",
+                                     config.read_text()))
+        c.start()
+        ids = c.ingest("web", 100, indexer=0)
+        for i in range(2):
+            for kind in ("forwarders", "sources"):
+                wait_until(lambda: c.kafka(i, kind)["kind"] == "auth", 30, "the user to be refused")
+        for i in range(2):
+            c.indexer(i).stop()
+            config = c.indexer(i).process.config
+            config.write_text(config.read_text().replace("password=wrong", "password=right"))
+            c.indexer(i).start()
+        c.expect_all_hold("web", ids, 60)
+        c.expect_following(1, 60)
