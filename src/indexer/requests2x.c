@@ -9,6 +9,7 @@
 
 #define SECTION "Warp10", NULL
 #define WRITE_BYTES ((size_t)1 << 20)
+#define PROBE "link-test"
 
 struct requests2x {
     struct io *io;
@@ -69,6 +70,7 @@ static int read_conf(struct requests2x *requests, struct uuid node)
     rc = rc < 0 ? rc : io_make_dirs(requests->io, requests->dir);
     for (size_t i = 0; i < link_count(requests) && rc == 0; i++) {
         rc = io_make_dirs(requests->io, link_dir(requests, i));
+        rc = rc < 0 ? err_wrap(rc, "Request-Link-Directory=%s", link_dir(requests, i)) : 0;
     }
     return rc;
 }
@@ -94,6 +96,23 @@ static int remove_unfinished(void *context, const char *name)
     return rc;
 }
 
+/* Each directory must take hard links: one on another file system would fail every request. */
+static int try_link(const struct requests2x *requests, const char *dir)
+{
+    struct buf from = {0};
+    struct buf to = {0};
+    buf_printf(&from, "%s/" PROBE, requests->dir);
+    buf_printf(&to, "%s/" PROBE, dir);
+    (void)!io_remove(requests->io, buf_str(&to)); /* of one that was killed here */
+    int rc = io_write_file(requests->io, buf_str(&from), SPAN_NONE);
+    rc = rc < 0 ? rc : io_link(requests->io, buf_str(&from), buf_str(&to));
+    (void)!io_remove(requests->io, buf_str(&to));
+    (void)!io_remove(requests->io, buf_str(&from));
+    buf_deinit(&from);
+    buf_deinit(&to);
+    return rc < 0 ? err_wrap(rc, "Request-Link-Directory=%s", dir) : 0;
+}
+
 int requests2x_open(struct io *io, const struct conf *conf, struct uuid node, struct span psk,
                     struct requests2x **ret_requests)
 {
@@ -108,6 +127,9 @@ int requests2x_open(struct io *io, const struct conf *conf, struct uuid node, st
     buf_append(&requests->psk, psk);
     int rc = read_conf(requests, node);
     rc = rc < 0 ? rc : io_list(io, dir, remove_unfinished, requests);
+    for (size_t i = 0; i < link_count(requests) && rc == 0; i++) {
+        rc = try_link(requests, link_dir(requests, i));
+    }
     if (rc < 0) {
         requests2x_close(&requests);
         return rc;

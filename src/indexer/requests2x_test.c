@@ -196,6 +196,28 @@ static void meta_and_delete_are_linked_byte_for_byte_as_the_reference_does(void 
     }
 }
 
+/* Said at the start, not to each client. */
+static void a_directory_that_takes_no_links_is_named(void **state)
+{
+    struct world *world = *state;
+    struct requests2x *requests = NULL;
+    struct conf *conf;
+    struct buf text = {0};
+    struct buf problems = {0};
+    buf_printf(&text, "[Warp10]\nRequest-Directory=%s/now\nRequest-Link-Directory=/proc/self\n",
+               world->dir);
+    assert_int_equal(conf_parse(buf_span(&text), "test", conf_schema_aquifer(), &problems, &conf),
+                     0);
+    assert_true(requests2x_open(io_real(), conf, (struct uuid){{7}}, SPAN_NONE, &requests) < 0);
+    if (strstr(err_text(), "Request-Link-Directory=/proc/self") == NULL) {
+        fail_msg("%s", err_text());
+    }
+    assert_int_equal(count(world, "now") + count(world, "a") + count(world, "b"), 0);
+    conf_free(&conf);
+    buf_deinit(&text);
+    buf_deinit(&problems);
+}
+
 static void what_is_dropped_or_unfinished_leaves_nothing(void **state)
 {
     struct world *world = *state;
@@ -223,6 +245,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             meta_and_delete_are_linked_byte_for_byte_as_the_reference_does, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_directory_that_takes_no_links_is_named, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_is_dropped_or_unfinished_leaves_nothing, set_up,
                                         tear_down),
     };

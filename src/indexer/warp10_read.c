@@ -233,14 +233,12 @@ static void print_all(struct warp10_call *call, const struct warp10_fetch *asked
     int rc = cursor == NULL ? 0 : run_cursor(&fetching, cursor);
     if (rc == 0) {
         output_end(&fetching.output, matched);
+    } else if (out->rc == 0 && asked->show_errors) {
+        buf_append_str(&out->buf, "# ERROR: ");
+        series_text_encode(&out->buf, span_of_str(err_text()));
+        buf_append_byte(&out->buf, '\n');
     } else if (out->rc == 0) {
-        if (asked->show_errors) {
-            buf_append_str(&out->buf, "# ERROR: ");
-            series_text_encode(&out->buf, span_of_str(err_text()));
-            buf_append_byte(&out->buf, '\n');
-            (void)warp10_out_flush(out, true);
-        }
-        out->rc = rc;
+        out->rc = rc; /* the answer is cut off */
     }
     output_deinit(&fetching.output);
     warp10_series_deinit(&fetching.series);

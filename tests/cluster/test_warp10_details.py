@@ -192,8 +192,10 @@ def test_packed_series_are_unpacked(api):
     assert api.times("selector=pk.a{r=1}&unpack&end=50&count=2&skip=1&step=3") == [47, 41]
     # A value that is no wrapper is a fault, not a hole.
     api.expect_update(b"1000// pk.a:packed{r=1} 'no wrapper'\n")
-    with pytest.raises((http.client.IncompleteRead, AssertionError)):
+    with pytest.raises(http.client.IncompleteRead):
         api.fetch("selector=pk.a{r=1}&unpack" + ALL)
+    last = api.fetch("selector=pk.a{r=1}&unpack&showerrors" + ALL).splitlines()[-1]
+    assert last.startswith("# ERROR: ") and "no%20wrapper%20of%20points" in last
 
 
 def test_a_token_clamps_what_its_holder_reads(api, cluster):
