@@ -35,6 +35,7 @@ static const struct cli_command commands[] = {
      "  --start T, --end T   RFC 3339, or a duration before now such as -2h; instead of --last\n"
      "  --format FORMAT      text, json or csv (default: text)\n"
      "  --follow             what comes in from now on, until it is interrupted\n"
+     "  --explain            the plan, and what each stage read and dropped, not the results\n"
      "  --insecure           accept any certificate\n",
      cli_search},
     {"backup", "--server URL --user USER [options] --output FILE | --verify FILE",

@@ -38,6 +38,7 @@ struct job {
     const char *format;
     const char *query;
     bool follow;
+    bool explain;
 
     int64_t start_ns, end_ns;
     char *search_id;
@@ -430,6 +431,54 @@ static int follow(struct job *job)
     return rc;
 }
 
+static long long number_in(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_stage(const json_t *stage)
+{
+    printf("%-26s %-24s %12lld %12lld %12lld %9.1f %9.1f\n", text_in(stage, "Args"),
+           text_in(stage, "Where"), number_in(stage, "InputCount"),
+           number_in(stage, "DroppedCount"), number_in(stage, "OutputCount"),
+           (double)number_in(stage, "InputBytes") / 1e6,
+           (double)number_in(stage, "Duration") / 1e6);
+    if (number_in(stage, "FailedCount") > 0) {
+        printf("  %lld of them could not be read as it wanted\n", number_in(stage, "FailedCount"));
+    }
+}
+
+/* The plan, and what each stage read and dropped; not the results. */
+static int explain(struct job *job)
+{
+    json_t *answer = NULL;
+    int rc =
+        call_json(job, "GET",
+                  url_of(job, "/api/searchctrl/%s/explain?sid=%s", job->search_id, job->session_id),
+                  NULL, &answer);
+    if (rc < 0) {
+        return err_wrap(rc, "explain");
+    }
+    printf("query    %s\nrange    %s to %s\n", text_in(answer, "Query"),
+           text_in(answer, "StartRange"), text_in(answer, "EndRange"));
+    size_t i;
+    const json_t *item;
+    printf("blocks   %lld passed over without reading", number_in(answer, "BlocksPassedOver"));
+    json_array_foreach(json_object_get(answer, "RequiredWords"), i, item)
+    {
+        printf("%s%s", i == 0 ? ": they lack " : " or ", json_string_value(item));
+    }
+    printf("\ntook     %.1f ms\n\n%-26s %-24s %12s %12s %12s %9s %9s\n",
+           (double)number_in(answer, "Duration") / 1e6, "stage", "runs on", "in", "dropped", "out",
+           "MB in", "ms");
+    json_array_foreach(json_object_get(answer, "Stages"), i, item)
+    {
+        print_stage(item);
+    }
+    json_decref(answer);
+    return 0;
+}
+
 /* The result is ours already: a webserver that is gone by now does no harm. */
 static void detach(struct job *job)
 {
@@ -439,6 +488,14 @@ static void detach(struct job *job)
             url_of(job, "/api/searchctrl/%s/detach?sid=%s", job->search_id, job->session_id), NULL,
             NULL);
     }
+}
+
+static int show(struct job *job)
+{
+    if (job->explain) {
+        return explain(job);
+    }
+    return search_table_is_one(job->renderer) ? print_table(job) : download(job);
 }
 
 static int run(struct job *job)
@@ -454,7 +511,7 @@ static int run(struct job *job)
     } else {
         rc = rc < 0 ? rc : launch(job);
         rc = rc < 0 ? rc : wait_until_finished(job);
-        rc = rc < 0 ? rc : search_table_is_one(job->renderer) ? print_table(job) : download(job);
+        rc = rc < 0 ? rc : show(job);
     }
     if (rc < 0 && !told) {
         (void)cli_fail(job->command, "%s", err_text());

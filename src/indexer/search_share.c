@@ -188,6 +188,11 @@ static uint64_t share_skipped(const struct query_cursor *base)
     return query_source_skipped(CONTAINER_OF(base, struct share_cursor, cursor)->inner);
 }
 
+static uint64_t share_passed_over(const struct query_cursor *base)
+{
+    return query_source_passed_over(CONTAINER_OF(base, struct share_cursor, cursor)->inner);
+}
+
 static void share_extents(struct query_source *source, const struct query_scan *scan,
                           void (*each)(void *context, struct query_extent extent), void *context)
 {
@@ -214,6 +219,7 @@ static const struct query_source_methods share_methods = {
     .next = share_next,
     .close = share_close,
     .skipped = share_skipped,
+    .passed_over = share_passed_over,
     .extents = share_extents,
     .follow = share_follow,
 };

@@ -164,6 +164,11 @@ static uint64_t source_skipped(const struct query_cursor *cursor)
            (own->points == NULL ? 0 : search_points_skipped(own->points));
 }
 
+static uint64_t source_passed_over(const struct query_cursor *cursor)
+{
+    return well_cursor_passed_over(CONTAINER_OF(cursor, struct source_cursor, cursor)->wells);
+}
+
 struct extents {
     void (*each)(void *context, struct query_extent extent);
     void *context;
@@ -194,6 +199,7 @@ static const struct query_source_methods source_methods = {
     .next = source_next,
     .close = source_close,
     .skipped = source_skipped,
+    .passed_over = source_passed_over,
     .extents = source_extents,
     .follow = source_follow,
 };

@@ -59,6 +59,8 @@ void search_answer_rest(struct search_one *one, const struct search_ask *ask, co
                         struct buf *buf);
 void search_answer_overview(struct search_one *one, const struct search_ask *ask, struct buf *buf);
 void search_answer_modules(struct search_one *one, const struct search_ask *ask, struct buf *buf);
+/* The plan, and what each stage read and dropped. */
+json_t *search_explain_json(struct search_one *one);
 void search_answer_metadata(struct search_one *one, const struct search_ask *ask, struct buf *buf);
 
 /* One entry as a JSON object; `tag` is its number, or its name when not NULL. */

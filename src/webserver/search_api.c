@@ -435,6 +435,15 @@ static void get_modules(struct http_request *request, void *context)
     reply_stats(request, context, search_answer_modules);
 }
 
+static void get_explain(struct http_request *request, void *context)
+{
+    struct search_one *one = NULL;
+    if (find(request, context, false, &one)) {
+        http_reply_json(request, 200, search_explain_json(one));
+        search_one_unref(&one);
+    }
+}
+
 static void get_metadata(struct http_request *request, void *context)
 {
     reply_stats(request, context, search_answer_metadata);
@@ -482,6 +491,7 @@ const struct http_route search_routes[] = {
     {"GET", ONE "/stats/overview", get_stats, 0, 0},
     {"GET", ONE "/stats/metadata", get_metadata, 0, 0},
     {"GET", ONE "/modules", get_modules, 0, 0},
+    {"GET", ONE "/explain", get_explain, 0, 0},
     {"GET", ONE "/renderer/{renderer}", get_renderer, 0, 0},
     {"GET", ONE "/download/{format}", search_download_get, 0, 0},
     {"POST", ONE "/download", search_download_post, 0, 0},

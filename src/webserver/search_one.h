@@ -112,6 +112,7 @@ struct search_one {
     VEC(struct search_session) sessions;
     VEC(struct search_message) messages;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
+    uint64_t passed_over; /* blocks that indexers did not have to read */
     VEC(char *) stage_names;
     VEC(char *) stage_texts;
     struct query_result *result; /* opened on first use when persisted */

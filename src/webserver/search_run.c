@@ -50,6 +50,7 @@ struct stream {
     bool ended;
     bool heard; /* follow: it has begun, or failed to */
     uint64_t skipped_blocks;
+    uint64_t passed_over;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
     size_t stage_count;
     VEC(struct query_batch *) states; /* shared: until it is known that all have come; owned */
@@ -381,7 +382,9 @@ static void publish_progress(struct run *run)
 {
     struct search_one *one = run->one;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX] = {{0}};
+    uint64_t passed_over = 0;
     for (size_t i = 0; i < run->streams.count; i++) {
+        passed_over += run->streams.items[i]->passed_over;
         for (size_t j = 0; j < run->streams.items[i]->stage_count; j++) {
             query_stage_stats_add(&stages[j], &run->streams.items[i]->stages[j]);
         }
@@ -403,6 +406,7 @@ static void publish_progress(struct run *run)
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     memcpy(one->stages, stages, sizeof(stages));
     one->position_ns = position_ns;
+    one->passed_over = passed_over;
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
 }
 
@@ -492,6 +496,7 @@ static void take_progress(struct run *run, size_t index, const struct query_prog
     stream->stage_count =
         MIN(progress->stage_count, run->one->query->collapse + (run->shared ? 1 : 0));
     stream->reached_ns = progress->position_ns;
+    stream->passed_over = progress->passed_over;
     if (progress->skipped_blocks > stream->skipped_blocks) {
         stream->skipped_blocks = progress->skipped_blocks;
         search_one_message(

@@ -269,3 +269,26 @@ def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
     assert sum(float(cell or 0) for row in table[1:] for cell in row[1:]) == 30000
     for launched in (rows, chart):
         detach(session, launched)
+
+
+def test_explain_says_what_each_stage_read_and_dropped(cluster, session):
+    """The plan and its counts, over the API and on the command line."""
+    text = "".join(f"user=u{i % 4} word{i} needle{i % 10}\n" for i in range(2000)).encode()
+    command = cluster.ingest_command("plan")
+    assert cluster.aquifer(command[0], "--now", *command[1:], input=text).returncode == 0
+    query = ("tag=plan words needle3 | kv user | stats count by user | sort by user "
+             "| table user count")
+    launched = session.launch(query).ok().json()
+    finished(session, launched)
+    plan = session.get(path_of(launched) + "/explain").ok().json()
+    assert plan["Finished"] and plan["RequiredWords"] == ["needle3"] and plan["Tags"] == ["plan"]
+    stages = [(s["Name"], s["Where"], s["InputCount"], s["DroppedCount"]) for s in plan["Stages"]]
+    assert stages[0][:2] == ("words", "indexers") and stages[0][2] - stages[0][3] == 200
+    assert stages[1] == ("kv", "indexers", 200, 0)
+    assert stages[2][:3] == ("stats", "indexers, then webserver", 200)
+    assert stages[3][:3] == ("sort", "webserver", 2) and stages[4][2] == 2
+    detach(session, launched)
+    answer = cluster.aquifer("search", "--server", cluster.webserver(0).url, "--user", "admin",
+                             "--password", "changeme", "--explain", query)
+    assert answer.returncode == 0, answer.stderr
+    assert b"they lack needle3" in answer.stdout and b"indexers, then webserver" in answer.stdout

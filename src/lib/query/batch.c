@@ -133,6 +133,7 @@ void query_frame_put_progress(struct buf *buf, enum query_frame_kind kind,
         wire_put_varint(buf, stats->duration_ns);
         wire_put_varint(buf, stats->failed_count);
     }
+    wire_put_varint(buf, progress->passed_over);
     header_end(buf, begin);
 }
 
@@ -292,6 +293,7 @@ static bool get_progress(struct wire_reader *reader, struct query_progress *prog
             .failed_count = wire_get_varint(reader),
         };
     }
+    progress->passed_over = reader->rest.bytes == 0 ? 0 : wire_get_varint(reader);
     return !reader->failed;
 }
 

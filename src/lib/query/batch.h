@@ -44,6 +44,7 @@ struct query_batch {
 struct query_progress {
     int64_t position_ns;     /* everything newer (newest first) has been sent */
     uint64_t skipped_blocks; /* corrupt ones that could not be read */
+    uint64_t passed_over;    /* blocks that were not read: their filters lack a word */
     size_t stage_count;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
 };

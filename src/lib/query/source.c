@@ -46,3 +46,8 @@ void query_source_extents(struct query_source *source, const struct query_scan *
         source->methods->extents(source, scan, each, context);
     }
 }
+
+uint64_t query_source_passed_over(const struct query_cursor *cursor)
+{
+    return cursor->methods->passed_over == NULL ? 0 : cursor->methods->passed_over(cursor);
+}

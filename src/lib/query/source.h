@@ -63,6 +63,9 @@ struct query_source_methods {
     /* Corrupt blocks that this cursor had to skip so far; may be NULL. */
     uint64_t (*skipped)(const struct query_cursor *cursor);
 
+    /* Blocks that this cursor did not read so far, because of the words; may be NULL. */
+    uint64_t (*passed_over)(const struct query_cursor *cursor);
+
     /* Calls `each` with what the scan would read, piece by piece: its times and its size. May be
      * NULL: nothing is known. */
     void (*extents)(struct query_source *source, const struct query_scan *scan,
@@ -85,6 +88,7 @@ MUST_CHECK int query_source_follow(struct query_source *source, struct query_cur
 MUST_CHECK int query_source_next(struct query_cursor *cursor, struct query_source_block *ret_block);
 void query_source_close(struct query_cursor **cursor); /* clears it; may be NULL */
 uint64_t query_source_skipped(const struct query_cursor *cursor);
+uint64_t query_source_passed_over(const struct query_cursor *cursor);
 void query_source_extents(struct query_source *source, const struct query_scan *scan,
                           void (*each)(void *context, struct query_extent extent), void *context);
 

@@ -59,6 +59,7 @@ struct query_sweep {
     uint64_t taken;       /* entries */
     int64_t position_ns;
     uint64_t skipped; /* damaged blocks */
+    uint64_t passed_over;
     bool stopping;
     size_t stages;
 };
@@ -261,6 +262,7 @@ struct done {
     int rc; /* as of work_on() */
     uint64_t entries;
     uint64_t skipped;
+    uint64_t passed_over;
     int64_t reached_ns;
 };
 
@@ -286,6 +288,7 @@ static void publish(struct query_sweep *sweep, struct slice *slice, struct lane 
         slice->fault_text = mem_strdup(err_text());
     }
     sweep->skipped += done->skipped;
+    sweep->passed_over += done->passed_over;
     for (size_t i = 0; i < sweep->stages; i++) {
         lane->stats[i] = *query_pipeline_stats(lane->pipeline, i);
     }
@@ -301,10 +304,12 @@ static struct done do_some(struct query_sweep *sweep, struct slice *slice, struc
     struct done done = {.reached_ns = slice->reached_ns};
     uint64_t sent = slice->sent;
     uint64_t skipped = slice->cursor == NULL ? 0 : query_source_skipped(slice->cursor);
+    uint64_t passed = slice->cursor == NULL ? 0 : query_source_passed_over(slice->cursor);
     done.rc = work_on(sweep, slice, lane, hurry, &done.reached_ns);
     done.entries = slice->sent - sent;
     if (slice->cursor != NULL) {
         done.skipped = query_source_skipped(slice->cursor) - skipped;
+        done.passed_over = query_source_passed_over(slice->cursor) - passed;
     }
     if (done.rc != 0) {
         query_source_close(&slice->cursor);
@@ -439,6 +444,7 @@ void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_
     CHECK(pthread_mutex_lock(&sweep->lock) == 0);
     ret_progress->position_ns = sweep->position_ns;
     ret_progress->skipped_blocks = sweep->skipped;
+    ret_progress->passed_over = sweep->passed_over;
     for (size_t i = 0; i < sweep->lane_count; i++) {
         for (size_t j = 0; j < sweep->stages; j++) {
             query_stage_stats_add(&ret_progress->stages[j], &sweep->lanes[i].stats[j]);
