@@ -105,6 +105,10 @@ static void print_replication(struct status *status, const json_t *replication)
 {
     size_t i;
     json_t *row;
+    if (json_is_true(json_object_get(replication, "double_id"))) {
+        printf("  ANOTHER NODE HAS ITS ID: give one of them another Indexer-UUID\n");
+        status->troubled++;
+    }
     json_array_foreach(json_object_get(replication, "forwarders"), i, row)
     {
         print_link(status, row);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 
+#define MEMBERS_MS 200
 #define READ_BYTES ((size_t)256 << 10)
 
 void link_init(struct link *link, struct io *io, struct ingest_stream *stream)
@@ -44,11 +45,13 @@ void link_say(struct link *link, const struct replicate_message *message, int le
 void link_say_members(struct link *link, struct link_members *members)
 {
     uint64_t edition = link_members_edition(members);
-    if (edition != link->members_told) {
+    int64_t now_ms = link_now_ms(link);
+    if (edition != link->members_told && now_ms - link->members_told_ms >= MEMBERS_MS) {
         struct replicate_message message = {.type = REPLICATE_TOPOLOGY};
         link_members_copy(members, &message.members);
         link_say(link, &message, 1);
         link->members_told = edition;
+        link->members_told_ms = now_ms;
         replicate_message_deinit(&message);
     }
 }

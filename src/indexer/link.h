@@ -30,7 +30,8 @@ struct link {
     int64_t heard_ms, said_ms;
     int64_t silence_ms; /* the peer is gone then */
     uint64_t bytes_in, bytes_out;
-    uint64_t members_told; /* edition */
+    uint64_t members_told; /* edition, and when */
+    int64_t members_told_ms;
 };
 
 /* Takes the stream. */
@@ -42,7 +43,8 @@ int64_t link_now_ms(const struct link *link);
 /* Puts it behind what is to be written. */
 void link_say(struct link *link, const struct replicate_message *message, int level);
 
-/* Who forwards to whom, when there is news of it since the link began or was told last. */
+/* Who forwards to whom, when there is news of it since the link began or was told last; at most
+ * five times a second. */
 void link_say_members(struct link *link, struct link_members *members);
 
 /* As much as the peer takes now. */

@@ -23,6 +23,9 @@ struct link_members {
     size_t targets_count;
     struct replicate_members all;
     uint64_t edition;
+    uint64_t life;
+    unsigned contradictions;
+    bool told_double;
 };
 
 /* ---- the file ---- */
@@ -92,7 +95,7 @@ static void say(struct link_members *members)
             replicate_target_put(&list, &target);
         }
     }
-    if (replicate_members_say(&members->all, members->self, buf_span(&list),
+    if (replicate_members_say(&members->all, members->self, members->life, buf_span(&list),
                               (uint64_t)io_now_ns(members->io))) {
         note_news(members);
     }
@@ -123,6 +126,7 @@ struct link_members *link_members_open(struct io *io, const char *path, struct u
     members->path = path == NULL ? NULL : mem_strdup(path);
     members->self = self;
     members->edition = 1;
+    io_random(io, &members->life, sizeof(members->life));
     members->targets = mem_alloc_array(MAX(count, (size_t)1), sizeof(*members->targets));
     members->targets_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -176,10 +180,27 @@ void link_members_copy(struct link_members *members, struct replicate_members *r
 void link_members_learn(struct link_members *members, const struct replicate_members *others)
 {
     pthread_mutex_lock(&members->lock);
-    if (replicate_members_learn(&members->all, members->self, others)) {
+    if (replicate_members_learn(&members->all, members->self, others, &members->contradictions)) {
         note_news(members);
     }
+    bool doubled = members->contradictions >= REPLICATE_CONTRADICTIONS_MAX && !members->told_double;
+    members->told_double = members->told_double || doubled;
     pthread_mutex_unlock(&members->lock);
+    if (doubled) {
+        char id[UUID_TEXT_BYTES];
+        log_error("double-id",
+                  "another node of the cluster has our id: give one of them another "
+                  "Indexer-UUID and an empty datalog",
+                  "node", uuid_text(members->self, id), NULL);
+    }
+}
+
+bool link_members_double(struct link_members *members)
+{
+    pthread_mutex_lock(&members->lock);
+    bool doubled = members->told_double;
+    pthread_mutex_unlock(&members->lock);
+    return doubled;
 }
 
 void link_members_met(struct link_members *members, size_t index, struct uuid node)

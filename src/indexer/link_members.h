@@ -29,6 +29,9 @@ uint64_t link_members_edition(struct link_members *members);
 void link_members_copy(struct link_members *members, struct replicate_members *ret_members);
 void link_members_learn(struct link_members *members, const struct replicate_members *others);
 
+/* Whether another node of the cluster has our id, as far as what is said of us tells. */
+bool link_members_double(struct link_members *members);
+
 /* Target `index` is that node. */
 void link_members_met(struct link_members *members, size_t index, struct uuid node);
 

@@ -23,7 +23,7 @@ static void learn_of(struct link_members *members, uint8_t node)
     struct buf targets = {0};
     struct replicate_target target = {{{9}}, SPAN_LIT("tcp://z:1")};
     replicate_target_put(&targets, &target);
-    (void)replicate_members_say(&others, (struct uuid){{node}}, buf_span(&targets), 5);
+    (void)replicate_members_say(&others, (struct uuid){{node}}, 1, buf_span(&targets), 5);
     link_members_learn(members, &others);
     replicate_members_deinit(&others);
     buf_deinit(&targets);

@@ -274,12 +274,60 @@ static void a_peer_that_sends_garbage_is_dropped(void **state)
     end_node(&node);
 }
 
+/* Sends these records, each of which follows on the one before it in the origin. Whether all are
+ * acknowledged; else the reason is in `reason`. */
+static bool send_positions(struct node *node, const uint64_t *positions, char reason[256])
+{
+    struct link link;
+    struct buf body = {0};
+    struct replicate_message message = {.type = REPLICATE_RECORDS};
+    uint64_t last = 0;
+    bool taken = false;
+    greet(node, &link);
+    for (; *positions != 0; positions++) {
+        put_entry(&body, *positions);
+        last = *positions;
+    }
+    message.body = buf_span(&body);
+    link_say(&link, &message, 1);
+    while (!taken && link_expect(&link, -1) == 0 && link.message.type != REPLICATE_BEGIN_ANEW) {
+        taken = link.message.type == REPLICATE_ACK && link.message.position == last;
+    }
+    if (!taken) {
+        snprintf(reason, 256, "%.*s", SPAN_ARG(link.message.text));
+    }
+    link_deinit(&link);
+    buf_deinit(&body);
+    return taken;
+}
+
+/* Batches that come again, too early, or in another order; of an origin that nobody knew. */
+static void what_comes_again_or_too_early_changes_nothing(void **state)
+{
+    (void)state;
+    struct node node;
+    char reason[256] = "";
+    start_node(&node);
+    assert_false(send_positions(&node, (const uint64_t[]){2, 1, 0}, reason));
+    assert_non_null(strstr(reason, "missing"));
+    assert_true(position_of_peer(&node) <= 1); /* the second came in its order */
+    assert_true(send_positions(&node, (const uint64_t[]){1, 2, 3, 0}, reason));
+    assert_true(send_positions(&node, (const uint64_t[]){1, 2, 3, 0}, reason)); /* replayed */
+    assert_true(send_positions(&node, (const uint64_t[]){2, 2, 3, 3, 4, 0}, reason));
+    assert_false(send_positions(&node, (const uint64_t[]){6, 7, 0}, reason));
+    assert_non_null(strstr(reason, "missing"));
+    assert_true(position_of_peer(&node) == 4);
+    assert_int_equal(storage_stats(node.storage).entries_accepted, 4);
+    end_node(&node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_that_cannot_be_applied_is_set_aside),
         cmocka_unit_test(what_was_set_aside_is_applied_once_more),
         cmocka_unit_test(a_peer_that_sends_garbage_is_dropped),
+        cmocka_unit_test(what_comes_again_or_too_early_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

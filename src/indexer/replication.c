@@ -607,6 +607,7 @@ json_t *replication_json(struct replication *replication)
     json_object_set_new(json, "forwarders", forwarders);
     json_object_set_new(json, "followers", followers_json(replication));
     json_object_set_new(json, "members", members_json(replication));
+    json_object_set_new(json, "double_id", json_boolean(link_members_double(replication->members)));
     json_object_set_new(json, "places", replication_places_json(replication->options.storage));
     return json;
 }

@@ -1,5 +1,7 @@
 """Indexers that forward their datalogs to each other hold the same, whatever dies in between."""
 
+import os
+import signal
 import subprocess
 import threading
 import urllib.request
@@ -186,6 +188,31 @@ def test_a_wrong_secret_and_a_double_id_are_named():
         wait_until(lambda: "two nodes have the id" in c.forwarder(0, 2)["fault"], 10, "the id")
         assert "another secret" in c.indexer(0).log()
         assert "two nodes have the id" in c.indexer(2).log()
+
+
+def test_a_double_id_far_away_is_named():
+    """Two nodes with one id that never meet hear of each other through a third."""
+    with Ring(3, links=[(0, 1), (2, 1)]) as c:
+        c.indexer(2).set(f"Indexer-UUID={c.layout.secrets['ids']['indexer-0']}")
+        c.start()
+        wait_until(lambda: all(c.stats(i)["double_id"] for i in (0, 2)), 20, "the id")
+        assert not c.stats(1)["double_id"]
+        assert "double-id" in c.indexer(0).log() and "double-id" in c.indexer(2).log()
+
+
+def test_a_target_that_stalls_is_left_and_delays_nobody():
+    with Ring(3, links=[(0, 1), (0, 2)]) as c:
+        c.start()
+        ids = c.ingest("web", 50)
+        c.expect_all_hold("web", ids)
+        os.kill(c.indexer(1).pid, signal.SIGSTOP)
+        try:
+            ids += c.ingest("web", 50)
+            c.expect_found_at(2, "web", ids, 10)
+            wait_until(lambda: "silent" in c.forwarder(0, 1)["fault"], 30, "the silence")
+        finally:
+            os.kill(c.indexer(1).pid, signal.SIGCONT)
+        c.expect_all_hold("web", ids)
 
 
 def test_a_record_in_quarantine_is_tried_by_its_indexer(tmp_path):

@@ -25,25 +25,24 @@ static struct replicate_member *find(const struct replicate_members *members, st
     return NULL;
 }
 
-static void put(struct replicate_members *members, struct uuid node, uint64_t version,
-                struct span targets)
+static void put(struct replicate_members *members, const struct replicate_member *said)
 {
-    struct replicate_member *member = find(members, node);
+    struct replicate_member *member = find(members, said->node);
     if (member == NULL) {
-        vec_push(&members->all, (struct replicate_member){.node = node});
+        vec_push(&members->all, (struct replicate_member){.node = said->node});
         member = &members->all.items[members->all.count - 1];
     }
-    member->version = version;
+    member->version = said->version;
+    member->life = said->life;
     buf_clear(&member->targets);
-    buf_append(&member->targets, targets);
+    buf_append(&member->targets, buf_span(&said->targets));
 }
 
 void replicate_members_copy(struct replicate_members *to, const struct replicate_members *from)
 {
     replicate_members_deinit(to);
     for (size_t i = 0; i < from->all.count; i++) {
-        const struct replicate_member *member = &from->all.items[i];
-        put(to, member->node, member->version, buf_span(&member->targets));
+        put(to, &from->all.items[i]);
     }
 }
 
@@ -75,34 +74,49 @@ bool replicate_target_next(struct span *rest, struct replicate_target *ret_targe
 
 /* ---- telling and hearing ---- */
 
-bool replicate_members_say(struct replicate_members *members, struct uuid self, struct span targets,
-                           uint64_t version)
+bool replicate_members_say(struct replicate_members *members, struct uuid self, uint64_t life,
+                           struct span targets, uint64_t version)
 {
-    const struct replicate_member *member = find(members, self);
-    if (member != NULL && span_equal(buf_span(&member->targets), targets)) {
+    const struct replicate_member *known = find(members, self);
+    if (known != NULL && known->life == life && span_equal(buf_span(&known->targets), targets)) {
         return false;
     }
-    put(members, self, MAX(version, member == NULL ? 1 : member->version + 1), targets);
+    struct replicate_member said = {.node = self, .life = life};
+    said.version = MAX(version, known == NULL ? 1 : known->version + 1);
+    buf_append(&said.targets, targets);
+    put(members, &said);
+    buf_deinit(&said.targets);
     return true;
 }
 
+/* Somebody says of us what we do not: ours goes above it. */
+static bool contradict(struct replicate_member *own, const struct replicate_member *other)
+{
+    bool same =
+        own->life == other->life && span_equal(buf_span(&own->targets), buf_span(&other->targets));
+    if (!same) {
+        own->version = other->version + 1;
+    }
+    return !same;
+}
+
 bool replicate_members_learn(struct replicate_members *members, struct uuid self,
-                             const struct replicate_members *others)
+                             const struct replicate_members *others, unsigned *contradictions)
 {
     bool changed = false;
     for (size_t i = 0; i < others->all.count; i++) {
         const struct replicate_member *other = &others->all.items[i];
         struct replicate_member *known = find(members, other->node);
-        struct span targets = buf_span(&other->targets);
         if (known == NULL ? members->all.count >= REPLICATE_MEMBERS_MAX
                           : known->version >= other->version) {
             continue;
         }
         if (!uuid_equal(other->node, self)) {
-            put(members, other->node, other->version, targets);
+            put(members, other);
             changed = true;
-        } else if (known != NULL && !span_equal(buf_span(&known->targets), targets)) {
-            known->version = other->version + 1; /* said in an earlier life: not any more */
+        } else if (known != NULL && *contradictions < REPLICATE_CONTRADICTIONS_MAX &&
+                   contradict(known, other)) {
+            ++*contradictions;
             changed = true;
         }
     }
@@ -176,6 +190,7 @@ void replicate_members_write(struct buf *buf, const struct replicate_members *me
         const struct replicate_member *member = &members->all.items[i];
         buf_append(buf, span_of(member->node.bytes, sizeof(member->node.bytes)));
         wire_put_u64(buf, member->version);
+        wire_put_u64(buf, member->life);
         wire_put_bytes(buf, buf_span(&member->targets));
     }
 }
@@ -204,9 +219,10 @@ int replicate_members_read(struct wire_reader *reader, struct replicate_members 
         return err_set(ERR_PROTOCOL, "%u members, %d at most", count, REPLICATE_MEMBERS_MAX);
     }
     for (uint16_t i = 0; i < count; i++) {
-        struct uuid node = {{0}};
-        struct span raw = wire_get_raw(reader, sizeof(node.bytes));
-        uint64_t version = wire_get_u64(reader);
+        struct replicate_member said = {.version = 0};
+        struct span raw = wire_get_raw(reader, sizeof(said.node.bytes));
+        said.version = wire_get_u64(reader);
+        said.life = wire_get_u64(reader);
         struct span targets = wire_get_bytes(reader, bytes_max);
         if (reader->failed) {
             return err_set(ERR_PROTOCOL, "the members end in the middle of number %u", i);
@@ -215,11 +231,13 @@ int replicate_members_read(struct wire_reader *reader, struct replicate_members 
         if (rc < 0) {
             return rc;
         }
-        memcpy(node.bytes, raw.data, raw.bytes);
-        if (find(members, node) != NULL) {
+        memcpy(said.node.bytes, raw.data, raw.bytes);
+        if (find(members, said.node) != NULL) {
             return err_set(ERR_PROTOCOL, "member number %u is there twice", i);
         }
-        put(members, node, version, targets);
+        buf_append(&said.targets, targets);
+        put(members, &said);
+        buf_deinit(&said.targets);
     }
     return 0;
 }

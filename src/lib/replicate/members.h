@@ -14,6 +14,7 @@
 #include "base/wire.h"
 
 #define REPLICATE_MEMBERS_MAX 256
+#define REPLICATE_CONTRADICTIONS_MAX 3
 #define REPLICATE_TARGETS_MAX 64        /* of one node */
 #define REPLICATE_ADDRESS_BYTES_MAX 320 /* "tcp://host:port" or "tls://host:port" */
 
@@ -25,6 +26,7 @@ struct replicate_target {
 struct replicate_member {
     struct uuid node;
     uint64_t version;
+    uint64_t life;      /* random, of its process: two of one node at one time are two nodes */
     struct buf targets; /* owned; replicate_target_put(), replicate_target_next() */
 };
 
@@ -45,15 +47,16 @@ bool replicate_target_next(struct span *rest, struct replicate_target *ret_targe
 const struct replicate_member *replicate_members_of(const struct replicate_members *members,
                                                     struct uuid node);
 
-/* `self` forwards to these now. True when that is news, which has a new version then: above the one
- * that is known, and not below `version`. */
-bool replicate_members_say(struct replicate_members *members, struct uuid self, struct span targets,
-                           uint64_t version);
+/* `self`, in this life, forwards to these now. True when that is news, which has a new version
+ * then: above the one that is known, and not below `version`. */
+bool replicate_members_say(struct replicate_members *members, struct uuid self, uint64_t life,
+                           struct span targets, uint64_t version);
 
-/* Takes what is newer; what is said of `self` only raises its version. True when anything changed.
- * More than REPLICATE_MEMBERS_MAX nodes are not kept. */
+/* Takes what is newer; what is said of `self` only raises its version, and *contradictions by one.
+ * Once is an earlier life, of which somebody has not forgotten; again and again is another node
+ * with our id. True when anything changed. More than REPLICATE_MEMBERS_MAX nodes are not kept. */
 bool replicate_members_learn(struct replicate_members *members, struct uuid self,
-                             const struct replicate_members *others);
+                             const struct replicate_members *others, unsigned *contradictions);
 
 /*
  * Whom `self` forwards to instead of `dead`, a target of its own: the nodes behind it, and behind

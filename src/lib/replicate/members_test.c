@@ -25,7 +25,7 @@ static void say(struct replicate_members *members, uint8_t self, const uint8_t *
         struct replicate_target target = {node(*targets), span_of_str(address)};
         replicate_target_put(&list, &target);
     }
-    (void)replicate_members_say(members, node(self), buf_span(&list), version);
+    (void)replicate_members_say(members, node(self), 1, buf_span(&list), version);
     buf_deinit(&list);
 }
 
@@ -68,6 +68,13 @@ static void those_behind_a_dead_member_are_found(void **state)
     replicate_members_deinit(&members);
 }
 
+static bool learn(struct replicate_members *members, uint8_t self,
+                  const struct replicate_members *others)
+{
+    unsigned contradictions = 0;
+    return replicate_members_learn(members, node(self), others, &contradictions);
+}
+
 static void the_newer_word_holds(void **state)
 {
     (void)state;
@@ -75,9 +82,9 @@ static void the_newer_word_holds(void **state)
     struct replicate_members b = {0};
     say(&a, 2, (const uint8_t[]){3, 0}, 10);
     say(&b, 2, (const uint8_t[]){4, 0}, 11);
-    assert_true(replicate_members_learn(&a, node(1), &b));
-    assert_false(replicate_members_learn(&a, node(1), &b));
-    assert_false(replicate_members_learn(&b, node(1), &a));
+    assert_true(learn(&a, 1, &b));
+    assert_false(learn(&a, 1, &b));
+    assert_false(learn(&b, 1, &a));
     check_behind(&a, 2, "\2", "\4");
     say(&a, 2, (const uint8_t[]){4, 0}, 99); /* the same again is no news */
     assert_int_equal(replicate_members_of(&a, node(2))->version, 11);
@@ -93,14 +100,42 @@ static void what_was_said_in_an_earlier_life_is_taken_back(void **state)
     struct replicate_members self = {0};
     say(&old, 1, (const uint8_t[]){2, 0}, 1000);
     say(&self, 1, (const uint8_t[]){3, 0}, 10);
-    assert_true(replicate_members_learn(&self, node(1), &old));
-    assert_true(replicate_members_learn(&old, node(9), &self));
+    assert_true(learn(&self, 1, &old));
+    assert_true(learn(&old, 9, &self));
     struct span targets = buf_span(&replicate_members_of(&old, node(1))->targets);
     struct replicate_target target;
     assert_true(replicate_target_next(&targets, &target));
     assert_int_equal(target.node.bytes[0], 3);
     replicate_members_deinit(&old);
     replicate_members_deinit(&self);
+}
+
+/* Neither gives way, so both come to know it. */
+static void another_node_with_our_id_is_noticed(void **state)
+{
+    (void)state;
+    struct replicate_members a = {0};
+    struct replicate_members b = {0};
+    unsigned contradictions = 0;
+    unsigned others = 0;
+    assert_true(replicate_members_say(&a, node(1), 77, SPAN_LIT(""), 5));
+    assert_true(replicate_members_say(&b, node(1), 78, SPAN_LIT(""), 6));
+    for (int i = 0; i < 5; i++) {
+        (void)replicate_members_learn(&a, node(1), &b, &contradictions);
+        (void)replicate_members_learn(&b, node(1), &a, &others);
+    }
+    assert_int_equal(contradictions, REPLICATE_CONTRADICTIONS_MAX);
+    assert_int_equal(others, REPLICATE_CONTRADICTIONS_MAX);
+    assert_false(replicate_members_learn(&a, node(1), &b, &contradictions)); /* and it is quiet */
+    contradictions = 0; /* an earlier life of ours is heard of once */
+    assert_true(replicate_members_say(&a, node(1), 79, SPAN_LIT(""), 1));
+    for (int i = 0; i < 5; i++) {
+        (void)replicate_members_learn(&a, node(1), &b, &contradictions);
+        (void)replicate_members_learn(&b, node(9), &a, &contradictions);
+    }
+    assert_true(contradictions <= 1);
+    replicate_members_deinit(&a);
+    replicate_members_deinit(&b);
 }
 
 static void there_is_a_bound(void **state)
@@ -111,8 +146,8 @@ static void there_is_a_bound(void **state)
     for (int i = 0; i < REPLICATE_MEMBERS_MAX + 5; i++) {
         replicate_members_deinit(&one);
         struct uuid of = {{(uint8_t)i, (uint8_t)(i >> 8), 1}};
-        (void)replicate_members_say(&one, of, SPAN_LIT(""), 1);
-        (void)replicate_members_learn(&all, node(1), &one);
+        (void)replicate_members_say(&one, of, 1, SPAN_LIT(""), 1);
+        (void)learn(&all, 1, &one);
     }
     assert_int_equal(all.all.count, REPLICATE_MEMBERS_MAX);
     replicate_members_deinit(&all);
@@ -135,7 +170,7 @@ static void they_go_over_the_wire(void **state)
     assert_int_equal(replicate_members_read(&reader, &read), 0);
     assert_int_equal(reader.rest.bytes, 0);
     assert_int_equal(read.all.count, 3);
-    assert_false(replicate_members_learn(&read, node(9), &members));
+    assert_false(learn(&read, 9, &members));
     for (size_t cut = 0; cut < bytes.bytes; cut++) {
         void *copy = mem_dup(bytes.data, MAX(cut, (size_t)1));
         reader = wire_reader_of(span_of(copy, cut));
@@ -159,6 +194,7 @@ int main(void)
         cmocka_unit_test(those_behind_a_dead_member_are_found),
         cmocka_unit_test(the_newer_word_holds),
         cmocka_unit_test(what_was_said_in_an_earlier_life_is_taken_back),
+        cmocka_unit_test(another_node_with_our_id_is_noticed),
         cmocka_unit_test(there_is_a_bound),
         cmocka_unit_test(they_go_over_the_wire),
     };

@@ -28,7 +28,7 @@ static struct replicate_message example(enum replicate_message_type type)
     struct buf targets = {0};
     struct replicate_target target = {{{6}}, span_of_str("tcp://b:9406")};
     replicate_target_put(&targets, &target);
-    (void)replicate_members_say(&message.members, message.node, buf_span(&targets), 17);
+    (void)replicate_members_say(&message.members, message.node, 3, buf_span(&targets), 17);
     buf_deinit(&targets);
     for (uint64_t i = 1; i < 20; i++) {
         replicate_places_raise(

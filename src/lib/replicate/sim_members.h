@@ -24,13 +24,14 @@ static void tell_members(struct world *world, const struct link *link)
             target = (struct replicate_target){to->self.node, SPAN_NONE};
             replicate_target_put(&targets, &target);
         }
-        world->news = replicate_members_say(&from->members, from->self.node, buf_span(&targets),
+        world->news = replicate_members_say(&from->members, from->self.node, 1, buf_span(&targets),
                                             (uint64_t)(world->now + from->skew)) ||
                       world->news;
         buf_deinit(&targets);
     }
-    bool a = replicate_members_learn(&from->members, from->self.node, &to->members);
-    bool b = replicate_members_learn(&to->members, to->self.node, &from->members);
+    unsigned ignored = 0;
+    bool a = replicate_members_learn(&from->members, from->self.node, &to->members, &ignored);
+    bool b = replicate_members_learn(&to->members, to->self.node, &from->members, &ignored);
     world->news = world->news || a || b;
 }
 
