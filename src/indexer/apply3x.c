@@ -1,4 +1,4 @@
-/* Tested by tests/cluster/test_warp10_3x.py. */
+/* Tested by consumer3x_test.c and tests/cluster/test_warp10_3x.py. */
 #include "indexer/apply3x.h"
 
 #include <stdio.h>
@@ -156,7 +156,7 @@ int apply3x_resume(struct apply3x *apply, const struct offset3x *offset)
             return APPLY3X_OLDER;
         }
     }
-    if (offset->ref.bytes > 0) {
+    if (offset->is_kept) {
         apply->offset = offset;
     }
     return 0;

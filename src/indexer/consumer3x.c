@@ -1,4 +1,4 @@
-/* Tested by tests/cluster/test_warp10_3x.py. */
+/* Tested by consumer3x_test.c and tests/cluster/test_warp10_3x.py. */
 #include "indexer/consumer3x.h"
 
 #include <poll.h>
@@ -40,6 +40,7 @@ static void save(struct consumer3x *consumer)
                   consumer->name, NULL);
     }
     consumer->has_offset_fault = rc < 0;
+    consumer->has_kept_ref = rc == 0 && consumer->offset.ref.bytes > 0;
     consumer->is_dirty = rc < 0;
     consumer->saved_ms = now_ms(consumer);
 }
@@ -47,7 +48,8 @@ static void save(struct consumer3x *consumer)
 static void save_if_due(struct consumer3x *consumer)
 {
     bool has_news = apply3x_has_news(consumer->apply);
-    bool due = now_ms(consumer) - consumer->saved_ms >= CONSUMER3X_SAVE_MS;
+    bool due =
+        !consumer->has_kept_ref || now_ms(consumer) - consumer->saved_ms >= CONSUMER3X_SAVE_MS;
     if (has_news || (consumer->is_dirty && due)) {
         save(consumer);
     }
@@ -60,6 +62,7 @@ void consumer3x_load(struct consumer3x *consumer)
     if (rc < 0 && rc != ERR_NOT_FOUND) {
         log_fault("warp10-source", "where a source was is not known; it begins anew", rc, "source",
                   consumer->name, NULL);
+        consumer->begins_anew = true;
     }
     for (size_t i = 0; i < consumer->offset.creators.count; i++) {
         names3x_put(consumer->apply_options.names,
@@ -76,6 +79,7 @@ static void resume(struct consumer3x *consumer)
               "the log has less of a source than was noted: it is an older copy; it begins anew",
               "source", consumer->name, "ref", LOG_SPAN(buf_span(&consumer->offset.ref)), NULL);
     offset3x_clear(&consumer->offset);
+    consumer->begins_anew = true;
     CHECK(apply3x_resume(consumer->apply, &consumer->offset) == 0);
 }
 
@@ -325,7 +329,7 @@ static int64_t seek_ms(const struct consumer3x *consumer)
     case CONSUMER3X_FROM_ALL:
         return 0;
     case CONSUMER3X_FROM_NOW:
-        return io_now_ns(consumer->io) / TIME_MS_NS;
+        return consumer->begins_anew ? 0 : io_now_ns(consumer->io) / TIME_MS_NS;
     case CONSUMER3X_FROM_TIME:
         break;
     }

@@ -48,7 +48,8 @@ struct consumer3x {
     struct apply3x *apply;
     struct offset3x offset; /* as far as all is durable */
     struct feed3x_nonces nonces;
-    bool is_dirty; /* the offset, since it was kept */
+    bool is_dirty;    /* the offset, since it was kept */
+    bool begins_anew; /* where it was is not known, so it takes all there is */
     int64_t saved_ms, told_ms;
     char told[ERR_TEXT_BYTES_MAX];
     char failing[FEED3X_REF_BYTES_MAX]; /* ref of a record that storage refused */
@@ -60,6 +61,7 @@ struct consumer3x {
     VEC(struct consumer3x_entry) entries; /* of one batch */
     struct buf refs;
     bool has_offset_fault; /* already said */
+    bool has_kept_ref;
 
     pthread_mutex_t lock; /* over entries' rc, under_way and fault_text */
     pthread_cond_t changed;

@@ -20,6 +20,7 @@ void offset3x_clear(struct offset3x *offset)
     }
     vec_clear(&offset->creators);
     buf_clear(&offset->ref);
+    offset->is_kept = false;
 }
 
 void offset3x_deinit(struct offset3x *offset)
@@ -120,11 +121,12 @@ int offset3x_read(struct io *io, const char *path, struct offset3x *offset,
         offset3x_clear(offset);
         rc = err_set(ERR_CORRUPT, "%s is not as it was written", path);
     }
+    offset->is_kept = rc == 0;
     buf_deinit(&text);
     return rc;
 }
 
-int offset3x_write(struct io *io, const char *path, const struct offset3x *offset,
+int offset3x_write(struct io *io, const char *path, struct offset3x *offset,
                    const struct feed3x_nonces *nonces)
 {
     struct buf text = {0};
@@ -145,6 +147,7 @@ int offset3x_write(struct io *io, const char *path, const struct offset3x *offse
     }
     buf_printf(&text, "end %08" PRIx32 "\n", hash32(buf_span(&text)));
     int rc = io_write_file(io, path, buf_span(&text));
+    offset->is_kept |= rc == 0;
     buf_deinit(&text);
     return rc;
 }

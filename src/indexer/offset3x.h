@@ -28,6 +28,7 @@ struct offset3x_creator {
 
 /* Zero-initialised is the beginning. */
 struct offset3x {
+    bool is_kept;   /* it was read, or written: what the log has more than it says came after it */
     struct buf ref; /* empty: none yet */
     VEC(struct offset3x_creator) creators;
 };
@@ -42,7 +43,7 @@ void offset3x_set(struct offset3x *offset, struct span id, uint64_t records);
 MUST_CHECK int offset3x_read(struct io *io, const char *path, struct offset3x *offset,
                              struct feed3x_nonces *nonces);
 /* Durable when it returns 0. */
-MUST_CHECK int offset3x_write(struct io *io, const char *path, const struct offset3x *offset,
+MUST_CHECK int offset3x_write(struct io *io, const char *path, struct offset3x *offset,
                               const struct feed3x_nonces *nonces);
 
 /* A place in a real feeder's file: "STEM:POSITION:BYTES", STEM beginning with 16 hex digits and a
