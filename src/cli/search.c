@@ -60,6 +60,7 @@ static int parse(struct job *job, int argc, char **argv)
         {"format", &job->format, NULL},
         {"insecure", NULL, &job->session.insecure},
         {"follow", NULL, &job->follow},
+        {"explain", NULL, &job->explain},
     };
     int words = argc;
     int status = cli_options(job->command, options, ARRAY_COUNT(options), argc, argv, &words);
