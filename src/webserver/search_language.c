@@ -1,6 +1,7 @@
 /* Tested by tests/cluster/test_query_modules.py. */
 #include "webserver/search_language.h"
 
+#include "base/mem.h"
 #include "query/lex.h"
 #include "store/store.h"
 #include "webserver/contents.h"
@@ -9,9 +10,15 @@
 
 #define RESOURCE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
+struct language {
+    struct search *search;
+    const struct object_principal *who;
+    const struct search_queries *queries; /* parsed so far */
+};
+
 static bool tag_exists(void *context, const char *name)
 {
-    return search_indexers_know(((struct search_language *)context)->search->indexers, name);
+    return search_indexers_know(((struct language *)context)->search->indexers, name);
 }
 
 struct choice {
@@ -50,27 +57,32 @@ static int choose(void *context, const struct object *macro)
 /* One's own, then one that is shared with a group, then a global one. */
 static bool macro(void *context, const char *name, struct buf *body)
 {
-    const struct search_language *language = context;
+    const struct language *language = context;
     struct choice choice = {.who = language->who, .body = body};
     struct store_query query = {.kind = OBJECT_MACRO, .principal = language->who, .name = name};
     int rc = store_walk(language->search->webserver->store, &query, choose, &choice);
     return rc == 0 && choice.rank > 0;
 }
 
-void search_language_options(struct search_language *language, struct query_options *options)
+static bool has_inner(const struct search_queries *queries, const char *name)
 {
-    options->tag_exists = tag_exists;
-    options->macro = macro;
-    options->context = language;
+    for (size_t i = 0; i < queries->inner_count; i++) {
+        if (strcmp(queries->inners[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int resource(void *context, const char *name, struct buf *contents)
 {
-    const struct search_language *language = context;
+    const struct language *language = context;
     struct webserver *webserver = language->search->webserver;
     struct object *object = NULL;
     if (name[0] == '@') {
-        return QUERY_RESOURCE_LATER;
+        return has_inner(language->queries, name)
+                   ? QUERY_RESOURCE_LATER
+                   : err_set(ERR_NOT_FOUND, "there is no inner query of that name before it");
     }
     int rc = resource_resolve(webserver, language->who, name, &object);
     if (rc == STORE_ABSENT || (rc == 0 && !object_allows(object, language->who, OBJECT_READ))) {
@@ -81,8 +93,7 @@ static int resource(void *context, const char *name, struct buf *contents)
     return rc;
 }
 
-int search_language_load(struct search_language *language, struct query *query,
-                         struct query_error *ret_error)
+static int load(struct language *language, struct query *query, struct query_error *ret_error)
 {
     size_t stage = 0;
     int rc = query_load(query, resource, language, &stage);
@@ -92,4 +103,64 @@ int search_language_load(struct search_language *language, struct query *query,
                           "%s", err_text());
     }
     return rc < 0 ? ERR_INVALID : 0;
+}
+
+static int parse_part(struct language *language, const struct query_compound_part *part,
+                      const struct query_options *options, struct query **ret_query,
+                      struct query_error *ret_error)
+{
+    int rc = query_parse(part->text, options, ret_query, ret_error);
+    rc = rc < 0 ? rc : load(language, *ret_query, ret_error);
+    rc = rc < 0 ? rc : query_compound_check(part, *ret_query, ret_error);
+    if (rc < 0 && part->offset > 0) {
+        ret_error->offset += part->offset;
+        (void)err_set((enum err)rc, "stage %d, byte %zu: %s", ret_error->stage, ret_error->offset,
+                      ret_error->text);
+    }
+    return rc;
+}
+
+int search_language_parse(struct search *search, const struct object_principal *who,
+                          const char *text, int64_t start_ns, int64_t end_ns,
+                          struct search_queries *ret_queries, struct query_error *ret_error)
+{
+    struct search_queries queries = {0};
+    struct language language = {search, who, &queries};
+    struct query_options options = {
+        .now_ns = io_now_ns(search->webserver->io),
+        .start_ns = start_ns,
+        .end_ns = end_ns,
+        .tag_exists = tag_exists,
+        .macro = macro,
+        .context = &language,
+    };
+    struct query_compound compound;
+    int rc = query_compound_split(span_of_str(text), &compound, ret_error);
+    for (size_t i = 0; rc == 0 && i < compound.count; i++) {
+        const struct query_compound_part *part = &compound.parts[i];
+        struct query *query = NULL;
+        rc = parse_part(&language, part, &options, &query, ret_error);
+        if (i + 1 == compound.count) {
+            queries.main = query;
+        } else {
+            queries.inners[queries.inner_count++] = (struct search_inner){
+                mem_strndup((const char *)part->name.data, part->name.bytes), query};
+        }
+    }
+    if (rc < 0) {
+        search_queries_deinit(&queries);
+        return rc;
+    }
+    *ret_queries = queries;
+    return 0;
+}
+
+void search_queries_deinit(struct search_queries *queries)
+{
+    query_free(&queries->main);
+    for (size_t i = 0; i < queries->inner_count; i++) {
+        query_free(&queries->inners[i].query);
+        mem_free(queries->inners[i].name);
+    }
+    queries->inner_count = 0;
 }

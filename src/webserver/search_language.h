@@ -1,25 +1,27 @@
 /*
- * What a query may name that only the webserver has: tags of the indexers, macros, resources; as
- * the user who asks may see them. One thread; for one query.
+ * What a query may name that only the webserver has: tags of the indexers, macros, resources, as
+ * the user who asks may see them; and compound queries. One thread.
  */
 #ifndef WEBSERVER_SEARCH_LANGUAGE_H
 #define WEBSERVER_SEARCH_LANGUAGE_H
 
 #include "object/access.h"
-#include "query/query.h"
+#include "query/compound.h"
 #include "webserver/search_one.h"
 
-struct search_language {
-    struct search *search;
-    const struct object_principal *who;
+struct search_queries {
+    struct query *main;
+    struct search_inner inners[QUERY_INNER_MAX]; /* owned */
+    size_t inner_count;
 };
 
-/* Fills tag_exists, macro and context; the language must outlive the parsing. */
-void search_language_options(struct search_language *language, struct query_options *options);
-
-/* The resources that the query looks into. What begins with @ is left for later. A fault fills
- * *ret_error. */
-MUST_CHECK int search_language_load(struct search_language *language, struct query *query,
-                                    struct query_error *ret_error);
+/* Parses all parts, [start_ns, end_ns) being the range chosen outside, and reads the resources
+ * that they look into; those that begin with @ come when inner queries have run. A fault of the
+ * query fills *ret_error, with its place in the whole text. */
+MUST_CHECK int search_language_parse(struct search *search, const struct object_principal *who,
+                                     const char *text, int64_t start_ns, int64_t end_ns,
+                                     struct search_queries *ret_queries,
+                                     struct query_error *ret_error);
+void search_queries_deinit(struct search_queries *queries);
 
 #endif

@@ -85,6 +85,11 @@ static void free_one(struct search_one *one)
         remove_files(one);
     }
     query_free(&one->query);
+    for (size_t i = 0; i < one->inners.count; i++) {
+        query_free(&one->inners.items[i].query);
+        mem_free(one->inners.items[i].name);
+    }
+    vec_deinit(&one->inners);
     free_texts(one->tags.items, one->tags.count);
     free_texts(one->stage_names.items, one->stage_names.count);
     free_texts(one->stage_texts.items, one->stage_texts.count);
@@ -161,24 +166,6 @@ void search_start_deinit(struct search_start *start)
 
 /* ── Launch ──────────────────────────────────────────────────────────────────────────────── */
 
-static int parse(struct search *search, const struct object_principal *who,
-                 const struct search_start *start, struct query **ret_query,
-                 struct query_error *ret_error)
-{
-    if (start->filters) {
-        return err_set(ERR_UNSUPPORTED, "filters beside the query are not supported");
-    }
-    struct search_language language = {search, who};
-    struct query_options options = {
-        .now_ns = io_now_ns(search->webserver->io),
-        .start_ns = start->start_ns,
-        .end_ns = start->end_ns,
-    };
-    search_language_options(&language, &options);
-    int rc = query_parse(span_of_str(start->text), &options, ret_query, ret_error);
-    return rc < 0 ? rc : search_language_load(&language, *ret_query, ret_error);
-}
-
 /* Every stage must be one that gives entries as it gets them. */
 static int check_following(const struct query *query, struct query_error *ret_error)
 {
@@ -210,10 +197,10 @@ json_t *search_hints_json(const struct query *query, size_t *ret_collapsing)
     return list;
 }
 
-static void describe(struct search_one *one, struct query *query)
+static void describe(struct search_one *one, struct query *query, const char *text)
 {
     one->query = query;
-    one->user_query = mem_strdup(query->text);
+    one->user_query = mem_strdup(text);
     one->effective = mem_strdup(query->effective);
     one->renderer = mem_strdup(query->renderer->name);
     one->renderer_text = mem_strdup(query->renderer_text);
@@ -301,15 +288,22 @@ int search_launch(struct search *search, const struct object_principal *who, int
         return err_set(ERR_UNAVAILABLE, "%d searches are kept already: delete some",
                        SEARCH_KEPT_MAX);
     }
-    struct query *query = NULL;
-    int rc = parse(search, who, start, &query, ret_error);
-    rc = rc < 0 || !start->follow ? rc : check_following(query, ret_error);
+    if (start->filters) {
+        return err_set(ERR_UNSUPPORTED, "filters beside the query are not supported");
+    }
+    struct search_queries queries = {0};
+    int rc = search_language_parse(search, who, start->text, start->start_ns, start->end_ns,
+                                   &queries, ret_error);
+    rc = rc < 0 || !start->follow ? rc : check_following(queries.main, ret_error);
     if (rc < 0) {
-        query_free(&query);
+        search_queries_deinit(&queries);
         return rc;
     }
     struct search_one *one = search_one_new(search);
-    describe(one, query);
+    describe(one, queries.main, start->text);
+    for (size_t i = 0; i < queries.inner_count; i++) {
+        vec_push(&one->inners, queries.inners[i]);
+    }
     if (start->follow) { /* whatever the range says: from now on */
         one->start_ns = io_now_ns(search->webserver->io);
         one->end_ns = one->start_ns + SEARCH_FOLLOW_MAX_S * TIME_S_NS;
@@ -394,6 +388,7 @@ void search_one_message(struct search_one *one, const char *severity, const char
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    one = one->outer != NULL ? one->outer : one;
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     if (one->messages.count < SEARCH_MESSAGES_MAX) {
         struct search_message message = {.severity = severity, .text = mem_strdup(text)};

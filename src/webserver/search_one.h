@@ -50,6 +50,12 @@ struct search_message {
     char *text;           /* owned */
 };
 
+/* An inner query of a compound one; both are owned. */
+struct search_inner {
+    char *name; /* with its @ */
+    struct query *query;
+};
+
 /* A client that asks over REST. */
 struct search_session {
     struct uuid id;
@@ -68,6 +74,8 @@ struct search_one {
     const struct query_renderer *render;
     struct query *query; /* NULL when it was loaded from the saved store */
     VEC(char *) tags;    /* patterns of the query */
+    VEC(struct search_inner) inners;
+    struct search_one *outer; /* of an inner one: what it says is said there, it ends with it */
     json_t *hints;
     size_t collapsing;
     int64_t start_ns;
@@ -228,6 +236,7 @@ uint64_t search_one_rows(struct search_one *one);
 
 /* search_run.c: the coordinator's thread; takes a reference. Calls search_one_finished(). */
 void *search_run(void *one);
+MUST_CHECK int search_run_one(struct search_one *one); /* on this thread; does not finish it */
 void search_one_finished(struct search_one *one, const char *error);
 
 /* search_saved.c */

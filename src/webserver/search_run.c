@@ -14,6 +14,7 @@
 #include "query/serve.h"
 #include "service/log.h"
 #include "webserver/search_indexers.h"
+#include "webserver/search_inner.h"
 #include "webserver/search_one.h"
 #include "webserver/search_share.h"
 
@@ -410,6 +411,11 @@ static void publish_progress(struct run *run)
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
 }
 
+static bool is_stopped(const struct search_one *one)
+{
+    return atomic_load(&one->stop) || (one->outer != NULL && atomic_load(&one->outer->stop));
+}
+
 /* ── Indexers that break off ─────────────────────────────────────────────────────────────── */
 
 /* All that the indexer still had to give is older than what is returned. */
@@ -463,7 +469,7 @@ static void give_up(struct run *run, size_t index, const char *why)
     char from[TIME_TEXT_BYTES];
     char to[TIME_TEXT_BYTES];
     int64_t end_ns = lose_input(run, stream);
-    if (atomic_load(&run->one->stop)) {
+    if (is_stopped(run->one)) {
         return;
     }
     bool replaced = replace(run, stream, end_ns);
@@ -572,7 +578,7 @@ static int wait_for(struct run *run, size_t index)
 
 static bool enough(struct run *run)
 {
-    return atomic_load(&run->one->stop) || run->full || query_pipeline_done(run->pipeline) ||
+    return is_stopped(run->one) || run->full || query_pipeline_done(run->pipeline) ||
            (run->one->preview && query_result_counts(run->result).rows >= SEARCH_PREVIEW_ROWS);
 }
 
@@ -697,21 +703,28 @@ static int run_search(struct run *run)
     return query_result_finish(run->result);
 }
 
-void *search_run(void *context)
+int search_run_one(struct search_one *one)
 {
-    struct search_one *one = context;
     struct run run = {
         .one = one,
         .indexers = one->search->indexers,
     };
     int rc = run_search(&run);
-    if (rc < 0) {
-        log_fault("search-failed", "a search ended with a fault", rc, "search", one->id, NULL);
-    }
     query_tags_deinit(&run.tags);
     vec_deinit(&run.picks);
     vec_deinit(&run.pending.entries);
     buf_deinit(&run.pending.bytes);
+    return rc;
+}
+
+void *search_run(void *context)
+{
+    struct search_one *one = context;
+    int rc = one->inners.count == 0 ? 0 : search_inner_run_all(one);
+    rc = rc < 0 ? rc : search_run_one(one);
+    if (rc < 0) {
+        log_fault("search-failed", "a search ended with a fault", rc, "search", one->id, NULL);
+    }
     search_one_finished(one, rc < 0 ? err_text() : NULL);
     search_one_unref(&one);
     return NULL;

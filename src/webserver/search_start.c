@@ -82,15 +82,8 @@ static void put_bad(json_t *json, const struct query_error *error)
 json_t *search_parse_json(struct search *search, const struct object_principal *who,
                           const json_t *request, const char *text)
 {
-    struct search_language language = {search, who};
     const json_t *filters = request_member(request, "Filters");
-    struct query_options options = {
-        .now_ns = io_now_ns(search->webserver->io),
-        .start_ns = TIME_UNSET,
-        .end_ns = TIME_UNSET,
-    };
-    search_language_options(&language, &options);
-    struct query *query = NULL;
+    struct search_queries queries = {0};
     struct query_error error = {0};
     json_t *json = json_object();
     put(json, "Sequence", json_integer((json_int_t)request_int(request, "Sequence")));
@@ -98,12 +91,12 @@ json_t *search_parse_json(struct search *search, const struct object_principal *
     if (json_array_size(filters) > 0) {
         (void)query_fault(&error, 0, 0, "filters beside the query are not supported");
         put_bad(json, &error);
-    } else if (query_parse(span_of_str(text), &options, &query, &error) < 0 ||
-               search_language_load(&language, query, &error) < 0) {
+    } else if (search_language_parse(search, who, text, TIME_UNSET, TIME_UNSET, &queries, &error) <
+               0) {
         put_bad(json, &error);
     } else {
-        put_good(json, query);
+        put_good(json, queries.main);
     }
-    query_free(&query);
+    search_queries_deinit(&queries);
     return json;
 }

@@ -200,3 +200,28 @@ def test_macros_and_resources_are_those_of_the_user(cluster, session, lines):
     assert "contains itself" in error("tag=nginx $LOOP")
     assert "there is no such resource" in error("tag=nginx lookup -r none a b c")
     assert "no column 'cde'" in error("tag=nginx lookup -r codes a cde kind")
+
+
+def test_inner_queries_are_tables_of_the_main_one(session, lines):
+    """Which clients had an error, then all requests of theirs: two steps, then the answer."""
+    bad = {line["client"]["ip"] for line in lines if line["status"] == 500}
+    uris = Counter(line["uri"] for line in lines if line["client"]["ip"] in bad)
+    most = {uri for uri, count in uris.items() if count >= 36}
+    _, rows = table(session, """
+        @bad{ tag=nginx json status==500 client.ip as ip | unique ip | table ip };
+        @most{ tag=nginx json client.ip as ip uri | lookup -s -r @bad ip ip ()
+               | stats count by uri | eval count >= 36 | table uri count };
+        tag=nginx json uri | lookup -s -r @most uri uri count as n | stats count by uri n
+        | table uri count n""")
+    every = Counter(line["uri"] for line in lines)
+    assert most and Counter(rows) == Counter(
+        (uri, str(every[uri]), str(uris[uri])) for uri in most)
+
+    def error(query):
+        return session.post("/api/parse", {"SearchString": query}).ok().json()
+    answer = error("@a{ tag=nginx json ip }; tag=nginx lookup -s -r @a ip ip ()")
+    assert "inner query '@a' must end in table" in answer["ParseError"]
+    answer = error("tag=nginx lookup -s -r @b ip ip ()")
+    assert "there is no inner query of that name" in answer["ParseError"]
+    answer = error("@a{ tag=nginx gerp x | table }; tag=nginx")
+    assert "unknown module 'gerp'" in answer["ParseError"] and answer["ErrorOffset"] == 14

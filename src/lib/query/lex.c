@@ -84,6 +84,33 @@ static bool is_quote(uint8_t byte)
     return byte == '"' || byte == '`';
 }
 
+size_t query_aside_bytes(struct span rest)
+{
+    if (rest.bytes == 0) {
+        return 0;
+    }
+    if (rest.data[0] == '"' || rest.data[0] == '`') {
+        for (size_t i = 1; i < rest.bytes; i++) {
+            if (rest.data[i] == '\\' && rest.data[0] == '"') {
+                i++;
+            } else if (rest.data[i] == rest.data[0]) {
+                return i + 1;
+            }
+        }
+        return rest.bytes; /* the lexer says what is wrong */
+    }
+    bool comment = rest.bytes > 1 && rest.data[0] == '/';
+    if (comment && rest.data[1] == '/') {
+        ptrdiff_t end = span_find_byte(rest, '\n');
+        return end < 0 ? rest.bytes : (size_t)end;
+    }
+    if (comment && rest.data[1] == '*') {
+        ptrdiff_t end = span_find(span_from(rest, 2), SPAN_LIT("*/"));
+        return end < 0 ? rest.bytes : (size_t)end + 4;
+    }
+    return 0;
+}
+
 void query_strip(struct span text, struct buf *buf)
 {
     size_t start = buf->bytes;

@@ -49,6 +49,10 @@ size_t query_lex_string(struct span text, struct arena *arena, struct span *ret_
 /* Bytes of the white space at the front of `text`, 0 when there is none (Unicode's set). */
 size_t query_space(struct span text);
 
+/* Bytes of the quoted text or comment at the front of `text`, all of it when that has no end; 0
+ * when there is neither. */
+size_t query_aside_bytes(struct span text);
+
 /* Copies `text` without comments; each becomes one space, runs of white space outside quotes
  * too, none at the ends. The text must have passed query_lex(). */
 void query_strip(struct span text, struct buf *buf);

@@ -19,31 +19,6 @@ static bool name_byte(uint8_t c)
     return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
-/* Bytes of what is taken as it is: a quoted text or a comment; 0: neither. */
-static size_t aside_bytes(struct span rest)
-{
-    if (rest.data[0] == '"' || rest.data[0] == '`') {
-        for (size_t i = 1; i < rest.bytes; i++) {
-            if (rest.data[i] == '\\' && rest.data[0] == '"') {
-                i++;
-            } else if (rest.data[i] == rest.data[0]) {
-                return i + 1;
-            }
-        }
-        return rest.bytes; /* the lexer says what is wrong */
-    }
-    bool comment = rest.bytes > 1 && rest.data[0] == '/';
-    if (comment && rest.data[1] == '/') {
-        ptrdiff_t end = span_find_byte(rest, '\n');
-        return end < 0 ? rest.bytes : (size_t)end;
-    }
-    if (comment && rest.data[1] == '*') {
-        ptrdiff_t end = span_find(span_from(rest, 2), SPAN_LIT("*/"));
-        return end < 0 ? rest.bytes : (size_t)end + 4;
-    }
-    return 0;
-}
-
 static struct span tidy(struct span argument)
 {
     argument = span_trim(argument);
@@ -60,7 +35,7 @@ static size_t read_args(struct span rest, struct span *args, size_t *ret_count)
     *ret_count = 0;
     for (size_t i = 0; i < rest.bytes; i++) {
         uint8_t c = rest.data[i];
-        size_t aside = aside_bytes(span_from(rest, i));
+        size_t aside = query_aside_bytes(span_from(rest, i));
         if (aside > 0) {
             i += aside - 1;
             continue;
@@ -166,7 +141,7 @@ static int expand(struct expander *expander, struct span text, struct query_expa
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < text.bytes;) {
         struct span rest = span_from(text, i);
-        size_t bytes = aside_bytes(rest);
+        size_t bytes = query_aside_bytes(rest);
         size_t name_bytes = 0;
         while (rest.data[0] == '$' && 1 + name_bytes < rest.bytes &&
                name_byte(rest.data[1 + name_bytes])) {

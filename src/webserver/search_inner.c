@@ -1,0 +1,163 @@
+/* Tested by tests/cluster/test_query_modules.py. */
+#include "webserver/search_inner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "query/compound.h"
+#include "query/module.h"
+
+/* The tables of those that have run, by the order of the queries. */
+struct tables {
+    struct search_one *outer;
+    struct buf csv[QUERY_INNER_MAX];
+    size_t count;
+};
+
+static int give_table(void *context, const char *name, struct buf *contents)
+{
+    const struct tables *tables = context;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (strcmp(tables->outer->inners.items[i].name, name) == 0) {
+            buf_append(contents, buf_span(&tables->csv[i]));
+            return 0;
+        }
+    }
+    return err_set(ERR_NOT_FOUND, "there is no inner query of that name before it");
+}
+
+/* ── Rows as CSV ─────────────────────────────────────────────────────────────────────────── */
+
+static void put_row(const json_t *cells, struct buf *csv)
+{
+    size_t i;
+    const json_t *cell;
+    json_array_foreach(cells, i, cell)
+    {
+        const char *text = json_string_value(cell);
+        buf_append_str(csv, i > 0 ? ",\"" : "\"");
+        for (const char *at = text == NULL ? "" : text; *at != '\0'; at++) {
+            buf_append_str(csv, *at == '"' ? "\"" : "");
+            buf_append_byte(csv, (uint8_t)*at);
+        }
+        buf_append_byte(csv, '"');
+    }
+    buf_append_byte(csv, '\n');
+}
+
+static const char *tag_name(const void *context, uint16_t tag)
+{
+    return query_result_tag_name((struct query_result *)(uintptr_t)context, tag);
+}
+
+/* What the table renderer says of these rows. */
+static json_t *render(struct search_one *inner, struct query_result *result,
+                      const struct query_rows *rows)
+{
+    uint32_t *picks = mem_alloc_array(rows->count + 1, sizeof(*picks));
+    for (size_t i = 0; i < rows->count; i++) {
+        picks[i] = (uint32_t)i;
+    }
+    struct query_block block = {.entries = rows->entries,
+                                .picks = picks,
+                                .count = rows->count,
+                                .tag_name = tag_name,
+                                .context = result};
+    struct buf text = {0};
+    const struct query_stage *last = &inner->query->stages[inner->query->stage_count - 1];
+    inner->query->renderer->entries(last->plan, &block, &text);
+    json_t *json = json_loadb((const char *)text.data, text.bytes, 0, NULL);
+    buf_deinit(&text);
+    mem_free(picks);
+    return json;
+}
+
+static int put_table(struct search_one *inner, struct query_result *result, struct buf *csv)
+{
+    bool more = true;
+    int rc = 0;
+    for (uint64_t first = 0; rc == 0 && more; first += QUERY_RESULT_READ_ROWS_MAX) {
+        struct query_rows rows;
+        rc = query_result_read(result, first, first + QUERY_RESULT_READ_ROWS_MAX, TIME_UNSET,
+                               TIME_UNSET, &rows);
+        if (rc < 0) {
+            break;
+        }
+        json_t *json = render(inner, result, &rows);
+        size_t i;
+        const json_t *row;
+        if (first == 0) {
+            put_row(json_object_get(json, "Columns"), csv);
+        }
+        json_array_foreach(json_object_get(json, "Rows"), i, row)
+        {
+            put_row(json_object_get(row, "Row"), csv);
+        }
+        more = rows.matched > first + rows.count && rows.count > 0;
+        json_decref(json);
+        query_rows_deinit(&rows);
+    }
+    return rc;
+}
+
+/* ── One of them ─────────────────────────────────────────────────────────────────────────── */
+
+/* The query is still the outer's. */
+static struct search_one *make(struct search_one *outer, size_t index)
+{
+    struct search_one *inner = search_one_new(outer->search);
+    struct query *query = outer->inners.items[index].query;
+    inner->outer = outer;
+    inner->query = query;
+    inner->effective = mem_strdup(query->effective);
+    inner->start_ns = query->start_ns;
+    inner->end_ns = query->end_ns;
+    inner->position_ns = query->end_ns;
+    inner->uid = outer->uid;
+    inner->state = SEARCH_RUNNING;
+    inner->path = mem_printf("%s-inner-%zu", outer->path, index);
+    memcpy(inner->id, outer->id, sizeof(inner->id));
+    return inner;
+}
+
+static int run_inner(struct search_one *outer, size_t index, struct buf *csv)
+{
+    struct search_one *inner = make(outer, index);
+    struct query_result *result = NULL;
+    int rc = query_result_create(outer->search->webserver->io, inner->path,
+                                 outer->search->result_bytes_max, inner->start_ns, inner->end_ns,
+                                 &inner->result);
+    rc = rc < 0 ? rc : search_run_one(inner);
+    rc = rc < 0 ? rc : search_one_result(inner, &result);
+    if (rc == 0 && query_result_counts(result).over_limit) {
+        rc = err_set(ERR_TOO_LARGE, "its rows are more than Render-Store-Limit allows");
+    }
+    rc = rc < 0 ? rc : put_table(inner, result, csv);
+    char fault[ERR_TEXT_BYTES_MAX];
+    (void)snprintf(fault, sizeof(fault), "%s", err_text());
+    inner->query = NULL;
+    search_one_unref(&inner);
+    return rc < 0 ? err_set((enum err)rc, "%s", fault) : 0;
+}
+
+int search_inner_run_all(struct search_one *outer)
+{
+    struct tables tables = {.outer = outer};
+    int rc = 0;
+    while (rc == 0 && tables.count < outer->inners.count && !atomic_load(&outer->stop)) {
+        const struct search_inner *inner = &outer->inners.items[tables.count];
+        rc = query_load(inner->query, give_table, &tables, NULL);
+        rc = rc < 0 ? rc : run_inner(outer, tables.count, &tables.csv[tables.count]);
+        rc = rc < 0 ? err_wrap(rc, "%s", inner->name) : 0;
+        tables.count++;
+    }
+    if (rc == 0 && tables.count == outer->inners.count) {
+        rc = query_load(outer->query, give_table, &tables, NULL);
+    }
+    for (size_t i = 0; i < tables.count; i++) {
+        buf_deinit(&tables.csv[i]);
+    }
+    return rc;
+}
