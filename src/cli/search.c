@@ -279,6 +279,29 @@ static void print_messages(const json_t *answer)
     }
 }
 
+/* Entries that stages could not read passed or were dropped, but never silently. */
+static void print_failures(struct job *job)
+{
+    json_t *answer = NULL;
+    size_t index;
+    const json_t *stage;
+    int rc =
+        call_json(job, "GET",
+                  url_of(job, "/api/searchctrl/%s/modules?sid=%s", job->search_id, job->session_id),
+                  NULL, &answer);
+    const json_t *set = rc < 0 ? NULL : json_array_get(json_object_get(answer, "Stats"), 0);
+    json_array_foreach(json_object_get(set, "ModuleStats"), index, stage)
+    {
+        json_int_t failed = json_integer_value(json_object_get(stage, "FailedCount"));
+        if (failed > 0) {
+            fflush(stdout);
+            fprintf(stderr, "warn: %s: %lld entries could not be read\n", text_in(stage, "Name"),
+                    (long long)failed);
+        }
+    }
+    json_decref(rc < 0 ? NULL : answer);
+}
+
 static int ping(struct job *job)
 {
     json_t *body = json_object();
@@ -311,6 +334,7 @@ static int wait_until_finished(struct job *job)
         }
         if (finished) {
             print_messages(answer);
+            print_failures(job);
         }
         json_decref(answer);
         if (finished || rc < 0) {

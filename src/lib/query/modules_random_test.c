@@ -30,12 +30,14 @@ struct row {
     int second;
 };
 
-/* One query: `json user==… size | stats count sum(size) max(size) by user [over 10s] | table -nt`.
- */
+/* One query: `json user==… size [| eval size > …] [| eval size = size / …;] | stats count sum(size)
+ * max(size) by user [over 10s] | table -nt`. */
 struct asked {
     int only; /* this user, or -1 for all */
     int not_this;
     bool windows;
+    int64_t above; /* INT64_MIN: all */
+    int divisor;   /* of every size; 1: as it is */
 };
 
 static uint64_t next_random(uint64_t *seed)
@@ -143,10 +145,11 @@ static char *evaluate(const struct row *rows, const struct asked *asked)
             int64_t max = INT64_MIN;
             for (size_t i = 0; i < ROWS; i++) {
                 bool in = rows[i].user == user && rows[i].second / step == window / step &&
-                          (asked->only < 0 || user == asked->only) && user != asked->not_this;
+                          (asked->only < 0 || user == asked->only) && user != asked->not_this &&
+                          rows[i].size > asked->above;
                 count += in;
-                sum += in ? rows[i].size : 0;
-                max = in ? MAX(max, rows[i].size) : max;
+                sum += in ? rows[i].size / asked->divisor : 0;
+                max = in ? MAX(max, rows[i].size / asked->divisor) : max;
             }
             if (count > 0) {
                 buf_printf(&out, "u%d ", user);
@@ -197,9 +200,15 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
     } else {
         (void)snprintf(filter, sizeof(filter), "user!=u%d", asked->not_this);
     }
-    char *query = mem_printf("tag=t json %s size | stats count sum(size) max(size) by user %s | "
-                             "table -nt user count sum max",
-                             filter, asked->windows ? "over 10s" : "");
+    char *above = asked->above == INT64_MIN
+                      ? mem_strdup("")
+                      : mem_printf("| (size > %" PRId64 " && has(size))", asked->above);
+    char *divide = asked->divisor == 1 ? mem_strdup("")
+                                       : mem_printf("| eval size = size / %d;", asked->divisor);
+    char *query =
+        mem_printf("tag=t json %s size %s %s | stats count sum(size) max(size) by user %s | "
+                   "table -nt user count sum max",
+                   filter, above, divide, asked->windows ? "over 10s" : "");
     char *got = search(indexers, count, query);
     char *want = evaluate(rows, asked);
     if (strcmp(got, want) != 0) {
@@ -209,6 +218,8 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
     mem_free(got);
     mem_free(want);
     mem_free(query);
+    mem_free(above);
+    mem_free(divide);
     for (size_t i = 0; i < count; i++) {
         query_source_memory_free(&indexers[i]);
     }
@@ -224,7 +235,12 @@ static void any_spread_gives_what_a_simple_evaluator_finds(void **unused)
         fill(rows, &seed);
         struct asked asked = {.only = (int)(next_random(&seed) % (USERS + 2)) - 2,
                               .not_this = -1,
-                              .windows = next_random(&seed) % 2 == 0};
+                              .windows = next_random(&seed) % 2 == 0,
+                              .above = INT64_MIN,
+                              .divisor = 1 + (int)(next_random(&seed) % 3)};
+        if (next_random(&seed) % 2 == 0) {
+            asked.above = (int64_t)(next_random(&seed) >> 12) - (INT64_C(1) << 51);
+        }
         asked.not_this = asked.only < 0 ? (int)(next_random(&seed) % USERS) : -1;
         for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
             compare(rows, &asked, counts[i], &seed);
