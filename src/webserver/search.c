@@ -66,7 +66,11 @@ void search_one_begin(struct search_one *one)
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     CHECK(one->state == SEARCH_WAITING);
     one->state = SEARCH_QUEUED;
+    bool background = one->background;
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    if (background) {
+        search_remember(one);
+    }
     search_one_ref(one);
     vec_push(&search->queue, one);
     start_waiting(search);
@@ -86,6 +90,14 @@ static void persist(struct search_one *one)
     }
 }
 
+static bool is_stopping(struct search *search)
+{
+    CHECK(pthread_mutex_lock(&search->lock) == 0);
+    bool stopping = search->stopping;
+    CHECK(pthread_mutex_unlock(&search->lock) == 0);
+    return stopping;
+}
+
 void search_one_finished(struct search_one *one, const char *error)
 {
     struct search *search = one->search;
@@ -99,10 +111,13 @@ void search_one_finished(struct search_one *one, const char *error)
         one->position_ns = one->start_ns;
     }
     bool saved = one->saved && !one->deleted;
+    bool remember = one->background && !one->deleted;
     CHECK(pthread_cond_broadcast(&one->changed) == 0);
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
     if (saved) {
         persist(one);
+    } else if (remember && !is_stopping(search)) { /* else it begins anew with the webserver */
+        search_remember(one);
     }
     CHECK(pthread_mutex_lock(&search->lock) == 0);
     search->running--;
@@ -257,6 +272,13 @@ static void *keeper(void *context)
 static int clear_one(void *context, const char *name)
 {
     struct search *search = context;
+    struct search_one *again = NULL;
+    if (search_recall(search, name, &again)) {
+        if (again != NULL) {
+            vec_push(&search->again, again);
+        }
+        return 0;
+    }
     char *path = mem_printf("%s/%s", search->render_store, name);
     char *record = mem_printf("%s/record.json", path);
     struct io *io = search->webserver->io;
@@ -322,6 +344,11 @@ int search_new(struct webserver *webserver, struct search **ret_search)
         search_free(&search);
         return rc;
     }
+    for (size_t i = 0; i < search->again.count; i++) {
+        search_one_begin(search->again.items[i]);
+        search_one_unref(&search->again.items[i]);
+    }
+    vec_deinit(&search->again);
     *ret_search = search;
     return 0;
 }
@@ -333,9 +360,11 @@ static void let_go(struct search *search)
     struct search_one **list = all_searches(search, &count);
     for (size_t i = 0; i < count; i++) {
         CHECK(pthread_mutex_lock(&list[i]->lock) == 0);
-        bool persisted = list[i]->persisted;
+        bool stays = list[i]->persisted || list[i]->remembered;
         CHECK(pthread_mutex_unlock(&list[i]->lock) == 0);
-        if (persisted) {
+        if (stays) {
+            atomic_store(&list[i]->stop, true);
+            http_cancel_fire(list[i]->cancel);
             CHECK(pthread_mutex_lock(&search->lock) == 0);
             struct search_one *held = map_remove(&search->by_id, span_of_str(list[i]->id));
             CHECK(pthread_mutex_unlock(&search->lock) == 0);

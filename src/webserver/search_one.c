@@ -81,7 +81,8 @@ static void free_one(struct search_one *one)
 {
     struct search *search = one->search;
     query_result_close(&one->result);
-    if (one->path != NULL && (one->deleted || !one->persisted)) {
+    bool stays = one->persisted || one->remembered;
+    if (one->path != NULL && (one->deleted || !stays)) {
         remove_files(one);
     }
     query_free(&one->query);
@@ -490,6 +491,9 @@ int search_one_background(struct search_one *one)
     bool running = one->state != SEARCH_FINISHED;
     one->background = one->background || running;
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    if (running) {
+        search_remember(one);
+    }
     return running ? 0 : err_set(ERR_INVALID, "the search is not active");
 }
 

@@ -98,6 +98,7 @@ struct search_one {
     bool background;
     bool saved;              /* marked */
     bool persisted;          /* lies in the saved store */
+    bool remembered;         /* in the background: its record lies beside its results */
     bool kept;               /* persisted, and an object of the datastore (search_kept.c) */
     struct uuid kept_change; /* its version that is known here */
     struct object_blob kept_blob;
@@ -176,6 +177,7 @@ struct search {
     bool stopping;
     struct map by_id;               /* holds a reference each */
     VEC(struct search_one *) queue; /* a reference each, first come first */
+    VEC(struct search_one *) again; /* in the background when the webserver ended; while starting */
     size_t running;
     size_t alive; /* searches not freed yet */
 };
@@ -242,6 +244,13 @@ void search_one_finished(struct search_one *one, const char *error);
 /* search_saved.c */
 MUST_CHECK int search_saved_write(struct search_one *one); /* finished and marked: persist it */
 void search_saved_load(struct search *search);
+
+/* A search in the background outlives a restart, too: writes its record. */
+void search_remember(struct search_one *one);
+
+/* What lies under this name in the render store is such a search: it is in the table again, and
+ * finished; or to be begun anew (*ret_again, a reference). False: it is nothing of that kind. */
+bool search_recall(struct search *search, const char *name, struct search_one **ret_again);
 json_t *search_record_json(const struct search_one *one);                     /* under the lock */
 MUST_CHECK int search_record_write(struct search_one *one, const char *path); /* the same */
 void search_take_notes(struct search_one *one, const json_t *record);         /* the same */

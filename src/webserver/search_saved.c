@@ -298,11 +298,12 @@ bool search_is_id(const char *name)
     return bytes > 0 && bytes < SEARCH_ID_BYTES && strspn(name, "0123456789") == bytes;
 }
 
-static int read_record(struct search *search, const char *name, json_t **ret_json)
+static int read_record(struct search *search, const char *store, const char *name,
+                       json_t **ret_json)
 {
     struct buf text = {0};
     json_error_t error;
-    char *file = mem_printf("%s/%s/record.json", search->saved_store, name);
+    char *file = mem_printf("%s/%s/record.json", store, name);
     int rc = io_read_file(search->webserver->io, file, RECORD_BYTES_MAX, &text);
     if (rc == 0) {
         *ret_json = json_loadb((const char *)text.data, text.bytes, 0, &error);
@@ -337,11 +338,77 @@ void search_take_notes(struct search_one *one, const json_t *record)
     one->reference = take_text(record, "reference");
 }
 
+/* ── In the background ───────────────────────────────────────────────────────────────────── */
+
+void search_remember(struct search_one *one)
+{
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    bool can = !one->persisted && !one->deleted && !one->follow;
+    int rc = can ? search_record_write(one, one->path) : 0;
+    one->remembered = can && rc == 0;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    if (rc < 0) {
+        log_fault("search-remember", "a search in the background will not outlive the webserver",
+                  rc, "search", one->id, NULL);
+    }
+}
+
+/* It had not finished: from its beginning, over the same range. */
+static int begin_anew(struct search_one *one)
+{
+    struct search *search = one->search;
+    struct io *io = search->webserver->io;
+    char *record = mem_printf("%s/record.json", one->path);
+    int rc = one->query != NULL ? io_remove(io, record)
+                                : err_set(ERR_INVALID, "its query is not understood");
+    mem_free(record);
+    rc = rc < 0 ? rc : query_result_remove(io, one->path);
+    rc = rc < 0 ? rc
+                : query_result_create(io, one->path, search->result_bytes_max, one->start_ns,
+                                      one->end_ns, &one->result);
+    one->state = SEARCH_WAITING;
+    one->was_dormant = false;
+    one->position_ns = one->end_ns;
+    one->no_history = true; /* it is in there */
+    one->launched_mono_ns = io_monotonic_ns(io);
+    return rc;
+}
+
+bool search_recall(struct search *search, const char *name, struct search_one **ret_again)
+{
+    json_t *json = NULL;
+    if (!search_is_id(name) || read_record(search, search->render_store, name, &json) < 0) {
+        json_decref(json);
+        return false;
+    }
+    struct search_one *one = search_one_of_record(search, name, json);
+    json_decref(json);
+    mem_free(one->path);
+    one->path = mem_printf("%s/%s", search->render_store, name);
+    one->saved = one->persisted = one->kept = false;
+    bool finished = one->finished_ns != TIME_UNSET;
+    int rc = finished || !one->background ? 0 : begin_anew(one);
+    one->remembered = rc == 0 && one->background;
+    if (rc < 0) {
+        log_fault("search-remember", "a search in the background cannot begin anew", rc, "search",
+                  name, NULL);
+    }
+    bool recalled = one->remembered && search_table_add(one);
+    if (recalled && !finished) {
+        *ret_again = one;
+        return true;
+    }
+    search_one_unref(&one); /* with its files, if it is not remembered */
+    return true;
+}
+
+/* ── After a restart: the saved store ────────────────────────────────────────────────────── */
+
 static int load_one(void *context, const char *name)
 {
     struct search *search = context;
     json_t *json = NULL;
-    int rc = search_is_id(name) ? read_record(search, name, &json)
+    int rc = search_is_id(name) ? read_record(search, search->saved_store, name, &json)
                                 : err_set(ERR_INVALID, "%s is not the id of a search", name);
     if (rc < 0) {
         log_fault("saved-store", "a saved search cannot be read; it stays where it is", rc, "name",

@@ -93,7 +93,7 @@ def test_saved_results_outlive_a_restart_and_the_indexer():
         c.ingest("saved", lines=30)
         session = c.webserver(0).login()
         kept = session.launch("tag=saved").ok().json()
-        lost = session.launch("tag=saved", Background=True).ok().json()
+        lost = session.launch("tag=saved").ok().json()
         finished(session, kept), finished(session, lost)
         session.call("PATCH", path_of(kept) + "/save").ok()
         before = session.get(path_of(kept) + "/download/json").ok().body
@@ -292,3 +292,33 @@ def test_explain_says_what_each_stage_read_and_dropped(cluster, session):
                              "--password", "changeme", "--explain", query)
     assert answer.returncode == 0, answer.stderr
     assert b"they lack needle3" in answer.stdout and b"indexers, then webserver" in answer.stdout
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_searches_in_the_background_outlive_a_restart(end):
+    """A finished one keeps its rows; one that had not finished begins anew and finishes."""
+    with Cluster(webservers=1, indexers=1, balancer=False) as c:
+        text = b"".join(b"back %d %s\n" % (i, b"x" * 300) for i in range(60000))
+        command = c.ingest_command("back")
+        assert c.aquifer(command[0], "--now", *command[1:], input=text).returncode == 0
+        session = c.webserver(0).login()
+        done = session.launch("tag=back limit 50", Background=True).ok().json()
+        finished(session, done)
+        rows = session.get(path_of(done) + "/download/json").ok().body
+        plain = session.launch("tag=back limit 5").ok().json()
+        finished(session, plain)
+        long = session.launch("tag=back grep back", Background=True).ok().json()
+        getattr(c.webserver(0), end)()
+        c.webserver(0).start()
+        session = c.webserver(0).login()
+        assert state(session, done) == "DORMANT"
+        assert session.get(path_of(done) + "/download/json").ok().body == rows
+        assert session.get(path_of(plain)).status == 404
+
+        def over():
+            info = session.get(path_of(long) + "/details").ok().json()
+            return info if "ACTIVE" not in state(session, long) else None
+        assert wait_until(over, 30, "the end of the search")["ItemCount"] == 60000
+        session.delete(path_of(done)).ok()
+        files = c.webserver(0).process.dir / "render" / done["SearchID"]
+        wait_until(lambda: not files.exists(), 5, "the end of its files")
