@@ -11,6 +11,8 @@ export default defineConfig({
     target: 'es2022',
     // The server's Content-Security-Policy allows files of this origin only: nothing is put inline.
     assetsInlineLimit: 0,
+    // ECharts, which is fetched when the first chart is drawn.
+    chunkSizeWarningLimit: 700,
     modulePreload: { polyfill: false },
   },
   server: {

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { launch, Tabs } from './lib/browser.mjs';
 import { Cluster } from './lib/cluster.mjs';
 import { scenarios as access } from './scenarios/access.mjs';
+import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
@@ -32,9 +33,14 @@ const { values: options } = parseArgs({
     },
 });
 
-const all = Object.entries({ ...access, ...searching, ...kept, ...security, ...pictures }).filter(
-    ([name]) => name.includes(options.only.replaceAll(' ', '_')),
-);
+const all = Object.entries({
+    ...access,
+    ...searching,
+    ...charts,
+    ...kept,
+    ...security,
+    ...pictures,
+}).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
 
 if (options.list) {
     console.log(all.map(([name]) => name).join('\n'));

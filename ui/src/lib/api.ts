@@ -199,6 +199,24 @@ export class ApiClient {
     };
   }
 
+  /** What a renderer that shows neither entries nor a table has made: its `Entries`. */
+  async picture(
+    search: string,
+    session: string,
+    renderer: string,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const parameters = new URLSearchParams({ sid: session });
+    const path = pathOf(search, 'renderer', renderer);
+    const answer = await this.json<{ Entries?: unknown; Error?: string }>(`${path}?${parameters}`, {
+      signal,
+    });
+    if (answer.Error) {
+      throw new ApiError('refused', answer.Error);
+    }
+    return answer.Entries ?? null;
+  }
+
   /** The first rows of a table. */
   async table(
     search: string,

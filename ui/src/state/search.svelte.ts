@@ -45,6 +45,17 @@ const SPARSE_MS = 400 * DAY;
 const PICTURE_MS_MIN = 5 * MINUTE;
 /** Renderers whose entries this page can show. */
 const ENTRY_RENDERERS = new Set(['text', 'raw', 'hex', 'pcap']);
+/** Renderers that are drawn (lib/chart.ts). */
+const PICTURE_RENDERERS = new Set([
+  'chart',
+  'stackgraph',
+  'gauge',
+  'numbercard',
+  'wordcloud',
+  'pointmap',
+  'heatmap',
+  'fdg',
+]);
 
 export class Search {
   phase: Phase = $state('idle');
@@ -67,6 +78,8 @@ export class Search {
   renderer = $state('');
   /** The first rows, when the query ends in a table. */
   table: WireTable = $state.raw({ Columns: [], Rows: [] });
+  /** What a chart, a gauge or the like shows so far; null: nothing yet. */
+  drawing: unknown = $state.raw(null);
 
   private sid = '';
   private abort = new AbortController();
@@ -182,6 +195,10 @@ export class Search {
     return this.renderer === '' || ENTRY_RENDERERS.has(this.renderer);
   }
 
+  get showsPicture(): boolean {
+    return PICTURE_RENDERERS.has(this.renderer);
+  }
+
   private complete(page: number): boolean {
     const rows = this.pages.get(page);
     return rows !== undefined && rows.length >= Math.min(PAGE_ROWS, this.count - page * PAGE_ROWS);
@@ -271,6 +288,13 @@ export class Search {
       }
       this.table = table;
     }
+    if (this.showsPicture && (answer.Finished || answer.EntryCount > 0)) {
+      const drawing = await this.api.picture(this.id, this.sid, this.renderer, signal);
+      if (signal.aborted) {
+        return true;
+      }
+      this.drawing = drawing;
+    }
     if (answer.Finished && this.phase === 'running') {
       this.phase = 'done';
     }
@@ -337,6 +361,7 @@ export class Search {
     this.messages = [];
     this.renderer = '';
     this.table = { Columns: [], Rows: [] };
+    this.drawing = null;
     this.startedMs = Date.now();
     this.tookMs = 0;
     this.pages.clear();

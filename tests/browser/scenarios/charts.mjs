@@ -1,0 +1,120 @@
+// Pictures that queries end in: each is drawn, says in figures what it shows, and is kept as a
+// screenshot.
+import assert from 'node:assert/strict';
+import { DESKTOP, PHONE, search } from '../lib/browser.mjs';
+
+const STATUS = [200, 200, 200, 304, 404, 500];
+const PLACES = ['50.1 14.4', '48.2 16.4', '40.7 -74.0', '-33.9 151.2', '35.7 139.7'];
+const HOSTILE = '<img src=x onerror=alert(1)>';
+
+let ingested = false;
+function ingestSome(cluster) {
+    if (ingested) {
+        return;
+    }
+    ingested = true;
+    const now = Date.now();
+    cluster.ingest(
+        'drawn',
+        Array.from({ length: 600 }, (_, i) => {
+            const time = new Date(now - i * 5000).toISOString();
+            const host = i % 50 === 0 ? HOSTILE : `web${i % 3}`;
+            return JSON.stringify({
+                time,
+                status: STATUS[(i * 7) % 6],
+                host,
+                peer: `db${i % 2}`,
+                ms: 40 + ((i * 37) % 160),
+                place: PLACES[i % 5],
+            });
+        }),
+    );
+}
+
+const QUERIES = {
+    chart: 'json status ms | stats mean(ms) by status over 1m | chart mean by status',
+    stackgraph: 'json status host | stats count by host status | stackgraph host status count',
+    gauge: 'json ms | stats mean(ms) max(ms) | gauge (mean 0 200) (max 0 200)',
+    numbercard: 'json ms | stats mean(ms) count | numbercard mean count',
+    wordcloud: 'json status | stats count by status | wordcloud count by status',
+    pointmap: 'json place host | pointmap -loc place host',
+    fdg: 'json host peer | fdg host peer',
+};
+
+/** Whether the canvas holds more than one colour. */
+function isDrawn(page) {
+    return page
+        .locator('.chart canvas')
+        .first()
+        .evaluate((canvas) => {
+            const copy = document.createElement('canvas');
+            copy.width = canvas.width;
+            copy.height = canvas.height;
+            const context = copy.getContext('2d', { willReadFrequently: true });
+            context.drawImage(canvas, 0, 0);
+            const { data } = context.getImageData(0, 0, copy.width, copy.height);
+            const colours = new Set();
+            for (let i = 0; i < data.length && colours.size < 8; i += 4) {
+                colours.add(`${data[i]},${data[i + 1]},${data[i + 2]},${data[i + 3]}`);
+            }
+            return colours.size >= 4;
+        });
+}
+
+async function drawn(page, renderer) {
+    if (renderer === 'numbercard' || renderer === 'wordcloud') {
+        return;
+    }
+    await page.locator('.chart canvas').first().waitFor();
+    for (let i = 0; !(await isDrawn(page)); i++) {
+        assert.ok(i < 200, `${renderer} is drawn`);
+        await page.waitForTimeout(50);
+    }
+}
+
+async function figures(page) {
+    await page.getByRole('button', { name: 'Figures' }).click();
+    const text = await page.getByRole('region', { name: 'Figures' }).innerText();
+    await page.getByRole('button', { name: 'Figures' }).click();
+    return text;
+}
+
+async function all(tabs, cluster, name, options) {
+    ingestSome(cluster);
+    const page = await tabs.login(cluster.webservers[0], options);
+    for (const [renderer, query] of Object.entries(QUERIES)) {
+        await search(page, `tag=drawn ${query}`, 'Last hour');
+        await page.getByRole('region', { name: 'Chart' }).waitFor();
+        await drawn(page, renderer);
+        await tabs.shot(page, `${name}-${renderer}`);
+    }
+    return page;
+}
+
+export const scenarios = {
+    async what_a_query_ends_in_is_drawn(tabs, cluster) {
+        await all(tabs, cluster, 'light', { scheme: 'light', viewport: DESKTOP });
+    },
+
+    async pictures_are_drawn_in_the_dark_and_on_a_phone(tabs, cluster) {
+        await all(tabs, cluster, 'dark', { scheme: 'dark', viewport: DESKTOP });
+        await all(tabs, cluster, 'phone', { scheme: 'light', viewport: PHONE });
+    },
+
+    async a_chart_has_kinds_and_figures(tabs, cluster) {
+        ingestSome(cluster);
+        const page = await tabs.login(cluster.webservers[0]);
+        await search(page, `tag=drawn ${QUERIES.chart}`, 'Last hour');
+        for (const kind of ['Area', 'Stacked', 'Bars', 'Pie', 'Line']) {
+            await page.getByRole('button', { name: kind, exact: true }).click();
+            await drawn(page, 'chart');
+        }
+        const text = await figures(page);
+        assert.match(text, /^Time\t.*200/m);
+        assert.match(text, /\d{4}-\d\d-\d\d \d\d:\d\d:00/);
+        await search(page, `tag=drawn ${QUERIES.numbercard}`, 'Last hour');
+        assert.match(await figures(page), /count\t600/);
+        await search(page, `tag=drawn ${QUERIES.fdg}`, 'Last hour');
+        assert.ok((await figures(page)).includes(HOSTILE), 'hostile text is text');
+    },
+};

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import {
+  chartOf,
+  cutAtAntimeridian,
+  figuresOf,
+  graphOption,
+  optionOf,
+  SERIES_SHOWN_MAX,
+  wordScale,
+  type Colours,
+} from './chart';
+
+const COLOURS: Colours = {
+  text: '#000',
+  muted: '#555',
+  line: '#ccc',
+  surface: '#fff',
+  accent: '#06c',
+  series: ['#111', '#222'],
+  font: 'sans-serif',
+};
+const CHART = {
+  Names: ['web9', 'db2'],
+  Values: [
+    { TS: '2026-05-04T08:00:00Z', Data: [12, 3.5] },
+    { TS: '2026-05-04T08:01:00Z', Data: [9, null] },
+  ],
+};
+
+interface Series {
+  name: string;
+  type: string;
+  stack?: string;
+  data: unknown[];
+}
+const seriesOf = (option: unknown) => (option as { series: Series[] }).series;
+
+describe('a chart', () => {
+  it('has a line per name, and no value where there is none', () => {
+    const series = seriesOf(optionOf('chart', CHART, 'line', COLOURS));
+    expect(series.map((one) => one.name)).toEqual(['web9', 'db2']);
+    expect(series[1]?.data).toEqual([
+      [Date.UTC(2026, 4, 4, 8), 3.5],
+      [Date.UTC(2026, 4, 4, 8, 1), null],
+    ]);
+  });
+
+  it('is a pie of sums', () => {
+    const [pie] = seriesOf(optionOf('chart', CHART, 'pie', COLOURS));
+    expect(pie?.data).toEqual([
+      { name: 'web9', value: 21 },
+      { name: 'db2', value: 3.5 },
+    ]);
+  });
+
+  it('shows so many series as can be told apart', () => {
+    const names = Array.from({ length: 10_000 }, (_, i) => `s${i}`);
+    const many = {
+      Names: names,
+      Values: [{ TS: '2026-05-04T08:00:00Z', Data: names.map(() => 1) }],
+    };
+    expect(seriesOf(optionOf('chart', many, 'bar', COLOURS))).toHaveLength(SERIES_SHOWN_MAX);
+    expect(figuresOf('chart', many).columns).toHaveLength(10_001);
+  });
+
+  it('bears an answer without anything', () => {
+    for (const data of [null, undefined, {}, { Names: null, Values: null }]) {
+      expect(chartOf(data)).toEqual({ Names: [], Values: [] });
+      expect(seriesOf(optionOf('chart', data, 'area', COLOURS))).toEqual([]);
+    }
+    for (const renderer of ['stackgraph', 'gauge', 'pointmap', 'heatmap', 'fdg']) {
+      expect(optionOf(renderer, null, 'line', COLOURS)).not.toBeNull();
+      expect(figuresOf(renderer, null).rows).toEqual([]);
+    }
+  });
+});
+
+describe('other pictures', () => {
+  it('stack by component, with nothing where a key lacks one', () => {
+    const data = [
+      { Key: 'web9', Values: [{ Label: '200', Value: 812 }] },
+      { Key: 'web8', Values: [{ Label: '500', Value: 4 }] },
+    ];
+    expect(seriesOf(optionOf('stackgraph', data, 'line', COLOURS)).map((one) => one.data)).toEqual([
+      [812, 0],
+      [0, 4],
+    ]);
+  });
+
+  it('keep nodes of one name apart', () => {
+    const nodes = [
+      { name: 'a', group: 0 },
+      { name: 'a', group: 0 },
+    ];
+    const [graph] = seriesOf(
+      graphOption({ nodes, links: [{ value: 2, source: 0, target: 1 }], groups: [] }, COLOURS),
+    );
+    expect(graph?.data.map((node) => (node as { id: string }).id)).toEqual(['0', '1']);
+  });
+
+  it('say what a place means', () => {
+    const data = [{ Loc: { Lat: 50.1, Long: 14.4 }, Metadata: [{ host: 'web9' }, { ms: '3' }] }];
+    expect(figuresOf('pointmap', data).rows).toEqual([['50.1', '14.4', 'host: web9, ms: 3']]);
+    expect(
+      figuresOf('heatmap', [
+        [1, 2],
+        [3, 4, 5],
+      ]).rows,
+    ).toEqual([
+      ['1', '2', '1'],
+      ['3', '4', '5'],
+    ]);
+  });
+
+  it('write large what is much', () => {
+    const word = (Magnitude: number) => ({ Name: 'w', Magnitude, Min: 0, Max: 0 });
+    const words = [word(100), word(25), word(0)];
+    expect(words.map((one) => wordScale(words, one))).toEqual([3.4, 2.2, 1]);
+  });
+});
+
+describe('the antimeridian', () => {
+  it('cuts a ring that crosses it into pieces on either side', () => {
+    const ring = [
+      [170, 60],
+      [-170, 60],
+      [-170, 50],
+      [170, 50],
+      [170, 60],
+    ];
+    const pieces = cutAtAntimeridian(ring);
+    expect(pieces).toHaveLength(2);
+    for (const piece of pieces) {
+      const sides = new Set(piece.map(([long = 0]) => Math.sign(long)));
+      expect(sides.size).toBe(1);
+    }
+  });
+
+  it('leaves other rings alone', () => {
+    const ring = [
+      [0, 0],
+      [10, 0],
+      [10, 10],
+      [0, 0],
+    ];
+    expect(cutAtAntimeridian(ring)).toEqual([ring]);
+  });
+});

@@ -1,0 +1,421 @@
+/*
+ * What the renderers other than text and table answer, as options for ECharts. Pure: nothing of
+ * ECharts is loaded here (components/ChartView.svelte does, when a chart is to be drawn).
+ *
+ * Tooltips are drawn on the canvas: the server's Content-Security-Policy allows no inline styles.
+ */
+import { stampText } from './time';
+
+export type ChartKind = 'line' | 'area' | 'stacked' | 'bar' | 'pie';
+
+export const CHART_KINDS: { kind: ChartKind; label: string }[] = [
+  { kind: 'line', label: 'Line' },
+  { kind: 'area', label: 'Area' },
+  { kind: 'stacked', label: 'Stacked' },
+  { kind: 'bar', label: 'Bars' },
+  { kind: 'pie', label: 'Pie' },
+];
+
+/** More lines than that nobody can tell apart, and drawing them takes seconds. */
+export const SERIES_SHOWN_MAX = 200;
+
+export interface WireChart {
+  Names: string[];
+  Values: { TS: string; Data: (number | null)[] }[];
+}
+export interface WireStack {
+  Key: string;
+  Values: { Label: string; Value: number }[];
+}
+export interface WireMagnitude {
+  Name: string;
+  Magnitude: number;
+  Min: number;
+  Max: number;
+}
+export interface WirePoint {
+  Loc: { Lat: number; Long: number };
+  Metadata?: Record<string, string>[];
+}
+export interface WireGraph {
+  nodes: { name: string; group: number }[];
+  links: { value: number; source: number; target: number }[];
+  groups: string[];
+}
+
+/** Rows for people who want figures, and for those who do not see the picture. */
+export interface Figures {
+  columns: string[];
+  rows: string[][];
+}
+
+export interface Colours {
+  text: string;
+  muted: string;
+  line: string;
+  surface: string;
+  accent: string;
+  series: string[];
+  /** A canvas knows no `inherit`. */
+  font: string;
+}
+
+/** An ECharts option; typed where it is used. */
+export type Option = Record<string, unknown>;
+
+const number = (value: number | null | undefined): string =>
+  value === null || value === undefined
+    ? ''
+    : value.toLocaleString('en-US', { maximumFractionDigits: 3 });
+
+function list<T>(value: unknown): T[] {
+  return Array.isArray(value) ? (value as T[]) : [];
+}
+
+export function chartOf(data: unknown): WireChart {
+  const chart = (data ?? {}) as Partial<WireChart>;
+  return { Names: list(chart.Names), Values: list(chart.Values) };
+}
+
+export function graphOf(data: unknown): WireGraph {
+  const graph = (data ?? {}) as Partial<WireGraph>;
+  return { nodes: list(graph.nodes), links: list(graph.links), groups: list(graph.groups) };
+}
+
+function base(colours: Colours, label: string): Option {
+  return {
+    animation: false,
+    color: colours.series,
+    textStyle: { color: colours.text, fontFamily: colours.font },
+    aria: { enabled: true, label: { description: label } },
+    tooltip: {
+      renderMode: 'richText',
+      confine: true,
+      backgroundColor: colours.surface,
+      borderColor: colours.line,
+      textStyle: { color: colours.text },
+    },
+  };
+}
+
+function axis(colours: Colours, more: Option): Option {
+  return {
+    axisLine: { lineStyle: { color: colours.line } },
+    axisLabel: { color: colours.muted, hideOverlap: true },
+    splitLine: { lineStyle: { color: colours.line } },
+    ...more,
+  };
+}
+
+function legend(colours: Colours, count: number): Option {
+  return {
+    show: count > 1,
+    type: 'scroll',
+    bottom: 0,
+    textStyle: { color: colours.text },
+    pageTextStyle: { color: colours.muted },
+    pageIconColor: colours.accent,
+  };
+}
+
+export function timeOption(chart: WireChart, kind: ChartKind, colours: Colours): Option {
+  const names = chart.Names.slice(0, SERIES_SHOWN_MAX);
+  const label = `Values over time of ${names.length} series`;
+  if (kind === 'pie') {
+    const totals = names.map((name, i) => ({
+      name,
+      value: chart.Values.reduce((sum, at) => sum + (at.Data[i] ?? 0), 0),
+    }));
+    return {
+      ...base(colours, label),
+      legend: legend(colours, names.length),
+      series: [
+        { type: 'pie', radius: ['35%', '70%'], data: totals, label: { color: colours.text } },
+      ],
+    };
+  }
+  const times = chart.Values.map((at) => new Date(at.TS).getTime());
+  const stacked = kind === 'stacked' || kind === 'bar';
+  return {
+    ...base(colours, label),
+    tooltip: {
+      ...(base(colours, label)['tooltip'] as Option),
+      trigger: 'axis',
+      order: 'valueDesc',
+      valueFormatter: number,
+    },
+    legend: legend(colours, names.length),
+    grid: { left: 12, right: 18, top: 18, bottom: names.length > 1 ? 34 : 8, containLabel: true },
+    xAxis: axis(colours, { type: 'time', splitLine: { show: false } }),
+    yAxis: axis(colours, { type: 'value' }),
+    series: names.map((name, i) => ({
+      name,
+      type: kind === 'bar' ? 'bar' : 'line',
+      showSymbol: chart.Values.length < 3,
+      symbolSize: 5,
+      sampling: 'lttb',
+      ...(stacked ? { stack: 'all' } : {}),
+      ...(kind === 'area' ? { areaStyle: { opacity: 0.22 } } : {}),
+      ...(kind === 'stacked' ? { areaStyle: { opacity: 0.75 }, lineStyle: { width: 0.6 } } : {}),
+      data: chart.Values.map((at, row) => [times[row], at.Data[i] ?? null]),
+    })),
+  };
+}
+
+export function stackOption(stacks: WireStack[], colours: Colours): Option {
+  const labels = [...new Set(stacks.flatMap((stack) => stack.Values.map((v) => v.Label)))].slice(
+    0,
+    SERIES_SHOWN_MAX,
+  );
+  return {
+    ...base(colours, `${stacks.length} stacked bars`),
+    legend: legend(colours, labels.length),
+    grid: { left: 12, right: 18, top: 18, bottom: 34, containLabel: true },
+    xAxis: axis(colours, { type: 'category', data: stacks.map((stack) => stack.Key) }),
+    yAxis: axis(colours, { type: 'value' }),
+    series: labels.map((label) => ({
+      name: label,
+      type: 'bar',
+      stack: 'all',
+      data: stacks.map((stack) => stack.Values.find((v) => v.Label === label)?.Value ?? 0),
+    })),
+  };
+}
+
+export function gaugeOption(items: WireMagnitude[], colours: Colours): Option {
+  const columns = Math.min(items.length, 4) || 1;
+  const rows = Math.ceil(items.length / columns) || 1;
+  return {
+    ...base(colours, items.map((item) => `${item.Name}: ${number(item.Magnitude)}`).join(', ')),
+    series: items.map((item, i) => {
+      const most = item.Max > item.Min ? item.Max : Math.max(100, item.Magnitude);
+      return {
+        type: 'gauge',
+        min: item.Min,
+        max: most,
+        radius: `${Math.floor(82 / Math.max(columns / 2, rows))}%`,
+        center: [
+          `${((i % columns) + 0.5) * (100 / columns)}%`,
+          `${(Math.floor(i / columns) + 0.55) * (100 / rows)}%`,
+        ],
+        progress: { show: true, itemStyle: { color: colours.accent } },
+        axisLine: { lineStyle: { color: [[1, colours.line]] } },
+        axisLabel: { color: colours.muted, distance: 18, fontSize: 10 },
+        axisTick: { show: false },
+        splitLine: { lineStyle: { color: colours.muted } },
+        pointer: { itemStyle: { color: colours.accent } },
+        title: { color: colours.muted, offsetCenter: [0, '88%'] },
+        detail: {
+          color: colours.text,
+          fontSize: 20,
+          offsetCenter: [0, '58%'],
+          formatter: (value: number) => number(value),
+        },
+        data: [{ name: item.Name, value: item.Magnitude }],
+      };
+    }),
+  };
+}
+
+/** Places on an outline of the world, which must be registered with ECharts as `world`. */
+export function mapOption(
+  points: [number, number, number][],
+  labels: string[],
+  colours: Colours,
+): Option {
+  const most = points.reduce((max, point) => Math.max(max, point[2]), 1);
+  return {
+    ...base(colours, `${points.length} places on a map of the world`),
+    geo: {
+      map: 'world',
+      roam: true,
+      silent: true,
+      itemStyle: { areaColor: colours.surface, borderColor: colours.muted, borderWidth: 0.6 },
+    },
+    series: [
+      {
+        type: 'scatter',
+        coordinateSystem: 'geo',
+        itemStyle: { color: colours.accent, opacity: 0.65 },
+        symbolSize: (value: number[]) => 6 + 18 * Math.sqrt((value[2] ?? 1) / most),
+        data: points.map(([lat, long, weight], i) => ({
+          name: labels[i] ?? '',
+          value: [long, lat, weight],
+        })),
+        tooltip: {
+          formatter: (item: { name: string; value: number[] }) =>
+            `${item.name || `${number(item.value[1])}, ${number(item.value[0])}`}  ${number(item.value[2])}`,
+        },
+      },
+    ],
+  };
+}
+
+export function graphOption(graph: WireGraph, colours: Colours): Option {
+  const degree = graph.nodes.map(() => 0);
+  for (const link of graph.links) {
+    degree[link.source] = (degree[link.source] ?? 0) + link.value;
+    degree[link.target] = (degree[link.target] ?? 0) + link.value;
+  }
+  const most = Math.max(1, ...degree);
+  return {
+    ...base(colours, `A graph of ${graph.nodes.length} nodes and ${graph.links.length} links`),
+    legend: legend(colours, graph.groups.length),
+    series: [
+      {
+        type: 'graph',
+        layout: 'force',
+        roam: true,
+        draggable: true,
+        force: { repulsion: 90, edgeLength: [30, 120], layoutAnimation: graph.nodes.length < 300 },
+        label: { show: graph.nodes.length <= 60, position: 'right', color: colours.text },
+        lineStyle: { color: colours.muted, opacity: 0.5 },
+        categories: graph.groups.map((name) => ({ name })),
+        // By place: names need not differ.
+        data: graph.nodes.map((node, i) => ({
+          id: String(i),
+          name: node.name,
+          category: graph.groups.length > 0 ? node.group : undefined,
+          symbolSize: 8 + 22 * Math.sqrt((degree[i] ?? 0) / most),
+        })),
+        links: graph.links.map((link) => ({
+          source: String(link.source),
+          target: String(link.target),
+          value: link.value,
+          lineStyle: { width: Math.min(8, 1 + Math.log2(Math.max(1, link.value))) },
+        })),
+      },
+    ],
+  };
+}
+
+/** The points of pointmap and heatmap: [latitude, longitude, weight], and a label for each. */
+export function placesOf(
+  renderer: string,
+  data: unknown,
+): { points: [number, number, number][]; labels: string[] } {
+  if (renderer === 'heatmap') {
+    const points = list<number[]>(data).map((item): [number, number, number] => [
+      item[0] ?? 0,
+      item[1] ?? 0,
+      item[2] ?? 1,
+    ]);
+    return { points, labels: [] };
+  }
+  const places = list<WirePoint>(data);
+  return {
+    points: places.map((place): [number, number, number] => [place.Loc.Lat, place.Loc.Long, 1]),
+    labels: places.map((place) =>
+      list<Record<string, string>>(place.Metadata)
+        .flatMap((pairs) => Object.entries(pairs).map(([key, value]) => `${key}: ${value}`))
+        .join(', '),
+    ),
+  };
+}
+
+/** The picture of a renderer's answer; null: it is drawn otherwise, or there is nothing. */
+export function optionOf(
+  renderer: string,
+  data: unknown,
+  kind: ChartKind,
+  colours: Colours,
+): Option | null {
+  switch (renderer) {
+    case 'chart':
+      return timeOption(chartOf(data), kind, colours);
+    case 'stackgraph':
+      return stackOption(list(data), colours);
+    case 'gauge':
+      return gaugeOption(list<WireMagnitude>(data).slice(0, 24), colours);
+    case 'pointmap':
+    case 'heatmap': {
+      const { points, labels } = placesOf(renderer, data);
+      return mapOption(points, labels, colours);
+    }
+    case 'fdg':
+      return graphOption(graphOf(data), colours);
+    default:
+      return null;
+  }
+}
+
+export function figuresOf(renderer: string, data: unknown): Figures {
+  switch (renderer) {
+    case 'chart': {
+      const chart = chartOf(data);
+      return {
+        columns: ['Time', ...chart.Names],
+        rows: chart.Values.map((at) => [stampText(at.TS), ...at.Data.map(number)]),
+      };
+    }
+    case 'stackgraph':
+      return {
+        columns: ['Key', 'Component', 'Value'],
+        rows: list<WireStack>(data).flatMap((stack) =>
+          stack.Values.map((value) => [stack.Key, value.Label, number(value.Value)]),
+        ),
+      };
+    case 'pointmap':
+    case 'heatmap': {
+      const { points, labels } = placesOf(renderer, data);
+      return {
+        columns: ['Latitude', 'Longitude', renderer === 'heatmap' ? 'Magnitude' : 'Values'],
+        rows: points.map(([lat, long, weight], i) => [
+          number(lat),
+          number(long),
+          renderer === 'heatmap' ? number(weight) : (labels[i] ?? ''),
+        ]),
+      };
+    }
+    case 'fdg': {
+      const graph = graphOf(data);
+      return {
+        columns: ['Source', 'Target', 'Value'],
+        rows: graph.links.map((link) => [
+          graph.nodes[link.source]?.name ?? '',
+          graph.nodes[link.target]?.name ?? '',
+          number(link.value),
+        ]),
+      };
+    }
+    default:
+      return {
+        columns: ['Name', 'Value'],
+        rows: list<WireMagnitude>(data).map((item) => [item.Name, number(item.Magnitude)]),
+      };
+  }
+}
+
+/** How large a word is, 1 to 3.4 times the text: by the root, so that areas compare. */
+export function wordScale(items: WireMagnitude[], item: WireMagnitude): number {
+  const most = Math.max(1e-9, ...items.map((other) => Math.abs(other.Magnitude)));
+  return 1 + 2.4 * Math.sqrt(Math.abs(item.Magnitude) / most);
+}
+
+type Ring = number[][];
+
+/**
+ * Rings of [longitude, latitude] that cross the antimeridian, as pieces that do not: on a flat map a
+ * line would run through all of the world otherwise.
+ */
+export function cutAtAntimeridian(ring: Ring): Ring[] {
+  const pieces: Ring[] = [[]];
+  ring.forEach((point, i) => {
+    const [long = 0, lat = 0] = point;
+    const [lastLong = long, lastLat = lat] = ring[i - 1] ?? point;
+    if (Math.abs(long - lastLong) > 180) {
+      const side = lastLong > 0 ? 180 : -180;
+      const way = 360 - Math.abs(long - lastLong);
+      const at = way === 0 ? lat : lastLat + ((lat - lastLat) * Math.abs(side - lastLong)) / way;
+      pieces[pieces.length - 1]?.push([side, at]);
+      pieces.push([[-side, at]]);
+    }
+    pieces[pieces.length - 1]?.push([long, lat]);
+  });
+  // A ring ends where it begins: the last piece is the beginning of the first.
+  const last = pieces.length > 1 ? pieces.pop() : undefined;
+  if (last && pieces[0]) {
+    pieces[0] = [...last, ...pieces[0]];
+  }
+  return pieces.filter((piece) => piece.length > 2);
+}
