@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 
 import pytest
 from client import wait_until
+from cluster import Cluster
+from layout import Layout
 
 LINES = 3000
 
@@ -228,3 +230,25 @@ def test_inner_queries_are_tables_of_the_main_one(session, lines):
     assert "there is no inner query of that name" in answer["ParseError"]
     answer = error("@a{ tag=nginx gerp x | table }; tag=nginx")
     assert "unknown module 'gerp'" in answer["ParseError"] and answer["ErrorOffset"] == 14
+
+
+def test_points_that_two_indexers_hold_count_once():
+    with Cluster(webservers=1, indexers=2, balancer=False, links=Layout.ring(2)) as c:
+        now = int(time.time()) // 60 * 60 - 600
+        body = "".join(f"{(now + i) * 10**6}// cpu{{host=h{i % 3}}} {i}\n" for i in range(300))
+        connection = http.client.HTTPConnection("127.0.0.1", c.indexer(0).process.port)
+        connection.request("POST", "/api/v0/update", body.encode(),
+                           {"X-Warp10-Token": c.layout.secrets["warp10"]["write"]})
+        assert connection.getresponse().status == 200
+
+        def held_by(i):
+            reader = http.client.HTTPConnection("127.0.0.1", c.indexer(i).process.port)
+            reader.request("GET", f"/api/v0/fetch?selector=cpu%7B%7D&now={(now + 600) * 10**6}"
+                           "&timespan=900000000", headers={
+                               "X-Warp10-Token": c.layout.secrets["warp10"]["read"]})
+            return reader.getresponse().read().count(b"//") == 300
+        wait_until(lambda: held_by(0) and held_by(1), 30, "both indexers to hold all points")
+        _, rows = table(c.webserver(0).login(),
+                        "tag=cpu stats count sum(value) by host | table host count sum")
+        assert Counter(rows) == Counter((f"h{i}", "100", str(sum(range(i, 300, 3))))
+                                        for i in range(3))
