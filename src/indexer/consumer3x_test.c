@@ -150,6 +150,22 @@ static void follow(struct world *world)
                      0);
 }
 
+/* Threads are using the disk. */
+static bool is_off(struct io_sim *sim)
+{
+    pthread_mutex_lock(&sim->lock);
+    bool off = sim->off;
+    pthread_mutex_unlock(&sim->lock);
+    return off;
+}
+
+static void set_space(struct io_sim *sim, uint64_t bytes)
+{
+    pthread_mutex_lock(&sim->lock);
+    sim->space_bytes = bytes;
+    pthread_mutex_unlock(&sim->lock);
+}
+
 /* ── What is there ───────────────────────────────────────────────────────────────────────── */
 
 /* Records of the log that came from there. */
@@ -235,13 +251,13 @@ static void the_power_may_go_at_any_call(void **state)
         write_points(&world, 0, written);
         world.to.sim.crash_at = world.to.sim.calls + crash_at;
         follow(&world);
-        for (int i = 0; i < 200 && !world.to.sim.off; i++) {
+        for (int i = 0; i < 200 && !is_off(&world.to.sim); i++) {
             if (i % 4 == 0 && written < RECORDS) {
                 write_points(&world, written++, 1);
             }
             nanosleep(&moment, NULL);
         }
-        crashes += world.to.sim.off;
+        crashes += is_off(&world.to.sim);
         consumers3x_stop(&world.consumers);
         storage_close(&world.to.storage);
         io_sim_crash(&world.to.sim);
@@ -264,11 +280,11 @@ static void a_full_disk_is_waited_for(void **state)
     follow(&world);
     write_points(&world, 0, RECORDS / 2);
     expect_all(&world, RECORDS / 2);
-    world.to.sim.space_bytes = io_sim_used(&world.to.sim) + 100;
+    set_space(&world.to.sim, io_sim_used(&world.to.sim) + 100);
     write_points(&world, RECORDS / 2, RECORDS / 2);
     nanosleep(&moment, NULL);
     assert_true(points_of(&world) < RECORDS);
-    world.to.sim.space_bytes = 0;
+    set_space(&world.to.sim, 0);
     expect_all(&world, RECORDS);
     end(&world);
 }
