@@ -74,6 +74,7 @@ static void begin_giving(struct forwarder *forwarder, bool only_needs)
         .only_needs = only_needs,
         .ignored = forwarder->options.ignored,
         .ignored_count = forwarder->options.ignored_count,
+        .filter = forwarder->maker.filter,
     };
     struct replicate_message message = {0};
     forwarder->owes_snapshot = false;
@@ -95,10 +96,10 @@ static void begin_giving(struct forwarder *forwarder, bool only_needs)
 /* The log is held from here on, and read when the snapshot is there. */
 int forwarder_begin_snapshot(struct forwarder *forwarder)
 {
-    if (forwarder->maker.filter != NULL) {
+    if (forwarder->options.filter.wells_count > 0) {
         forwarder_set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT);
         return err_set(ERR_NOT_FOUND, "the target lacks what the log does not have any more, and a "
-                                      "link with a filter sends no snapshots");
+                                      "link that looks at wells sends no snapshots");
     }
     uint64_t position = datalog_end(forwarder->log);
     datalog_reader_close(&forwarder->reader);

@@ -147,6 +147,20 @@ static int series_passes(struct link_filter *filter, struct series_catalogue *ca
     return 0;
 }
 
+bool link_filter_series(struct link_filter *filter, struct series_catalogue *catalogue,
+                        uint32_t number)
+{
+    bool passes = false;
+    return series_passes(filter, catalogue, number, &passes) == 0 && passes;
+}
+
+bool link_filter_tag(struct link_filter *filter, struct span name)
+{
+    buf_clear(&filter->key);
+    return series_key_make(&filter->key, name, NULL, 0) == 0 &&
+           key_passes(filter, buf_span(&filter->key));
+}
+
 static bool well_passes(const struct link_filter *filter, struct span well)
 {
     const struct link_filter_options *options = filter->options;
@@ -185,9 +199,7 @@ static int filter_entries(struct link_filter *filter, struct span payload)
     }
     names = run;
     while (entries_next_tag(&run, &tag, &name)) {
-        buf_clear(&filter->key);
-        rc = series_key_make(&filter->key, name, NULL, 0);
-        filter->tags[tag] = rc == 0 && key_passes(filter, buf_span(&filter->key)) ? PASSES : STAYS;
+        filter->tags[tag] = link_filter_tag(filter, name) ? PASSES : STAYS;
     }
     vec_clear(&filter->entries);
     while (entries_next(&run, &entry)) {

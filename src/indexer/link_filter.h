@@ -36,6 +36,12 @@ void link_filter_free(struct link_filter **filter);
 /* For replicate_origin_through(): the same for the same filter on every node; 0 of NULL. */
 uint16_t link_filter_id(const struct link_filter *filter);
 
+/* Whether entries of a tag pass, and points of a series, as far as it is not about wells. One that
+ * has no name does not. */
+bool link_filter_tag(struct link_filter *filter, struct span name);
+bool link_filter_series(struct link_filter *filter, struct series_catalogue *catalogue,
+                        uint32_t number);
+
 enum link_filter_outcome {
     LINK_FILTER_SOME = 1, /* ret_record has what passes, in `payload` */
     LINK_FILTER_NONE = 2,

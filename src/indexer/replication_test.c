@@ -579,6 +579,41 @@ static void a_filter_brings_a_part_and_says_so(void **state)
     end_node(&c);
 }
 
+/* A link with a filter that is made when the log was trimmed already: the snapshot has that part,
+ * and the log goes on from there. */
+static void a_filtered_link_may_begin_with_a_snapshot(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    bool derived = false;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    for (uint64_t i = 0; i < 100; i += 50) {
+        write_entries(&a, "no", 200 + i, 50);
+        write_entries(&a, "yes", i, 50);
+        write_point(&a, 7, (int64_t)i + 1, 1);
+        assert_int_equal(storage_flush(a.storage), 0);
+    }
+    assert_true(datalog_first(storage_log(a.storage)) > 1);
+    listen_at(&b, SECRET);
+    a.filter.selector = "yes{}";
+    forward_to(&a, &b);
+    wait_for_entries(&b, 100);
+    wait_for_state(&a, FORWARDER_FOLLOWING);
+    write_entries(&a, "no", 300, 10);
+    write_entries(&a, "yes", 100, 10);
+    wait_for_entries(&b, 110);
+    for (int i = 0; i < WAIT_MS / 2 && place_of_other(&b, &derived) < own_position(&a); i++) {
+        pause_a_moment();
+    }
+    assert_true(place_of_other(&b, &derived) == own_position(&a) && derived);
+    assert_true(info_of(&a).snapshots == 1);
+    assert_true(count_entries(&b, 310) == 110 && value_at(&b, 7, 1) == -1);
+    end_node(&a);
+    end_node(&b);
+}
+
 static size_t count_detours(struct node *node)
 {
     json_t *json = replication_json(node->way);
@@ -674,6 +709,7 @@ int main(void)
         cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
         cmocka_unit_test(what_came_from_a_warp10_goes_on),
         cmocka_unit_test(a_filter_brings_a_part_and_says_so),
+        cmocka_unit_test(a_filtered_link_may_begin_with_a_snapshot),
         cmocka_unit_test(dead_members_are_gone_round),
         cmocka_unit_test(another_secret_is_refused_and_named),
         cmocka_unit_test(two_nodes_with_one_id_are_named),

@@ -30,6 +30,9 @@ struct snapshot_give {
     struct replicate_places theirs;
     struct replicate_places places;
     struct replicate_places doubt;
+    struct link_filter *filter;
+    struct replicate_places sent, sent_doubt; /* the two, as the filter lets pass */
+    struct buf passed;
     struct replicate_needs needs;
     int64_t horizon_ns;
     int64_t start_ns;      /* nothing older is looked at */
@@ -67,10 +70,11 @@ static const struct limits *limits_of(struct snapshot_give *give, uint16_t numbe
         limits->none = true;
         return limits;
     }
-    limits->origin = (struct datalog_origin){origin.node, origin.incarnation};
+    struct datalog_origin here = {origin.node, origin.incarnation};
+    limits->origin = replicate_origin_through(here, link_filter_id(give->filter));
     limits->low = time_of(replicate_places_of(&give->theirs, limits->origin), 0);
-    uint64_t held = time_of(replicate_places_of(&give->places, limits->origin), UINT64_MAX);
-    limits->high = MAX(held, replicate_places_of(&give->doubt, limits->origin).time);
+    uint64_t held = time_of(replicate_places_of(&give->places, here), UINT64_MAX);
+    limits->high = MAX(held, replicate_places_of(&give->doubt, here).time);
     return limits;
 }
 
@@ -113,8 +117,9 @@ bool snapshot_give_helps(struct storage *storage, const struct replicate_needs *
 static int take_tag(void *context, uint16_t tag, struct span name)
 {
     struct snapshot_give *give = context;
-    (void)name;
-    vec_push(&give->tags, tag);
+    if (give->filter == NULL || link_filter_tag(give->filter, name)) {
+        vec_push(&give->tags, tag);
+    }
     return 0;
 }
 
@@ -149,6 +154,9 @@ struct snapshot_give *snapshot_give_new(const struct snapshot_give_options *opti
     if (options->only_needs) {
         meet_places(give);
     }
+    give->filter = options->filter;
+    replicate_places_through(&give->sent, &give->places, link_filter_id(give->filter));
+    replicate_places_through(&give->sent_doubt, &give->doubt, link_filter_id(give->filter));
     give->horizon_ns = storage_horizon(give->storage);
     give->start_ns = give->needs.since_ns;
     if (give->needs.missing_ns < give->needs.missing_end_ns) {
@@ -174,6 +182,9 @@ void snapshot_give_free(struct snapshot_give **place)
     replicate_places_deinit(&give->theirs);
     replicate_places_deinit(&give->places);
     replicate_places_deinit(&give->doubt);
+    replicate_places_deinit(&give->sent);
+    replicate_places_deinit(&give->sent_doubt);
+    buf_deinit(&give->passed);
     replicate_part_deinit(&give->part);
     vec_deinit(&give->tags);
     vec_deinit(&give->chosen);
@@ -192,8 +203,8 @@ void snapshot_give_begin(const struct snapshot_give *give, struct replicate_mess
     message->type = REPLICATE_SNAPSHOT_BEGIN;
     message->horizon_ns = give->horizon_ns;
     message->needs = give->needs;
-    message->places = give->places;
-    message->doubt = give->doubt;
+    message->places = give->sent;
+    message->doubt = give->sent_doubt;
 }
 
 struct snapshot_progress snapshot_give_progress(const struct snapshot_give *give)
@@ -292,7 +303,11 @@ static int open_points(struct snapshot_give *give)
     uint32_t numbers[SERIES_AT_ONCE];
     size_t count = 0;
     while (count < SERIES_AT_ONCE && give->next_series < end) {
-        numbers[count++] = give->next_series++;
+        uint32_t number = give->next_series++;
+        if (give->filter == NULL ||
+            link_filter_series(give->filter, storage_catalogue(give->storage), number)) {
+            numbers[count++] = number;
+        }
     }
     struct well_fetch fetch = {
         .series = numbers,
@@ -360,10 +375,19 @@ static int put_meta(void *context, struct span metas, struct stamp stamp)
 {
     struct snapshot_give *give = context;
     const struct limits *limits = limits_of(give, stamp.origin);
-    if (!limits->none && stamp.time > limits->low && stamp.time <= limits->high) {
-        replicate_part_piece(&give->part, origin_of(give, stamp.origin), stamp.time, metas);
+    struct datalog_record record = {.type = DATALOG_META, .payload = metas};
+    if (limits->none || stamp.time <= limits->low || stamp.time > limits->high) {
+        return 0;
     }
-    return 0;
+    int rc = give->filter == NULL
+                 ? 0
+                 : link_filter_record(give->filter, storage_catalogue(give->storage), &record,
+                                      &give->passed, &record);
+    if (rc >= 0 && rc != LINK_FILTER_NONE) {
+        replicate_part_piece(&give->part, origin_of(give, stamp.origin), stamp.time,
+                             record.payload);
+    }
+    return MIN(rc, 0);
 }
 
 static int next_metas(struct snapshot_give *give)

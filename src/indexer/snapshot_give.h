@@ -8,6 +8,7 @@
 #ifndef INDEXER_SNAPSHOT_GIVE_H
 #define INDEXER_SNAPSHOT_GIVE_H
 
+#include "indexer/link_filter.h"
 #include "indexer/link_series.h"
 #include "indexer/storage_intake.h"
 #include "replicate/snapshot.h"
@@ -25,6 +26,7 @@ struct snapshot_give_options {
     bool only_needs;                       /* what they lack comes with the log */
     const struct uuid *ignored;            /* nodes that are left out */
     size_t ignored_count;
+    struct link_filter *filter; /* NULL: none; of series, not of wells; borrowed to the end */
 };
 
 /* Whether it can help the target with what it needs beside what its places lack. */
@@ -34,6 +36,7 @@ bool snapshot_give_helps(struct storage *storage, const struct replicate_needs *
 struct snapshot_give *snapshot_give_new(const struct snapshot_give_options *options);
 void snapshot_give_free(struct snapshot_give **give);
 
+/* As this node has them: replicate_sender_sent_snapshot(). */
 const struct replicate_places *snapshot_give_places(const struct snapshot_give *give);
 
 /* Fills in a REPLICATE_SNAPSHOT_BEGIN; it borrows. */

@@ -226,7 +226,13 @@ void replicate_sender_learn(struct replicate_sender *sender, const struct replic
 void replicate_sender_sent_snapshot(struct replicate_sender *sender,
                                     const struct replicate_places *places)
 {
-    replicate_places_raise_all(&sender->theirs, places);
+    for (size_t i = 0; i < places->all.count; i++) {
+        struct replicate_place sent = places->all.items[i];
+        sent.origin = replicate_origin_through(sent.origin, sender->filter);
+        if (!has_other_form(&sender->theirs, sent.origin, sender->canary)) {
+            replicate_places_raise(&sender->theirs, sent);
+        }
+    }
     replicate_places_raise_all(&sender->passed, places);
 }
 

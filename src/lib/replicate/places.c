@@ -124,6 +124,17 @@ void replicate_places_raise(struct replicate_places *places, struct replicate_pl
     }
 }
 
+void replicate_places_through(struct replicate_places *to, const struct replicate_places *from,
+                              uint16_t filter)
+{
+    vec_clear(&to->all);
+    for (size_t i = 0; i < from->all.count; i++) {
+        struct replicate_place place = from->all.items[i];
+        place.origin = replicate_origin_through(place.origin, filter);
+        replicate_places_raise(to, place);
+    }
+}
+
 void replicate_places_raise_all(struct replicate_places *places,
                                 const struct replicate_places *others)
 {

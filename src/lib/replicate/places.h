@@ -39,6 +39,10 @@ struct replicate_places {
 struct datalog_origin replicate_origin_through(struct datalog_origin origin, uint16_t filter);
 bool replicate_origin_is_derived(struct datalog_origin origin);
 
+/* The same places, of what a filter lets pass. Replaces `*to`. */
+void replicate_places_through(struct replicate_places *to, const struct replicate_places *from,
+                              uint16_t filter);
+
 /* Whether both are forms of one origin, and not the same one. */
 bool replicate_origin_is_other_form(struct datalog_origin a, struct datalog_origin b);
 
