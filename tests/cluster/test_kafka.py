@@ -10,6 +10,8 @@ import pytest
 from client import wait_until
 from cluster import BUILD
 from test_replication import Ring, Writer, wait_for_more
+from test_snapshot import verify
+from test_warp10 import Api
 
 TOPIC = "hub"
 
@@ -92,6 +94,28 @@ def test_two_without_a_link_hold_what_each_was_given():
         status = c.aquifer("datalog", "status", "--config", str(c.webserver(0).process.config))
         assert status.returncode == 0, status.stdout.decode() + status.stderr.decode()
         assert b"<- hub kafka://" in status.stdout and b"-> hub kafka://" in status.stdout
+
+
+def test_entries_points_attributes_and_deletes_end_equal():
+    with Hub() as hub, OverKafka(hub) as c:
+        for i in range(2):
+            c.indexer(i).set("Disable-Self-Ingest=true")
+        c.start()
+        tokens = c.layout.secrets["warp10"]
+        apis = [Api(c.indexer(i), tokens["write"], tokens["read"]) for i in range(2)]
+        ids = [id for i in range(2) for id in c.ingest("web", 300, indexer=i)]
+        for i, api in enumerate(apis):
+            api.expect_update("".join(f"{t}// load{{host={h}}} {i}\n" for t in range(1, 100)
+                                      for h in range(20)).encode())
+            assert api.meta(f"load{{host=1}}{{seen-by={i}}}\n".encode())[0] == 200
+        c.expect_all_hold("web", ids)
+        everything = "selector=load{}&now=1000&timespan=1000&showattr=true"
+        wait_until(lambda: apis[0].fetch(everything) == apis[1].fetch(everything), 30, "all points")
+        assert apis[0].delete("selector=load{host=3}&deleteall")[0] == 200
+        wait_until(lambda: len(apis[1].times(everything)) == 99 * 19, 30, "the delete")
+        wait_until(lambda: verify(c)[0] == 0, 30, "both to be equal")
+        assert "on 2 indexers: equal" in verify(c)[1]
+        assert apis[0].fetch(everything) == apis[1].fetch(everything)
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["sender", "receiver"])
