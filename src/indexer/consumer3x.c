@@ -213,7 +213,7 @@ static int apply(struct consumer3x *consumer, struct span record, struct span re
 /* It failed too often. */
 static int give_up(struct consumer3x *consumer, struct span record, struct span ref, size_t index)
 {
-    (void)err_set(ERR_IO, "%s", consumer->told);
+    (void)err_set(ERR_CONFLICT, "%s", consumer->told);
     int rc = set_aside(consumer, record, ref, consumer->failing_tries);
     settle(consumer, index, rc);
     return rc;
@@ -268,6 +268,12 @@ static void note_failing(struct consumer3x *consumer, struct span ref)
     consumer->failing_tries++;
 }
 
+/* Not the record's fault: it is waited for. */
+static bool is_of_the_disk(int rc)
+{
+    return rc == ERR_NO_SPACE || rc == ERR_IO || rc == ERR_UNAVAILABLE || rc == ERR_CANCELLED;
+}
+
 /* All up to the first fault is where we are. Nothing is under way. `fault`: why the batch ended. */
 static int close_batch(struct consumer3x *consumer, int fault)
 {
@@ -289,7 +295,7 @@ static int close_batch(struct consumer3x *consumer, int fault)
         if (consumer->fault_text[0] != 0) {
             (void)err_set((enum err)rc, "%s", consumer->fault_text);
         }
-        if (rc != ERR_NO_SPACE && rc != ERR_UNAVAILABLE && rc != ERR_CANCELLED) {
+        if (!is_of_the_disk(rc)) {
             note_failing(consumer, ref_of(consumer, good));
         }
         char place[FEED3X_REF_BYTES_MAX];

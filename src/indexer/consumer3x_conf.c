@@ -12,6 +12,7 @@
 
 #define SECTION CONSUMER3X_SECTION
 #define SCHEME "warp10://"
+#define NAME_BYTES_MAX 100
 
 struct consumers3x {
     VEC(struct consumer3x *) all;
@@ -122,6 +123,17 @@ static int read_hash_keys(struct apply3x_options *options, const struct conf *co
                : read_hash_key(conf, "Labels-Hash-Key", &options->has_keys, &options->labels_key);
 }
 
+/* A file is named after it. */
+static int check_name(const char *name)
+{
+    size_t bytes = strlen(name);
+    if (bytes == 0 || bytes > NAME_BYTES_MAX || strchr(name, '/') != NULL || name[0] == '.') {
+        return err_set(ERR_INVALID, "a source's name has 1 to %d bytes, no / and no . in front",
+                       NAME_BYTES_MAX);
+    }
+    return 0;
+}
+
 static int read_conf(struct consumer3x *consumer, const struct conf *conf)
 {
     const char *unit = conf_text(conf, SECTION, consumer->name, "Time-Unit");
@@ -130,7 +142,8 @@ static int read_conf(struct consumer3x *consumer, const struct conf *conf)
     consumer->timeout_ms = conf_duration(conf, SECTION, consumer->name, "Timeout") / TIME_MS_NS;
     consumer->keepalive_ms =
         conf_duration(conf, SECTION, consumer->name, "Keep-Alive") / TIME_MS_NS;
-    int rc = read_target(consumer);
+    int rc = check_name(consumer->name);
+    rc = rc < 0 ? rc : read_target(consumer);
     rc = rc < 0 ? rc : read_keys(consumer, conf);
     rc = rc < 0 ? rc : read_lists(consumer, conf);
     rc = rc < 0 ? rc : read_start(consumer, conf);

@@ -689,6 +689,7 @@ def test_a_wrong_configuration_is_named_with_its_place():
                 (source(1).replace("Private-Key=secp", "Private-Key=nope"), "no curve"),
                 (source(1, feeder=Key(5, feed.ec.SECP256R1, "secp256r1")), "no common secret"),
                 (source(1, lines="Start=yesterday"), "Start must be"),
+                (source(1, name="a/b"), "a source's name"),
                 (source(1).replace("warp10://", "http://"), "must begin with kafka://"),
                 (feeding(1, lines=f"Consumer=consumer-1={CONSUMER.config_public}"), "twice")):
             node.process.config.write_text(good)
