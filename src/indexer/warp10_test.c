@@ -144,6 +144,65 @@ static void many_batches_end_with_the_last_write_of_each_point(void **state)
     buf_deinit(&answer);
 }
 
+struct client {
+    struct world world; /* with a client of its own */
+    int index;
+    pthread_t thread;
+};
+
+static void *write_some(void *context)
+{
+    struct client *client = context;
+    struct buf lines = {0};
+    struct buf answer = {0};
+    for (int round = 0; round < 10; round++) {
+        buf_clear(&lines);
+        for (int i = 0; i < 500; i++) {
+            buf_printf(&lines, "%d// own{c=%d,n=%d} %d\n%d// shared{n=%d} 1\n", round,
+                       client->index, i % 50, i, round * 500 + i, i % 7);
+        }
+        assert_int_equal(call(&client->world, "update", "WRITE", buf_span(&lines), NULL, &answer),
+                         200);
+    }
+    buf_deinit(&lines);
+    buf_deinit(&answer);
+    return NULL;
+}
+
+static size_t count_lines(struct world *world, const char *selector)
+{
+    char target[200];
+    struct buf answer = {0};
+    snprintf(target, sizeof(target), "fetch?selector=%s&now=99999&count=99999", selector);
+    assert_int_equal(call(world, target, "READ", SPAN_NONE, NULL, &answer), 200);
+    size_t count = 0;
+    for (size_t i = 0; i < answer.bytes; i++) {
+        count += answer.data[i] == '\n';
+    }
+    buf_deinit(&answer);
+    return count;
+}
+
+/* Readers and batches go from one request to the next, and to another client's. */
+static void clients_at_a_time_write_what_they_say(void **state)
+{
+    struct world *world = *state;
+    struct client clients[6];
+    struct http_client_options options = {0};
+    for (int i = 0; i < (int)ARRAY_COUNT(clients); i++) {
+        clients[i] = (struct client){.world = *world, .index = i};
+        assert_int_equal(http_client_new(&options, &clients[i].world.client), 0);
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, write_some, &clients[i]), 0);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(clients); i++) {
+        assert_int_equal(pthread_join(clients[i].thread, NULL), 0);
+        http_client_free(&clients[i].world.client);
+    }
+    assert_int_equal(count_lines(world, "own%7B%7D"), 6 * 50 * 10);
+    assert_int_equal(count_lines(world, "own%7Bc=3%7D"), 50 * 10);
+    assert_int_equal(count_lines(world, "shared%7B%7D"), 5000);
+}
+
 static void a_packed_body_that_is_cut_off_is_refused_and_what_came_is_kept(void **state)
 {
     struct world *world = *state;
@@ -221,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_batches_end_with_the_last_write_of_each_point, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(clients_at_a_time_write_what_they_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_packed_body_that_is_cut_off_is_refused_and_what_came_is_kept, set_up, tear_down),
         cmocka_unit_test(a_token_may_write_at_its_rate_and_others_as_they_like),
