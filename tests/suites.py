@@ -221,6 +221,7 @@ LIVES = {
     "sync_sim_test": {"AQUIFER_SEEDS": 100000},
     "replicate_sim_test": {"AQUIFER_SEEDS": 10000},
     "datalog_lives_test": {"AQUIFER_SEEDS": 20000},
+    "kafka_gather_test": {"AQUIFER_SEEDS": 20000},
     "well_well_test": {"AQUIFER_SEEDS": 2000},
     "well_retain_test": {"AQUIFER_SEEDS": 5000},
     "room_indexer_storage_test": {"AQUIFER_SEEDS": 2000},
