@@ -170,7 +170,9 @@ static uint8_t ev_type(enum query_value_type type)
 static size_t encode(const struct query_value *value, uint8_t data[16])
 {
     uint64_t bits = (uint64_t)value->number;
-    int64_t seconds = value->number / TIME_S_NS - (value->number % TIME_S_NS < 0 ? 1 : 0);
+    int64_t below = value->number % TIME_S_NS < 0 ? 1 : 0;
+    int64_t seconds = value->number / TIME_S_NS - below;
+    int64_t nanoseconds = value->number % TIME_S_NS + below * TIME_S_NS;
     switch (value->type) {
     case QUERY_VALUE_BOOL:
         data[0] = value->number != 0;
@@ -180,7 +182,7 @@ static size_t encode(const struct query_value *value, uint8_t data[16])
         return ENTRY_SOURCE_BYTES;
     case QUERY_VALUE_TIME:
         wire_store_u64(data, (uint64_t)(seconds + YEAR_1_SECONDS));
-        wire_store_u32(data + 8, (uint32_t)(value->number - seconds * TIME_S_NS));
+        wire_store_u32(data + 8, (uint32_t)nanoseconds);
         return 12;
     case QUERY_VALUE_F64:
         memcpy(&bits, &value->real, sizeof(bits));

@@ -1,6 +1,8 @@
 /* Values keep type and order on every way: as text, as numbers, as enumerated values. */
 #include "query/value.h"
 
+#include "base/time.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,6 +73,8 @@ static void every_type_survives_being_an_enumerated_value(void **unused)
         query_value_of_f64(2.5),
         query_value_of_bool(true),
         {.type = QUERY_VALUE_TIME, .number = -1},
+        {.type = QUERY_VALUE_TIME, .number = TIME_MIN_NS},
+        {.type = QUERY_VALUE_TIME, .number = TIME_MAX_NS},
         {.type = QUERY_VALUE_DURATION, .number = 1500},
         {.type = QUERY_VALUE_IP, .ip = {[10] = 0xFF, [11] = 0xFF, [12] = 10, [15] = 1}},
     };
