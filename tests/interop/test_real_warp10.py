@@ -136,9 +136,10 @@ def ours(c, i, *lines):
 
 def test_the_comparison_finds_ours_equal_to_ours_and_not_to_another():
     with Cluster(webservers=1, indexers=3, balancer=False, start=False) as c:
-        compare(ours(c, 0), ours(c, 1))
+        one, other = ours(c, 0), ours(c, 1)
+        compare(one, other)
         with pytest.raises(AssertionError):
-            compare(ours(c, 2, "Expose-Owner=true"), ours(c, 1))
+            compare(ours(c, 2, "Expose-Owner=true"), other)
 
 
 def test_ours_answers_as_a_real_warp10_does(tmp_path):
