@@ -33,7 +33,10 @@ struct node {
     struct replication *way; /* its forwarders */
     char targets[NODES_MAX][32];
     struct forwarder_options forwarders[NODES_MAX];
-    struct link_filter_options filter; /* of its links */
+    struct link_filter_options filter; /* of its links; so the next */
+    const struct uuid *ignored;
+    size_t ignored_count;
+    uint64_t rate_bytes;
 };
 
 static void pause_a_moment(void)
@@ -91,6 +94,9 @@ static void start_links(struct node *from, struct node *const *to, size_t count,
         snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u", to[i]->port);
         forwarder->name = forwarder->target = from->targets[i];
         forwarder->filter = from->filter;
+        forwarder->ignored = from->ignored;
+        forwarder->ignored_count = from->ignored_count;
+        forwarder->rate_bytes = from->rate_bytes;
         assert_int_equal(link_address_parse(forwarder->target, false, &forwarder->address), 0);
     }
     struct replication_options options = {
@@ -579,6 +585,41 @@ static void a_filter_brings_a_part_and_says_so(void **state)
     end_node(&c);
 }
 
+/* b leaves out two nodes, of which one is a; what c does not get is not missing to it. A bound of
+ * the rate lets all of it pass in the end. */
+static void ignored_nodes_are_left_out(void **state)
+{
+    (void)state;
+    static const struct uuid ignored[] = {{{9}}, {{1}}};
+    struct node a;
+    struct node b;
+    struct node c;
+    start_node(&a, 1);
+    start_node(&b, 2);
+    start_node(&c, 3);
+    listen_at(&b, SECRET);
+    listen_at(&c, SECRET);
+    b.ignored = ignored;
+    b.ignored_count = 2;
+    b.rate_bytes = 20000;
+    forward_to(&a, &b);
+    forward_to(&b, &c);
+    write_entries(&a, "t", 0, 50);
+    wait_for_entries(&b, 50);
+    write_entries(&b, "t", 50, 50);
+    for (int i = 0; i < WAIT_MS / 2 && count_entries(&c, 100) < 50; i++) {
+        pause_a_moment();
+    }
+    wait_for_state(&b, FORWARDER_FOLLOWING);
+    assert_true(count_entries(&c, 100) == 50);
+    bool derived;
+    assert_true(place_of_other(&c, &derived) == own_position(&b));
+    assert_true(info_of(&b).fault[0] == '\0' && info_of(&b).snapshots == 0);
+    end_node(&a);
+    end_node(&b);
+    end_node(&c);
+}
+
 /* A link with a filter that is made when the log was trimmed already: the snapshot has that part,
  * and the log goes on from there. */
 static void a_filtered_link_may_begin_with_a_snapshot(void **state)
@@ -709,6 +750,7 @@ int main(void)
         cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
         cmocka_unit_test(what_came_from_a_warp10_goes_on),
         cmocka_unit_test(a_filter_brings_a_part_and_says_so),
+        cmocka_unit_test(ignored_nodes_are_left_out),
         cmocka_unit_test(a_filtered_link_may_begin_with_a_snapshot),
         cmocka_unit_test(dead_members_are_gone_round),
         cmocka_unit_test(another_secret_is_refused_and_named),
