@@ -419,8 +419,9 @@ static bool is_stopped(const struct search_one *one)
 /* ── Indexers that break off ─────────────────────────────────────────────────────────────── */
 
 /* All that the indexer still had to give is older than what is returned. */
-static int64_t lose_input(struct run *run, struct stream *stream)
+static int64_t lose_input(struct run *run, struct stream *stream, bool *ret_partly)
 {
+    *ret_partly = false;
     stream->ended = true;
     if (run->shared) { /* states are all or nothing */
         for (size_t i = 0; i < stream->states.count; i++) {
@@ -434,8 +435,8 @@ static int64_t lose_input(struct run *run, struct stream *stream)
         query_merge_end(run->merge, stream->input);
         return MIN(stream->reached_ns, stream->end_ns);
     }
-    int64_t time_ns = query_merge_lose(run->merge, stream->input);
-    return time_ns >= stream->end_ns ? stream->end_ns : time_ns + 1;
+    int64_t time_ns = query_merge_lose(run->merge, stream->input, ret_partly);
+    return time_ns >= stream->end_ns ? stream->end_ns : time_ns + (*ret_partly ? 0 : 1);
 }
 
 /* Lets others return what the lost indexer would have. False: not all of it is theirs too. */
@@ -468,11 +469,13 @@ static void give_up(struct run *run, size_t index, const char *why)
     const char *name = search_indexer_name(run->indexers, stream->index);
     char from[TIME_TEXT_BYTES];
     char to[TIME_TEXT_BYTES];
-    int64_t end_ns = lose_input(run, stream);
+    bool partly = false;
+    int64_t end_ns = lose_input(run, stream, &partly);
     if (is_stopped(run->one)) {
         return;
     }
-    bool replaced = replace(run, stream, end_ns);
+    bool replaced = replace(run, stream, end_ns) && !partly;
+    end_ns += partly ? 1 : 0; /* of that time some are missing */
     search_one_message(run->one, replaced ? "info" : "warn", "indexer %s: %s; %s from %s to %s%s",
                        name, why, replaced ? "others return what it had" : "what only it holds",
                        time_text(run->one->start_ns, from), time_text(end_ns, to),

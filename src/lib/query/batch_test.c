@@ -257,7 +257,9 @@ static void a_lost_input_is_replaced_without_gap_or_double(void **state)
     assert_int_equal(count, 2); /* 50, 45; there may be more of 40 */
     assert_int_equal(query_merge_next(merge, &entries, &count, &input), QUERY_MERGE_WAIT);
     assert_int_equal(input, 0);
-    int64_t from_ns = query_merge_lose(merge, 0);
+    bool partly = true;
+    int64_t from_ns = query_merge_lose(merge, 0, &partly);
+    assert_false(partly);
     assert_int_equal(from_ns, 40);
     assert_int_equal(query_merge_add(merge, from_ns), 2);
     push(merge, 2, (int64_t[]){40, 40, 40, 40, 7}, 5, 0);
@@ -272,6 +274,29 @@ static void a_lost_input_is_replaced_without_gap_or_double(void **state)
     query_merge_free(&merge);
 }
 
+/* A whole log of one time is not kept in memory; who has it cannot be replaced for that time. */
+static void too_many_of_one_time_are_not_held_back(void **state)
+{
+    (void)state;
+    struct query_merge *merge = query_merge_new(1, false);
+    const struct entry *entries = NULL;
+    size_t count = 0;
+    size_t given = 0;
+    size_t input = 0;
+    bool partly = false;
+    query_merge_may_lose(merge);
+    for (size_t i = 0; i <= QUERY_MERGE_HELD_MAX; i += 8) {
+        push(merge, 0, (int64_t[]){7, 7, 7, 7, 7, 7, 7, 7}, 8, 0);
+    }
+    while (query_merge_next(merge, &entries, &count, &input) == 0) {
+        given += count;
+    }
+    assert_true(given > QUERY_MERGE_HELD_MAX);
+    assert_int_equal(query_merge_lose(merge, 0, &partly), 7);
+    assert_true(partly);
+    query_merge_free(&merge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +308,7 @@ int main(void)
         cmocka_unit_test(the_merge_waits_for_whom_it_must),
         cmocka_unit_test(an_input_out_of_order_is_told_apart),
         cmocka_unit_test(a_lost_input_is_replaced_without_gap_or_double),
+        cmocka_unit_test(too_many_of_one_time_are_not_held_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@ struct input {
     size_t batch;                    /* the one in use */
     size_t next;                     /* its next entry */
     int64_t bound_ns;                /* what has not come yet is at this time or beyond */
+    size_t held;                     /* entries of that time, all at the end of the queue */
+    int64_t let_go_ns;               /* a time that has too many to be held; TIME_UNSET: none */
     bool ended;
 };
 
@@ -31,6 +33,7 @@ struct query_merge *query_merge_new(size_t inputs, bool ascending)
     merge->ascending = ascending;
     for (size_t i = 0; i < inputs; i++) {
         merge->inputs[i].bound_ns = ascending ? TIME_MIN_NS : TIME_MAX_NS;
+        merge->inputs[i].let_go_ns = TIME_UNSET;
     }
     return merge;
 }
@@ -87,11 +90,12 @@ void query_merge_may_lose(struct query_merge *merge)
     merge->careful = true;
 }
 
-int64_t query_merge_lose(struct query_merge *merge, size_t index)
+int64_t query_merge_lose(struct query_merge *merge, size_t index, bool *ret_partly)
 {
     struct input *input = &merge->inputs[index];
     CHECK(merge->careful && !input->ended);
-    while (input->queue.count > input->batch) {
+    *ret_partly = input->let_go_ns != TIME_UNSET && input->let_go_ns == input->bound_ns;
+    while (!*ret_partly && input->queue.count > input->batch) {
         struct query_batch *last = input->queue.items[input->queue.count - 1];
         size_t from = input->queue.count - 1 == input->batch ? input->next : 0;
         while (last->count > from && last->entries[last->count - 1].time_ns == input->bound_ns) {
@@ -112,7 +116,7 @@ size_t query_merge_add(struct query_merge *merge, int64_t time_ns)
 {
     CHECK(merge->count < QUERY_MERGE_INPUTS_MAX);
     merge->inputs = mem_realloc(merge->inputs, (merge->count + 1) * sizeof(*merge->inputs));
-    merge->inputs[merge->count] = (struct input){.bound_ns = time_ns};
+    merge->inputs[merge->count] = (struct input){.bound_ns = time_ns, .let_go_ns = TIME_UNSET};
     return merge->count++;
 }
 
@@ -124,6 +128,7 @@ int query_merge_push(struct query_merge *merge, size_t index, struct query_batch
     for (size_t i = 0; i < (*batch)->count; i++) {
         int64_t time_ns = (*batch)->entries[i].time_ns;
         ordered = ordered && !before(merge, time_ns, input->bound_ns);
+        input->held = time_ns == input->bound_ns ? input->held + 1 : 1;
         input->bound_ns = time_ns;
     }
     if ((*batch)->count == 0) {
@@ -132,6 +137,9 @@ int query_merge_push(struct query_merge *merge, size_t index, struct query_batch
     }
     vec_push(&input->queue, *batch);
     *batch = NULL;
+    if (input->held > QUERY_MERGE_HELD_MAX) {
+        input->let_go_ns = input->bound_ns;
+    }
     return ordered ? 0 : err_set(ERR_PROTOCOL, "entries out of order");
 }
 
@@ -141,7 +149,8 @@ static const struct entry *head(const struct query_merge *merge, const struct in
         return NULL;
     }
     const struct entry *entry = &input->queue.items[input->batch]->entries[input->next];
-    bool held = merge->careful && !input->ended && entry->time_ns == input->bound_ns;
+    bool held = merge->careful && !input->ended && entry->time_ns == input->bound_ns &&
+                entry->time_ns != input->let_go_ns;
     return held ? NULL : entry;
 }
 

@@ -14,6 +14,7 @@
 
 #define QUERY_MERGE_INPUTS_MAX 256
 #define QUERY_MERGE_BLOCK_ENTRIES_MAX 4096
+#define QUERY_MERGE_HELD_MAX 100000 /* entries of one time, of one input */
 
 enum query_merge_outcome {
     QUERY_MERGE_WAIT = 1, /* nothing can be given before *ret_input is fed */
@@ -35,12 +36,15 @@ void query_merge_bound(struct query_merge *merge, size_t input, int64_t time_ns)
 void query_merge_end(struct query_merge *merge, size_t input);
 
 /* Inputs may be lost, and others go on in their place: so entries of the last time that an input
- * has come to are held back until it is known that all of that time have come. */
+ * has come to are held back until it is known that all of that time have come; but no more than
+ * QUERY_MERGE_HELD_MAX. */
 void query_merge_may_lose(struct query_merge *merge);
 
 /* The input has broken off. What it gave stays, but for what is held back. Returns the time from
- * which on another input must go on: all before it (newer, when newest first) are in the stream. */
-int64_t query_merge_lose(struct query_merge *merge, size_t input);
+ * which on another input must go on: all before it (newer, when newest first) are in the stream.
+ * *ret_partly: there were too many of that time to be held back; some are in the stream, so it must
+ * go on behind that time. */
+int64_t query_merge_lose(struct query_merge *merge, size_t input, bool *ret_partly);
 
 /* One input more, that gives nothing before `time_ns`; its number. */
 size_t query_merge_add(struct query_merge *merge, int64_t time_ns);
