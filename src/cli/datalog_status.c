@@ -82,6 +82,12 @@ static void print_link(struct status *status, const json_t *link)
         printf(", %" PRIu64 " in quarantine, %" PRIu64 " withheld", number_of(link, "quarantined"),
                number_of(link, "withheld"));
     }
+    const json_t *snapshot = json_object_get(link, "snapshot");
+    if (json_is_true(json_object_get(snapshot, "on"))) {
+        printf(", looked at %" PRIu64 " of about %" PRIu64 " elements, sent %" PRIu64,
+               number_of(snapshot, "looked_at"), number_of(snapshot, "total"),
+               number_of(snapshot, "elements"));
+    }
     printf("%s\n", json_is_true(json_object_get(link, "filtered")) ? ", filtered" : "");
     print_origins(link);
     status->troubled += strcmp(state, "following") == 0 ? 0 : 1;

@@ -205,6 +205,20 @@ static double read_faults(void *context)
     return (double)info.faults;
 }
 
+static double read_snapshots(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.snapshots;
+}
+
+static double read_snapshot_elements(void *context)
+{
+    struct forwarder_info info;
+    forwarder_info(context, &info);
+    return (double)info.given;
+}
+
 static double read_follows(void *context)
 {
     struct forwarder_info info;
@@ -247,6 +261,11 @@ static void publish_metrics(struct forwarder *forwarder, const char *name)
                       read_lag_seconds, forwarder);
     metric_gauge_call("aquifer_datalog_following", "1 while the target has everything but that",
                       label, read_follows, forwarder);
+    metric_counter_call("aquifer_datalog_snapshots_total", "snapshots begun since start", label,
+                        read_snapshots, forwarder);
+    metric_gauge_call("aquifer_datalog_snapshot_elements",
+                      "elements sent of the present or last snapshot", label,
+                      read_snapshot_elements, forwarder);
     metric_gauge_call("aquifer_datalog_origins_behind",
                       "origins of which the target lacks something", label, read_origins_behind,
                       forwarder);

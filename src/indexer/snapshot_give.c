@@ -25,6 +25,12 @@ struct limits {
     struct datalog_origin origin;
 };
 
+struct piece {
+    struct stamp stamp;
+    size_t at;
+    size_t bytes;
+};
+
 struct snapshot_give {
     struct storage *storage;
     struct replicate_places theirs;
@@ -39,6 +45,9 @@ struct snapshot_give {
     struct limits *limits; /* by number of origin */
 
     enum phase phase;
+    VEC(struct piece) deletes; /* all of them; pieces of */
+    struct buf deletes_text;
+    size_t next_delete;
     VEC(uint16_t) tags; /* that are still to come, from the end */
     struct well_cursor *entries;
     uint32_t next_series; /* also of the attributes */
@@ -105,6 +114,35 @@ static void put_stamp(struct snapshot_give *give, struct stamp stamp)
     replicate_part_stamp(&give->part, origin_of(give, stamp.origin), stamp.time);
 }
 
+/* ---- deletes ---- */
+
+static int collect_delete(void *context, const struct series_delete *deletion, struct stamp stamp)
+{
+    struct snapshot_give *give = context;
+    const struct limits *limits = limits_of(give, stamp.origin);
+    if (!limits->none && stamp.time > limits->low) {
+        struct piece piece = {.stamp = stamp, .at = give->deletes_text.bytes};
+        series_delete_encode(&give->deletes_text, deletion);
+        piece.bytes = give->deletes_text.bytes - piece.at;
+        vec_push(&give->deletes, piece);
+    }
+    return 0;
+}
+
+/* They come first, so that nothing of what they cover is ever seen. */
+static void next_deletes(struct snapshot_give *give)
+{
+    replicate_part_begin(&give->part, REPLICATE_PART_DELETES);
+    while (give->next_delete < give->deletes.count && give->part.payload.bytes < PART_BYTES) {
+        const struct piece *piece = &give->deletes.items[give->next_delete++];
+        replicate_part_piece(&give->part, origin_of(give, piece->stamp.origin), piece->stamp.time,
+                             span_of(give->deletes_text.data + piece->at, piece->bytes));
+    }
+    if (give->next_delete == give->deletes.count) {
+        give->phase = ENTRIES;
+    }
+}
+
 /* ---- life ---- */
 
 bool snapshot_give_helps(struct storage *storage, const struct replicate_needs *needs)
@@ -112,6 +150,14 @@ bool snapshot_give_helps(struct storage *storage, const struct replicate_needs *
     struct replicate_needs own = storage_needs(storage);
     return needs->missing_ns < needs->missing_end_ns && own.missing_ns >= own.missing_end_ns &&
            storage_horizon(storage) < needs->missing_end_ns;
+}
+
+/* From when on it gives everything: not of a time that it lacks itself. */
+static int64_t horizon_of(struct storage *storage)
+{
+    struct replicate_needs own = storage_needs(storage);
+    int64_t horizon_ns = storage_horizon(storage);
+    return own.missing_ns < own.missing_end_ns ? MAX(horizon_ns, own.missing_end_ns) : horizon_ns;
 }
 
 static int take_tag(void *context, uint16_t tag, struct span name)
@@ -157,11 +203,12 @@ struct snapshot_give *snapshot_give_new(const struct snapshot_give_options *opti
     give->filter = options->filter;
     replicate_places_through(&give->sent, &give->places, link_filter_id(give->filter));
     replicate_places_through(&give->sent_doubt, &give->doubt, link_filter_id(give->filter));
-    give->horizon_ns = storage_horizon(give->storage);
+    give->horizon_ns = horizon_of(give->storage);
     give->start_ns = give->needs.since_ns;
     if (give->needs.missing_ns < give->needs.missing_end_ns) {
         give->start_ns = MIN(give->start_ns, give->needs.missing_ns);
     }
+    (void)!storage_each_delete(give->storage, collect_delete, give);
     (void)!series_tags_each(storage_tags(give->storage), take_tag, give);
     for (size_t i = 0; i < storage_stats(give->storage).wells; i++) {
         struct well_stats stats = storage_well_stats(give->storage, i);
@@ -186,6 +233,8 @@ void snapshot_give_free(struct snapshot_give **place)
     replicate_places_deinit(&give->sent_doubt);
     buf_deinit(&give->passed);
     replicate_part_deinit(&give->part);
+    vec_deinit(&give->deletes);
+    buf_deinit(&give->deletes_text);
     vec_deinit(&give->tags);
     vec_deinit(&give->chosen);
     vec_deinit(&give->elements);
@@ -210,30 +259,6 @@ void snapshot_give_begin(const struct snapshot_give *give, struct replicate_mess
 struct snapshot_progress snapshot_give_progress(const struct snapshot_give *give)
 {
     return give->progress;
-}
-
-/* ---- deletes ---- */
-
-static int put_delete(void *context, const struct series_delete *deletion, struct stamp stamp)
-{
-    struct snapshot_give *give = context;
-    const struct limits *limits = limits_of(give, stamp.origin);
-    if (!limits->none && stamp.time > limits->low) {
-        struct buf payload = {0};
-        series_delete_encode(&payload, deletion);
-        replicate_part_piece(&give->part, origin_of(give, stamp.origin), stamp.time,
-                             buf_span(&payload));
-        buf_deinit(&payload);
-    }
-    return 0;
-}
-
-/* They come first, so that nothing of what they cover is ever seen. */
-static int next_deletes(struct snapshot_give *give)
-{
-    replicate_part_begin(&give->part, REPLICATE_PART_DELETES);
-    give->phase = ENTRIES;
-    return storage_each_delete(give->storage, put_delete, give);
 }
 
 /* ---- entries ---- */
@@ -422,7 +447,7 @@ int snapshot_give_next(struct snapshot_give *give, struct link_told *told, struc
     int rc = 0;
     switch (give->phase) {
     case DELETES:
-        rc = next_deletes(give);
+        next_deletes(give);
         break;
     case ENTRIES:
         rc = next_entries(give);

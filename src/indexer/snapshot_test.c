@@ -403,6 +403,34 @@ static int remove_file(void *context, const char *name)
     return io_remove(context, path);
 }
 
+/* A node that lost what it had in memory says so to whom it gives a snapshot: that one asks others
+ * for the rest, and it when it is whole again. */
+static void a_snapshot_of_half_a_node_is_half(void **state)
+{
+    (void)state;
+    struct node disk;
+    struct node memory;
+    struct node fresh;
+    start_node(&disk, 1, false);
+    start_node(&memory, 2, true);
+    start_node(&fresh, 3, false);
+    write_a_lot(&disk);
+    assert_true(send_snapshot(&disk, &memory, NO_CUT));
+    storage_close(&memory.storage);
+    open_node(&memory);
+    assert_true(send_snapshot(&memory, &fresh, NO_CUT));
+    struct replicate_needs needs = storage_needs(fresh.storage);
+    assert_true(needs.missing_ns < needs.missing_end_ns);
+    assert_false(snapshot_give_helps(memory.storage, &needs));
+    assert_true(send_some(&disk, &memory, NO_CUT, true));
+    assert_true(snapshot_give_helps(memory.storage, &needs));
+    assert_true(send_some(&memory, &fresh, NO_CUT, true));
+    check_equal(&disk, &fresh);
+    end_node(&disk);
+    end_node(&memory);
+    end_node(&fresh);
+}
+
 /* What its places say is here, and is not: asked for, it comes back, and nothing twice. */
 static void what_is_missing_comes_when_it_is_asked_for(void **state)
 {
@@ -440,6 +468,7 @@ int main(void)
         cmocka_unit_test(wherever_it_is_cut_short_another_one_completes_it),
         cmocka_unit_test(one_snapshot_at_a_time),
         cmocka_unit_test(a_memory_well_is_filled_again),
+        cmocka_unit_test(a_snapshot_of_half_a_node_is_half),
         cmocka_unit_test(what_is_missing_comes_when_it_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 
 #define MAGIC "AQSNAPS1"
 #define FILE_BYTES_MAX ((size_t)8 << 20)
+#define HORIZON_SLACK_NS (INT64_C(3600) * 1000000000) /* clocks differ, and time goes by */
 
 struct storage_intake {
     char *path;
@@ -114,14 +115,19 @@ struct replicate_needs storage_needs(struct storage *storage)
     return needs;
 }
 
-void storage_need(struct storage *storage, int64_t start_ns, int64_t end_ns)
+static void add_need(struct storage_intake *intake, int64_t start_ns, int64_t end_ns)
 {
-    struct storage_intake *intake = storage->intake;
-    pthread_mutex_lock(&intake->lock);
     bool none = intake->missing_ns >= intake->missing_end_ns;
     intake->missing_ns = none ? start_ns : MIN(intake->missing_ns, start_ns);
     intake->missing_end_ns = none ? end_ns : MAX(intake->missing_end_ns, end_ns);
     intake->needs_version++;
+}
+
+void storage_need(struct storage *storage, int64_t start_ns, int64_t end_ns)
+{
+    struct storage_intake *intake = storage->intake;
+    pthread_mutex_lock(&intake->lock);
+    add_need(intake, start_ns, end_ns);
     pthread_mutex_unlock(&intake->lock);
 }
 
@@ -154,13 +160,25 @@ static void need_what_memory_lost(struct storage *storage)
 }
 
 /* What the snapshot had to say about what was missing is here. Under the lock. */
-static void settle_needs(struct storage_intake *intake)
+static void settle_missing(struct storage_intake *intake)
 {
     const struct replicate_needs *serves = &intake->serves;
     if (serves->missing_ns < serves->missing_end_ns &&
         serves->missing_end_ns >= intake->missing_end_ns) {
         int64_t reached_ns = MAX(intake->horizon_ns, serves->missing_ns);
         intake->missing_end_ns = MIN(intake->missing_end_ns, reached_ns);
+    }
+}
+
+/* A snapshot that moves places says that all before them is here, but its sender did not have what
+ * lies further back in time: others are asked for that. Under the lock. */
+static void need_what_it_lacked(struct storage *storage, int64_t since_ns)
+{
+    struct storage_intake *intake = storage->intake;
+    bool moves = !replicate_places_cover(&intake->receiver.before, &intake->receiver.coming);
+    if (moves && since_ns < INT64_MAX - HORIZON_SLACK_NS &&
+        intake->horizon_ns > since_ns + HORIZON_SLACK_NS) {
+        add_need(intake, since_ns, intake->horizon_ns);
     }
 }
 
@@ -361,9 +379,11 @@ int storage_intake_end(struct storage *storage)
     if (rc < 0) {
         return err_wrap(rc, "the end of a snapshot");
     }
+    int64_t since_ns = keeps_since(storage);
     pthread_mutex_lock(&intake->lock);
+    settle_missing(intake);
+    need_what_it_lacked(storage, since_ns);
     replicate_snapshot_end(&intake->receiver);
-    settle_needs(intake);
     rc = write_doubt(storage);
     pthread_mutex_unlock(&intake->lock);
     return rc;
