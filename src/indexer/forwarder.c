@@ -239,7 +239,7 @@ static void close_link(struct forwarder *forwarder)
     pthread_mutex_unlock(&forwarder->lock);
     datalog_reader_close(&forwarder->reader);
     snapshot_give_free(&forwarder->give);
-    forwarder->owes_snapshot = false;
+    forwarder->owes_snapshot = forwarder->awaits = false;
     forwarder->file = 0;
     replicate_sender_deinit(&forwarder->sender);
     forwarder->sender =
@@ -270,8 +270,11 @@ static int take_ack(struct forwarder *forwarder, const struct replicate_message 
         return err_set(ERR_PROTOCOL, "they acknowledge %" PRIu64 ", which was not sent",
                        ack->position);
     }
-    if (replicate_places_cover(&ack->places, &forwarder->sender.theirs)) {
-        forwarder->link.silence_ms = LINK_SILENCE_MS; /* the snapshot is there, if one was sent */
+    if (forwarder->awaits && ack->places.all.count > 0 &&
+        replicate_places_cover(&ack->places, &forwarder->awaited)) {
+        forwarder->awaits = false;
+        forwarder->link.silence_ms = LINK_SILENCE_MS;
+        forwarder_set_state(forwarder, FORWARDER_CATCHING_UP);
     }
     if (ack->places.all.count > 0) {
         replicate_sender_learn(&forwarder->sender, &ack->places);
@@ -410,7 +413,7 @@ static int run_link(struct forwarder *forwarder)
         if (rc < 0) {
             break;
         }
-        if (forwarder->caught_up) {
+        if (forwarder->caught_up && !forwarder->awaits) {
             forwarder_set_state(forwarder, FORWARDER_FOLLOWING);
         }
         bool more = !forwarder->caught_up && forwarder_may_send(forwarder);
@@ -499,6 +502,7 @@ static void free_forwarder(struct forwarder *forwarder)
     link_filter_free(&forwarder->maker.filter);
     link_maker_deinit(&forwarder->maker);
     replicate_places_deinit(&forwarder->said);
+    replicate_places_deinit(&forwarder->awaited);
     pthread_mutex_destroy(&forwarder->lock);
     mem_free(forwarder);
 }

@@ -43,6 +43,8 @@ struct forwarder {
     struct replicate_needs needs; /* of the target */
     struct snapshot_give *give;   /* NULL: the log is sent */
     bool owes_snapshot;
+    bool awaits; /* that the target says that the snapshot is there: */
+    struct replicate_places awaited;
     int64_t measured_ms; /* rates: then, and what had been sent */
     uint64_t measured_records, measured_bytes;
     int64_t rate_from_ms;

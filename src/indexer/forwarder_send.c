@@ -82,9 +82,10 @@ static void say_end_of_snapshot(struct forwarder *forwarder)
     struct replicate_message end = {.type = REPLICATE_SNAPSHOT_END};
     link_say(&forwarder->link, &end, 0);
     replicate_sender_sent_snapshot(&forwarder->sender, snapshot_give_places(forwarder->give));
+    replicate_places_copy(&forwarder->awaited, snapshot_give_places(forwarder->give));
+    forwarder->awaits = true;
     snapshot_give_free(&forwarder->give);
     forwarder->needs = (struct replicate_needs){.since_ns = forwarder->needs.since_ns};
-    forwarder_set_state(forwarder, FORWARDER_CATCHING_UP);
 }
 
 bool forwarder_may_send(struct forwarder *forwarder)
