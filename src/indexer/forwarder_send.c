@@ -77,13 +77,26 @@ static void note_progress(struct forwarder *forwarder)
     pthread_mutex_unlock(&forwarder->lock);
 }
 
+/* The target says that the snapshot is there by these places; of what it holds in another form
+ * they do not move. */
+static void await(struct forwarder *forwarder)
+{
+    const struct replicate_places *theirs = &forwarder->sender.theirs;
+    vec_clear(&forwarder->awaited.all);
+    for (size_t i = 0; i < theirs->all.count; i++) {
+        if (!replicate_places_other_form(theirs, theirs->all.items[i].origin)) {
+            vec_push(&forwarder->awaited.all, theirs->all.items[i]);
+        }
+    }
+    forwarder->awaits = true;
+}
+
 static void say_end_of_snapshot(struct forwarder *forwarder)
 {
     struct replicate_message end = {.type = REPLICATE_SNAPSHOT_END};
     link_say(&forwarder->link, &end, 0);
     replicate_sender_sent_snapshot(&forwarder->sender, snapshot_give_places(forwarder->give));
-    replicate_places_copy(&forwarder->awaited, snapshot_give_places(forwarder->give));
-    forwarder->awaits = true;
+    await(forwarder);
     snapshot_give_free(&forwarder->give);
     forwarder->needs = (struct replicate_needs){.since_ns = forwarder->needs.since_ns};
 }
