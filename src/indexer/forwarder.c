@@ -471,14 +471,14 @@ static void *run(void *context)
 
 static char *cursor_name(const struct forwarder_options *options)
 {
-    bool round = options->target_index == FORWARDER_ROUND;
-    return mem_printf("%s%s", round ? FORWARDER_ROUND_PREFIX : FORWARDER_PREFIX, options->name);
+    bool detour = options->instead_of != NULL;
+    return mem_printf("%s%s", detour ? FORWARDER_ROUND_PREFIX : FORWARDER_PREFIX, options->name);
 }
 
 /* A cursor that stays would hold back the log. */
 static void forget_cursor(struct forwarder *forwarder)
 {
-    if (forwarder->options.target_index == FORWARDER_ROUND) {
+    if (forwarder->options.instead_of != NULL) {
         char *name = cursor_name(&forwarder->options);
         if (datalog_cursor_remove(forwarder->log, name) < 0) {
             log_fault("forwarder-cursor", "a cursor is left behind until the next start",

@@ -45,7 +45,7 @@ struct forwarder_options {
 
     /* FORWARDER_ROUND */
     struct uuid node;       /* who is to be there */
-    const char *instead_of; /* the forwarder whose target is dead */
+    const char *instead_of; /* the forwarder whose target is dead: the cursor goes with this one */
 };
 
 enum forwarder_state {

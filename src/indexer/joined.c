@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "datalog/cursor.h"
 #include "service/log.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
@@ -73,8 +74,14 @@ static size_t find(const struct joined *joined, struct uuid node)
 static void take_out(struct joined *joined, size_t at)
 {
     struct one gone = joined->all.items[at];
+    char *cursor = mem_printf(FORWARDER_PREFIX "%s", gone.name);
     vec_remove_swap(&joined->all, at);
     end_one(&gone);
+    if (datalog_cursor_remove(storage_log(joined->options.forwarder.storage), cursor) < 0) {
+        log_warn("joined-cursor", "a cursor is left behind and holds back the log", "cursor",
+                 cursor, "error", err_text(), NULL);
+    }
+    mem_free(cursor);
 }
 
 /* Takes `one`. The lock is held. */
