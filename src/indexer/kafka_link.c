@@ -276,7 +276,8 @@ int kafka_link_open(struct kafka_link *link, bool producer, rd_kafka_conf_t *con
 void kafka_link_close(struct kafka_link *link)
 {
     if (link->rk != NULL) {
-        rd_kafka_destroy(link->rk);
+        /* Closing a consumer would wait a minute for brokers that are down. */
+        rd_kafka_destroy_flags(link->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
         link->rk = NULL;
     }
 }

@@ -4,6 +4,7 @@ The brokers are librdkafka's mock cluster (kafka_mock.c), which keeps 5 MB per p
 """
 
 import re
+import signal
 import subprocess
 
 import pytest
@@ -155,6 +156,22 @@ def test_an_outage_of_the_brokers_costs_nothing():
         c.expect_all_hold("load", ids, 90)
         for i in range(2):
             c.expect_following(i, 60)
+
+
+def test_an_indexer_stops_and_starts_while_no_broker_is_there():
+    """Stopping waits for no broker: librdkafka would wait a minute for one."""
+    with Hub(brokers=2) as hub, OverKafka(hub) as c:
+        c.start()
+        ids = c.ingest("web", 100, indexer=0)
+        c.expect_all_hold("web", ids)
+        hub.down()
+        ids += c.ingest("web", 100, indexer=0)
+        wait_until(lambda: c.kafka(0, "sources")["kind"] == "broker", 30, "the outage's name")
+        c.indexer(0).child.send_signal(signal.SIGTERM)
+        assert c.indexer(0).wait_exit(within_s=25) == 0
+        c.indexer(0).start()
+        hub.up()
+        c.expect_all_hold("web", ids, 60)
 
 
 def test_native_links_and_the_hub_go_together():
