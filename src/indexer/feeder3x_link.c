@@ -417,10 +417,8 @@ static int live(struct feeder3x_link *link)
     return err_wrap(rc, "byte %" PRIu64, link->link.taken);
 }
 
-static void kind_run(void *context)
+static void say_end(struct feeder3x_link *link, int rc)
 {
-    struct feeder3x_link *link = context;
-    int rc = live(link);
     char text[ERR_TEXT_BYTES_MAX];
     (void)snprintf(text, sizeof(text), "%s", err_text());
     leave_place(link);
@@ -433,6 +431,13 @@ static void kind_run(void *context)
     (void)err_set((enum err)rc, "%s", text);
     log_fault("warp10-feeder", "a consumer's connection is ended", rc, "consumer",
               LOG_SPAN(link->id), "client", link->info.client, NULL);
+}
+
+static void kind_run(void *context)
+{
+    struct feeder3x_link *link = context;
+    say_end(link, live(link));
+    feed3x_keys_leave_thread();
 }
 
 /* ── For a listener ──────────────────────────────────────────────────────────────────────── */

@@ -2,6 +2,7 @@
 #include "warp10/feed3x_keys.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -302,4 +303,9 @@ int feed3x_open(struct buf *buf, const uint8_t key[FEED3X_SESSION_KEY_BYTES], st
     }
     buf_deinit(&plain);
     return rc;
+}
+
+void feed3x_keys_leave_thread(void)
+{
+    OPENSSL_thread_stop();
 }

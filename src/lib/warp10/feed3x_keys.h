@@ -48,4 +48,7 @@ MUST_CHECK int feed3x_seal(struct buf *buf, const uint8_t key[FEED3X_SESSION_KEY
 MUST_CHECK int feed3x_open(struct buf *buf, const uint8_t key[FEED3X_SESSION_KEY_BYTES],
                            struct span sealed);
 
+/* Frees what libcrypto keeps for this thread: before the end of one that nobody joins. */
+void feed3x_keys_leave_thread(void);
+
 #endif
