@@ -181,4 +181,17 @@ extern const struct eval_function eval_functions_text[];
 extern const struct eval_function eval_functions_math[];
 extern const struct eval_function eval_functions_json[];
 
+/* For the files of functions: the head of one, and the arguments that it has no use for. */
+#define FUNCTION(function)                                                                         \
+    static bool function(struct eval_run *run, const struct eval_node *node,                       \
+                         const struct eval_value *args, size_t count, struct eval_value *ret)
+#define UNUSED_ARGS()                                                                              \
+    do {                                                                                           \
+        (void)run;                                                                                 \
+        (void)node;                                                                                \
+        (void)args;                                                                                \
+        (void)count;                                                                               \
+        (void)ret;                                                                                 \
+    } while (0)
+
 #endif

@@ -37,18 +37,6 @@ const char *eval_function_nearest(struct span name)
     return text_nearest(name, names, count);
 }
 
-#define FUNCTION(function)                                                                         \
-    static bool function(struct eval_run *run, const struct eval_node *node,                       \
-                         const struct eval_value *args, size_t count, struct eval_value *ret)
-#define UNUSED_ARGS()                                                                              \
-    do {                                                                                           \
-        (void)run;                                                                                 \
-        (void)node;                                                                                \
-        (void)args;                                                                                \
-        (void)count;                                                                               \
-        (void)ret;                                                                                 \
-    } while (0)
-
 /* The name that an argument means: has(x) and has("x") are the same. */
 static struct span name_of(const struct eval_node *node, const struct eval_value *args)
 {

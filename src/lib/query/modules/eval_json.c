@@ -7,18 +7,6 @@
 
 #include "query/modules/eval.h"
 
-#define FUNCTION(function)                                                                         \
-    static bool function(struct eval_run *run, const struct eval_node *node,                       \
-                         const struct eval_value *args, size_t count, struct eval_value *ret)
-#define UNUSED_ARGS()                                                                              \
-    do {                                                                                           \
-        (void)run;                                                                                 \
-        (void)node;                                                                                \
-        (void)args;                                                                                \
-        (void)count;                                                                               \
-        (void)ret;                                                                                 \
-    } while (0)
-
 /* Takes the document. */
 static bool give(struct eval_run *run, json_t *json, size_t flags, struct eval_value *ret)
 {

@@ -3,18 +3,6 @@
 
 #include "query/modules/eval.h"
 
-#define FUNCTION(function)                                                                         \
-    static bool function(struct eval_run *run, const struct eval_node *node,                       \
-                         const struct eval_value *args, size_t count, struct eval_value *ret)
-#define UNUSED_ARGS()                                                                              \
-    do {                                                                                           \
-        (void)run;                                                                                 \
-        (void)node;                                                                                \
-        (void)args;                                                                                \
-        (void)count;                                                                               \
-        (void)ret;                                                                                 \
-    } while (0)
-
 static bool give(double real, struct eval_value *ret)
 {
     *ret = eval_of(query_value_of_f64(real));

@@ -13,18 +13,6 @@
 
 #define FORMAT_WIDTH_MAX 1000
 
-#define FUNCTION(function)                                                                         \
-    static bool function(struct eval_run *run, const struct eval_node *node,                       \
-                         const struct eval_value *args, size_t count, struct eval_value *ret)
-#define UNUSED_ARGS()                                                                              \
-    do {                                                                                           \
-        (void)run;                                                                                 \
-        (void)node;                                                                                \
-        (void)args;                                                                                \
-        (void)count;                                                                               \
-        (void)ret;                                                                                 \
-    } while (0)
-
 /* The first `count` arguments as texts; false: one is undefined. */
 static bool texts(struct eval_run *run, const struct eval_value *args, size_t count,
                   struct span *ret)
