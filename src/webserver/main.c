@@ -26,6 +26,7 @@
 #include "webserver/backup.h"
 #include "webserver/capability.h"
 #include "webserver/change.h"
+#include "webserver/cluster.h"
 #include "webserver/file.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
@@ -197,6 +198,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){ingest_routes, ingest_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
     vec_push(&tables, (struct http_routes){absent_routes, absent_route_count, webserver});
+    vec_push(&tables, (struct http_routes){cluster_routes, cluster_route_count, webserver});
     vec_push(&tables, (struct http_routes){system_routes, system_route_count, webserver});
     vec_push(&tables, (struct http_routes){static_routes, static_route_count, webserver});
     for (size_t i = 0; i < thing_count; i++) {

@@ -407,6 +407,11 @@ void search_free(struct search **pointer)
     *pointer = NULL;
 }
 
+struct search_indexers *search_indexers_of(struct search *search)
+{
+    return search->indexers;
+}
+
 int search_tags(struct search *search, int (*each)(void *context, const char *name), void *context)
 {
     return search_indexers_tags(search->indexers, each, context);

@@ -21,6 +21,7 @@
 #define SEARCH_KEPT_MAX 4096 /* searches with results on this webserver */
 
 struct search;
+struct search_indexers;
 
 /* Reads Remote-Indexers, Render-Store, Render-Store-Limit and Saved-Store from the configuration;
  * clears the render store, opens what is saved. */
@@ -28,6 +29,9 @@ MUST_CHECK int search_new(struct webserver *webserver, struct search **ret_searc
 
 /* Ends every search; saved results stay. */
 void search_free(struct search **search);
+
+/* Whom it asks; lives as long as `search`. */
+struct search_indexers *search_indexers_of(struct search *search);
 
 /* Tag names known to the indexers, asked for at most every two seconds. */
 MUST_CHECK int search_tags(struct search *search, int (*each)(void *context, const char *name),
