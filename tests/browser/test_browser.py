@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/cluster"))
 from cluster import Cluster  # noqa: E402
+from layout import Layout  # noqa: E402
 
 SCENARIOS_WITHIN_S = 400
 
@@ -43,7 +44,7 @@ def scenario_names():
 def report(tmp_path_factory):
     """What each scenario ended with: None, or what went wrong."""
     folder = tmp_path_factory.mktemp("browser")
-    with Cluster(webservers=2, indexers=2) as c:
+    with Cluster(webservers=2, indexers=2, links=Layout.ring(2)) as c:
         pids = {name: node.pid for name, node in c.nodes.items()}
         (folder / "cluster.json").write_text(json.dumps(c.layout.cluster_json(pids)))
         command = ["node", "run.mjs", "--cluster", folder / "cluster.json",

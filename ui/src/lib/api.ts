@@ -217,14 +217,15 @@ export class ApiClient {
     return answer.Entries ?? null;
   }
 
-  /** The first rows of a table. */
+  /** The rows `[first, last)` of a table. */
   async table(
     search: string,
     session: string,
-    rows: number,
+    first: number,
+    last: number,
     signal?: AbortSignal,
   ): Promise<WireTable> {
-    const parameters = new URLSearchParams({ sid: session, first: '0', last: String(rows) });
+    const parameters = new URLSearchParams({ sid: session, first: String(first), last: String(last) });
     const path = pathOf(search, 'renderer', 'table');
     const answer = await this.json<{ Entries?: Partial<WireTable> | null; Error?: string }>(
       `${path}?${parameters}`,
@@ -312,6 +313,22 @@ export class ApiClient {
     const response = await this.send('/api/ingest/lines', { method: 'POST', body: form });
     const text = await response.text();
     return text === '' ? 0 : ((JSON.parse(text) as { Count?: number }).Count ?? 0);
+  }
+
+  /* ---- any other route: the parts that know its shapes are cluster.ts, people.ts … ---- */
+
+  get<T>(path: string, signal?: AbortSignal): Promise<T> {
+    return this.json<T>(path, { signal });
+  }
+
+  async getText(path: string, signal?: AbortSignal): Promise<string> {
+    return (await this.send(path, { signal })).text();
+  }
+
+  /** What it answers, or null when it answers nothing. */
+  async change<T>(method: string, path: string, json?: unknown): Promise<T | null> {
+    const text = await (await this.send(path, { method, json })).text();
+    return text === '' ? null : (JSON.parse(text) as T);
   }
 
   /* ---- the wire ---- */

@@ -20,6 +20,7 @@ describe('the address', () => {
     const routes: Route[] = [
       { page: 'history' },
       { page: 'dashboards' },
+      { page: 'systems' },
       { page: 'dashboard', id: 770021934517 },
     ];
     for (const route of routes) {

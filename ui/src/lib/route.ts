@@ -3,7 +3,7 @@
  * of the page and a reload shows the same:
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
- *     #/history        #/dashboards        #/dashboards/770021934517
+ *     #/history        #/dashboards        #/dashboards/770021934517        #/systems
  */
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 
@@ -11,6 +11,7 @@ export type Route =
   | { page: 'search'; query: string; range: TimeRange }
   | { page: 'history' }
   | { page: 'dashboards' }
+  | { page: 'systems' }
   | { page: 'dashboard'; id: number };
 
 export function routeToHash(route: Route): string {
@@ -32,7 +33,7 @@ export function routeToHash(route: Route): string {
 /** Whatever cannot be understood is the empty search page: a link must never show nothing. */
 export function routeFromHash(hash: string): Route {
   const [path = '', parameters = ''] = splitOnce(hash.replace(/^#\/?/, ''), '?');
-  if (path === 'history' || path === 'dashboards') {
+  if (path === 'history' || path === 'dashboards' || path === 'systems') {
     return { page: path };
   }
   const id = /^dashboards\/([0-9]{1,16})$/.exec(path)?.[1];
