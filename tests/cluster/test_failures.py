@@ -156,7 +156,7 @@ def test_a_full_disk_is_said_and_ends_by_itself():
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE)
             threading.Thread(target=lambda: feed_all(feeder, big), daemon=True).start()
-            wait_until(lambda: re.search(r"no space|[Nn]o space left", c.indexer(0).log()), 30,
+            wait_until(lambda: re.search(r"disk full|[Nn]o space", c.indexer(0).log()), 30,
                        "a log line that says the disk is full")
             assert c.indexer(0).running()
             assert set(ids) <= set(c.ids_found("full"))
