@@ -217,15 +217,14 @@ export class ApiClient {
     return answer.Entries ?? null;
   }
 
-  /** The rows `[first, last)` of a table. */
+  /** The first rows of a table. */
   async table(
     search: string,
     session: string,
-    first: number,
-    last: number,
+    rows: number,
     signal?: AbortSignal,
   ): Promise<WireTable> {
-    const parameters = new URLSearchParams({ sid: session, first: String(first), last: String(last) });
+    const parameters = new URLSearchParams({ sid: session, first: '0', last: String(rows) });
     const path = pathOf(search, 'renderer', 'table');
     const answer = await this.json<{ Entries?: Partial<WireTable> | null; Error?: string }>(
       `${path}?${parameters}`,
