@@ -16,6 +16,7 @@ import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
+import { scenarios as tables } from './scenarios/tables.mjs';
 import { scenarios as systems } from './scenarios/systems.mjs';
 
 const SCENARIO_MS_MAX = 60_000;
@@ -38,6 +39,7 @@ const all = Object.entries({
     ...access,
     ...searching,
     ...charts,
+    ...tables,
     ...kept,
     ...security,
     ...systems,

@@ -217,14 +217,19 @@ export class ApiClient {
     return answer.Entries ?? null;
   }
 
-  /** The first rows of a table. */
+  /** The rows `[first, last)` of a table. */
   async table(
     search: string,
     session: string,
-    rows: number,
+    first: number,
+    last: number,
     signal?: AbortSignal,
   ): Promise<WireTable> {
-    const parameters = new URLSearchParams({ sid: session, first: '0', last: String(rows) });
+    const parameters = new URLSearchParams({
+      sid: session,
+      first: String(first),
+      last: String(last),
+    });
     const path = pathOf(search, 'renderer', 'table');
     const answer = await this.json<{ Entries?: Partial<WireTable> | null; Error?: string }>(
       `${path}?${parameters}`,

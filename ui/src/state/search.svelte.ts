@@ -14,6 +14,7 @@ import { ApiError, messagesOf, type ApiClient } from '../lib/api';
 import { entriesOf, type Entry } from '../lib/entry';
 import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
 import { boundsOf, DAY, MINUTE, SECOND, toRfc3339, type TimeRange } from '../lib/time';
+import type { TableRow } from '../lib/table';
 import type { Message, OverviewBucket, ParseAnswer, WireTable } from '../lib/types';
 import { PAGE_ROWS, pagesOf } from '../lib/virtual';
 
@@ -35,6 +36,8 @@ export interface Picture {
 
 const PAGES_KEPT = 60;
 const TABLE_ROWS = 1000;
+/** A table with more rows is sorted by its first ones only. */
+export const TABLE_ROWS_SORTED = 100_000;
 const POLL_FIRST_MS = 60;
 const POLL_MS = 1000;
 const PING_MS_MAX = 20_000;
@@ -76,7 +79,7 @@ export class Search {
   rowsVersion = $state(0);
   id = $state('');
   renderer = $state('');
-  /** The first rows, when the query ends in a table. */
+  /** The columns and the first rows, when the query ends in a table. */
   table: WireTable = $state.raw({ Columns: [], Rows: [] });
   /** What a chart, a gauge or the like shows so far; null: nothing yet. */
   drawing: unknown = $state.raw(null);
@@ -85,6 +88,9 @@ export class Search {
   private abort = new AbortController();
   private pages = new Map<number, Entry[]>();
   private wanted = new Set<number>();
+  /** Rows of a table behind the first ones, by page of TABLE_ROWS. */
+  private tablePages = new Map<number, TableRow[]>();
+  private tableAsking = false;
   private pingTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -191,6 +197,62 @@ export class Search {
     }
   }
 
+  tableRow(index: number): TableRow | undefined {
+    const page = Math.floor(index / TABLE_ROWS);
+    const rows = page === 0 ? this.table.Rows : this.tablePages.get(page);
+    return rows?.[index % TABLE_ROWS];
+  }
+
+  /** All rows from the first on, up to one that is not here yet. */
+  tableRowsFrom(): TableRow[] {
+    let rows = this.table.Rows;
+    for (let page = 1; rows.length === page * TABLE_ROWS; page++) {
+      const more = this.tablePages.get(page);
+      if (more === undefined) {
+        break;
+      }
+      rows = rows.concat(more);
+    }
+    return rows.slice(0, TABLE_ROWS_SORTED);
+  }
+
+  /** Fetches what is missing of these rows, a page at a time; each arrival counts rowsVersion. */
+  wantTable(first: number, last: number): void {
+    if (this.id === '' || this.renderer !== 'table' || this.tableAsking) {
+      return;
+    }
+    const end = Math.min(last, this.count);
+    for (let page = Math.max(1, Math.floor(first / TABLE_ROWS)); page * TABLE_ROWS < end; page++) {
+      if (!this.tablePages.has(page)) {
+        void this.fetchTable(page);
+        return;
+      }
+    }
+  }
+
+  private async fetchTable(page: number): Promise<void> {
+    const { signal } = this.abort;
+    const known = this.table;
+    this.tableAsking = true;
+    try {
+      const first = page * TABLE_ROWS;
+      const table = await this.api.table(this.id, this.sid, first, first + TABLE_ROWS, signal);
+      if (this.table === known) {
+        this.tablePages.set(page, table.Rows);
+      }
+    } catch (error) {
+      if (!signal.aborted) {
+        this.error = textOf(error);
+        this.tablePages.set(page, []);
+      }
+    } finally {
+      if (!signal.aborted) {
+        this.tableAsking = false;
+        this.rowsVersion++;
+      }
+    }
+  }
+
   get showsEntries(): boolean {
     return this.renderer === '' || ENTRY_RENDERERS.has(this.renderer);
   }
@@ -282,11 +344,13 @@ export class Search {
       throw new ApiError('refused', answer.Error);
     }
     if (this.renderer === 'table' && (answer.Finished || this.table.Rows.length < TABLE_ROWS)) {
-      const table = await this.api.table(this.id, this.sid, TABLE_ROWS, signal);
+      const table = await this.api.table(this.id, this.sid, 0, TABLE_ROWS, signal);
       if (signal.aborted) {
         return true;
       }
       this.table = table;
+      this.tablePages.clear(); /* what is there may be other rows by now */
+      this.rowsVersion++;
     }
     if (this.showsPicture && (answer.Finished || answer.EntryCount > 0)) {
       const drawing = await this.api.picture(this.id, this.sid, this.renderer, signal);
@@ -366,6 +430,8 @@ export class Search {
     this.tookMs = 0;
     this.pages.clear();
     this.wanted.clear();
+    this.tablePages.clear();
+    this.tableAsking = false;
     this.rowsVersion++;
   }
 
