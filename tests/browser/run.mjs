@@ -13,6 +13,7 @@ import { Cluster } from './lib/cluster.mjs';
 import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
+import { scenarios as live } from './scenarios/live.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
@@ -39,6 +40,7 @@ const all = Object.entries({
     ...access,
     ...searching,
     ...charts,
+    ...live,
     ...tables,
     ...kept,
     ...security,

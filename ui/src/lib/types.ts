@@ -151,6 +151,8 @@ export interface StartRequest {
   SearchStart: string;
   SearchEnd: string;
   Background: boolean;
+  /** Not what is stored, but what arrives from now on. */
+  Follow?: boolean;
   NoHistory?: boolean;
   LaunchInfo: { method: string };
 }

@@ -75,6 +75,18 @@ class App {
     router.go(route);
   }
 
+  /** Shows what arrives from now on. Its address is that of the search for what is stored. */
+  follow(query: string): void {
+    const text = query.trim();
+    if (text === '') {
+      return;
+    }
+    const route: SearchRoute = { page: 'search', query: text, range: this.range };
+    this.show(route, text === this.draft.trim() ? this.draft : text);
+    this.launch(route, true);
+    router.go(route);
+  }
+
   open(route: SearchRoute): void {
     if (route.query === '') {
       return;
@@ -95,9 +107,9 @@ class App {
     sessionStorage.setItem(DRAFT_AT_KEY, routeToHash(route));
   }
 
-  private launch(route: SearchRoute): void {
+  private launch(route: SearchRoute, following = false): void {
     this.launchedAt = routeToHash(route);
-    void this.search.launch(route.query, route.range);
+    void this.search.launch(route.query, route.range, following);
   }
 
   /**

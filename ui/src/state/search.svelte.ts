@@ -40,6 +40,7 @@ const TABLE_ROWS = 1000;
 export const TABLE_ROWS_SORTED = 100_000;
 const POLL_FIRST_MS = 60;
 const POLL_MS = 1000;
+const POLL_FOLLOWING_MS = 400;
 const PING_MS_MAX = 20_000;
 /** A search that nobody has looked at for so long may be forgotten; it can be run again. */
 const PING_IDLE_MS = 30 * 60_000;
@@ -70,6 +71,10 @@ export class Search {
   to = $state(0);
   count = $state(0);
   progress = $state(0);
+  /** Shows what arrives from the launch on, the newest last, until it is stopped. */
+  following = $state(false);
+  /** Counts the looks at the server, so that views of rows know when more may be there. */
+  polls = $state(0);
   /** The counts over time, and the part of the range that they are drawn for. */
   picture: Picture = $state.raw({ from: 0, to: 0, buckets: [] });
   messages: Message[] = $state.raw([]);
@@ -105,11 +110,12 @@ export class Search {
     return this.phase === 'launching' || this.phase === 'running';
   }
 
-  async launch(query: string, range: TimeRange): Promise<void> {
+  async launch(query: string, range: TimeRange, following = false): Promise<void> {
     this.end();
     const signal = this.abort.signal;
     const asked = boundsOf(range, Date.now());
     this.reset(query, asked);
+    this.following = following;
     try {
       const parsed = await this.api.parse(query, signal);
       const wrong = queryErrorOf(parsed);
@@ -123,6 +129,7 @@ export class Search {
           SearchStart: toRfc3339(asked.from),
           SearchEnd: toRfc3339(asked.to),
           Background: false,
+          ...(following ? { Follow: true } : {}),
           ...(this.purpose.noHistory ? { NoHistory: true } : {}),
           LaunchInfo: { method: this.purpose.method },
         },
@@ -253,6 +260,15 @@ export class Search {
     }
   }
 
+  /** A page that was not full when it came may have more rows by now. */
+  private forgetTableEnd(): void {
+    for (const [page, rows] of this.tablePages) {
+      if (rows.length < TABLE_ROWS && this.tablePages.delete(page)) {
+        this.rowsVersion++;
+      }
+    }
+  }
+
   get showsEntries(): boolean {
     return this.renderer === '' || ENTRY_RENDERERS.has(this.renderer);
   }
@@ -325,20 +341,25 @@ export class Search {
         return;
       }
       await sleep(wait, signal);
-      wait = Math.min(POLL_MS, wait * 2);
+      wait = Math.min(this.following ? POLL_FOLLOWING_MS : POLL_MS, wait * 2);
     }
   }
 
   private async poll(signal: AbortSignal): Promise<boolean> {
-    const count = bucketsFor(this.from, this.to);
-    const answer = await this.api.overview(this.id, this.sid, { count }, signal);
+    const { from } = this;
+    const to = this.following ? Math.max(Date.now(), from + MINUTE) : this.to;
+    const part = this.following ? { start: toRfc3339(from), end: toRfc3339(to) } : {};
+    const window = { count: bucketsFor(from, to), ...part };
+    const answer = await this.api.overview(this.id, this.sid, window, signal);
     if (signal.aborted) {
       return true;
     }
     this.count = answer.EntryCount;
-    this.picture = { from: this.from, to: this.to, buckets: answer.Stats };
+    this.polls++;
+    this.picture = { from, to, buckets: answer.Stats };
     this.note(answer.Messages);
-    this.progress = answer.Finished ? 1 : progressOf(answer.SearchPosition, this.from, this.to);
+    this.progress =
+      answer.Finished || this.following ? 1 : progressOf(answer.SearchPosition, this.from, this.to);
     this.tookMs = this.phase === 'running' ? Date.now() - this.startedMs : this.tookMs;
     if (answer.Error) {
       throw new ApiError('refused', answer.Error);
@@ -351,6 +372,8 @@ export class Search {
       this.table = table;
       this.tablePages.clear(); /* what is there may be other rows by now */
       this.rowsVersion++;
+    } else if (this.renderer === 'table') {
+      this.forgetTableEnd();
     }
     if (this.showsPicture && (answer.Finished || answer.EntryCount > 0)) {
       const drawing = await this.api.picture(this.id, this.sid, this.renderer, signal);
@@ -421,6 +444,8 @@ export class Search {
     this.to = asked.to;
     this.count = 0;
     this.progress = 0;
+    this.following = false;
+    this.polls = 0;
     this.picture = { ...asked, buckets: [] };
     this.messages = [];
     this.renderer = '';

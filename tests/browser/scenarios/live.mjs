@@ -1,0 +1,39 @@
+// A search that follows shows what arrives, by itself, until it is stopped.
+import assert from 'node:assert/strict';
+import { editor, rows } from '../lib/browser.mjs';
+
+const TAG = `tail${process.pid}`;
+
+function lines(cluster, from, count) {
+    const texts = Array.from({ length: count }, (_, i) => `line ${from + i} of the tail`);
+    cluster.ingest(TAG, texts);
+}
+
+export const scenarios = {
+    async what_arrives_appears_by_itself_until_it_is_stopped(tabs, cluster) {
+        lines(cluster, 0, 1);
+        const page = await tabs.login(cluster.webservers[0]);
+        await editor(page).fill(`tag=${TAG}`);
+        await page.getByRole('button', { name: 'Live', exact: true }).click();
+        await page.getByText('Waiting for entries.').waitFor();
+        lines(cluster, 1, 3);
+        await rows(page).getByText('line 3 of the tail').waitFor();
+        assert.equal(await rows(page).getByText('line 0 of the tail').count(), 0);
+        lines(cluster, 4, 300);
+        await rows(page).getByText('line 303 of the tail').waitFor();
+        await tabs.shot(page, 'live');
+        await page.getByRole('button', { name: 'Stop', exact: true }).click();
+        await page.getByText(/^303 entries, then stopped after/).waitFor();
+        await page.getByRole('button', { name: 'Live', exact: true }).waitFor();
+        await rows(page).getByText('line 303 of the tail').waitFor();
+    },
+
+    async a_stage_that_needs_all_entries_is_not_followed_and_says_so(tabs, cluster) {
+        lines(cluster, 0, 1);
+        const page = await tabs.login(cluster.webservers[0]);
+        tabs.allow(/status of 400/);
+        await editor(page).fill(`tag=${TAG} stats count`);
+        await page.getByRole('button', { name: 'Live', exact: true }).click();
+        await page.getByRole('alert').getByText('it cannot be followed').waitFor();
+    },
+};
