@@ -14,6 +14,7 @@ import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as live } from './scenarios/live.mjs';
+import { scenarios as people } from './scenarios/people.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
@@ -45,6 +46,7 @@ const all = Object.entries({
     ...kept,
     ...security,
     ...systems,
+    ...people,
     ...pictures,
 }).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
 

@@ -21,6 +21,8 @@ describe('the address', () => {
       { page: 'history' },
       { page: 'dashboards' },
       { page: 'systems' },
+      { page: 'people' },
+      { page: 'account' },
       { page: 'dashboard', id: 770021934517 },
     ];
     for (const route of routes) {

@@ -4,6 +4,7 @@
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
  *     #/history        #/dashboards        #/dashboards/770021934517        #/systems
+ *     #/people         #/account
  */
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 
@@ -12,7 +13,12 @@ export type Route =
   | { page: 'history' }
   | { page: 'dashboards' }
   | { page: 'systems' }
+  | { page: 'people' }
+  | { page: 'account' }
   | { page: 'dashboard'; id: number };
+
+/** Pages whose address is nothing but their name. */
+const PLAIN = ['history', 'dashboards', 'systems', 'people', 'account'] as const;
 
 export function routeToHash(route: Route): string {
   switch (route.page) {
@@ -33,8 +39,9 @@ export function routeToHash(route: Route): string {
 /** Whatever cannot be understood is the empty search page: a link must never show nothing. */
 export function routeFromHash(hash: string): Route {
   const [path = '', parameters = ''] = splitOnce(hash.replace(/^#\/?/, ''), '?');
-  if (path === 'history' || path === 'dashboards' || path === 'systems') {
-    return { page: path };
+  const plain = PLAIN.find((page) => page === path);
+  if (plain) {
+    return { page: plain };
   }
   const id = /^dashboards\/([0-9]{1,16})$/.exec(path)?.[1];
   if (id !== undefined && Number.isSafeInteger(Number(id))) {

@@ -1,0 +1,88 @@
+// Users, groups and the own account, on both webservers.
+import assert from 'node:assert/strict';
+import { DESKTOP, logIn, PHONE } from '../lib/browser.mjs';
+
+export const scenarios = {
+    async people_are_made_grouped_locked_and_deleted(tabs, cluster) {
+        tabs.allow(/status of 423/);
+        const stamp = Date.now();
+        const [login, team] = [`ann${stamp}`, `team ${stamp}`];
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/people' });
+        const there = await tabs.login(cluster.webservers[1], { hash: '#/people' });
+        await page.getByRole('button', { name: 'Group', exact: true }).click();
+        await page.getByLabel('Name', { exact: true }).fill(team);
+        await page.getByRole('button', { name: 'Save' }).click();
+        await there.getByRole('list', { name: 'Groups' }).getByText(team).waitFor();
+        await page.getByRole('button', { name: 'User', exact: true }).click();
+        await page.getByLabel('User name').fill(login);
+        await page.getByLabel('Full name').fill('<b>Ann</b>');
+        await page.getByLabel('Password').fill('first secret');
+        await page.getByLabel(team).check();
+        await tabs.shot(page, 'people-new');
+        await page.getByRole('button', { name: 'Save' }).click();
+        const row = (on) =>
+            on.getByRole('list', { name: 'Users' }).getByRole('button', { name: login });
+        await row(there).getByText(team).waitFor();
+        await row(there).getByText('<b>Ann</b>').waitFor();
+
+        // Locked there, refused here; with a new password and unlocked here, let in there.
+        await row(there).click();
+        await there.getByLabel('Locked').check();
+        await there.getByRole('button', { name: 'Save' }).click();
+        await row(page).getByText('Locked').waitFor();
+        const other = await tabs.open(cluster.webservers[0]);
+        await other.getByLabel('User name').fill(login);
+        await other.getByLabel('Password').fill('first secret');
+        await other.keyboard.press('Enter');
+        await other.getByText('This account is locked.').waitFor();
+        await row(page).click();
+        await page.getByLabel('Locked').uncheck();
+        await page.getByLabel('New password').fill('second secret');
+        await page.getByRole('button', { name: 'Save' }).click();
+        await row(there).getByText('Locked').waitFor({ state: 'detached' });
+        const again = await tabs.open(cluster.webservers[1], { hash: '#/people' });
+        await logIn(again, login, 'second secret');
+        await again.getByText('Only administrators').waitFor();
+
+        await row(page).click();
+        await page.getByRole('button', { name: 'Delete' }).click();
+        await page.getByRole('button', { name: 'Delete for good' }).click();
+        await row(there).waitFor({ state: 'detached' });
+        await page.getByRole('button', { name: team }).click();
+        await page.getByRole('button', { name: 'Delete' }).click();
+        await page.getByRole('button', { name: 'Delete for good' }).click();
+        await there.getByText(team).waitFor({ state: 'detached' });
+    },
+
+    async preferences_follow_the_user_to_another_browser(tabs, cluster) {
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/account' });
+        const save = async (colours, range) => {
+            await page.getByLabel('Colours', { exact: true }).selectOption(colours);
+            await page.getByLabel('Time range of a new search').selectOption(range);
+            await page.getByRole('button', { name: 'Save preferences' }).click();
+            await page.getByText('Your preferences have been saved.').waitFor();
+        };
+        await save('Dark', 'Last 7 days');
+        const there = await tabs.login(cluster.webservers[1]);
+        await there.locator(':root[data-theme=dark]').waitFor();
+        await there.getByRole('button', { name: 'Time range: Last 7 days' }).waitFor();
+        await save('As the system', 'Last hour');
+        assert.equal(await page.locator(':root[data-theme]').count(), 0);
+    },
+
+    async pictures_of_people_and_account(tabs, cluster) {
+        for (const [name, options] of [
+            ['light', { scheme: 'light', viewport: DESKTOP }],
+            ['dark', { scheme: 'dark', viewport: DESKTOP }],
+            ['phone', { scheme: 'light', viewport: PHONE }],
+        ]) {
+            const page = await tabs.login(cluster.webservers[0], { hash: '#/people', ...options });
+            await page.getByRole('list', { name: 'Users' }).getByText('admin').first().waitFor();
+            await tabs.shot(page, `${name}-people`);
+            await page.getByRole('button', { name: 'Account of admin' }).click();
+            await page.getByRole('link', { name: 'Account and preferences' }).click();
+            await page.getByRole('heading', { name: 'Preferences' }).waitFor();
+            await tabs.shot(page, `${name}-account`);
+        }
+    },
+};

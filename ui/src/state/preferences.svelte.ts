@@ -1,0 +1,54 @@
+/*
+ * What this user prefers on every browser: kept by the server. Other members of the object, of
+ * other clients or later versions, stay as they are.
+ */
+import { rangeFromText } from '../lib/time';
+import { app } from './app.svelte';
+import { router } from './router.svelte';
+import { session } from './session.svelte';
+import { theme, type Theme } from './theme.svelte';
+
+interface Kept {
+  theme?: string;
+  range?: string;
+}
+
+class Preferences {
+  private all: Record<string, unknown> = {};
+
+  /**
+   * Theme and, right after a login, the range as the user wishes them: what was chosen since, and
+   * what a link says, stays. The server being away changes nothing.
+   */
+  async load(withRange: boolean): Promise<void> {
+    try {
+      this.all = (await session.api.get<Record<string, unknown> | null>(this.path())) ?? {};
+    } catch {
+      return;
+    }
+    const kept = (this.all['aquifer'] ?? {}) as Kept;
+    if (kept.theme === 'light' || kept.theme === 'dark' || kept.theme === 'auto') {
+      theme.set(kept.theme);
+    }
+    const range = rangeFromText(kept.range ?? '');
+    const linked = router.route.page === 'search' && router.route.query !== '';
+    if (range && withRange && !linked) {
+      app.setRange(range);
+    }
+  }
+
+  async save(choice: Theme, range: string): Promise<void> {
+    this.all = { ...this.all, aquifer: { theme: choice, range } };
+    await session.api.change('PUT', this.path(), this.all);
+  }
+
+  get range(): string {
+    return ((this.all['aquifer'] ?? {}) as Kept).range ?? '';
+  }
+
+  private path(): string {
+    return `/api/users/${session.user?.UID ?? 0}/preferences`;
+  }
+}
+
+export const preferences = new Preferences();
