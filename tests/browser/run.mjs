@@ -19,6 +19,7 @@ import { scenarios as pictures } from './scenarios/pictures.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
 import { scenarios as tables } from './scenarios/tables.mjs';
+import { scenarios as stages } from './scenarios/stages.mjs';
 import { scenarios as systems } from './scenarios/systems.mjs';
 
 const SCENARIO_MS_MAX = 60_000;
@@ -43,6 +44,7 @@ const all = Object.entries({
     ...charts,
     ...live,
     ...tables,
+    ...stages,
     ...kept,
     ...security,
     ...systems,
