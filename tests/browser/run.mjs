@@ -13,13 +13,14 @@ import { Cluster } from './lib/cluster.mjs';
 import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
-import { scenarios as live } from './scenarios/live.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
+import { scenarios as live } from './scenarios/live.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
+import { scenarios as resources } from './scenarios/resources.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
-import { scenarios as tables } from './scenarios/tables.mjs';
 import { scenarios as stages } from './scenarios/stages.mjs';
+import { scenarios as tables } from './scenarios/tables.mjs';
 import { scenarios as systems } from './scenarios/systems.mjs';
 
 const SCENARIO_MS_MAX = 60_000;
@@ -43,12 +44,13 @@ const all = Object.entries({
     ...searching,
     ...charts,
     ...live,
-    ...tables,
     ...stages,
+    ...tables,
     ...kept,
     ...security,
     ...systems,
     ...people,
+    ...resources,
     ...pictures,
 }).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
 

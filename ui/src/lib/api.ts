@@ -325,8 +325,8 @@ export class ApiClient {
     return this.json<T>(path, { signal });
   }
 
-  async getText(path: string, signal?: AbortSignal): Promise<string> {
-    return (await this.send(path, { signal })).text();
+  async getBlob(path: string, signal?: AbortSignal): Promise<Blob> {
+    return (await this.send(path, { signal })).blob();
   }
 
   /** What it answers, or null when it answers nothing. */

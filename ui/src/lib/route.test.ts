@@ -22,6 +22,7 @@ describe('the address', () => {
       { page: 'dashboards' },
       { page: 'systems' },
       { page: 'people' },
+      { page: 'resources' },
       { page: 'account' },
       { page: 'dashboard', id: 770021934517 },
     ];

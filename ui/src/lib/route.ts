@@ -4,7 +4,7 @@
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
  *     #/history        #/dashboards        #/dashboards/770021934517        #/systems
- *     #/people         #/account
+ *     #/people         #/account            #/resources
  */
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 
@@ -14,11 +14,12 @@ export type Route =
   | { page: 'dashboards' }
   | { page: 'systems' }
   | { page: 'people' }
+  | { page: 'resources' }
   | { page: 'account' }
   | { page: 'dashboard'; id: number };
 
 /** Pages whose address is nothing but their name. */
-const PLAIN = ['history', 'dashboards', 'systems', 'people', 'account'] as const;
+const PLAIN = ['history', 'dashboards', 'systems', 'people', 'account', 'resources'] as const;
 
 export function routeToHash(route: Route): string {
   switch (route.page) {
