@@ -1,6 +1,7 @@
 // Users, groups and the own account, on both webservers.
 import assert from 'node:assert/strict';
 import { DESKTOP, logIn, PHONE } from '../lib/browser.mjs';
+import { eventually } from '../lib/cluster.mjs';
 
 export const scenarios = {
     async people_are_made_grouped_locked_and_deleted(tabs, cluster) {
@@ -67,7 +68,30 @@ export const scenarios = {
         await there.locator(':root[data-theme=dark]').waitFor();
         await there.getByRole('button', { name: 'Time range: Last 7 days' }).waitFor();
         await save('As the system', 'Last hour');
-        assert.equal(await page.locator(':root[data-theme]').count(), 0);
+        await page.locator(':root:not([data-theme])').waitFor();
+    },
+
+    async a_token_is_shown_once_and_may_what_was_chosen(tabs, cluster) {
+        const name = `robot ${Date.now()}`;
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/account' });
+        await page.getByRole('button', { name: 'New token' }).click();
+        await page.getByLabel('Name', { exact: true }).fill(name);
+        await page.getByTitle('Search', { exact: true }).check();
+        await tabs.shot(page, 'token-new');
+        await page.getByRole('button', { name: 'Make' }).click();
+        const value = await page.getByRole('dialog').getByText(/^aq_/).innerText();
+        const ask = (path) =>
+            fetch(cluster.webservers[1] + path, { headers: { 'Gravwell-Token': value.trim() } });
+        await eventually('the token is good there', async () => (await ask('/api/tags')).ok);
+        assert.equal((await ask('/api/dashboards')).status, 403);
+        await page.getByRole('button', { name: 'Done' }).click();
+        const tokens = page.getByRole('region', { name: 'API tokens' });
+        await tokens.getByText(name).waitFor();
+        assert.equal(await page.getByText(value.trim()).count(), 0);
+        const remove = page.getByRole('button', { name: `Delete ${name}` });
+        await remove.click();
+        await remove.click();
+        await tokens.getByText(name).waitFor({ state: 'detached' });
     },
 
     async pictures_of_people_and_account(tabs, cluster) {
