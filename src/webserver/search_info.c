@@ -164,6 +164,7 @@ json_t *search_info_json(struct search_one *one)
     put_unless_empty(json, "Name", one->name);
     put(json, "CollapsingIndex", json_integer((json_int_t)one->collapsing));
     put(json, "Background", json_boolean(one->background));
+    put(json, "Finished", json_boolean(one->state == SEARCH_FINISHED));
     put(json, "MinZoomWindow", json_integer(1));
     put(json, "Tags", search_tags_json(one));
     put(json, "Preview", json_boolean(one->preview));

@@ -9,6 +9,7 @@
 #include "webserver/auth.h"
 #include "webserver/ingest.h"
 #include "webserver/request.h"
+#include "webserver/search_one.h"
 
 /* What the web API speaks: clients compare the first number. */
 #define API_MAJOR 0
@@ -104,11 +105,12 @@ static void get_webservers(struct http_request *request, void *context)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(
-            list, json_pack("{s:o, s:s, s:s, s:I, s:I, s:b, s:b}", "UUID",
+            list, json_pack("{s:o, s:s, s:s, s:I, s:I, s:b, s:b, s:i}", "UUID",
                             request_uuid_json(&known[i].id), "ExternalAddr", known[i].external_addr,
                             "Version", known[i].version, "Revision", (json_int_t)known[i].revision,
                             "SeenMilliseconds", (json_int_t)known[i].seen_ms, "Up", known[i].up,
-                            "Self", uuid_equal(known[i].id, webserver->uuid)));
+                            "Self", uuid_equal(known[i].id, webserver->uuid), "SearchNumber",
+                            (int)search_number_of(known[i].id)));
     }
     http_reply_json(request, 200, list);
 }
