@@ -17,6 +17,7 @@ import { scenarios as people } from './scenarios/people.mjs';
 import { scenarios as live } from './scenarios/live.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
 import { scenarios as resources } from './scenarios/resources.mjs';
+import { scenarios as searches } from './scenarios/searches.mjs';
 import { scenarios as searching } from './scenarios/searching.mjs';
 import { scenarios as security } from './scenarios/security.mjs';
 import { scenarios as stages } from './scenarios/stages.mjs';
@@ -45,6 +46,7 @@ const all = Object.entries({
     ...charts,
     ...live,
     ...stages,
+    ...searches,
     ...tables,
     ...kept,
     ...security,

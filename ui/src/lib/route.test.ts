@@ -18,6 +18,7 @@ describe('the address', () => {
 
   it('leads to every page', () => {
     const routes: Route[] = [
+      { page: 'searches' },
       { page: 'history' },
       { page: 'dashboards' },
       { page: 'systems' },

@@ -3,13 +3,14 @@
  * of the page and a reload shows the same:
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
- *     #/history        #/dashboards        #/dashboards/770021934517        #/systems
+ *     #/searches       #/history        #/dashboards        #/dashboards/770021934517        #/systems
  *     #/people         #/account            #/resources
  */
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 
 export type Route =
   | { page: 'search'; query: string; range: TimeRange }
+  | { page: 'searches' }
   | { page: 'history' }
   | { page: 'dashboards' }
   | { page: 'systems' }
@@ -19,7 +20,15 @@ export type Route =
   | { page: 'dashboard'; id: number };
 
 /** Pages whose address is nothing but their name. */
-const PLAIN = ['history', 'dashboards', 'systems', 'people', 'account', 'resources'] as const;
+const PLAIN = [
+  'searches',
+  'history',
+  'dashboards',
+  'systems',
+  'people',
+  'account',
+  'resources',
+] as const;
 
 export function routeToHash(route: Route): string {
   switch (route.page) {

@@ -7,6 +7,7 @@
  */
 import { copyText } from '../lib/clipboard';
 import { routeToHash, type Route } from '../lib/route';
+import type { KeptSearch } from '../lib/searches';
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from '../lib/time';
 import { router } from './router.svelte';
 import { Search } from './search.svelte';
@@ -84,6 +85,17 @@ class App {
     const route: SearchRoute = { page: 'search', query: text, range: this.range };
     this.show(route, text === this.draft.trim() ? this.draft : text);
     this.launch(route, true);
+    router.go(route);
+  }
+
+  /** Shows a kept search with the rows it has. A reload runs its query anew, over the same range. */
+  attach(kept: KeptSearch): void {
+    const [from, to] = [new Date(kept.StartRange).getTime(), new Date(kept.EndRange).getTime()];
+    const range: TimeRange = { kind: 'absolute', from, to };
+    const route: SearchRoute = { page: 'search', query: kept.UserQuery.trim(), range };
+    this.show(route, route.query);
+    this.launchedAt = routeToHash(route);
+    void this.search.attach(kept.ID, route.query, { from, to });
     router.go(route);
   }
 

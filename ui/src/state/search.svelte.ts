@@ -15,7 +15,7 @@ import { entriesOf, type Entry } from '../lib/entry';
 import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
 import { boundsOf, DAY, MINUTE, SECOND, toRfc3339, type TimeRange } from '../lib/time';
 import type { TableRow } from '../lib/table';
-import type { Message, OverviewBucket, ParseAnswer, WireTable } from '../lib/types';
+import type { LaunchAnswer, Message, OverviewBucket, ParseAnswer, WireTable } from '../lib/types';
 import { PAGE_ROWS, pagesOf } from '../lib/virtual';
 
 export type Phase = 'idle' | 'launching' | 'running' | 'done' | 'stopped' | 'failed';
@@ -135,23 +135,47 @@ export class Search {
         },
         signal,
       );
-      if (signal.aborted) {
-        return;
-      }
-      this.id = answer.SearchID;
-      this.sid = answer.SearchSessionID;
-      this.renderer = answer.RenderModule;
-      this.messages = answer.Messages;
-      this.from = timeOr(answer.Info?.StartRange, asked.from);
-      this.to = timeOr(answer.Info?.EndRange, asked.to);
-      this.phase = 'running';
-      this.keepAlive(answer.RefreshInterval);
-      await this.follow(signal);
+      await this.begin(answer, asked, signal);
     } catch (error) {
       if (!signal.aborted) {
         this.fail(textOf(error));
       }
     }
+  }
+
+  /** Shows a search that is there already, wherever it runs. */
+  async attach(id: string, query: string, asked: { from: number; to: number }): Promise<void> {
+    this.end();
+    const signal = this.abort.signal;
+    this.reset(query, asked);
+    try {
+      const path = `/api/searchctrl/${encodeURIComponent(id)}/attach`;
+      const answer = await this.api.get<LaunchAnswer>(path, signal);
+      await this.begin({ ...answer, Messages: messagesOf(answer) }, asked, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        this.fail(textOf(error));
+      }
+    }
+  }
+
+  private async begin(
+    answer: LaunchAnswer,
+    asked: { from: number; to: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (signal.aborted) {
+      return;
+    }
+    this.id = answer.SearchID;
+    this.sid = answer.SearchSessionID;
+    this.renderer = answer.RenderModule;
+    this.messages = answer.Messages;
+    this.from = timeOr(answer.Info?.StartRange, asked.from);
+    this.to = timeOr(answer.Info?.EndRange, asked.to);
+    this.phase = 'running';
+    this.keepAlive(answer.RefreshInterval);
+    await this.follow(signal);
   }
 
   /** Keeps what has been found so far. */
