@@ -133,6 +133,16 @@ export const scenarios = {
             await page.getByRole('link', { name: 'History' }).click();
             await page.getByRole('heading', { name: 'Search history' }).waitFor();
             await look('history');
+            for (const [hash, title] of [
+                ['systems', 'Wells'],
+                ['people', 'Groups'],
+                ['account', 'Preferences'],
+                ['resources', 'Resources'],
+            ]) {
+                await page.evaluate((to) => (location.hash = `#/${to}`), hash);
+                await page.getByRole('heading', { name: title }).waitFor();
+                await look(hash);
+            }
             await page.getByRole('link', { name: 'Dashboards' }).click();
             await page.getByRole('heading', { name: 'Dashboards', level: 1 }).waitFor();
             await look('dashboards');
