@@ -1,7 +1,7 @@
 // Asking and reading.
 import assert from 'node:assert/strict';
 import { choose, editor, finished, rows, search } from '../lib/browser.mjs';
-import { eventually } from '../lib/cluster.mjs';
+import { eventually, tokenOf } from '../lib/cluster.mjs';
 
 const MANY = 12_000;
 const LONG_TASK_MS_MAX = 200;
@@ -79,6 +79,27 @@ export const scenarios = {
         await tabs.shot(page, 'parse-error');
         await editor(page).fill('tag=gravwell limit 5');
         await page.locator('.bad').waitFor({ state: 'detached' });
+    },
+
+    async modules_names_and_macros_are_suggested_while_typing(tabs, cluster) {
+        const page = await tabs.login(cluster.webservers[0]);
+        const macro = { Name: `SLOW${process.pid}`, Expansion: 'eval ms > 100' };
+        const token = await tokenOf(page);
+        await cluster.call(cluster.webservers[0], 'POST', '/api/macros', token, macro);
+        await page.reload();
+        await editor(page).fill('');
+        await editor(page).pressSequentially('tag=gravwell json status | sta');
+        const list = page.getByRole('listbox', { name: 'Suggestions' });
+        await list.getByRole('option', { name: 'stats' }).click();
+        await editor(page).pressSequentially(' count by sta');
+        await list.getByRole('option', { name: 'status' }).waitFor();
+        await page.keyboard.press('Tab');
+        await editor(page).pressSequentially(' | $SLOW');
+        await list.getByRole('option', { name: `$${macro.Name}` }).click();
+        assert.equal(
+            await editor(page).inputValue(),
+            `tag=gravwell json status | stats count by status | $${macro.Name}`,
+        );
     },
 
     async tags_are_suggested_while_typing(tabs, cluster) {

@@ -112,8 +112,25 @@ describe('suggestions', () => {
   });
 
   it('offer modules behind a pipe, and nothing inside arguments', () => {
-    expect(texts('tag=web | l')).toEqual(['limit']);
+    expect(texts('tag=web | li')).toEqual(['limit']);
+    expect(texts('tag=web | sta')).toEqual(['stackgraph', 'stats']);
     expect(texts('tag=web grep fo')).toBeNull();
+  });
+
+  it('offer in later stages what earlier ones have named', () => {
+    expect(texts('tag=web json status ms host | stats mean(m')).toEqual(['ms']);
+    expect(texts('tag=web json status ms host | table h')).toEqual(['host']);
+    expect(texts('tag=web json status | table status')).toBeNull();
+    expect(texts('tag=web json status s')).toBeNull();
+  });
+
+  it('offer macros behind a dollar', () => {
+    const macros = [
+      { text: '$ERRORS', hint: 'grep error' },
+      { text: '$WEB', hint: 'tag=web' },
+    ];
+    expect(suggest('tag=web | $er', 13, tags, macros)).toEqual({ from: 10, items: [macros[0]] });
+    expect(suggest('tag=web | $er', 13, tags)).toBeNull();
   });
 
   it('look only at what is before the caret', () => {

@@ -4,6 +4,7 @@
  * This is no parser and never decides whether a query is right: the server does. It only cuts the
  * text into pieces that, put together again, are the text, byte for byte.
  */
+import { MODULES } from './modules';
 
 export type PieceKind =
   'space' | 'word' | 'key' | 'module' | 'flag' | 'string' | 'comment' | 'operator' | 'pipe';
@@ -125,17 +126,18 @@ export interface Suggestions {
   items: Suggestion[];
 }
 
-const MODULES: Suggestion[] = [
-  { text: 'grep', hint: 'keep entries that contain a pattern' },
-  { text: 'limit', hint: 'keep the first N entries' },
-  { text: 'text', hint: 'show entries as text' },
-  { text: 'raw', hint: 'show entries as they came' },
-];
-
 export const SUGGESTIONS_MAX = 8;
 
-/** Tags behind `tag=` and its commas, modules behind a pipe, `tag=` at the very beginning. */
-export function suggest(query: string, caret: number, tags: string[]): Suggestions | null {
+/**
+ * Tags behind `tag=` and its commas, modules behind a pipe, macros behind a dollar, in later stages
+ * the names that earlier ones use, `tag=` at the very beginning.
+ */
+export function suggest(
+  query: string,
+  caret: number,
+  tags: string[],
+  macros: Suggestion[] = [],
+): Suggestions | null {
   const before = query.slice(0, caret);
   const tag = /(?:^|\s)tag=(?:[^\s|,]*,)*([^\s|,"]*)$/u.exec(before);
   if (tag) {
@@ -149,6 +151,16 @@ export function suggest(query: string, caret: number, tags: string[]): Suggestio
     ).map((text) => ({ text, hint: 'tag' }));
     return offer(found, typed, caret);
   }
+  const macro = /\$([A-Z0-9_-]*)$/i.exec(before);
+  if (macro) {
+    const typed = macro[0];
+    const wish = typed.toUpperCase();
+    return offer(
+      macros.filter((m) => m.text.toUpperCase().startsWith(wish)),
+      typed,
+      caret,
+    );
+  }
   const module = /\|\s*([a-z_]*)$/.exec(before);
   if (module) {
     const typed = module[1] ?? '';
@@ -158,10 +170,29 @@ export function suggest(query: string, caret: number, tags: string[]): Suggestio
       caret,
     );
   }
+  const field = /\|[^|]*[\s(]([\p{L}_][\p{L}\p{N}_.]*)$/u.exec(before);
+  if (field) {
+    const typed = field[1] ?? '';
+    const names = namesIn(before.slice(0, before.lastIndexOf('|')));
+    const items = names
+      .filter((name) => name.startsWith(typed))
+      .map((text) => ({ text, hint: 'named before' }));
+    return items.some((item) => item.text === typed) ? null : offer(items, typed, caret);
+  }
   if (before !== '' && 'tag='.startsWith(before)) {
     return offer([{ text: 'tag=', hint: 'which logs to search' }], before, caret);
   }
   return null;
+}
+
+/** What the stages of a query name: fields, most likely. */
+function namesIn(query: string): string[] {
+  const all = pieces(query);
+  const begin = all.findIndex((piece) => piece.kind === 'module');
+  const named = all
+    .slice(begin < 0 ? all.length : begin)
+    .filter((piece) => piece.kind === 'word' && /^[\p{L}_][\p{L}\p{N}_.]*$/u.test(piece.text));
+  return [...new Set(named.map((piece) => piece.text))].sort();
 }
 
 function offer(items: Suggestion[], typed: string, caret: number): Suggestions | null {
