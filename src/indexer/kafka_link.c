@@ -198,6 +198,9 @@ int kafka_link_conf(struct kafka_link *link, bool producer, rd_kafka_conf_t **re
         {"queued.max.messages.kbytes", "8192"},
         {"max.poll.interval.ms", "86400000"},
         {"fetch.wait.max.ms", "100"},
+        /* Nothing joins the group, but closing waits so long for a coordinator that is down. */
+        {"session.timeout.ms", "6000"},
+        {"heartbeat.interval.ms", "2000"},
     };
     const struct property both_after[] = {{"bootstrap.servers", options->brokers}};
     const struct property producer_after[] = {

@@ -392,7 +392,23 @@ static void drain(struct kafka_source *source)
     }
 }
 
-static void save_offsets(struct kafka_source *source)
+/* For Kafka's own tools; nothing of ours depends on it. */
+static void tell_group(struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(source);
+    for (int i = list->cnt - 1; i >= 0; i--) {
+        if (list->elems[i].offset < 0) {
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
+        }
+    }
+    if (list->cnt > 0) {
+        (void)rd_kafka_commit(source->link.rk, list, 1);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* True: they have changed, and are written. */
+static bool save_offsets(struct kafka_source *source)
 {
     const struct kafka_options *options = &source->link.options;
     bool same = source->offsets.all.count == source->partitions;
@@ -405,25 +421,15 @@ static void save_offsets(struct kafka_source *source)
         source->offsets.all.items[i] = offset;
     }
     if (same) {
-        return;
+        return false;
     }
     int rc = kafka_offsets_write(options->io, options->offsets_path, options->url, source->log,
                                  &source->offsets);
     if (rc < 0) {
         vec_clear(&source->offsets.all); /* once more */
         kafka_link_fault(&source->link, KAFKA_FAULT_STORAGE, "%s", err_text());
-        return;
     }
-    rd_kafka_topic_partition_list_t *list = list_of(source); /* for Kafka's own tools */
-    for (int i = list->cnt - 1; i >= 0; i--) {
-        if (list->elems[i].offset < 0) {
-            rd_kafka_topic_partition_list_del_by_idx(list, i);
-        }
-    }
-    if (list->cnt > 0) {
-        (void)rd_kafka_commit(source->link.rk, list, 1);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
+    return rc == 0;
 }
 
 /* ---- once a second ---- */
@@ -544,7 +550,9 @@ static int tidy(struct kafka_source *source)
     }
     source->tidied_ms = now_ms;
     source->rewind = kafka_gather_look(source->gather) == KAFKA_GATHER_REWIND || source->rewind;
-    save_offsets(source);
+    if (save_offsets(source)) {
+        tell_group(source);
+    }
     keep_together(source);
     kafka_link_ask(link);
     uint64_t lag = lag_of(source);
@@ -617,7 +625,7 @@ static void close_consumer(struct kafka_source *source)
 {
     if (source->gather != NULL) {
         drain(source);
-        save_offsets(source);
+        (void)save_offsets(source); /* the group is not told: closing would wait for its brokers */
         kafka_gather_free(&source->gather);
     }
     kafka_link_close(&source->link);
