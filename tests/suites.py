@@ -191,8 +191,8 @@ def run_unit(options):
 
 def run_cluster(options):
     build_debug("programs")
-    # They wait more than they compute: two files at a time.
-    return pytest("cluster", "tests/cluster", "-n", "2", "--dist", "loadfile")
+    # They wait more than they compute: three files at a time.
+    return pytest("cluster", "tests/cluster", "-n", "3", "--dist", "loadfile")
 
 
 def run_browser(options):

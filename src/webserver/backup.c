@@ -1,7 +1,8 @@
 #include "webserver/backup.h"
 
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/map.h"
 #include "base/mem.h"
@@ -15,6 +16,7 @@
 #include "webserver/secret.h"
 
 #define CHUNK_BYTES ((size_t)64 * 1024)
+#define PATIENCE_S 2
 #define FETCH_TIMEOUT_MS 60000 /* contents that only the datastore has yet */
 
 struct backup {
@@ -27,11 +29,15 @@ struct backup {
     struct object_archive_writer *writer;
 };
 
-static atomic_flag busy = ATOMIC_FLAG_INIT;
+static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;
 
+/* One that has just answered is about to end: a moment's patience. */
 bool backup_begin(struct http_request *request)
 {
-    if (atomic_flag_test_and_set(&busy)) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PATIENCE_S;
+    if (pthread_mutex_clocklock(&busy, CLOCK_MONOTONIC, &until) != 0) {
         http_reply_error(request, 503, "another backup or restore is running on this webserver");
         return false;
     }
@@ -40,7 +46,7 @@ bool backup_begin(struct http_request *request)
 
 void backup_end(void)
 {
-    atomic_flag_clear(&busy);
+    pthread_mutex_unlock(&busy);
 }
 
 bool backup_has_kind(const struct backup_scope *scope, enum object_kind kind)
