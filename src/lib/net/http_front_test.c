@@ -66,7 +66,8 @@ static struct http_server *start(void)
 static struct http_client *client_of(bool insecure, const char *ca_path)
 {
     struct http_client *client = NULL;
-    struct http_client_options options = {.tls_insecure = insecure, .ca_path = ca_path};
+    struct http_client_options options = {
+        .tls_insecure = insecure, .ca_path = ca_path, .connect_timeout_ms = TESTING_DEADLINE_MS};
     assert_int_equal(http_client_new(&options, &client), 0);
     return client;
 }
