@@ -19,7 +19,7 @@ build: ## the programs (PRESET=release, debug, tsan, coverage or clang) in build
 check: ## everything that must be green before a change goes in
 	./check
 
-unit: ## unit tests with sanitizers, tests/tidy, and the fuzz targets
+unit: ## unit tests with sanitizers, tests/tidy
 	./check unit
 
 cluster: ## real daemons, one short scenario each
