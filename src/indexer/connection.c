@@ -139,7 +139,9 @@ static void batch_done(void *context, int rc)
         snprintf(connection->fault_text, sizeof(connection->fault_text), "%s", err_text());
         pthread_mutex_unlock(&connection->lock);
         atomic_store(&connection->storage_fault, rc);
-    } else {
+    } else if (atomic_load(&connection->storage_fault) == 0) {
+        /* What is durable is counted from the connection's first entry: behind a batch that failed
+         * nothing can be confirmed, also if it is stored. */
         atomic_fetch_add(&connection->durable, batch->entries);
         atomic_fetch_add(&connection->durable_bytes, batch->bytes);
     }

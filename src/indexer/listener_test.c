@@ -28,12 +28,38 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "base/vec.h"
 #include "ingest/client.h"
 #include "series/evs.h"
 #include "service/log.h"
 
 #define SECRET "the secret of the tests"
 #define DEADLINE_MS 20000
+
+/* The real disk, of which a write of the datalog fails now and then, as a full one's does. */
+static struct io_methods faulty_methods;
+static struct io faulty = {&faulty_methods};
+static atomic_int writes_to_fail; /* the one after so many; negative: none */
+
+static int faulty_open(struct io *io, const char *path, int flags, struct io_file **ret_file)
+{
+    (void)io;
+    int rc = io_real()->methods->open(io_real(), path, flags, ret_file);
+    if (rc == 0) {
+        (*ret_file)->methods = &faulty_methods;
+    }
+    return rc;
+}
+
+static int faulty_write(struct io_file *file, uint64_t offset, struct span data)
+{
+    if (strstr(file->path, "/datalog/") != NULL && atomic_load(&writes_to_fail) >= 0 &&
+        atomic_fetch_sub(&writes_to_fail, 1) == 0) {
+        (void)poll(NULL, 0, 20); /* a slow disk: more comes meanwhile */
+        return err_set(ERR_NO_SPACE, "write %s: for a test", file->path);
+    }
+    return io_real()->methods->write_at(file, offset, data);
+}
 
 struct world {
     char dir[64];
@@ -54,8 +80,12 @@ static void world_open(struct world *world)
     }
     snprintf(world->states_path, sizeof(world->states_path), "%s/states.json", world->dir);
     struct storage_well well = {.name = STORAGE_WELL_DEFAULT, .location = world->path[2]};
+    faulty_methods = *io_real()->methods;
+    faulty_methods.open = faulty_open;
+    faulty_methods.write_at = faulty_write;
+    atomic_store(&writes_to_fail, -1);
     struct storage_options options = {
-        .io = io_real(),
+        .io = &faulty,
         .node = {{1}},
         .datalog_dir = world->path[0],
         .tags_path = world->path[1],
@@ -380,11 +410,53 @@ static void a_stale_socket_is_replaced_but_no_other_file(void **state)
     assert_true(io_exists(io_real(), world->states_path));
 }
 
+/* A batch fails, the ones behind it are already on their way and are stored: what they hold must
+ * not be taken for what failed. */
+static void a_batch_that_failed_is_not_confirmed_by_the_next(void **state)
+{
+    struct world *world = *state;
+    struct ingest_client *client = client_to(world->target, SECRET);
+    for (int round = 0; round < 12; round++) {
+        char tag[32];
+        uint16_t number;
+        snprintf(tag, sizeof(tag), "round-%d", round);
+        assert_int_equal(ingest_client_tag(client, tag, &number), 0);
+        atomic_store(&writes_to_fail, round % 4);
+        send_some(client, tag, 20000);
+        assert_int_equal(ingest_client_sync(client), 0);
+        atomic_store(&writes_to_fail, -1);
+        struct buf data = {0};
+        assert_true(scan(world, tag, &data) >= 20000);
+        VEC(bool) found = {0};
+        for (size_t i = 0; i < 20000; i++) {
+            vec_push(&found, false);
+        }
+        struct span rest = buf_span(&data);
+        struct span line;
+        while (span_split(&rest, '\n', &line)) {
+            uint64_t id;
+            while (span_find_byte(line, ' ') >= 0) {
+                struct span word;
+                (void)span_split(&line, ' ', &word);
+            }
+            assert_true(span_to_u64(line, &id) && id < 20000);
+            found.items[id] = true;
+        }
+        for (size_t i = 0; i < 20000; i++) {
+            assert_true(found.items[i]);
+        }
+        vec_deinit(&found);
+        buf_deinit(&data);
+    }
+    ingest_client_free(&client);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_WORLD(a_batch_that_failed_is_not_confirmed_by_the_next),
         IN_WORLD(what_was_confirmed_is_found_at_once_and_whole),
         IN_WORLD(many_ingesters_get_all_their_confirmations),
         IN_WORLD(a_wrong_secret_is_refused),
