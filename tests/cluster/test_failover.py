@@ -16,7 +16,7 @@ from cluster import Cluster
 
 READERS = 20
 RATE = int(os.environ.get("AQUIFER_FAILOVER_RATE", "200"))
-LASTS_S = int(os.environ.get("AQUIFER_FAILOVER_S", "20"))
+LASTS_S = int(os.environ.get("AQUIFER_FAILOVER_S", "10"))
 SLOW_S = 2.0
 FROZEN_SLOW_S = 10.0  # a frozen webserver is found by two checks of 1 s and left after 3 s more
 READS = ["/api/info/whoami", "/api/dashboards", "/api/resources", "/api/tags", "/", "/healthz",

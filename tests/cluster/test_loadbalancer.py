@@ -479,6 +479,7 @@ def test_a_wrong_secret_is_said_and_users_see_a_page():
         c.webserver(0).start()
         c.balancer.start(ready=False)
         wait_until(lambda: re.search(r"(?i)secret|Control-Auth", c.balancer.log()), 30, "a line")
+        wait_until(lambda: accepts(c.layout.balancer_port), 20, "the balancer listens")
         assert balanced(c).status == 503 and "No webserver" in balanced(c).text
         assert "datastore_connected 0\n" in metrics(c)
 
