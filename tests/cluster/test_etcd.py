@@ -277,7 +277,9 @@ def test_a_datastore_moves_into_etcd_and_back_and_nobody_notices():
             new = make(session, what)
             made[new] = what
             wait_until(lambda: is_synced(session, new), 10, f"a confirmation {what}")
-            there = boards(c.webserver(1).login())
+            other = c.webserver(1).login()
+            wait_until(lambda: new in boards(other), 20, f"the other webserver shows {what}")
+            there = boards(other)
             assert {id: there.get(id, {}).get("Name") for id in made} == made, what
             assert gone not in there
 
