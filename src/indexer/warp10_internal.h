@@ -104,7 +104,7 @@ struct warp10 {
     int64_t past_ms, future_ms; /* -1: any */
     bool ignore_out_of_range, parse_attributes, allow_delta, expose_owner;
     bool allow_metadata_deletes, allow_activity_deletes;
-    bool no_updates, no_metas, no_deletes; /* for now, the operator says */
+    bool no_updates, no_metas, no_deletes; /* Disable-Update, -Meta, -Delete */
     int updates_max;
     atomic_int updates;
     atomic_uint_fast64_t points, requests, refused;

@@ -10,10 +10,6 @@
 
 #define HEADERS 7
 
-enum { FLAG_E, FLAG_S };
-
-static const struct query_flag flags[] = {[FLAG_E] = {"e", true}, [FLAG_S] = {"s", false}};
-
 static const char *const headers[HEADERS] = {
     "Version", "DeviceVendor", "DeviceProduct", "DeviceVersion", "Signature", "Name", "Severity"};
 
@@ -156,17 +152,7 @@ static const struct extract_way way = {.path = parse_path, .find = find};
 
 static int parse(struct query_args *args, void **ret_plan)
 {
-    struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
-    plan->way = &way;
-    *ret_plan = plan;
-    size_t flag = 0;
-    const char *value = NULL;
-    int rc = 0;
-    while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        plan->strict = plan->strict || flag == FLAG_S;
-        plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
-    }
-    return rc < 0 ? rc : extract_parse_items(args, plan);
+    return extract_parse(args, &way, ret_plan);
 }
 
 const struct query_module query_module_cef = {

@@ -88,6 +88,23 @@ int extract_parse_items(struct query_args *args, struct extract_plan *plan)
     return plan->count > 0 ? 0 : query_args_fault(args, "what to extract is missing");
 }
 
+int extract_parse(struct query_args *args, const struct extract_way *way, void **ret_plan)
+{
+    enum { FLAG_E, FLAG_S };
+    static const struct query_flag flags[] = {[FLAG_E] = {"e", true}, [FLAG_S] = {"s", false}};
+    struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
+    plan->way = way;
+    *ret_plan = plan;
+    size_t flag = 0;
+    const char *value = NULL;
+    int rc = 0;
+    while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
+        plan->strict = plan->strict || flag == FLAG_S;
+        plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
+    }
+    return rc < 0 ? rc : extract_parse_items(args, plan);
+}
+
 int extract_parse_index(struct query_args *args, uint64_t *ret_index, struct span *ret_text)
 {
     const struct query_token *open = peek(args);

@@ -69,6 +69,10 @@ struct extract_way {
                  struct arena *arena, struct extract_found *found);
 };
 
+/* [-e name] [-s] and items up to the end: the whole of a module that has no other flags. */
+MUST_CHECK int extract_parse(struct query_args *args, const struct extract_way *way,
+                             void **ret_plan);
+
 /* Reads items up to the end. */
 MUST_CHECK int extract_parse_items(struct query_args *args, struct extract_plan *plan);
 
