@@ -33,7 +33,8 @@ static bool work(struct query_pool_job *job)
 
 static void wait_for(atomic_uint *count, unsigned wanted)
 {
-    while (atomic_load(count) < wanted) {
+    for (int looks = 0; atomic_load(count) < wanted; looks++) {
+        assert_true(looks < 300000); /* half a minute at least */
         usleep(100);
     }
 }
