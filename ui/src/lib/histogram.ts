@@ -3,6 +3,7 @@
  */
 import type { OverviewBucket } from './types';
 import { DAY, HOUR, MINUTE, SECOND, clockText, dayText } from './time';
+import { clockOf, instantOf, offsetOf } from './zone';
 
 export interface Bar {
   from: number;
@@ -106,27 +107,27 @@ export interface Tick {
   label: string;
 }
 
-/** Round local times inside the range, at most `most` of them. */
+/** Round times of the zone in force inside the range, at most `most` of them. */
 export function ticks(from: number, to: number, most: number): Tick[] {
   const step = STEPS.find((s) => (to - from) / s <= most);
   if (step === undefined) {
     return yearTicks(from, to, most);
   }
-  const shift = new Date(from).getTimezoneOffset() * MINUTE;
+  const shift = -offsetOf(from);
   const result: Tick[] = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
-    result.push({ at, label: tickLabel(new Date(at), step) });
+    result.push({ at, label: tickLabel(at, step) });
   }
   return result;
 }
 
 function yearTicks(from: number, to: number, most: number): Tick[] {
-  const first = new Date(from).getFullYear();
-  const years = new Date(to).getFullYear() - first;
+  const first = clockOf(from).year;
+  const years = clockOf(to).year - first;
   const step = [1, 2, 5, 10, 20, 50].find((s) => years / s <= most) ?? 100;
   const result: Tick[] = [];
   for (let year = Math.ceil(first / step) * step; year <= first + years; year += step) {
-    const at = new Date(year, 0, 1).getTime();
+    const at = instantOf({ year });
     if (at >= from && at <= to) {
       result.push({ at, label: String(year) });
     }
@@ -134,12 +135,12 @@ function yearTicks(from: number, to: number, most: number): Tick[] {
   return result;
 }
 
-function tickLabel(date: Date, step: number): string {
+function tickLabel(at: number, step: number): string {
   if (step >= DAY) {
-    return dayText(date);
+    return dayText(at);
   }
-  const midnight = date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;
-  return midnight ? dayText(date) : clockText(date, step < MINUTE);
+  const { hour, minute, second } = clockOf(at);
+  return hour === 0 && minute === 0 && second === 0 ? dayText(at) : clockText(at, step < MINUTE);
 }
 
 /** 1,234 or 1.2M: short enough for an axis. */

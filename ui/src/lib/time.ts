@@ -6,6 +6,7 @@
  * an absolute one is `2026-01-02T03:04:05Z..2026-01-02T04:04:05Z`. All arithmetic is on
  * milliseconds since the epoch.
  */
+import { clockOf, instantOf } from './zone';
 
 export type TimeRange =
   { kind: 'last'; ms: number } | { kind: 'all' } | { kind: 'absolute'; from: number; to: number };
@@ -124,12 +125,10 @@ export function rangeLabel(range: TimeRange): string {
 
 /** `3 May 09:00 – 10:30`: the second half leaves out what it shares with the first. */
 export function spanLabel(from: number, to: number): string {
-  const a = new Date(from);
-  const b = new Date(to);
-  const sameDay = a.toDateString() === b.toDateString();
   const seconds = to - from < 10 * MINUTE || from % MINUTE !== 0 || to % MINUTE !== 0;
-  const first = `${dayText(a)} ${clockText(a, seconds)}`;
-  const second = sameDay ? clockText(b, seconds) : `${dayText(b)} ${clockText(b, seconds)}`;
+  const first = `${dayText(from)} ${clockText(from, seconds)}`;
+  const sameDay = dayStamp(from) === dayStamp(to);
+  const second = sameDay ? clockText(to, seconds) : `${dayText(to)} ${clockText(to, seconds)}`;
   return `${first} – ${second}`;
 }
 
@@ -153,25 +152,30 @@ function two(n: number): string {
   return n < 10 ? `0${n}` : String(n);
 }
 
-export function dayText(date: Date): string {
-  const year = date.getFullYear() === new Date().getFullYear() ? '' : ` ${date.getFullYear()}`;
-  return `${date.getDate()} ${MONTHS[date.getMonth()]}${year}`;
+export function dayText(when: number | Date): string {
+  const { year, month, day } = clockOf(Number(when));
+  const other = year === clockOf(Date.now()).year ? '' : ` ${year}`;
+  return `${day} ${MONTHS[month - 1]}${other}`;
 }
 
-export function clockText(date: Date, seconds = true): string {
-  const text = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  return seconds ? `${text}:${two(date.getSeconds())}` : text;
+export function clockText(when: number | Date, seconds = true): string {
+  const { hour, minute, second } = clockOf(Number(when));
+  const text = `${two(hour)}:${two(minute)}`;
+  return seconds ? `${text}:${two(second)}` : text;
 }
 
-/** An entry's time in a result row: local, to the millisecond; a bad time is shown as it came. */
+function dayStamp(at: number): string {
+  const { year, month, day } = clockOf(at);
+  return `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}`;
+}
+
+/** An entry's time in a result row, to the millisecond; a bad time is shown as it came. */
 export function stampText(ts: string): string {
-  const date = new Date(ts);
-  if (Number.isNaN(date.getTime())) {
+  const at = new Date(ts).getTime();
+  if (Number.isNaN(at)) {
     return ts;
   }
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const ms = String(date.getMilliseconds()).padStart(3, '0');
-  return `${day} ${clockText(date)}.${ms}`;
+  return `${dayStamp(at)} ${clockText(at)}.${String(clockOf(at).ms).padStart(3, '0')}`;
 }
 
 /** `just now`, `5 min ago`, `3 h ago`, then the day. */
@@ -186,8 +190,7 @@ export function agoText(ms: number, now: number): string {
   if (age < DAY) {
     return `${Math.round(age / HOUR)} h ago`;
   }
-  const date = new Date(ms);
-  return `${dayText(date)}, ${clockText(date, false)}`;
+  return `${dayText(ms)}, ${clockText(ms, false)}`;
 }
 
 export function durationText(ms: number): string {
@@ -208,14 +211,23 @@ export function durationText(ms: number): string {
 
 /* ---- the two fields of the picker ---- */
 
-/** The value of an `<input type="datetime-local" step="1">`, in local time. */
+/** The value of an `<input type="datetime-local" step="1">`, in the zone in force. */
 export function toField(ms: number): string {
-  const d = new Date(ms);
-  const year = String(d.getFullYear()).padStart(4, '0');
-  return `${year}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${clockText(d)}`;
+  return `${dayStamp(ms)}T${clockText(ms)}`;
 }
 
 export function fromField(text: string): number | null {
-  const ms = text === '' ? NaN : new Date(text).getTime();
-  return Number.isFinite(ms) ? ms : null;
+  const part = /^(\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?$/.exec(text);
+  if (!part) {
+    return null;
+  }
+  const [year = 0, month, day, hour, minute, second = 0] = part.slice(1).map((n) => Number(n ?? 0));
+  return instantOf({
+    year,
+    month: month ?? 1,
+    day: day ?? 1,
+    hour: hour ?? 0,
+    minute: minute ?? 0,
+    second,
+  });
 }

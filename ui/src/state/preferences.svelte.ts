@@ -7,6 +7,7 @@ import { app } from './app.svelte';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
 import { theme, type Theme } from './theme.svelte';
+import { zone } from './zone.svelte';
 
 interface Kept {
   theme?: string;
@@ -26,6 +27,7 @@ class Preferences {
     } catch {
       return;
     }
+    zone.set(this.all['TimeZone']);
     const kept = (this.all['aquifer'] ?? {}) as Kept;
     if (kept.theme === 'light' || kept.theme === 'dark' || kept.theme === 'auto') {
       theme.set(kept.theme);
