@@ -1,0 +1,159 @@
+/*
+ * Where the tiles of a dashboard stand: a grid of COLUMNS cells across and as many down as needed.
+ * Nothing overlaps and nothing floats: a tile that is moved or resized pushes others down, and all
+ * of them rise as far as they can. On a phone the tiles stand in one column, in reading order.
+ */
+export const COLUMNS = 12;
+export const ROW_PX = 36;
+export const GAP_PX = 12;
+export const WIDTH_MIN = 2;
+export const HEIGHT_MIN = 3;
+export const HEIGHT_MAX = 60;
+const Y_MAX = 10_000;
+
+/** Cells: the upper left corner, width and height. */
+export interface Span {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+export interface Placed {
+  id: number;
+  span: Span;
+}
+
+export const DEFAULT_SIZE = { w: 6, h: 8 };
+
+function whole(value: number, least: number, most: number): number {
+  return Number.isFinite(value) ? Math.min(most, Math.max(least, Math.round(value))) : least;
+}
+
+/** The nearest span that is inside of the grid. */
+export function fitted(span: Span): Span {
+  const w = whole(span.w, WIDTH_MIN, COLUMNS);
+  return {
+    w,
+    h: whole(span.h, HEIGHT_MIN, HEIGHT_MAX),
+    x: whole(span.x, 0, COLUMNS - w),
+    y: whole(span.y, 0, Y_MAX),
+  };
+}
+
+export function sameSpan(a: Span, b: Span): boolean {
+  return a.x === b.x && a.y === b.y && a.w === b.w && a.h === b.h;
+}
+
+function overlaps(a: Span, b: Span): boolean {
+  return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+}
+
+function before(a: Placed, b: Placed): number {
+  return a.span.y - b.span.y || a.span.x - b.span.x || a.id - b.id;
+}
+
+/** Line by line, as one reads. */
+export function readingOrder<T extends Placed>(tiles: readonly T[]): T[] {
+  return [...tiles].sort(before);
+}
+
+function lowered(span: Span, others: readonly Span[]): Span {
+  let at = span;
+  for (let hit = others.find((o) => overlaps(o, at)); hit;) {
+    at = { ...at, y: hit.y + hit.h };
+    const now = at;
+    hit = others.find((o) => overlaps(o, now));
+  }
+  return at;
+}
+
+function risen(span: Span, others: readonly Span[]): Span {
+  let at = span;
+  while (at.y > 0) {
+    const up = { ...at, y: at.y - 1 };
+    if (others.some((o) => overlaps(o, up))) {
+      break;
+    }
+    at = up;
+  }
+  return at;
+}
+
+/** The same tiles, in the same order, so that nothing overlaps; `leader` gets what it wishes. */
+export function arranged<T extends Placed>(tiles: readonly T[], leader?: number): T[] {
+  const wished = tiles.map((tile) => ({ id: tile.id, span: fitted(tile.span) }));
+  const first = wished.filter((tile) => tile.id === leader);
+  const rest = readingOrder(wished.filter((tile) => tile.id !== leader));
+  const apart: Placed[] = [];
+  for (const tile of [...first, ...rest]) {
+    const taken = apart.map((other) => other.span);
+    apart.push({ id: tile.id, span: lowered(tile.span, taken) });
+  }
+  const spans = new Map<number, Span>();
+  for (const tile of readingOrder(apart)) {
+    spans.set(tile.id, risen(tile.span, [...spans.values()]));
+  }
+  return tiles.map((tile) => {
+    const span = spans.get(tile.id) ?? tile.span;
+    return sameSpan(span, tile.span) ? tile : { ...tile, span };
+  });
+}
+
+export function withSpan<T extends Placed>(tiles: readonly T[], id: number, span: Span): T[] {
+  return arranged(
+    tiles.map((tile) => (tile.id === id ? { ...tile, span: fitted(span) } : tile)),
+    id,
+  );
+}
+
+/** The first place, line by line, where a tile of this size fits without moving any other. */
+export function firstFree(taken: readonly Span[], size: { w: number; h: number }): Span {
+  const bottom = taken.reduce((most, span) => Math.max(most, span.y + span.h), 0);
+  for (let y = 0; y < bottom; y++) {
+    for (let x = 0; x + size.w <= COLUMNS; x++) {
+      const span = { ...size, x, y };
+      if (!taken.some((other) => overlaps(other, span))) {
+        return span;
+      }
+    }
+  }
+  return { ...size, x: 0, y: bottom };
+}
+
+/** How many cells a pointer has moved, in a grid that is `px` wide. */
+export function cellsOf(dx: number, dy: number, px: number): { x: number; y: number } {
+  const column = (px + GAP_PX) / COLUMNS;
+  return { x: Math.round(dx / column), y: Math.round(dy / (ROW_PX + GAP_PX)) };
+}
+
+/** Where a span is drawn in a grid that is `px` wide. */
+export function pixelsOf(span: Span, px: number): { x: number; y: number; w: number; h: number } {
+  const column = (px + GAP_PX) / COLUMNS;
+  const row = ROW_PX + GAP_PX;
+  return {
+    x: span.x * column,
+    y: span.y * row,
+    w: span.w * column - GAP_PX,
+    h: span.h * row - GAP_PX,
+  };
+}
+
+/** The span that an arrow key asks for; null: no such key. */
+export function steppedBy(span: Span, key: string, resize: boolean): Span | null {
+  const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+  if (!step) {
+    return null;
+  }
+  const [x = 0, y = 0] = step;
+  return fitted(
+    resize
+      ? { ...span, w: Math.min(span.w + x, COLUMNS - span.x), h: span.h + y }
+      : { ...span, x: span.x + x, y: span.y + y },
+  );
+}
+
+/** For those who hear where a tile is. */
+export function spanText(span: Span): string {
+  return `column ${span.x + 1}, row ${span.y + 1}, ${span.w} wide, ${span.h} high`;
+}

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import {
+  mentionedIn,
+  newVariable,
+  readVariables,
+  substitute,
+  valuesOf,
+  type Variable,
+} from './dashboard-variables';
+
+const host: Variable = { ...newVariable('host'), label: 'Host' };
+const put = (query: string, value: string, variable = host) =>
+  substitute(query, [variable], { host: value }).query;
+
+describe('variables of a dashboard', () => {
+  it('stand in queries in three ways', () => {
+    expect(put('tag=a grep %%host%% $host ${host}', 'web1')).toBe('tag=a grep web1 web1 web1');
+  });
+
+  it('leave macros and longer names alone', () => {
+    expect(put('tag=a $HOST $hosts $1 50% %host%', 'x')).toBe('tag=a $HOST $hosts $1 50% %host%');
+  });
+
+  it('are one word to the query, whatever is in them', () => {
+    expect(put('grep %%host%%', 'two words')).toBe('grep "two words"');
+    expect(put('grep %%host%%', 'a | table b')).toBe('grep "a | table b"');
+    expect(put('grep %%host%%', 'say "no"\\')).toBe('grep "say \\"no\\"\\\\"');
+    expect(put('grep "x %%host%% y"', 'say "no"')).toBe('grep "x say \\"no\\" y"');
+    expect(put('grep "\\" %%host%%"', 'a"b')).toBe('grep "\\" a\\"b"');
+    expect(put('grep `%%host%%`', 'a`b')).toBe('grep `ab`');
+    expect(put('grep %%host%%', '')).toBe('grep ""');
+    expect(put('tag=%%host%%', 'web,shop-1')).toBe('tag=web,shop-1');
+  });
+
+  it('are put in as they are when they are meant to be', () => {
+    expect(put('tag=a %%host%%', 'grep x | limit 3', { ...host, raw: true })).toBe(
+      'tag=a grep x | limit 3',
+    );
+  });
+
+  it('do not put values into values', () => {
+    const both = [host, newVariable('b')];
+    expect(substitute('$host', both, { host: '$b', b: 'no' }).query).toBe('"$b"');
+  });
+
+  it('say what is wanting and what nobody declared', () => {
+    const required = { ...host, required: true };
+    expect(substitute('grep $host %%user%%', [required], {})).toEqual({
+      query: 'grep "" %%user%%',
+      wanting: ['Host'],
+      unknown: ['user'],
+    });
+    expect(substitute('grep x', [required], {}).wanting).toEqual([]);
+    expect(mentionedIn(['%%a%% "%%b%%"', '%%a%% %%%'])).toEqual(['a', 'b']);
+  });
+
+  it('have the value that was chosen, the default, or the first choice', () => {
+    const list = { ...newVariable('l'), kind: 'list' as const, options: ['one', 'two'] };
+    const query = { ...newVariable('q'), kind: 'query' as const };
+    const plain = { ...newVariable('p'), defaultValue: 'd' };
+    expect(valuesOf([list, query, plain], {}, { q: ['found'] })).toEqual({
+      l: 'one',
+      q: 'found',
+      p: 'd',
+    });
+    expect(valuesOf([plain], { p: '' })).toEqual({ p: '' });
+  });
+
+  it('are read from whatever is there, also from templates of other front ends', () => {
+    const odd = [null, 5, {}, { name: 'a b' }, { name: '%%IP%%', defaultValue: 7, required: true }];
+    expect(readVariables(odd)).toEqual([{ ...newVariable('IP'), required: true }]);
+    expect(readVariables([{ name: 'a' }, { name: 'a', label: 'again' }])).toHaveLength(1);
+    expect(readVariables({ name: 'a' })).toEqual([]);
+    expect(readVariables([{ name: 'a', options: ['x', 3] }])[0]).toMatchObject({
+      kind: 'list',
+      options: ['x'],
+    });
+  });
+});
