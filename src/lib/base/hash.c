@@ -23,6 +23,13 @@ uint64_t hash64_seeded_two(struct span first, struct span second, uint64_t seed)
     return XXH3_64bits_digest(&state);
 }
 
+void hash128(struct span span, uint64_t *ret_low, uint64_t *ret_high)
+{
+    XXH128_hash_t hash = XXH3_128bits(span.data, span.bytes);
+    *ret_low = hash.low64;
+    *ret_high = hash.high64;
+}
+
 uint32_t hash32(struct span span)
 {
     return (uint32_t)hash64(span);

@@ -10,6 +10,7 @@ uint64_t hash64(struct span span);
 uint64_t hash64_seeded(struct span span, uint64_t seed);
 /* Of both as if the second stood right behind the first. */
 uint64_t hash64_seeded_two(struct span first, struct span second, uint64_t seed);
+void hash128(struct span span, uint64_t *ret_low, uint64_t *ret_high);
 uint32_t hash32(struct span span); /* the low half of hash64: record checksums */
 
 #endif

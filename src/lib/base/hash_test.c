@@ -16,6 +16,11 @@ static void values_on_disk_never_change(void **state)
     assert_int_equal(hash64(SPAN_NONE), UINT64_C(0x2d06800538d394c2));
     assert_int_equal(hash64(SPAN_LIT("aquifer")), hash64_seeded(SPAN_LIT("aquifer"), 0));
     assert_int_equal(hash32(SPAN_NONE), UINT32_C(0x38d394c2));
+    uint64_t low = 0;
+    uint64_t high = 0;
+    hash128(SPAN_NONE, &low, &high);
+    assert_int_equal(low, UINT64_C(0x6001c324468d497f));
+    assert_int_equal(high, UINT64_C(0x99aa06d3014798d8));
 }
 
 static void a_flipped_bit_and_a_seed_change_the_value(void **state)
