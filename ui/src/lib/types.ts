@@ -136,12 +136,20 @@ export interface DashboardData {
 
 export interface Dashboard {
   ID: number;
+  ThingUUID: string;
   Name: string;
   Description: string;
   UID: number;
+  GIDs: number[] | null;
   Global: boolean;
+  WriteAccess: { Global: boolean; GIDs: number[] | null };
+  Labels: string[] | null;
   Created: string;
   Updated: string;
+  /** Names the version; sent back, it makes an edit of an older one fail with 409. */
+  Change?: string;
+  /** In the answer to an edit: somebody else's stays, this one was kept as a copy beside it. */
+  CopiedBeside?: boolean;
   Data: DashboardData;
   Synced: boolean;
 }
