@@ -82,6 +82,9 @@ static void print_link(struct status *status, const json_t *link)
         printf(", %" PRIu64 " in quarantine, %" PRIu64 " withheld", number_of(link, "quarantined"),
                number_of(link, "withheld"));
     }
+    if (json_is_true(json_object_get(link, "detached"))) {
+        printf(", DETACHED: it was away for longer than the log may grow, and gets a snapshot");
+    }
     const json_t *snapshot = json_object_get(link, "snapshot");
     if (json_is_true(json_object_get(snapshot, "on"))) {
         printf(", looked at %" PRIu64 " of about %" PRIu64 " elements, sent %" PRIu64,

@@ -416,8 +416,7 @@ static int run_link(struct forwarder *forwarder)
         if (forwarder->caught_up && !forwarder->awaits) {
             forwarder_set_state(forwarder, FORWARDER_FOLLOWING);
         }
-        bool more = !forwarder->caught_up && forwarder_may_send(forwarder);
-        int pause_ms = more ? 0 : forwarder->options.rate_bytes > 0 ? 20 : LINK_HEARTBEAT_MS;
+        int pause_ms = forwarder->caught_up ? LINK_HEARTBEAT_MS : forwarder_pause_ms(forwarder);
         rc = link_wait(&forwarder->link, true, forwarder->wake_fd, pause_ms);
         rc = rc < 0 ? rc : take_messages(forwarder);
     }
@@ -530,6 +529,7 @@ int forwarder_start(const struct forwarder_options *options, struct forwarder **
     rc = rc < 0 ? rc : datalog_cursor_open(forwarder->log, name, &forwarder->cursor);
     mem_free(name);
     forwarder->sender.filter = link_filter_id(forwarder->maker.filter);
+    forwarder->pace.bytes_per_s = options->rate_bytes;
     forwarder->info.filtered = forwarder->maker.filter != NULL;
     if (rc == 0) {
         int failed = pthread_create(&forwarder->thread, NULL, run, forwarder);
@@ -574,6 +574,7 @@ void forwarder_info(struct forwarder *forwarder, struct forwarder_info *ret_info
     ret_info->lag_records = stats.lag_records;
     ret_info->lag_bytes = stats.lag_bytes;
     ret_info->lag_ns = stats.lag_ns;
+    ret_info->detached = stats.detached;
 }
 
 void forwarder_origins(struct forwarder *forwarder,

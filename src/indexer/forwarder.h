@@ -65,6 +65,7 @@ struct forwarder_info {
     uint64_t lag_records;
     uint64_t lag_bytes;
     uint64_t lag_ns;  /* age of the oldest record that is not acknowledged */
+    bool detached;    /* it held back more of the log than it may: it needs a snapshot */
     uint64_t records; /* sent since start */
     uint64_t aside;   /* in quarantine: they cannot be told */
     bool filtered;

@@ -11,6 +11,7 @@
 #include "indexer/link_record.h"
 #include "indexer/link_start.h"
 #include "indexer/snapshot_give.h"
+#include "replicate/pace.h"
 
 /* A record on its way. */
 struct sent {
@@ -47,8 +48,7 @@ struct forwarder {
     struct replicate_places awaited;
     int64_t measured_ms; /* rates: then, and what had been sent */
     uint64_t measured_records, measured_bytes;
-    int64_t rate_from_ms;
-    uint64_t rate_bytes; /* sent since then */
+    struct replicate_pace pace;
 
     char told_fault[ERR_TEXT_BYTES_MAX]; /* logged last */
     pthread_mutex_t lock;                /* over info */
@@ -69,7 +69,7 @@ MUST_CHECK int forwarder_begin_snapshot(struct forwarder *forwarder);
 /* A frame of what the target lacks, of the log or of a snapshot. */
 MUST_CHECK int forwarder_send_some(struct forwarder *forwarder);
 
-/* Whether window and rate let more go. */
-bool forwarder_may_send(struct forwarder *forwarder);
+/* 0: window and rate let more go; else for so long they do not, unless something comes. */
+int forwarder_pause_ms(const struct forwarder *forwarder);
 
 #endif

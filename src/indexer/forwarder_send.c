@@ -3,6 +3,27 @@
 #include "indexer/forwarder_internal.h"
 #include "service/log.h"
 
+int forwarder_pause_ms(const struct forwarder *forwarder)
+{
+    if (forwarder->window >= FORWARDER_WINDOW_BYTES ||
+        link_unsent(&forwarder->link) >= LINK_UNSENT_BYTES_MAX) {
+        return LINK_HEARTBEAT_MS;
+    }
+    if (forwarder->pace.bytes_per_s == 0) {
+        return 0;
+    }
+    int64_t left_ns =
+        replicate_pace_wait_ns(&forwarder->pace, io_monotonic_ns(forwarder->options.io));
+    return (int)MIN((left_ns + 999999) / 1000000, (int64_t)LINK_HEARTBEAT_MS);
+}
+
+static void pay(struct forwarder *forwarder, uint64_t bytes)
+{
+    if (forwarder->pace.bytes_per_s > 0) {
+        replicate_pace_take(&forwarder->pace, bytes, io_monotonic_ns(forwarder->options.io));
+    }
+}
+
 /* Puts a record into the frame that is being made, and its series before it. */
 static int put_record(struct forwarder *forwarder, const struct datalog_record *record,
                       struct replicate_head head)
@@ -16,7 +37,7 @@ static int put_record(struct forwarder *forwarder, const struct datalog_record *
     struct sent sent = {record->position, out.payload.bytes + DATALOG_HEADER_BYTES};
     vec_push(&forwarder->sent, sent);
     forwarder->window += sent.bytes;
-    forwarder->rate_bytes += sent.bytes;
+    pay(forwarder, sent.bytes);
     pthread_mutex_lock(&forwarder->lock);
     forwarder->info.records++;
     forwarder->info.aside = forwarder->maker.aside;
@@ -101,25 +122,6 @@ static void say_end_of_snapshot(struct forwarder *forwarder)
     forwarder->needs = (struct replicate_needs){.since_ns = forwarder->needs.since_ns};
 }
 
-bool forwarder_may_send(struct forwarder *forwarder)
-{
-    if (forwarder->window >= FORWARDER_WINDOW_BYTES ||
-        link_unsent(&forwarder->link) >= LINK_UNSENT_BYTES_MAX) {
-        return false;
-    }
-    if (forwarder->options.rate_bytes == 0) {
-        return true;
-    }
-    int64_t now = link_now_ms(&forwarder->link);
-    uint64_t passed_ms = (uint64_t)MAX(now - forwarder->rate_from_ms, 1);
-    if (passed_ms > 1000) {
-        forwarder->rate_from_ms = now;
-        forwarder->rate_bytes = 0;
-        return true;
-    }
-    return forwarder->rate_bytes <= forwarder->options.rate_bytes * passed_ms / 1000;
-}
-
 /* What was put together: series, then records or a part of a snapshot. */
 static void say_frame(struct forwarder *forwarder, enum replicate_message_type type)
 {
@@ -141,7 +143,7 @@ static void say_frame(struct forwarder *forwarder, enum replicate_message_type t
 static int send_part(struct forwarder *forwarder)
 {
     forwarder->caught_up = false;
-    if (!forwarder_may_send(forwarder)) {
+    if (forwarder_pause_ms(forwarder) > 0) {
         return 0;
     }
     int rc = snapshot_give_next(forwarder->give, &forwarder->maker.told, &forwarder->definitions,
@@ -151,7 +153,7 @@ static int send_part(struct forwarder *forwarder)
         say_end_of_snapshot(forwarder);
         return 0;
     }
-    forwarder->rate_bytes += forwarder->records.bytes;
+    pay(forwarder, forwarder->records.bytes);
     say_frame(forwarder, REPLICATE_SNAPSHOT_PART);
     return rc;
 }
@@ -164,7 +166,7 @@ static int send_records(struct forwarder *forwarder)
     forwarder->caught_up = false;
     while (rc == 0 && !forwarder->owes_snapshot &&
            forwarder->records.bytes < REPLICATE_BATCH_BYTES_TARGET &&
-           looked_at < FORWARDER_WINDOW_BYTES && forwarder_may_send(forwarder)) {
+           looked_at < FORWARDER_WINDOW_BYTES && forwarder_pause_ms(forwarder) == 0) {
         struct datalog_record record;
         rc = datalog_read(forwarder->reader, &record);
         if (rc == DATALOG_END) {

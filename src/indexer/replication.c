@@ -163,68 +163,32 @@ int replication_options_of_conf(const struct conf *conf, struct arena *arena,
 
 /* ---- metrics ---- */
 
-static double read_lag_records(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.lag_records;
-}
+/* Of a forwarder: type, name, what it is, from its info. */
+#define FORWARDER_METRICS(X)                                                                       \
+    X(gauge, lag_records, "records the target has not acknowledged", (double)info.lag_records)     \
+    X(gauge, lag_bytes, "their bytes in the log", (double)info.lag_bytes)                          \
+    X(gauge, lag_seconds, "age of the oldest of them", (double)info.lag_ns / 1e9)                  \
+    X(gauge, following, "1 while the target has everything but that",                              \
+      info.state == FORWARDER_FOLLOWING)                                                           \
+    X(gauge, detached, "1: it held back more than Max-Datalog-GB and needs a snapshot",            \
+      info.detached)                                                                               \
+    X(counter, snapshots_total, "snapshots begun since start", (double)info.snapshots)             \
+    X(gauge, snapshot_elements, "elements sent of the present or last snapshot",                   \
+      (double)info.given)                                                                          \
+    X(gauge, records_per_second, "sent in the last second", (double)info.records_per_s)            \
+    X(counter, sent_records_total, "records sent", (double)info.records)                           \
+    X(counter, sent_bytes_total, "bytes written to the target", (double)info.bytes)                \
+    X(counter, link_faults_total, "links that ended with a fault", (double)info.faults)
 
-static double read_lag_bytes(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.lag_bytes;
-}
-
-static double read_lag_seconds(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.lag_ns / 1e9;
-}
-
-static double read_records(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.records;
-}
-
-static double read_bytes(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.bytes;
-}
-
-static double read_faults(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.faults;
-}
-
-static double read_snapshots(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.snapshots;
-}
-
-static double read_snapshot_elements(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.given;
-}
-
-static double read_follows(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return info.state == FORWARDER_FOLLOWING ? 1 : 0;
-}
+#define X(type, name, help, value)                                                                 \
+    static double read_##name(void *context)                                                       \
+    {                                                                                              \
+        struct forwarder_info info;                                                                \
+        forwarder_info(context, &info);                                                            \
+        return value;                                                                              \
+    }
+FORWARDER_METRICS(X)
+#undef X
 
 static void count_behind(void *context, const struct forwarder_origin *origin)
 {
@@ -238,13 +202,6 @@ static double read_origins_behind(void *context)
     return behind;
 }
 
-static double read_records_per_s(void *context)
-{
-    struct forwarder_info info;
-    forwarder_info(context, &info);
-    return (double)info.records_per_s;
-}
-
 static double read_quarantined(void *context)
 {
     return (double)link_poison_count(context);
@@ -253,30 +210,13 @@ static double read_quarantined(void *context)
 static void publish_metrics(struct forwarder *forwarder, const char *name)
 {
     char *label = mem_printf("forwarder=\"%s\"", name);
-    metric_gauge_call("aquifer_datalog_lag_records", "records the target has not acknowledged",
-                      label, read_lag_records, forwarder);
-    metric_gauge_call("aquifer_datalog_lag_bytes", "their bytes in the log", label, read_lag_bytes,
-                      forwarder);
-    metric_gauge_call("aquifer_datalog_lag_seconds", "age of the oldest of them", label,
-                      read_lag_seconds, forwarder);
-    metric_gauge_call("aquifer_datalog_following", "1 while the target has everything but that",
-                      label, read_follows, forwarder);
-    metric_counter_call("aquifer_datalog_snapshots_total", "snapshots begun since start", label,
-                        read_snapshots, forwarder);
-    metric_gauge_call("aquifer_datalog_snapshot_elements",
-                      "elements sent of the present or last snapshot", label,
-                      read_snapshot_elements, forwarder);
+#define X(type, name, help, value)                                                                 \
+    metric_##type##_call("aquifer_datalog_" #name, help, label, read_##name, forwarder);
+    FORWARDER_METRICS(X)
+#undef X
     metric_gauge_call("aquifer_datalog_origins_behind",
                       "origins of which the target lacks something", label, read_origins_behind,
                       forwarder);
-    metric_gauge_call("aquifer_datalog_records_per_second", "sent in the last second", label,
-                      read_records_per_s, forwarder);
-    metric_counter_call("aquifer_datalog_sent_records_total", "records sent", label, read_records,
-                        forwarder);
-    metric_counter_call("aquifer_datalog_sent_bytes_total", "bytes written to the target", label,
-                        read_bytes, forwarder);
-    metric_counter_call("aquifer_datalog_link_faults_total", "links that ended with a fault", label,
-                        read_faults, forwarder);
     mem_free(label);
 }
 
@@ -506,6 +446,7 @@ static json_t *forwarder_json(struct forwarder *forwarder)
     json_object_set_new(json, "records", json_u64(info.records));
     json_object_set_new(json, "quarantined", json_u64(info.aside));
     json_object_set_new(json, "filtered", json_boolean(info.filtered));
+    json_object_set_new(json, "detached", json_boolean(info.detached));
     json_object_set_new(json, "withheld", json_u64(info.withheld));
     json_object_set_new(json, "bytes", json_u64(info.bytes));
     json_object_set_new(json, "connections", json_u64(info.connections));
