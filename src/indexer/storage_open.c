@@ -17,6 +17,7 @@
 #define SEGMENT_MB_MAX 1024 /* a file is read whole when the log is opened */
 #define MEGABYTE UINT64_C(1000000)
 #define GIGABYTE UINT64_C(1000000000)
+#define LOG_BYTES_MIN 1e6
 
 static bool has_exact(const struct storage_well *well, struct span tag)
 {
@@ -482,26 +483,40 @@ static int well_of_conf(struct conf *conf, struct arena *arena, const char *sect
     return memory_of_conf(conf, section, subsection, &well->memory_bytes_max);
 }
 
-static int number_of_conf(struct conf *conf, const char *key, int64_t max, uint64_t unit,
-                          uint64_t *ret_bytes)
+static int segment_of_conf(struct conf *conf, uint64_t *ret_bytes)
 {
-    int64_t number = conf_int(conf, "Datalog", NULL, key);
-    if (number < 1 || number > max) {
-        return err_set(ERR_INVALID, "%s: %s is 1 to %" PRId64,
-                       conf_where(conf, "Datalog", NULL, key), key, max);
+    int64_t number = conf_int(conf, "Datalog", NULL, "Segment-MB");
+    if (number < 1 || number > SEGMENT_MB_MAX) {
+        return err_set(ERR_INVALID, "%s: Segment-MB is 1 to %d",
+                       conf_where(conf, "Datalog", NULL, "Segment-MB"), SEGMENT_MB_MAX);
     }
-    *ret_bytes = (uint64_t)number * unit;
+    *ret_bytes = (uint64_t)number * MEGABYTE;
+    return 0;
+}
+
+/* The log as a whole stays below it: what wells have not flushed, what followers have not got, the
+ * file that is written and the next one. */
+static int bound_of_conf(struct conf *conf, struct storage_options *options)
+{
+    double bound = conf_float(conf, "Datalog", NULL, "Max-Datalog-GB") * (double)GIGABYTE;
+    if (!(bound >= LOG_BYTES_MIN && bound < (double)INT64_MAX)) {
+        return err_set(ERR_INVALID, "%s: Max-Datalog-GB is at least 0.001",
+                       conf_where(conf, "Datalog", NULL, "Max-Datalog-GB"));
+    }
+    uint64_t bytes = (uint64_t)bound;
+    uint64_t segment = MIN(options->datalog_segment_bytes_max, bytes / 16);
+    options->datalog_segment_bytes_max = segment;
+    options->datalog_kept_bytes_max =
+        MIN(MAX(STORAGE_KEPT_BYTES_DEFAULT, STORAGE_KEPT_SEGMENTS_MIN * segment), bytes / 4);
+    options->datalog_held_bytes_max = bytes - options->datalog_kept_bytes_max - 2 * segment;
     return 0;
 }
 
 static int datalog_of_conf(struct conf *conf, struct storage_options *options)
 {
     options->datalog_dir = conf_text(conf, "Datalog", NULL, "Directory");
-    int rc = number_of_conf(conf, "Segment-MB", SEGMENT_MB_MAX, MEGABYTE,
-                            &options->datalog_segment_bytes_max);
-    return rc < 0 ? rc
-                  : number_of_conf(conf, "Max-Datalog-GB", (int64_t)(INT64_MAX / GIGABYTE),
-                                   GIGABYTE, &options->datalog_held_bytes_max);
+    int rc = segment_of_conf(conf, &options->datalog_segment_bytes_max);
+    return rc < 0 ? rc : bound_of_conf(conf, options);
 }
 
 int storage_options_of_conf(struct conf *conf, struct arena *arena, struct storage_options *options)

@@ -51,8 +51,9 @@ static void options_come_from_the_config(void **state)
     assert_true(options.wells[1].retention.reserve_percent == 10);
     assert_null(options.wells[1].retention.forbidden);
     assert_string_equal(options.datalog_dir, "/l");
-    assert_true(options.datalog_held_bytes_max == UINT64_C(7000000000));
     assert_true(options.datalog_segment_bytes_max == 3000000);
+    assert_true(options.datalog_held_bytes_max + options.datalog_kept_bytes_max + 2 * 3000000 ==
+                UINT64_C(7000000000));
     assert_string_equal(options.tags_path, "/x/tags");
     conf_free(&conf);
     assert_int_equal(options_from("[Default-Well]\nLocation=/d\n[Storage-Well \"w\"]\nTags=a\n",
@@ -79,6 +80,10 @@ static void options_come_from_the_config(void **state)
     assert_int_equal(options_from("[Datalog]\nMax-Datalog-GB=0\n", &options, &conf, arena),
                      ERR_INVALID);
     assert_non_null(strstr(err_text(), "Max-Datalog-GB"));
+    conf_free(&conf);
+    assert_int_equal(options_from("[Datalog]\nMax-Datalog-GB=0.05\n", &options, &conf, arena), 0);
+    assert_true(options.datalog_segment_bytes_max < 50000000 / 10);
+    assert_true(options.datalog_held_bytes_max > 50000000 / 2);
     conf_free(&conf);
     assert_int_equal(options_from("[Datalog]\nSegment-MB=2000\n", &options, &conf, arena),
                      ERR_INVALID);

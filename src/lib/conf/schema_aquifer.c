@@ -295,10 +295,11 @@ static const struct conf_key tag_accelerator_keys[] = {
 static const struct conf_key datalog_keys[] = {
     KEY("Directory", CONF_PATH, I, "{data}/datalog", "where the log's segment files are"),
     KEY("Segment-MB", CONF_INT, I, "64",
-        "a file of the log takes no more records at this size, 1 to 1024; it is removed as a "
-        "whole"),
-    KEY("Max-Datalog-GB", CONF_INT, I, "10",
-        "a follower that holds back more is detached, and needs a snapshot to go on"),
+        "a file of the log takes no more records at this size, 1 to 1024, nor at a sixteenth of "
+        "Max-Datalog-GB; it is removed as a whole"),
+    KEY("Max-Datalog-GB", CONF_FLOAT, I, "10",
+        "what the log may take of the disk, 0.001 or more: a follower that holds back more is "
+        "detached, and needs a snapshot to go on"),
     KEY("Quarantine-Directory", CONF_PATH, I, "{data}/quarantine",
         "what could not be applied or was refused elsewhere, until somebody looks at it"),
     KEY("Listen", CONF_ADDRESS, I, NULL,
