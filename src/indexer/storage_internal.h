@@ -91,6 +91,7 @@ struct storage {
     _Atomic uint64_t deletes_accepted;
     _Atomic uint64_t unwatched_bytes; /* accepted since free space was looked at */
     _Atomic uint64_t watch_bytes;     /* as much may be */
+    _Atomic uint64_t untrimmed_bytes; /* accepted since the last round of flushing began */
     uint64_t entries_replayed;
     uint64_t points_replayed;
     uint64_t damage; /* met while opening, and by the catalogue */

@@ -13,6 +13,7 @@
 #include "indexer/storage_internal.h"
 
 #define ROUND_MS 1000
+#define ROUNDS_PER_KEPT 8     /* flushing looks at least so often before the log is too large */
 #define MERGE_PAUSE_ROUNDS 60 /* after a merge that failed */
 #define PACK_PAUSE_ROUNDS 10  /* while there is nothing to pack */
 #define PACK_NICE 19          /* the least of the CPU, if anybody wants it */
@@ -95,7 +96,12 @@ int storage_admit(struct storage *storage, uint64_t bytes)
         atomic_store(&storage->unwatched_bytes, 0);
         storage_watch_space(storage);
     }
+    uint64_t due = storage->kept_bytes_max / ROUNDS_PER_KEPT;
+    uint64_t before = atomic_fetch_add(&storage->untrimmed_bytes, bytes);
     pthread_mutex_lock(&storage->lock);
+    if (before <= due && before + bytes > due) {
+        pthread_cond_broadcast(&storage->work);
+    }
     while (rc == 0) {
         if (storage->space_low) {
             rc = err_set(ERR_NO_SPACE, "ingest stopped: disk full: %s", storage->space_text);
@@ -239,6 +245,7 @@ static int make_room(struct storage *storage)
 
 static int flush_round(struct storage *storage)
 {
+    atomic_store(&storage->untrimmed_bytes, 0);
     storage_watch_space(storage);
     seal_laggards(storage);
     int room_rc = make_room(storage);
@@ -276,8 +283,12 @@ int storage_flush(struct storage *storage)
     return flush_and_trim(storage);
 }
 
-static bool has_sealed(struct storage *storage)
+/* A round: something is sealed, or the log has grown so much that its bound may be near. */
+static bool is_due(struct storage *storage)
 {
+    if (atomic_load(&storage->untrimmed_bytes) > storage->kept_bytes_max / ROUNDS_PER_KEPT) {
+        return true;
+    }
     for (size_t i = 0; i < storage->slots.count; i++) {
         if (well_sealed(storage->slots.items[i].well) > 0) {
             return true;
@@ -286,7 +297,7 @@ static bool has_sealed(struct storage *storage)
     return false;
 }
 
-/* Waits for the end of the round, or, if `eager`, for something to flush; false when closing. */
+/* Waits for the end of the round, or, if `eager`, until one is due; false when closing. */
 static bool next_round(struct storage *storage, bool eager)
 {
     struct timespec deadline;
@@ -294,7 +305,7 @@ static bool next_round(struct storage *storage, bool eager)
     deadline.tv_sec += ROUND_MS / 1000;
     pthread_mutex_lock(&storage->lock);
     int rc = 0;
-    while (rc == 0 && !storage->closing && !(eager && has_sealed(storage))) {
+    while (rc == 0 && !storage->closing && !(eager && is_due(storage))) {
         rc = pthread_cond_timedwait(&storage->work, &storage->lock, &deadline);
     }
     bool go_on = !storage->closing;

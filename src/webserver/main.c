@@ -44,6 +44,7 @@
 #include "webserver/thing.h"
 #include "webserver/throttle.h"
 #include "webserver/version.h"
+#include "webserver/watch.h"
 #include "webserver/webserver.h"
 
 #define PROGRAM "aquifer-webserver"
@@ -240,6 +241,7 @@ struct room {
     struct http_routes *things;
     size_t thing_count;
     struct keeper keeper;
+    struct watch *watch;
     struct proxies proxies;
 };
 
@@ -293,12 +295,14 @@ static int set_up(struct room *room)
     service_watch_http(webserver->service, "web", webserver->http);
     room->keeper = (struct keeper){.webserver = webserver, .stop = channel_new(1)};
     CHECK(pthread_create(&room->keeper.thread, NULL, keep, &room->keeper) == 0);
+    room->watch = watch_start(webserver);
     return 0;
 }
 
 static void tear_down(struct room *room)
 {
     struct webserver *webserver = &room->webserver;
+    watch_stop(&room->watch);
     if (room->keeper.stop != NULL) {
         channel_close(room->keeper.stop);
         pthread_join(room->keeper.thread, NULL);

@@ -1,5 +1,6 @@
 """Who lacks what a log does not have any more gets a snapshot, and ends up with the same."""
 
+import contextlib
 import re
 import shutil
 import time
@@ -40,8 +41,8 @@ class Snapshots(Ring):
         self.indexer(i).process.config.write_text(self.configs[i])
         self.indexer(i).start()
 
-    def fill(self, i):
-        answer = self.aquifer(*self.ingest_command("filler", i), input=FILLER)
+    def fill(self, i, text=FILLER):
+        answer = self.aquifer(*self.ingest_command("filler", i), input=text)
         assert answer.returncode == 0, answer.stderr.decode()
 
     def trimmed(self, i, lines=500):
@@ -170,6 +171,44 @@ def test_nodes_that_differ_are_found_named_and_repaired():
         c.expect_all_hold("web", ids)
         control = Control(f"127.0.0.1:{c.layout.indexers[1].port}", c.layout.secrets["control"])
         assert control.ok("GET", "/control/v1/needs")["missing"] is None
+
+
+def test_a_peer_that_stays_away_is_detached_named_and_brought_back_equal():
+    with Snapshots(2, links=Layout.ring(2)) as c:
+        quiet(c)
+        bound = 8 * 10**6
+        c.change(0, lambda text: text.replace("[Datalog]\n", "[Datalog]\nMax-Datalog-GB=0.008\n"))
+        c.start()
+        ids = c.ingest("web", 200, indexer=0) + c.ingest("web", 200, indexer=1)
+        c.expect_all_hold("web", ids)
+        c.indexer(1).kill()
+        log, largest = c.indexer(0).process.dir / "datalog", 0
+        while not c.forwarder(0, 1)["detached"]:
+            assert largest < 2 * bound, "nobody is detached"
+            c.fill(0, FILLER[:200000])
+            size = 0
+            for path in log.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # trimmed just now
+                    size += path.stat().st_size
+            largest = max(largest, size)
+        assert bound / 2 < largest <= bound
+        peer = c.layout.indexers[1].name
+        assert f'aquifer_datalog_detached{{forwarder="{peer}"}} 1' in c.metrics(0)
+        assert f"cursor forward-{peer} is detached" in c.indexer(0).log()
+        config = ("--config", str(c.webserver(0).process.config))
+        assert b", DETACHED: " in c.aquifer("datalog", "status", *config).stdout
+        session = c.webserver(0).login()
+
+        def told():
+            notes = session.get("/api/notifications").ok().json().values()
+            return [n for n in notes if f"forward-{peer} was away" in n["Msg"]]
+        wait_until(told, 15, "a notification")
+        ids += c.ingest("web", 100, indexer=0)
+        c.indexer(1).start()
+        c.expect_all_hold("web", ids, 60)
+        assert c.forwarder(0, 1)["snapshots"] == 1 and not c.forwarder(0, 1)["detached"]
+        wait_until(lambda: verify(c)[0] == 0, 20, "equal digests")
+        assert len(told()) == 1
 
 
 def in_memory(c, i):
