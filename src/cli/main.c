@@ -31,7 +31,7 @@ static const struct cli_command commands[] = {
      "  --user USER\n"
      "  --password PASSWORD  (default: $AQUIFER_PASSWORD, else asked for, or the first line of\n"
      "                       standard input)\n"
-     "  --last DURATION      how far back: 15m, 1h, 7d (default: 1h)\n"
+     "  --last DURATION      how far back: 15m, 1h, 7d, all (default: 1h)\n"
      "  --start T, --end T   RFC 3339, or a duration before now such as -2h; instead of --last\n"
      "  --format FORMAT      text, json or csv (default: text)\n"
      "  --follow             what comes in from now on, until it is interrupted\n"

@@ -26,6 +26,8 @@
 #define POLL_MS_MAX 500
 #define PAGE_ROWS 10000
 #define PING_NS (10 * TIME_S_NS)
+/* "All time" begins a day before the epoch: entries without a sane time are mostly at zero. */
+#define ALL_FROM_NS (-24 * 3600 * TIME_S_NS)
 
 struct job {
     const struct cli_command *command;
@@ -44,6 +46,7 @@ struct job {
     char *search_id;
     char *session_id;
     char *renderer;
+    uint64_t printed; /* bytes of results */
 };
 
 /* ---- options ---- */
@@ -113,11 +116,14 @@ static int check(struct job *job)
         return cli_usage(job->command, "--last and --start/--end exclude each other");
     }
     int64_t now_ns = io_now_ns(job->io);
-    int64_t last_ns;
-    if (!time_parse_duration(span_of_str(job->last == NULL ? "1h" : job->last), &last_ns) ||
-        last_ns <= 0) {
-        return cli_usage(job->command, "--last: \"%s\" is no duration such as 15m, 1h or 7d",
-                         job->last);
+    int64_t last_ns = now_ns - ALL_FROM_NS;
+    if (job->last == NULL || strcmp(job->last, "all") != 0) {
+        if (!time_parse_duration(span_of_str(job->last == NULL ? "1h" : job->last), &last_ns) ||
+            last_ns <= 0) {
+            return cli_usage(job->command,
+                             "--last: \"%s\" is no duration such as 15m, 1h or 7d, nor all",
+                             job->last);
+        }
     }
     job->end_ns = now_ns;
     if (job->end != NULL && !read_time(job->end, now_ns, &job->end_ns)) {
@@ -354,7 +360,8 @@ static int wait_until_finished(struct job *job)
 
 static int print_piece(void *context, struct span piece)
 {
-    (void)context;
+    struct job *job = context;
+    job->printed += piece.bytes;
     if (fwrite(piece.data, 1, piece.bytes, stdout) != piece.bytes) {
         return err_set(ERR_IO, "standard output cannot be written");
     }
@@ -369,6 +376,7 @@ static int download(struct job *job)
                              .headers = &header,
                              .header_count = 1,
                              .push = print_piece,
+                             .push_context = job,
                              .idle_ms = CALL_TIMEOUT_MS};
     struct http_answer answer = {0};
     int rc = http_call(job->session.client, &call, &answer);
@@ -406,7 +414,7 @@ static int print_table(struct job *job)
         }
         more = json_is_true(json_object_get(answer, "AdditionalEntries"));
         search_table_print(&table, job->renderer, json_object_get(answer, "Entries"), &text);
-        rc = print_piece(NULL, buf_span(&text));
+        rc = print_piece(job, buf_span(&text));
         buf_deinit(&text);
         json_decref(answer);
     }
@@ -440,6 +448,7 @@ static int follow(struct job *job)
         .header_count = ARRAY_COUNT(headers),
         .body = span_of_str(text),
         .push = print_at_once,
+        .push_context = job,
     };
     struct http_answer answer = {0};
     int rc = http_call(job->session.client, &call, &answer);
@@ -520,7 +529,15 @@ static int show(struct job *job)
     if (job->explain) {
         return explain(job);
     }
-    return search_table_is_one(job->renderer) ? print_table(job) : download(job);
+    int rc = search_table_is_one(job->renderer) ? print_table(job) : download(job);
+    if (rc == 0 && job->printed == 0) {
+        char start[TIME_TEXT_BYTES];
+        char end[TIME_TEXT_BYTES];
+        fprintf(stderr, "nothing found from %s to %s%s\n", time_text(job->start_ns, start),
+                time_text(job->end_ns, end),
+                job->start_ns > 0 ? "; --last all looks at everything" : "");
+    }
+    return rc;
 }
 
 static int run(struct job *job)
