@@ -31,6 +31,7 @@
 #include "webserver/group.h"
 #include "webserver/history.h"
 #include "webserver/ingest.h"
+#include "webserver/language.h"
 #include "webserver/login.h"
 #include "webserver/notification.h"
 #include "webserver/preference.h"
@@ -198,6 +199,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
     vec_push(&tables, (struct http_routes){ingest_routes, ingest_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
+    vec_push(&tables, (struct http_routes){language_routes, language_route_count, webserver});
     vec_push(&tables, (struct http_routes){absent_routes, absent_route_count, webserver});
     vec_push(&tables, (struct http_routes){cluster_routes, cluster_route_count, webserver});
     vec_push(&tables, (struct http_routes){system_routes, system_route_count, webserver});

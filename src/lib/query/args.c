@@ -32,6 +32,9 @@ int query_args_flag(struct query_args *args, const struct query_flag *flags, siz
                     size_t *ret_flag, const char **ret_value)
 {
     const struct query_token *token = next_token(args);
+    if (args->seen != NULL) {
+        *args->seen = (struct query_flags_seen){flags, count};
+    }
     if (token == NULL || token->kind != QUERY_TOKEN_WORD || token->text.data[0] != '-') {
         return QUERY_ARGS_END;
     }

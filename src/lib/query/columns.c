@@ -190,6 +190,22 @@ struct entry *query_block_edit(struct query_block *block, size_t index)
     return &columns->edited[index];
 }
 
+void query_block_set(struct query_block *block, size_t index, struct span name,
+                     struct query_value value)
+{
+    if (!span_equal_str(name, "DATA")) {
+        query_block_column(block, name)[index] = value;
+        return;
+    }
+    struct buf text = {0};
+    query_value_put_text(&value, &text);
+    query_block_edit(block, index)->data =
+        value.type == QUERY_VALUE_TEXT || value.type == QUERY_VALUE_BYTES
+            ? value.text
+            : arena_span_dup(block->columns->arena, buf_span(&text));
+    buf_deinit(&text);
+}
+
 /* `from[i]` says which of the old entries the new entry i is. */
 static void gather(struct query_block *block, const uint32_t *from, size_t count)
 {

@@ -48,6 +48,10 @@ bool query_block_get(const struct query_block *block, size_t index, struct span 
 bool query_block_text(const struct query_block *block, size_t index, struct span name,
                       struct span *ret_text);
 
+/* Sets a value of the entry; DATA is the entry's data. Texts live as long as the block. */
+void query_block_set(struct query_block *block, size_t index, struct span name,
+                     struct query_value value);
+
 /* The entry `index` of the block, for changes to its data: the block's entries become a copy. */
 struct entry *query_block_edit(struct query_block *block, size_t index);
 

@@ -177,8 +177,7 @@ static bool octal_byte(struct span text, uint32_t *ret_value)
     return value <= 0xFF;
 }
 
-/* Decodes the escape after a backslash; returns its length, 0 for one that is not known. */
-static size_t unescape(struct span after, struct buf *buf)
+size_t query_lex_escape(struct span after, struct buf *buf)
 {
     static const char letters[] = "abfnrtv\\'\"";
     static const char values[] = "\a\b\f\n\r\t\v\\'\"";
@@ -216,7 +215,7 @@ static struct span decode_quoted(struct arena *arena, struct span inner)
     for (size_t i = 0; i < inner.bytes; i++) {
         size_t used = 0;
         if (inner.data[i] == '\\') {
-            used = unescape(span_from(inner, i + 1), &buf);
+            used = query_lex_escape(span_from(inner, i + 1), &buf);
         }
         if (used == 0) {
             buf_append_byte(&buf, inner.data[i]);

@@ -46,6 +46,9 @@ int query_fault(struct query_error *error, size_t offset, size_t bytes, const ch
  * it never ends. */
 size_t query_lex_string(struct span text, struct arena *arena, struct span *ret_decoded);
 
+/* Decodes the escape after a backslash; returns its length, 0 for one that is not known. */
+size_t query_lex_escape(struct span after, struct buf *buf);
+
 /* Bytes of the white space at the front of `text`, 0 when there is none (Unicode's set). */
 size_t query_space(struct span text);
 

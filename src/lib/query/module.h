@@ -24,11 +24,18 @@ struct query_args {
     size_t offset;       /* of its name, for faults about what is missing */
     struct arena *arena; /* lives as long as the query */
     struct query_error *error;
+    struct query_flags_seen *seen; /* NULL, but for query/describe.h */
 };
 
 struct query_flag {
     const char *name; /* without the hyphen */
     bool takes_value;
+};
+
+/* The flags that a stage has asked for: static tables. */
+struct query_flags_seen {
+    const struct query_flag *flags;
+    size_t count;
 };
 
 #define QUERY_ARGS_END 1
@@ -145,6 +152,9 @@ bool query_later_uses(const struct query *query, size_t stage, struct span name)
 
 const struct query_module *query_module_find(struct span name);
 const struct query_renderer *query_renderer_find(struct span name);
+
+const struct query_module *query_module_at(size_t index); /* NULL behind the last one */
+const struct query_renderer *query_renderer_at(size_t index);
 
 /* The module or renderer with the most similar name, or NULL. */
 const char *query_module_nearest(struct span name);

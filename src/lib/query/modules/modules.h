@@ -4,7 +4,10 @@
 
 #include "query/module.h"
 
+extern const struct query_module query_module_abs;
 extern const struct query_module query_module_alias;
+extern const struct query_module query_module_base64;
+extern const struct query_module query_module_bottom;
 extern const struct query_module query_module_cef;
 extern const struct query_module query_module_concat;
 extern const struct query_module query_module_count;
@@ -14,6 +17,7 @@ extern const struct query_module query_module_eval;
 extern const struct query_module query_module_fields;
 extern const struct query_module query_module_first;
 extern const struct query_module query_module_grep;
+extern const struct query_module query_module_hexlify;
 extern const struct query_module query_module_intrinsic;
 extern const struct query_module query_module_ip;
 extern const struct query_module query_module_json;
@@ -27,8 +31,12 @@ extern const struct query_module query_module_lower;
 extern const struct query_module query_module_max;
 extern const struct query_module query_module_mean;
 extern const struct query_module query_module_min;
+extern const struct query_module query_module_nosort;
+extern const struct query_module query_module_path;
+extern const struct query_module query_module_printf;
 extern const struct query_module query_module_regex;
 extern const struct query_module query_module_require;
+extern const struct query_module query_module_slice;
 extern const struct query_module query_module_sort;
 extern const struct query_module query_module_split;
 extern const struct query_module query_module_src;
@@ -39,7 +47,15 @@ extern const struct query_module query_module_subnet;
 extern const struct query_module query_module_sum;
 extern const struct query_module query_module_syslog;
 extern const struct query_module query_module_time;
+extern const struct query_module query_module_top;
+extern const struct query_module query_module_trim;
+extern const struct query_module query_module_trimleft;
+extern const struct query_module query_module_trimprefix;
+extern const struct query_module query_module_trimright;
+extern const struct query_module query_module_trimspace;
+extern const struct query_module query_module_trimsuffix;
 extern const struct query_module query_module_truncate;
+extern const struct query_module query_module_unescape;
 extern const struct query_module query_module_unique;
 extern const struct query_module query_module_unique_count;
 extern const struct query_module query_module_upper;

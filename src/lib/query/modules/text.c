@@ -32,21 +32,6 @@ struct plan {
     bool binary;
 };
 
-static bool is_data(struct span name)
-{
-    return span_equal_str(name, "DATA");
-}
-
-/* Sets a value, or the entry's data. */
-static void put(struct query_block *block, size_t index, struct span name, struct span text)
-{
-    if (is_data(name)) {
-        query_block_edit(block, index)->data = text;
-    } else {
-        query_block_column(block, name)[index] = query_value_of_text(text);
-    }
-}
-
 static bool uses(const void *pointer, struct span name)
 {
     const struct plan *plan = pointer;
@@ -90,7 +75,8 @@ static int run_case(const struct plan *plan, struct query_block *block, bool upp
                 uint8_t c = text.data[k];
                 copy[k] = c >= 0x80 ? c : (uint8_t)(upper ? toupper(c) : tolower(c));
             }
-            put(block, block->picks[i], plan->names[j], span_of(copy, text.bytes));
+            query_block_set(block, block->picks[i], plan->names[j],
+                            query_value_of_text(span_of(copy, text.bytes)));
         }
     }
     return 0;
@@ -186,7 +172,8 @@ static int run_truncate(const void *pointer, void *state, struct query_block *bl
     for (size_t i = 0; i < block->count; i++) {
         struct span text;
         if (query_block_text(block, block->picks[i], plan->names[0], &text)) {
-            put(block, block->picks[i], plan->names[0], cut(plan, text, block->columns->arena));
+            query_block_set(block, block->picks[i], plan->names[0],
+                            query_value_of_text(cut(plan, text, block->columns->arena)));
         }
     }
     return 0;
@@ -232,8 +219,9 @@ static int run_strings(const void *pointer, void *state, struct query_block *blo
             }
             from = to + 1;
         }
-        put(block, block->picks[i], plan->names[0],
-            arena_span_dup(block->columns->arena, buf_span(&lines)));
+        query_block_set(
+            block, block->picks[i], plan->names[0],
+            query_value_of_text(arena_span_dup(block->columns->arena, buf_span(&lines))));
         buf_deinit(&lines);
     }
     return 0;
