@@ -126,8 +126,9 @@ Aquifer runs.
         if tags:
             print(f"""
 This machine's logs are in the tags {", ".join(sorted(tags))};
-the cluster's own is in gravwell. First query: tag={max(tags, key=tags.get)}, over a time range
-as old as the log.""")
+the cluster's own is in gravwell. A first query, over all time:
+
+    {self.layout.balancer_url}/#/search?q=tag%3D{max(tags, key=tags.get)}&t=all""")
 
     def watch(self):
         """Until Ctrl-C; says which process ended, and how to start it again."""
