@@ -216,16 +216,15 @@ export class Search {
     return this.pages.get(Math.floor(index / PAGE_ROWS))?.[index % PAGE_ROWS];
   }
 
-  /** Fetches what is missing of these rows. */
-  want(first: number, last: number): void {
+  /** Fetches what is missing of these rows; done when they are here, or not to be had. */
+  async want(first: number, last: number): Promise<void> {
     if (this.id === '' || !ENTRY_RENDERERS.has(this.renderer)) {
       return;
     }
-    for (const page of pagesOf(first, Math.min(last, this.count))) {
-      if (!this.wanted.has(page) && !this.complete(page)) {
-        void this.fetchPage(page);
-      }
-    }
+    const missing = pagesOf(first, Math.min(last, this.count)).filter(
+      (page) => !this.wanted.has(page) && !this.complete(page),
+    );
+    await Promise.all(missing.map((page) => this.fetchPage(page)));
   }
 
   tableRow(index: number): TableRow | undefined {
