@@ -88,7 +88,7 @@ static const struct {
     {"/api/searchctrl", 0, 0},
     {"/api/search/", 0, 0},
     {"/api/parse", 0, 0},
-    {"/api/language", 0, CAPABILITY_NEVER},
+    {"/api/query/language", 0, CAPABILITY_NEVER},
     {"/api/tags", 0, CAPABILITY_NEVER},
     {"/api/ws/search", 0, 0},
     {"/api/ingest", 38, 38},

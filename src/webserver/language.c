@@ -37,6 +37,6 @@ static void get_language(struct http_request *request, void *context)
 }
 
 const struct http_route language_routes[] = {
-    {"GET", "/api/language", get_language, 0, 0},
+    {"GET", "/api/query/language", get_language, 0, 0},
 };
 const size_t language_route_count = ARRAY_COUNT(language_routes);

@@ -10,7 +10,7 @@ def session(cluster):
 
 def test_the_language_describes_itself(session):
     """Modules with their flags, renderers, functions: what an editor completes."""
-    told = session.get("/api/language").ok().json()
+    told = session.get("/api/query/language").ok().json()
     modules = {module["Name"]: module for module in told["Modules"]}
     assert {"grep", "json", "top", "slice", "stats"} <= set(modules)
     assert {flag["Name"]: flag["TakesValue"] for flag in modules["base64"]["Flags"]} == {
