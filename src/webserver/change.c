@@ -132,6 +132,9 @@ void change_reply(struct http_request *request, struct webserver *webserver, int
     if (rc == SYNC_UNCONFIRMED) {
         http_reply_header(request, REQUEST_SYNCED_HEADER, "false");
     }
+    if (rc == SYNC_COPIED_BESIDE && json_is_object(answer)) {
+        json_object_set_new(answer, "CopiedBeside", json_true());
+    }
     request_tell_revision(request, webserver);
     http_reply_json(request, 200, answer == NULL ? json_object() : answer);
 }

@@ -52,7 +52,7 @@ struct thing {
 
 static const struct thing things[] = {
     {OBJECT_DASHBOARD,
-     THING_NUMBERED | THING_HAS_GUID | THING_HAS_CREATED,
+     THING_NUMBERED | THING_HAS_GUID | THING_HAS_CREATED | THING_HAS_CAN,
      THING_ANSWERS_NUMBER,
      "ID",
      "Description",
@@ -259,6 +259,7 @@ static json_t *thing_json(const struct thing *thing, const struct object *object
         json_object_set_new(json, "Created", request_time_json(object->created_ns));
     }
     json_object_set_new(json, thing->updated_key, request_time_json(object->updated_ns));
+    json_object_set_new(json, "Change", request_uuid_json(&object->change));
     add_members(json, thing, object, bulk);
     if ((thing->flags & THING_HAS_CAN) != 0) {
         json_object_set_new(json, "Can",
@@ -565,12 +566,14 @@ static void create(struct http_request *request, void *context)
     json_decref(json);
 }
 
-/* Takes the object. */
+/* Takes the object. A body that names the change it was made from replaces that one or nothing:
+ * else it is 409, and whoever sent it still has theirs. */
 static void save_changed(struct http_request *request, const struct thing_context *context,
                          struct object *object, const json_t *json)
 {
     const struct auth_user *asker = auth_user(request);
     int rc = read_thing(context->thing, json, asker, object);
+    (void)request_uuid(json, "Change", &object->change);
     if (rc == 0) {
         rc = change_save(request, context->webserver, object);
     }

@@ -80,7 +80,7 @@ def without_sync(value):
                 if not (isinstance(item, dict) and str(item.get("Name")).startswith("noise"))]
     if isinstance(value, dict):
         return {key: without_sync(item) for key, item in value.items()
-                if key not in ("Synced", "Revision")}
+                if key not in ("Synced", "Revision", "Change")}
     return value
 
 
