@@ -13,6 +13,22 @@ static int resource(void *context, const char *name, struct buf *contents)
                                  "192.0.2.7,later,x\n");
     } else if (strcmp(name, "known") == 0) {
         buf_append_str(contents, "ip\n192.0.2.7\n");
+    } else if (strcmp(name, "packed") == 0) {
+        buf_append_str(contents,
+                       "{\"Columns\":[\"ip\",\"name\",\"n\"],\"Rows\":[[\"192.0.2.7\",\"evil\","
+                       "7],{\"Row\":[\"192.168.1.20\",\"desk \\\"1\\\"\",null]}]}");
+    } else if (strcmp(name, "ips") == 0) {
+        buf_append_str(contents, "10.9.9.9\r\n192.0.2.7\n\n");
+    } else if (strcmp(name, "sources") == 0) {
+        buf_append_str(contents, "\"SRC\"\n\"10.0.0.5\"\n");
+    } else if (strcmp(name, "broken") == 0) {
+        buf_append_str(contents, "10.0.0.1\nten\n");
+    } else if (strcmp(name, "nets") == 0) {
+        buf_append_str(contents,
+                       "CIDR,network,owner\n10.0.0.0/8,storage,Bob\n192.168.1.0/24,research,"
+                       "Tim\n192.168.0.0/16,all,CEO\n192.0.2.7/32,one,\n2001:db8::/32,v6,Ann\n");
+    } else if (strcmp(name, "times") == 0) {
+        buf_append_str(contents, "when,what\n2026-01-02T12:00:30Z,a\nnever,b\n");
     } else {
         return err_set(ERR_NOT_FOUND, "there is none");
     }
@@ -61,6 +77,113 @@ static void enrich_sets_what_is_missing(void **unused)
     expect("tag=kv2 enrich -r hosts | table ip name site", "192.0.2.7 evil none\n");
 }
 
+static void lookupdata_is_a_table_too(void **unused)
+{
+    (void)unused;
+    expect(
+        "tag=auth regex `from (?P<ip>\\S+)` | unique ip | lookup -r packed ip ip (name n) | table "
+        "ip name n",
+        "192.0.2.7 evil 7\n192.168.1.20 desk \"1\" \n");
+    struct table *table = NULL;
+    assert_int_equal(csv_table_new(SPAN_LIT("{\"Columns\":[],\"Rows\":[]}"), &table), ERR_INVALID);
+    assert_int_equal(csv_table_new(SPAN_LIT("{\"Columns\":[\"a\"],\"Rows\":[1]}"), &table),
+                     ERR_INVALID);
+    assert_int_equal(csv_table_new(SPAN_LIT("{\"Columns\":[\"a\",\"a\"],\"Rows\":[]}"), &table),
+                     ERR_INVALID);
+    assert_int_equal(csv_table_new(SPAN_LIT("{not json}"), &table), ERR_INVALID);
+}
+
+static void ipexist_filters_by_a_set(void **unused)
+{
+    (void)unused;
+    static const char from[] = "tag=auth regex -p `for (?P<u>\\S+) from (?P<ip>\\S+)` |";
+    static const struct {
+        const char *stage, *want;
+    } rows[] = {
+        {"ipexist -r ips ip", "bob\nroot\n"},
+        {"ipexist -v -r ips ip", "\nalice\n"},
+        {"ipexist -r ips ip SRC", ""},
+        {"ipexist -or -r ips -r sources ip SRC", "alice\nbob\nroot\n"},
+        {"ipexist -r sources -r ips ip SRC", "root\n"},
+        {"ipexist -or -v -r ips -r sources ip SRC", "\n"},
+        {"ipexist -r ips u", ""},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        char *query = mem_printf("%s %s | table u", from, rows[i].stage);
+        expect(query, rows[i].want);
+        mem_free(query);
+    }
+    refuse("tag=app ipexist ip", "-r and the name of a resource");
+    refuse("tag=app ipexist -r ips", "a name is missing");
+}
+
+static void iplookup_takes_the_smallest_network(void **unused)
+{
+    (void)unused;
+    expect(
+        "tag=auth regex `from (?P<ip>\\S+)` | unique ip | iplookup -r nets -e ip network owner as "
+        "o | table ip network o",
+        "192.0.2.7 one \n192.168.1.20 research Tim\n");
+    expect("tag=kv2 eval a = \"192.168.7.7\"; | iplookup -r nets -e a network | table network",
+           "all\n");
+    expect("tag=kv2 eval a = \"2001:db8::5\"; | iplookup -r nets -e a network | table network",
+           "v6\n");
+    expect("tag=kv2 eval a = \"8.8.8.8\"; | iplookup -r nets -e a network | table a network",
+           "8.8.8.8 \n");
+    expect("tag=kv2 eval a = \"8.8.8.8\"; | iplookup -s -r nets -e a | table a", "");
+    expect("tag=kv2 eval a = \"8.8.8.8\"; | iplookup -v -r nets -e a | table a", "8.8.8.8\n");
+    expect("tag=kv2 iplookup -s -r nets -e SRC | table TAG", "kv2\n");
+    expect(
+        "tag=auth regex `from (?P<ip>\\S+)` | unique ip | iplookup -r hosts -cidr ip -e ip name | "
+        "table ip name",
+        "192.0.2.7 evil\n192.168.1.20 desk1\n");
+    refuse("tag=app iplookup -r nets x", "-r (a resource) and -e (a value)");
+    refuse("tag=app iplookup -r nets -e x", "none goes with -s or -v");
+    refuse("tag=app iplookup -v -r nets -e x y", "there are no columns to take");
+}
+
+static void rows_of_a_table_become_entries(void **unused)
+{
+    (void)unused;
+    expect_ordered("dump -r hosts | table ip name site",
+                   "192.0.2.7 evil none\n192.168.1.20 desk1 hq\n192.0.2.7 later x\n");
+    expect_ordered("tag=auth dump -r hosts name != desk1 | table name site",
+                   "evil none\nlater x\n");
+    expect_ordered("tag=auth dump -r hosts name ~ e ip | table name site ip",
+                   "evil  192.0.2.7\ndesk1  192.168.1.20\nlater  192.0.2.7\n");
+    expect_ordered("tag=auth dump -r hosts ip==192.0.2.7 name as n | table ip n",
+                   "192.0.2.7 evil\n192.0.2.7 later\n");
+    expect_ordered("dump -r packed | sort by name asc | table name DATA",
+                   "desk \"1\" 192.168.1.20,desk \"1\",\nevil 192.0.2.7,evil,7\n");
+    expect_ordered("dump -r times -t when | table what TIMESTAMP",
+                   "a 2026-01-02T12:00:30Z\nb 2026-01-02T12:00:00Z\n");
+    expect("tag=auth grep kernel | dump -p -r hosts name | stats count | table count", "4\n");
+    expect("dump -r hosts | stats count by ip | table ip count", "192.0.2.7 2\n192.168.1.20 1\n");
+    refuse("tag=app dump name", "-r and the name of a resource");
+    refuse("tag=app dump -p -t when -r hosts", "do not go together");
+    refuse("tag=app dump -r hosts (a)", "the name of a column");
+}
+
+static bool no_tag_exists(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+    return false;
+}
+
+static void rows_need_no_tag(void **unused)
+{
+    (void)unused;
+    struct query_options options = test_options;
+    struct query *query = NULL;
+    struct query_error error;
+    options.tag_exists = no_tag_exists;
+    assert_int_equal(query_parse(SPAN_LIT("dump -r hosts | table"), &options, &query, &error), 0);
+    assert_int_equal(query_first_needed(query), 0);
+    query_free(&query);
+    assert_true(query_parse(SPAN_LIT("dump -p -r hosts | table"), &options, &query, &error) < 0);
+}
+
 static void what_is_wrong_is_said(void **unused)
 {
     (void)unused;
@@ -75,7 +198,12 @@ static void what_is_wrong_is_said(void **unused)
         const char *text, *why;
     } wrong[] = {{"tag=app lookup -r hosts a nothing b", "has no column 'nothing'"},
                  {"tag=app lookup -r hosts a ip nothing", "has no column 'nothing'"},
-                 {"tag=app lookup -r gone a b c", "resource 'gone': there is none"}};
+                 {"tag=app lookup -r gone a b c", "resource 'gone': there is none"},
+                 {"tag=app ipexist -r broken a", "line 2: 'ten' is no address"},
+                 {"tag=app iplookup -r hosts -e a name", "has no column 'CIDR'"},
+                 {"tag=app iplookup -r hosts -cidr name -e a ip", "row 1: 'evil' is no network"},
+                 {"tag=app dump -r hosts nothing", "has no column 'nothing'"},
+                 {"tag=app dump -t nothing -r hosts", "has no column 'nothing'"}};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         assert_int_equal(query_parse(span_of_str(wrong[i].text), &test_options, &query, &error), 0);
         assert_true(query_load(query, resource, NULL, NULL) < 0);
@@ -120,6 +248,11 @@ int main(void)
         cmocka_unit_test(lookup_adds_the_cells_of_the_first_row_that_fits),
         cmocka_unit_test(lookup_filters_by_what_is_there),
         cmocka_unit_test(enrich_sets_what_is_missing),
+        cmocka_unit_test(lookupdata_is_a_table_too),
+        cmocka_unit_test(ipexist_filters_by_a_set),
+        cmocka_unit_test(iplookup_takes_the_smallest_network),
+        cmocka_unit_test(rows_of_a_table_become_entries),
+        cmocka_unit_test(rows_need_no_tag),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(csv_is_read_in_all_its_forms),
     };

@@ -426,6 +426,14 @@ static int resolve_range(struct parser *parser)
     return 0;
 }
 
+/* Does the first stage make its entries itself? Then no tag has to be there. */
+static bool makes_entries(const struct query *query)
+{
+    const struct query_stage *first = &query->stages[0];
+    return query->stage_count > 0 && first->module != NULL && first->module->first_needed != NULL &&
+           first->module->first_needed(first->plan) == 0;
+}
+
 static int supply_tags(struct parser *parser)
 {
     if (parser->tag_given) {
@@ -435,7 +443,7 @@ static int supply_tags(struct parser *parser)
     tag->pattern = "default";
     parser->query->tags = tag;
     parser->query->tag_count = 1;
-    return check_tag(parser, tag);
+    return makes_entries(parser->query) ? 0 : check_tag(parser, tag);
 }
 
 static int supply_renderer(struct parser *parser)

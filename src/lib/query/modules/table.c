@@ -1,6 +1,9 @@
 /* Tested by lookup_test.c. */
 #include "query/modules/table.h"
 
+#include <jansson.h>
+#include <stdlib.h>
+
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -95,19 +98,76 @@ static int check_names(const struct table *table)
     return 0;
 }
 
-int csv_table_new(struct span csv, struct table **ret_table)
+/* ── lookupdata ──────────────────────────────────────────────────────────────────────────── */
+
+/* Texts as they are, all else as JSON; null and what is missing is empty. */
+static void put_json(struct table *table, const json_t *value)
+{
+    size_t offset = table->bytes.bytes;
+    if (json_is_string(value)) {
+        buf_append(&table->bytes, span_of(json_string_value(value), json_string_length(value)));
+    } else if (value != NULL && !json_is_null(value)) {
+        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+        buf_append_str(&table->bytes, text == NULL ? "" : text);
+        free(text);
+    }
+    vec_push(&table->cells, (struct cell){offset, table->bytes.bytes - offset});
+}
+
+static int read_json(const json_t *json, struct table *table)
+{
+    const json_t *columns = json_object_get(json, "Columns");
+    const json_t *rows = json_object_get(json, "Rows");
+    table->columns = json_array_size(columns);
+    if (table->columns == 0 || table->columns > TABLE_COLUMNS_MAX || !json_is_array(rows)) {
+        return err_set(ERR_INVALID, "lookupdata needs \"Columns\" (1 to %d) and \"Rows\"",
+                       TABLE_COLUMNS_MAX);
+    }
+    for (size_t i = 0; i < table->columns; i++) {
+        put_json(table, json_array_get(columns, i));
+    }
+    size_t row;
+    const json_t *cells;
+    json_array_foreach(rows, row, cells)
+    {
+        cells = json_is_object(cells) ? json_object_get(cells, "Row") : cells;
+        if (!json_is_array(cells)) {
+            return err_set(ERR_INVALID, "row %zu is no list", row);
+        }
+        for (size_t i = 0; i < table->columns; i++) {
+            put_json(table, json_array_get(cells, i));
+        }
+        table->rows++;
+    }
+    return 0;
+}
+
+static bool is_json(struct span text)
+{
+    struct span bare = span_trim(text);
+    return bare.bytes > 1 && bare.data[0] == '{' && bare.data[bare.bytes - 1] == '}';
+}
+
+static int read_lookupdata(struct span text, struct table *table)
+{
+    json_error_t error;
+    json_t *json = json_loadb((const char *)text.data, text.bytes, 0, &error);
+    if (json == NULL) {
+        return err_set(ERR_INVALID, "line %d: %s", error.line, error.text);
+    }
+    int rc = read_json(json, table);
+    json_decref(json);
+    return rc;
+}
+
+/* ── Tables ──────────────────────────────────────────────────────────────────────────────── */
+
+static int read_csv(struct span csv, struct table *table)
 {
     struct reader reader = {.rest = csv, .line = 1};
-    if (span_trim(csv).bytes == 0) {
-        return err_set(ERR_INVALID, "a line of names is missing");
-    }
-    if (csv.bytes > TABLE_BYTES_MAX) {
-        return err_set(ERR_TOO_LARGE, "more than %zu bytes", TABLE_BYTES_MAX);
-    }
     if (span_starts_with(csv, SPAN_LIT("\xEF\xBB\xBF"))) {
         reader.rest = span_from(csv, 3);
     }
-    struct table *table = MEM_NEW(struct table);
     (void)buf_reserve(&table->bytes, csv.bytes + 1);
     int rc = 0;
     while (rc == 0 && reader.rest.bytes > 0) {
@@ -119,6 +179,19 @@ int csv_table_new(struct span csv, struct table **ret_table)
             rc = read_row(&reader, table);
         }
     }
+    return rc;
+}
+
+int csv_table_new(struct span text, struct table **ret_table)
+{
+    if (span_trim(text).bytes == 0) {
+        return err_set(ERR_INVALID, "a line of names is missing");
+    }
+    if (text.bytes > TABLE_BYTES_MAX) {
+        return err_set(ERR_TOO_LARGE, "more than %zu bytes", TABLE_BYTES_MAX);
+    }
+    struct table *table = MEM_NEW(struct table);
+    int rc = is_json(text) ? read_lookupdata(text, table) : read_csv(text, table);
     rc = rc < 0 ? rc : check_names(table);
     if (rc < 0) {
         csv_table_free(&table);

@@ -1,6 +1,10 @@
 /*
- * A table that a query looks into: CSV with a line of names. Cells may be quoted and then hold
- * commas, quotes ("") and ends of lines. Immutable once made; any thread.
+ * A table that a query looks into: CSV with a line of names, cells quoted if need be ("" is a
+ * quote), or the form that `table -save` writes and downloads have, lookupdata:
+ *
+ *     {"Columns":["ip","name"],"Rows":[["192.0.2.7","evil"], …]}
+ *
+ * Immutable once made; any thread.
  */
 #ifndef QUERY_MODULES_TABLE_H
 #define QUERY_MODULES_TABLE_H
@@ -13,9 +17,10 @@
 
 struct table;
 
-/* Copies. ERR_INVALID: no names, two alike, a quote without its end; the text says the line. A row
- * with too few cells has empty ones, further cells are dropped. */
-MUST_CHECK int csv_table_new(struct span csv, struct table **ret_table);
+/* Copies. Rows of lookupdata may be {"Row":[…]} too. ERR_INVALID: no names, two alike, a quote
+ * without its end; the text says the line. A row with too few cells has empty ones, further cells
+ * are dropped. */
+MUST_CHECK int csv_table_new(struct span text, struct table **ret_table);
 void csv_table_free(struct table **table); /* may be NULL */
 
 size_t csv_table_rows(const struct table *table);
