@@ -21,9 +21,10 @@ struct query_stage_stats {
 
 void query_stage_stats_add(struct query_stage_stats *to, const struct query_stage_stats *more);
 
-/* Entries and bytes by time, in buckets of equal, whole-second width. One thread writes; reading
- * meanwhile needs the caller's lock. */
-#define QUERY_HISTOGRAM_BUCKETS_MAX 4096
+/* Entries and bytes by time, in buckets of equal, whole-second width: as narrow as what is there
+ * permits, not as the range asked for. A day's entries show their minutes also in a search over all
+ * time. One thread writes; reading meanwhile needs the caller's lock. */
+#define QUERY_HISTOGRAM_BUCKETS_MAX 16384
 
 struct query_bucket {
     uint64_t count;
@@ -33,9 +34,10 @@ struct query_bucket {
 struct query_histogram {
     int64_t start_ns;
     int64_t end_ns;
-    int64_t width_ns;
-    size_t bucket_count;
-    struct query_bucket *buckets; /* owned */
+    int64_t width_s;
+    int64_t first, last; /* bucket n covers [n, n + 1) widths of Unix time */
+    struct query_bucket
+        *buckets; /* owned; bucket n is at n modulo their number; NULL: nothing yet */
 };
 
 void query_histogram_init(struct query_histogram *histogram, int64_t start_ns, int64_t end_ns);
