@@ -12,6 +12,7 @@ import { launch, Tabs } from './lib/browser.mjs';
 import { Cluster } from './lib/cluster.mjs';
 import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
+import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
 import { scenarios as live } from './scenarios/live.mjs';
@@ -43,6 +44,7 @@ const { values: options } = parseArgs({
 const all = Object.entries({
     ...access,
     ...searching,
+    ...editor,
     ...charts,
     ...live,
     ...stages,

@@ -134,8 +134,20 @@ export async function logIn(page, user = 'admin', password = 'changeme') {
     await page.getByRole('banner').waitFor();
 }
 
+/** A text area at first, CodeMirror a moment later. */
 export function editor(page) {
-    return page.getByRole('combobox', { name: 'Query' });
+    return page.getByRole('textbox', { name: 'Query' });
+}
+
+/** What is in the editor. */
+export function typed(page) {
+    return editor(page).evaluate((node) =>
+        node instanceof HTMLTextAreaElement
+            ? node.value
+            : [...node.querySelectorAll('.cm-line')]
+                  .map((line) => (line.querySelector('.cm-placeholder') ? '' : line.textContent))
+                  .join('\n'),
+    );
 }
 
 /** Types a query, runs it with the keyboard and waits for its end. */

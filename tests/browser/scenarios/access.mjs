@@ -1,6 +1,6 @@
 // Getting in and out.
 import assert from 'node:assert/strict';
-import { editor, logIn, search, rows } from '../lib/browser.mjs';
+import { editor, logIn, search, rows, typed } from '../lib/browser.mjs';
 import { tokenOf } from '../lib/cluster.mjs';
 
 export const scenarios = {
@@ -57,7 +57,7 @@ export const scenarios = {
         await cluster.call(cluster.webservers[0], 'PUT', '/api/logout', await tokenOf(page));
         await page.getByText('Your session has ended.').waitFor();
         await logIn(page);
-        assert.equal(await editor(page).inputValue(), 'tag=gravwell grep "half a thou');
+        assert.equal(await typed(page), 'tag=gravwell grep "half a thou');
         // What was on the screen comes back as well.
         await rows(page).first().waitFor();
     },
@@ -80,7 +80,7 @@ export const scenarios = {
             hash: '#/search?q=tag%3Dgravwell+limit+3&t=24h',
         });
         await page.getByText('3 entries in').waitFor();
-        assert.equal(await editor(page).inputValue(), 'tag=gravwell limit 3');
+        assert.equal(await typed(page), 'tag=gravwell limit 3');
         await page.getByRole('button', { name: 'Time range: Last 24 hours' }).waitFor();
     },
 };

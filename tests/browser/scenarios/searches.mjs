@@ -43,7 +43,7 @@ export const scenarios = {
         cluster.ingest(TAG, ['kept three']);
         const page = await tabs.login(cluster.webservers[0]);
         const query = `tag=${TAG} grep nothing-${process.pid}`;
-        await page.getByRole('combobox', { name: 'Query' }).fill(query);
+        await page.getByRole('textbox', { name: 'Query' }).fill(query);
         await page.getByRole('button', { name: 'Live', exact: true }).click();
         await page.getByTitle('Goes on when you leave').click();
         await page.getByText('It goes on when you leave.').waitFor();

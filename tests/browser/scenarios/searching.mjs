@@ -1,7 +1,6 @@
 // Asking and reading.
 import assert from 'node:assert/strict';
-import { choose, editor, finished, rows, search } from '../lib/browser.mjs';
-import { eventually, tokenOf } from '../lib/cluster.mjs';
+import { choose, editor, finished, rows, search, typed } from '../lib/browser.mjs';
 
 const MANY = 12_000;
 const LONG_TASK_MS_MAX = 200;
@@ -42,7 +41,7 @@ export const scenarios = {
         // The page there finds out by itself; a click runs it there.
         await there.getByRole('button', { name: query }).click();
         await finished(there);
-        assert.equal(await editor(there).inputValue(), query);
+        assert.equal(await typed(there), query);
     },
 
     async every_run_is_one_search(tabs, cluster) {
@@ -65,55 +64,6 @@ export const scenarios = {
         await page.getByText('1 entry in').waitFor();
         const [one, two] = ['tag=gravwell limit 1', 'tag=gravwell limit 2'];
         assert.deepEqual(launched, [one, two, two, one]);
-    },
-
-    async a_parse_error_is_underlined_where_it_is(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0]);
-        await editor(page).fill('tag=gravwell grep "ü😀" | gerp error | limit 5');
-        await page.locator('.bad').waitFor();
-        assert.equal(await page.locator('.bad').innerText(), 'gerp');
-        assert.match(await page.locator('#query-error').innerText(), /gerp/);
-        await page.keyboard.press('Control+Enter');
-        await page.locator('.bad').waitFor();
-        assert.equal(await rows(page).count(), 0);
-        await tabs.shot(page, 'parse-error');
-        await editor(page).fill('tag=gravwell limit 5');
-        await page.locator('.bad').waitFor({ state: 'detached' });
-    },
-
-    async modules_names_and_macros_are_suggested_while_typing(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0]);
-        const macro = { Name: `SLOW${process.pid}`, Expansion: 'eval ms > 100' };
-        const token = await tokenOf(page);
-        await cluster.call(cluster.webservers[0], 'POST', '/api/macros', token, macro);
-        await page.reload();
-        await editor(page).fill('');
-        await editor(page).pressSequentially('tag=gravwell json status | sta');
-        const list = page.getByRole('listbox', { name: 'Suggestions' });
-        await list.getByRole('option', { name: 'stats' }).click();
-        await editor(page).pressSequentially(' count by sta');
-        await list.getByRole('option', { name: 'status' }).waitFor();
-        await page.keyboard.press('Tab');
-        await editor(page).pressSequentially(' | $SLOW');
-        await list.getByRole('option', { name: `$${macro.Name}` }).click();
-        assert.equal(
-            await editor(page).inputValue(),
-            `tag=gravwell json status | stats count by status | $${macro.Name}`,
-        );
-    },
-
-    async tags_are_suggested_while_typing(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0]);
-        await editor(page).pressSequentially('tag=gravw');
-        await page.getByRole('option', { name: 'gravwell' }).waitFor();
-        await page.keyboard.press('Tab');
-        assert.equal(await editor(page).inputValue(), 'tag=gravwell');
-        await editor(page).pressSequentially(' grep x | li');
-        await page.keyboard.press('Enter');
-        await eventually(
-            'the module',
-            async () => (await editor(page).inputValue()) === 'tag=gravwell grep x | limit',
-        );
     },
 
     async many_results_scroll_without_long_tasks(tabs, cluster) {

@@ -57,7 +57,7 @@ export const scenarios = {
         const page = await tabs.login(cluster.webservers[0], {
             hash: `#/search?q=${encodeURIComponent(query)}&t=%3Cscript%3E`,
         });
-        await page.getByRole('combobox', { name: 'Query' }).waitFor();
+        await page.getByRole('textbox', { name: 'Query' }).waitFor();
         await page.locator('#query-error, .summary').first().waitFor();
         assert.equal(await page.locator('main img, main script').count(), 0);
     },

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { indexOfByte, pieces, suggest, withGrep, withTag } from './query';
+import {
+  indexOfByte,
+  pieces,
+  topValuesOf,
+  valuesOverTime,
+  withField,
+  withGrep,
+  withTag,
+} from './query';
 
 const QUERIES = [
   '',
@@ -94,50 +102,6 @@ describe('an error', () => {
   });
 });
 
-describe('suggestions', () => {
-  const tags = ['syslog', 'web', 'web-errors', 'gravwell'];
-  const texts = (query: string, caret = query.length) =>
-    suggest(query, caret, tags)?.items.map((i) => i.text) ?? null;
-
-  it('offer tags behind tag= and behind its commas', () => {
-    expect(texts('tag=')).toEqual(['gravwell', 'syslog', 'web', 'web-errors']);
-    expect(texts('tag=we')).toEqual(['web', 'web-errors', 'gravwell']);
-    expect(texts('tag=web,sys')).toEqual(['syslog']);
-    expect(texts('tag=LOG')).toEqual(['syslog']);
-  });
-
-  it('do not offer a tag twice, nor what is typed already', () => {
-    expect(texts('tag=web,')).not.toContain('web');
-    expect(texts('tag=syslog')).toBeNull();
-  });
-
-  it('offer modules behind a pipe, and nothing inside arguments', () => {
-    expect(texts('tag=web | li')).toEqual(['limit']);
-    expect(texts('tag=web | sta')).toEqual(['stackgraph', 'stats']);
-    expect(texts('tag=web grep fo')).toBeNull();
-  });
-
-  it('offer in later stages what earlier ones have named', () => {
-    expect(texts('tag=web json status ms host | stats mean(m')).toEqual(['ms']);
-    expect(texts('tag=web json status ms host | table h')).toEqual(['host']);
-    expect(texts('tag=web json status | table status')).toBeNull();
-    expect(texts('tag=web json status s')).toBeNull();
-  });
-
-  it('offer macros behind a dollar', () => {
-    const macros = [
-      { text: '$ERRORS', hint: 'grep error' },
-      { text: '$WEB', hint: 'tag=web' },
-    ];
-    expect(suggest('tag=web | $er', 13, tags, macros)).toEqual({ from: 10, items: [macros[0]] });
-    expect(suggest('tag=web | $er', 13, tags)).toBeNull();
-  });
-
-  it('look only at what is before the caret', () => {
-    expect(suggest('tag=we | limit 5', 6, tags)?.from).toBe(4);
-  });
-});
-
 describe('filters by a click', () => {
   it('replace the tags, and only them', () => {
     expect(withTag('tag=a,b grep x | limit 3', 'web')).toBe('tag=web grep x | limit 3');
@@ -158,5 +122,35 @@ describe('filters by a click', () => {
     expect(withGrep('tag=web', 'a "b" | c', false)).toBe('tag=web grep "a \\"b\\" | c"');
     expect(withGrep('tag=web', '-v', false)).toBe('tag=web grep "-v"');
     expect(withGrep('tag=web', 'C:\\x', false)).toBe('tag=web grep "C:\\\\x"');
+  });
+
+  it('keep or drop entries by a field, whether it was taken out before or not', () => {
+    expect(withField('tag=web', 'json', 'req.status', '500', false)).toBe(
+      'tag=web json req.status=="500"',
+    );
+    expect(withField('tag=web grep x | limit 9', 'kv', 'level', 'warn', true)).toBe(
+      'tag=web grep x | kv level!="warn" | limit 9',
+    );
+    expect(withField('tag=web json a | table a', 'value', 'a', 'x "y"', false)).toBe(
+      'tag=web json a | eval a == "x \\"y\\"" | table a',
+    );
+    expect(withField('tag=web json a', 'value', 'odd name', 'x', true)).toBe(
+      'tag=web json a | eval !($(odd name) == "x")',
+    );
+    expect(withField('tag=web', 'json', 'a b.<c>', 'x\ny', false)).toBe(
+      'tag=web json "a b"."<c>"=="x\\ny"',
+    );
+  });
+
+  it('count the values of a field, at once or over time', () => {
+    expect(topValuesOf('tag=web grep x | text', 'json', 'req.status')).toBe(
+      'tag=web grep x | json req.status as status | count by status | sort by count desc | table status count',
+    );
+    expect(topValuesOf('tag=web json a | table a', 'value', 'a')).toBe(
+      'tag=web json a | count by a | sort by count desc | table a count',
+    );
+    expect(valuesOverTime('tag=web', 'kv', 'level')).toBe(
+      'tag=web kv level | stats count by level | chart count by level',
+    );
   });
 });

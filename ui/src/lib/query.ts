@@ -1,13 +1,20 @@
 /*
- * The query as text: its colours, where an error is underlined, what to suggest at the caret.
+ * The query as text: its colours, where an error is underlined, what a click adds to it.
  *
  * This is no parser and never decides whether a query is right: the server does. It only cuts the
  * text into pieces that, put together again, are the text, byte for byte.
  */
-import { MODULES } from './modules';
-
 export type PieceKind =
-  'space' | 'word' | 'key' | 'module' | 'flag' | 'string' | 'comment' | 'operator' | 'pipe';
+  | 'space'
+  | 'word'
+  | 'key'
+  | 'module'
+  | 'flag'
+  | 'string'
+  | 'comment'
+  | 'operator'
+  | 'pipe'
+  | 'macro';
 
 export interface Piece {
   kind: PieceKind;
@@ -21,6 +28,7 @@ const PATTERN = new RegExp(
     '(?<comment>//[^\\n]*|/\\*[\\s\\S]*?(?:\\*/|$))',
     '(?<string>"(?:\\\\[\\s\\S]|[^"\\\\])*"?|`[^`]*`?)',
     '(?<space>\\s+)',
+    '(?<macro>\\$[A-Z0-9_-]+)',
     '(?<pipe>\\|)',
     '(?<operator>[=!<>~,;(){}\\[\\]@]+)',
     '(?<word>(?:(?!//|/\\*)[^\\s|=!<>~,;(){}\\[\\]@"`])+)',
@@ -113,103 +121,6 @@ export function indexOfByte(text: string, byte: number): number {
   return index;
 }
 
-/* ---- suggestions ---- */
-
-export interface Suggestion {
-  /** What the list shows, and what replaces the text between `from` and the caret. */
-  text: string;
-  hint: string;
-}
-
-export interface Suggestions {
-  from: number;
-  items: Suggestion[];
-}
-
-export const SUGGESTIONS_MAX = 8;
-
-/**
- * Tags behind `tag=` and its commas, modules behind a pipe, macros behind a dollar, in later stages
- * the names that earlier ones use, `tag=` at the very beginning.
- */
-export function suggest(
-  query: string,
-  caret: number,
-  tags: string[],
-  macros: Suggestion[] = [],
-): Suggestions | null {
-  const before = query.slice(0, caret);
-  const tag = /(?:^|\s)tag=(?:[^\s|,]*,)*([^\s|,"]*)$/u.exec(before);
-  if (tag) {
-    const typed = tag[1] ?? '';
-    const named = new Set(
-      before.slice(tag.index).trim().slice('tag='.length).split(',').slice(0, -1),
-    );
-    const found = ranked(
-      tags.filter((t) => !named.has(t)),
-      typed,
-    ).map((text) => ({ text, hint: 'tag' }));
-    return offer(found, typed, caret);
-  }
-  const macro = /\$([A-Z0-9_-]*)$/i.exec(before);
-  if (macro) {
-    const typed = macro[0];
-    const wish = typed.toUpperCase();
-    return offer(
-      macros.filter((m) => m.text.toUpperCase().startsWith(wish)),
-      typed,
-      caret,
-    );
-  }
-  const module = /\|\s*([a-z_]*)$/.exec(before);
-  if (module) {
-    const typed = module[1] ?? '';
-    return offer(
-      MODULES.filter((m) => m.text.startsWith(typed)),
-      typed,
-      caret,
-    );
-  }
-  const field = /\|[^|]*[\s(]([\p{L}_][\p{L}\p{N}_.]*)$/u.exec(before);
-  if (field) {
-    const typed = field[1] ?? '';
-    const names = namesIn(before.slice(0, before.lastIndexOf('|')));
-    const items = names
-      .filter((name) => name.startsWith(typed))
-      .map((text) => ({ text, hint: 'named before' }));
-    return items.some((item) => item.text === typed) ? null : offer(items, typed, caret);
-  }
-  if (before !== '' && 'tag='.startsWith(before)) {
-    return offer([{ text: 'tag=', hint: 'which logs to search' }], before, caret);
-  }
-  return null;
-}
-
-/** What the stages of a query name: fields, most likely. */
-function namesIn(query: string): string[] {
-  const all = pieces(query);
-  const begin = all.findIndex((piece) => piece.kind === 'module');
-  const named = all
-    .slice(begin < 0 ? all.length : begin)
-    .filter((piece) => piece.kind === 'word' && /^[\p{L}_][\p{L}\p{N}_.]*$/u.test(piece.text));
-  return [...new Set(named.map((piece) => piece.text))].sort();
-}
-
-function offer(items: Suggestion[], typed: string, caret: number): Suggestions | null {
-  const useful = items.filter((item) => item.text !== typed).slice(0, SUGGESTIONS_MAX);
-  return useful.length === 0 ? null : { from: caret - typed.length, items: useful };
-}
-
-/** Tags that begin with what was typed, then those that contain it. */
-function ranked(tags: string[], typed: string): string[] {
-  const wish = typed.toLowerCase();
-  const begins = tags.filter((t) => t.toLowerCase().startsWith(wish));
-  const contains = tags.filter(
-    (t) => !t.toLowerCase().startsWith(wish) && t.toLowerCase().includes(wish),
-  );
-  return [...begins.sort(), ...contains.sort()];
-}
-
 /* ---- changes made by a click ---- */
 
 /** The same query over one tag only; a query without `tag=` gets one. */
@@ -222,17 +133,106 @@ export function withTag(query: string, tag: string): string {
 
 /** Adds `grep` for a piece of an entry, before a `limit` or renderer at the end. */
 export function withGrep(query: string, pattern: string, inverted: boolean): string {
-  const stage = `grep ${inverted ? '-v ' : ''}${quoted(pattern)}`;
-  const tail = /\s*\|?\s*((?:limit\b[^|]*\|?\s*)?(?:(?:text|raw)\b[^|]*)?)$/u.exec(query);
-  const kept = tail?.[1]?.trim() ?? '';
-  const head = kept === '' ? query.trim() : query.slice(0, tail?.index ?? query.length).trim();
-  const separator = /^(?:\s*(?:tag|start|end)=(?:"[^"]*"|\S+))*\s*$/u.test(head) ? ' ' : ' | ';
-  const joined = head === '' ? stage : `${head}${separator}${stage}`;
+  return withStage(query, `grep ${inverted ? '-v ' : ''}${quoted(pattern)}`);
+}
+
+/** Where the value of a field was seen: it says which stage can look at it. */
+export type FieldSource = 'value' | 'json' | 'kv' | 'syslog';
+
+/**
+ * Keeps the entries whose field has this value, or those that have another or none, by a stage
+ * before a `limit` or renderer at the end.
+ */
+export function withField(
+  query: string,
+  source: FieldSource,
+  name: string,
+  value: string,
+  inverted: boolean,
+): string {
+  const text = quotedAlways(value);
+  if (source !== 'value') {
+    return withStage(query, `${source} ${pathText(name)}${inverted ? '!=' : '=='}${text}`);
+  }
+  const is = `${valueName(name)} == ${text}`;
+  return withStage(query, `eval ${inverted ? `!(${is})` : is}`);
+}
+
+/** The most frequent values of a field in all entries, instead of what the query ended in. */
+export function topValuesOf(query: string, source: FieldSource, name: string): string {
+  const { head } = cut(query);
+  const key = lastPart(name);
+  const take = source === 'value' ? '' : `${source} ${pathText(name)}${as(name)} | `;
+  const by = source === 'value' ? wordOf(name) : key;
+  return join(head, `${take}count by ${by} | sort by count desc | table ${by} count`);
+}
+
+/** A field's most frequent values over time. */
+export function valuesOverTime(query: string, source: FieldSource, name: string): string {
+  const { head } = cut(query);
+  const take = source === 'value' ? '' : `${source} ${pathText(name)}${as(name)} | `;
+  const by = source === 'value' ? wordOf(name) : lastPart(name);
+  return join(head, `${take}stats count by ${by} | chart count by ${by}`);
+}
+
+/** Adds a stage before a `limit` or renderer at the end. */
+export function withStage(query: string, stage: string): string {
+  const { head, kept } = cut(query);
+  const joined = join(head, stage);
   return kept === '' ? joined : `${joined} | ${kept}`;
 }
 
+const TAIL = new RegExp(
+  '\\s*\\|?\\s*((?:limit\\b[^|]*\\|?\\s*)?(?:(?:' +
+    'text|raw|hex|table|chart|stackgraph|gauge|numbercard|wordcloud|pointmap|heatmap|fdg' +
+    ')\\b[^|]*)?)$',
+  'u',
+);
+
+/** A `limit` and the renderer at the end, and what stands before them. */
+function cut(query: string): { head: string; kept: string } {
+  const tail = TAIL.exec(query);
+  const kept = tail?.[1]?.trim() ?? '';
+  const head = kept === '' ? query.trim() : query.slice(0, tail?.index ?? query.length).trim();
+  return { head, kept };
+}
+
+function join(head: string, stage: string): string {
+  const separator = /^(?:\s*(?:tag|start|end)=(?:"[^"]*"|\S+))*\s*$/u.test(head) ? ' ' : ' | ';
+  return head === '' ? stage : `${head}${separator}${stage}`;
+}
+
+const PLAIN = /^[\p{L}_][\p{L}\p{N}_-]*$/u;
+
+/** A path as json and kv take it: its parts quoted where they are odd. */
+function pathText(path: string): string {
+  return path
+    .split('.')
+    .map((part) => (PLAIN.test(part) || /^\[\d*\]$/.test(part) ? part : quotedAlways(part)))
+    .join('.');
+}
+
+function lastPart(path: string): string {
+  const last = path.slice(path.lastIndexOf('.') + 1);
+  return PLAIN.test(last) ? last : 'value';
+}
+
+function as(path: string): string {
+  return pathText(path) === lastPart(path) ? '' : ` as ${lastPart(path)}`;
+}
+
+function wordOf(name: string): string {
+  return PLAIN.test(name) ? name : quotedAlways(name);
+}
+
+function valueName(name: string): string {
+  return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) ? name : `$(${name.replace(/[()]/g, '')})`;
+}
+
 function quoted(pattern: string): string {
-  return /^[\w-]+$/u.test(pattern) && !pattern.startsWith('-')
-    ? pattern
-    : `"${pattern.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n').replace(/\t/g, '\\t')}"`;
+  return /^[\w-]+$/u.test(pattern) && !pattern.startsWith('-') ? pattern : quotedAlways(pattern);
+}
+
+function quotedAlways(text: string): string {
+  return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t')}"`;
 }
