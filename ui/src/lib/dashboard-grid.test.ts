@@ -7,7 +7,7 @@ import {
   fitted,
   pixelsOf,
   readingOrder,
-  steppedBy,
+  stepped,
   withSpan,
   type Placed,
 } from './dashboard-grid';
@@ -86,13 +86,23 @@ describe('the grid', () => {
     expect(cellsOf(at.x, at.y, 1188)).toEqual({ x: 3, y: 2 });
   });
 
+  it('swaps with the tile below once it is dragged past its middle', () => {
+    const tiles = [tile(1, 0, 0, 12, 4), tile(2, 0, 4, 12, 4)];
+    const dragged = (y: number) => withSpan(tiles, 1, { x: 0, y, w: 12, h: 4 })[0]?.span.y;
+    expect([1, 5, 6, 30].map(dragged)).toEqual([0, 0, 4, 4]);
+  });
+
   it('moves and resizes by keys and stays inside', () => {
-    const span = { x: 8, y: 0, w: 4, h: 4 };
-    expect(steppedBy(span, 'ArrowLeft', false)).toEqual({ x: 7, y: 0, w: 4, h: 4 });
-    expect(steppedBy(span, 'ArrowRight', false)).toEqual(span);
-    expect(steppedBy(span, 'ArrowRight', true)).toEqual(span);
-    expect(steppedBy(span, 'ArrowDown', true)).toEqual({ x: 8, y: 0, w: 4, h: 5 });
-    expect(steppedBy(span, 'ArrowUp', false)).toEqual(span);
-    expect(steppedBy(span, 'Enter', false)).toBeNull();
+    const tiles = [tile(1, 8, 0, 4, 4), tile(2, 8, 4, 4, 4)];
+    const after = (key: string, resize: boolean) => stepped(tiles, 1, key, resize)?.[0]?.span;
+    expect(after('ArrowLeft', false)).toEqual({ x: 7, y: 0, w: 4, h: 4 });
+    expect(after('ArrowRight', false)).toEqual(tiles[0]?.span);
+    expect(after('ArrowRight', true)).toEqual(tiles[0]?.span);
+    expect(after('ArrowDown', true)).toEqual({ x: 8, y: 0, w: 4, h: 5 });
+    expect(after('ArrowUp', false)).toEqual(tiles[0]?.span);
+    expect(after('ArrowDown', false)).toEqual({ x: 8, y: 4, w: 4, h: 4 });
+    expect(stepped(tiles, 2, 'ArrowUp', false)?.map((one) => one.span.y)).toEqual([4, 0]);
+    expect(stepped(tiles, 1, 'Enter', false)).toBeNull();
+    expect(stepped(tiles, 9, 'ArrowUp', false)).toBeNull();
   });
 });

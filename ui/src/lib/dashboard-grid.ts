@@ -80,13 +80,22 @@ function risen(span: Span, others: readonly Span[]): Span {
   return at;
 }
 
-/** The same tiles, in the same order, so that nothing overlaps; `leader` gets what it wishes. */
+/**
+ * The same tiles, in the same order, so that nothing overlaps; `leader` gets what it wishes. It
+ * goes before a tile when its top is above that one's middle.
+ */
 export function arranged<T extends Placed>(tiles: readonly T[], leader?: number): T[] {
   const wished = tiles.map((tile) => ({ id: tile.id, span: fitted(tile.span) }));
-  const first = wished.filter((tile) => tile.id === leader);
-  const rest = readingOrder(wished.filter((tile) => tile.id !== leader));
+  const order = readingOrder(wished.filter((tile) => tile.id !== leader));
+  const first = wished.find((tile) => tile.id === leader);
+  if (first) {
+    const middle = ({ span }: Placed) => span.y + span.h / 2;
+    const earlier = order.filter((tile) => middle(tile) <= first.span.y);
+    const later = order.filter((tile) => middle(tile) > first.span.y);
+    order.splice(0, order.length, ...earlier, first, ...later);
+  }
   const apart: Placed[] = [];
-  for (const tile of [...first, ...rest]) {
+  for (const tile of order) {
     const taken = apart.map((other) => other.span);
     apart.push({ id: tile.id, span: lowered(tile.span, taken) });
   }
@@ -139,18 +148,44 @@ export function pixelsOf(span: Span, px: number): { x: number; y: number; w: num
   };
 }
 
-/** The span that an arrow key asks for; null: no such key. */
-export function steppedBy(span: Span, key: string, resize: boolean): Span | null {
-  const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-  if (!step) {
+const STEPS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+/**
+ * What an arrow key makes of the tiles; null: no such key. Up and down go past the next tile, as
+ * there is no room between them.
+ */
+export function stepped<T extends Placed>(
+  tiles: readonly T[],
+  id: number,
+  key: string,
+  resize: boolean,
+): T[] | null {
+  const span = tiles.find((tile) => tile.id === id)?.span;
+  const [x = 0, y = 0] = STEPS[key] ?? [];
+  if (!span || (x === 0 && y === 0)) {
     return null;
   }
-  const [x = 0, y = 0] = step;
-  return fitted(
-    resize
-      ? { ...span, w: Math.min(span.w + x, COLUMNS - span.x), h: span.h + y }
-      : { ...span, x: span.x + x, y: span.y + y },
-  );
+  if (resize) {
+    return withSpan(tiles, id, {
+      ...span,
+      w: Math.min(span.w + x, COLUMNS - span.x),
+      h: span.h + y,
+    });
+  }
+  const bottom = tiles.reduce((most, tile) => Math.max(most, tile.span.y + tile.span.h), 0);
+  for (let by = 1; by <= (y === 0 ? 1 : bottom); by++) {
+    const next = withSpan(tiles, id, { ...span, x: span.x + x, y: span.y + y * by });
+    const now = next.find((tile) => tile.id === id)?.span;
+    if (now && !sameSpan(now, span)) {
+      return next;
+    }
+  }
+  return [...tiles];
 }
 
 /** For those who hear where a tile is. */

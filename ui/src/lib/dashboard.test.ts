@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   addedTo,
+  bodyOf,
   newTile,
   rangeOf,
   readBoard,
@@ -93,6 +94,17 @@ describe('a dashboard', () => {
       rendererOptions: { Smoothing: 'normal' },
     });
     expect(readBoard(changed).tiles[1]?.view).toBe('piechart');
+  });
+
+  it('shows a query in the way that was chosen, if that fits it', () => {
+    expect(bodyOf('auto', 'text').body).toBe('both');
+    expect(bodyOf('entries', 'hex').body).toBe('entries');
+    expect(bodyOf('piechart', 'text').body).toBe('both');
+    expect(bodyOf('piechart', 'chart')).toEqual({ body: 'picture', kind: 'pie' });
+    expect(bodyOf('piechart', 'gauge')).toEqual({ body: 'picture', kind: 'line' });
+    expect(bodyOf('figures', 'chart').body).toBe('figures');
+    expect(bodyOf('figures', 'table').body).toBe('table');
+    expect(bodyOf('number', 'chart').body).toBe('number');
   });
 
   it('goes there and back with everything this page can say', () => {

@@ -7,6 +7,7 @@
  * understood costs nothing but itself.
  */
 import { arranged, DEFAULT_SIZE, firstFree, fitted, type Span } from './dashboard-grid';
+import type { ChartKind } from './chart';
 import { readTimeframe, writeTimeframe } from './dashboard-time';
 import { readVariables, type Variable } from './dashboard-variables';
 import { DAY, type TimeRange } from './time';
@@ -51,6 +52,33 @@ export interface Board {
   refreshSeconds: number;
   variables: Variable[];
   rest: Members;
+}
+
+/** What is drawn of a query's results, and which kind of chart if it is one. */
+export type Body = 'overview' | 'entries' | 'both' | 'number' | 'table' | 'picture' | 'figures';
+
+const CHARTS: Partial<Record<View, ChartKind>> = {
+  linechart: 'line',
+  areachart: 'area',
+  stackedchart: 'stacked',
+  columnchart: 'bar',
+  piechart: 'pie',
+};
+
+const ENTRIES = new Set(['', 'text', 'raw', 'hex', 'pcap']);
+
+export function bodyOf(view: View, renderer: string): { body: Body; kind: ChartKind } {
+  const kind = (renderer === 'chart' && CHARTS[view]) || 'line';
+  if (view === 'overview' || view === 'number') {
+    return { body: view, kind };
+  }
+  if (ENTRIES.has(renderer)) {
+    return { body: view === 'entries' ? 'entries' : 'both', kind };
+  }
+  if (renderer === 'table') {
+    return { body: 'table', kind };
+  }
+  return { body: view === 'figures' ? 'figures' : 'picture', kind };
 }
 
 /** A board and what else a dashboard says of itself: what is edited as one. */

@@ -3,6 +3,7 @@
  * of the page and a reload shows the same:
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
+ *     #/dashboards/5?t=24h&v.host=web1        a dashboard as it is looked at (dashboard-link.ts)
  *     #/searches       #/history        #/dashboards        #/dashboards/770021934517        #/systems
  *     #/people         #/account            #/resources
  */
@@ -17,7 +18,7 @@ export type Route =
   | { page: 'people' }
   | { page: 'resources' }
   | { page: 'account' }
-  | { page: 'dashboard'; id: number };
+  | { page: 'dashboard'; id: number; view?: string };
 
 /** Pages whose address is nothing but their name. */
 const PLAIN = [
@@ -40,7 +41,7 @@ export function routeToHash(route: Route): string {
       return `#/search?${parameters}`;
     }
     case 'dashboard':
-      return `#/dashboards/${route.id}`;
+      return `#/dashboards/${route.id}${route.view ? `?${route.view}` : ''}`;
     default:
       return `#/${route.page}`;
   }
@@ -55,7 +56,7 @@ export function routeFromHash(hash: string): Route {
   }
   const id = /^dashboards\/([0-9]{1,16})$/.exec(path)?.[1];
   if (id !== undefined && Number.isSafeInteger(Number(id))) {
-    return { page: 'dashboard', id: Number(id) };
+    return { page: 'dashboard', id: Number(id), ...(parameters ? { view: parameters } : {}) };
   }
   const values = new URLSearchParams(path === 'search' ? parameters : '');
   return {

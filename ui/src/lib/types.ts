@@ -150,6 +150,8 @@ export interface Dashboard {
   Change?: string;
   /** In the answer to an edit: somebody else's stays, this one was kept as a copy beside it. */
   CopiedBeside?: boolean;
+  /** What the asker may do; absent on servers that do not say. */
+  Can?: { Delete: boolean; Modify: boolean; Share: boolean };
   Data: DashboardData;
   Synced: boolean;
 }

@@ -10,8 +10,16 @@ for (const event of ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchsta
   addEventListener(event, () => (touched = Date.now()), { passive: true, capture: true });
 }
 
+let watchers = 0;
+
+/** A page that is watched without being touched, on a wall, say. Returns how to end that. */
+export function watched(): () => void {
+  watchers++;
+  return () => void watchers--;
+}
+
 export function attentive(idleMs = IDLE_MS): boolean {
-  return !document.hidden && Date.now() - touched < idleMs;
+  return !document.hidden && (watchers > 0 || Date.now() - touched < idleMs);
 }
 
 /**

@@ -1,0 +1,60 @@
+/* The API's routes of dashboards, beside those of api.ts, and what they are shared with. */
+import type { ApiClient } from './api';
+import { readBoard, writeBoard, type Draft } from './dashboard';
+import type { Dashboard } from './types';
+
+export interface Group {
+  GID: number;
+  Name: string;
+}
+
+export interface SavedQuery {
+  ThingUUID: string;
+  GUID: string;
+  Name: string;
+  Description: string;
+  Query: string;
+}
+
+export function draftOf(dashboard: Dashboard): Draft {
+  return {
+    name: dashboard.Name,
+    description: dashboard.Description,
+    labels: dashboard.Labels ?? [],
+    board: readBoard(dashboard.Data),
+  };
+}
+
+function wireOf(draft: Draft) {
+  return {
+    Name: draft.name,
+    Description: draft.description,
+    Labels: draft.labels,
+    Data: writeBoard(draft.board),
+  };
+}
+
+/** Replaces the version that `dashboard` is, or fails with status 409. */
+export async function saveDashboard(
+  api: ApiClient,
+  dashboard: Dashboard,
+  draft: Draft,
+): Promise<Dashboard> {
+  const body = { ...dashboard, ...wireOf(draft) };
+  return (await api.change<Dashboard>('PUT', `/api/dashboards/${dashboard.ID}`, body)) ?? body;
+}
+
+/** Its number. The new one is the caller's own and shared with nobody. */
+export async function addDashboard(api: ApiClient, draft: Draft): Promise<number> {
+  const body = { ...wireOf(draft), UID: 0, GIDs: null, Global: false };
+  return (await api.change<number>('POST', '/api/dashboards', body)) ?? 0;
+}
+
+export async function groups(api: ApiClient): Promise<Group[]> {
+  return (await api.get<Group[] | null>('/api/groups')) ?? [];
+}
+
+export async function savedQueries(api: ApiClient): Promise<SavedQuery[]> {
+  const all = (await api.get<SavedQuery[] | null>('/api/library')) ?? [];
+  return all.sort((a, b) => a.Name.localeCompare(b.Name));
+}
