@@ -12,6 +12,7 @@
 
 /* A set of capabilities is a uint64_t: bit n for number n. */
 
+#define CAPABILITY_RESOURCE_WRITE 13
 #define CAPABILITY_ALL UINT64_MAX
 #define CAPABILITY_NONE (-1)  /* a route that every login may call */
 #define CAPABILITY_NEVER (-2) /* a route that no token may call */

@@ -3,6 +3,7 @@
 
 #include "base/time.h"
 #include "webserver/auth.h"
+#include "webserver/capability.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
 #include "webserver/search_download.h"
@@ -283,6 +284,8 @@ static void post_launch(struct http_request *request, void *context)
     struct query_error error;
     struct uuid session;
     search_start_decode(json, &start);
+    start.may_not_write =
+        !capability_has(auth_user(request)->capabilities, CAPABILITY_RESOURCE_WRITE);
     int rc = search_launch(webserver->search, asker(request), auth_user(request)->default_gid,
                            &start, &one, &error);
     rc = rc < 0 ? rc : search_session_open(one, true, &session);

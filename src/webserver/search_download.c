@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "query/module.h"
 #include "webserver/auth.h"
+#include "webserver/capability.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
 #include "webserver/search_remote.h"
@@ -332,6 +333,8 @@ void search_download_direct(struct http_request *request, void *context)
     }
     struct search_start start;
     search_start_decode(json, &start);
+    start.may_not_write =
+        !capability_has(auth_user(request)->capabilities, CAPABILITY_RESOURCE_WRITE);
     start.text = direct_param(request, json, "query", "SearchString");
     const char *preview = direct_param(request, json, "preview", "Preview");
     start.preview = start.preview || strcmp(preview, "true") == 0;

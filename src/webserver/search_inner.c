@@ -74,7 +74,7 @@ static json_t *render(struct search_one *inner, struct query_result *result,
     return json;
 }
 
-static int put_table(struct search_one *inner, struct query_result *result, struct buf *csv)
+int search_inner_table(struct search_one *inner, struct query_result *result, struct buf *csv)
 {
     bool more = true;
     int rc = 0;
@@ -134,7 +134,7 @@ static int run_inner(struct search_one *outer, size_t index, struct buf *csv)
     if (rc == 0 && query_result_counts(result).over_limit) {
         rc = err_set(ERR_TOO_LARGE, "its rows are more than Render-Store-Limit allows");
     }
-    rc = rc < 0 ? rc : put_table(inner, result, csv);
+    rc = rc < 0 ? rc : search_inner_table(inner, result, csv);
     char fault[ERR_TEXT_BYTES_MAX];
     (void)snprintf(fault, sizeof(fault), "%s", err_text());
     inner->query = NULL;

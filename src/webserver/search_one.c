@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "query/module.h"
+#include "query/save.h"
 #include "service/log.h"
 #include "webserver/request.h"
 #include "webserver/search_language.h"
@@ -296,6 +297,9 @@ int search_launch(struct search *search, const struct object_principal *who, int
     int rc = search_language_parse(search, who, start->text, start->start_ns, start->end_ns,
                                    &queries, ret_error);
     rc = rc < 0 || !start->follow ? rc : check_following(queries.main, ret_error);
+    if (rc == 0 && start->may_not_write && query_save_of(queries.main) != NULL) {
+        rc = err_set(ERR_DENIED, "table -save needs the capability ResourceWrite");
+    }
     if (rc < 0) {
         search_queries_deinit(&queries);
         return rc;

@@ -139,7 +139,8 @@ struct search_start {
     bool non_temporal;
     bool follow;
     bool global;
-    bool filters; /* there are some */
+    bool filters;       /* there are some */
+    bool may_not_write; /* resources, by the capabilities of the token */
     const char *name;
     const char *method;
     const char *reference;

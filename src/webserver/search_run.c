@@ -17,6 +17,7 @@
 #include "webserver/search_inner.h"
 #include "webserver/search_one.h"
 #include "webserver/search_share.h"
+#include "webserver/table_save.h"
 
 #define FRAMES_WAITING_MAX 8 /* per indexer, while the merge waits for another one */
 #define IDLE_MS 60000        /* an indexer that says nothing for so long is given up */
@@ -725,6 +726,7 @@ void *search_run(void *context)
     struct search_one *one = context;
     int rc = one->inners.count == 0 ? 0 : search_inner_run_all(one);
     rc = rc < 0 ? rc : search_run_one(one);
+    rc = rc < 0 ? rc : table_save(one);
     if (rc < 0) {
         log_fault("search-failed", "a search ended with a fault", rc, "search", one->id, NULL);
     }

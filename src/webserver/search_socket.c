@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "net/websocket.h"
 #include "webserver/auth.h"
+#include "webserver/capability.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
 #include "webserver/search_remote.h"
@@ -30,7 +31,8 @@ struct socket {
     struct object_principal who; /* with gids of its own */
     struct object_gids gids;
     int32_t default_gid;
-    char *credential; /* for other webservers */
+    bool may_not_write; /* resources */
+    char *credential;   /* for other webservers */
     VEC(struct label) labels;
     VEC(char *) waiting; /* messages read while streaming */
     unsigned next_label;
@@ -183,6 +185,7 @@ static void on_start(struct socket *socket, const json_t *data)
     struct search_one *one = NULL;
     struct query_error error;
     search_start_decode(data, &start);
+    start.may_not_write = socket->may_not_write;
     int rc = search_launch(socket->search, &socket->who, socket->default_gid, &start, &one, &error);
     search_start_deinit(&start);
     if (rc < 0) {
@@ -505,6 +508,7 @@ void search_socket_upgrade(struct http_request *request, void *context)
     object_set_gids(&socket->gids, user->principal.gids, user->principal.gid_count);
     socket->who.gids = socket->gids.items;
     socket->default_gid = user->default_gid;
+    socket->may_not_write = !capability_has(user->capabilities, CAPABILITY_RESOURCE_WRITE);
     socket->credential = search_remote_credential(request);
     const char *offered = http_request_header(request, "Sec-WebSocket-Protocol");
     if (http_reply_websocket(request, offered, session, socket) != 0) {

@@ -1,6 +1,9 @@
 """What the query language says of itself, and what it keeps on the webserver."""
 
+import json
+
 import pytest
+from client import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +21,94 @@ def test_the_language_describes_itself(session):
     assert modules["stats"]["Condensing"] and not modules["grep"]["Condensing"]
     assert {"text", "table", "chart"} <= {one["Name"] for one in told["Renderers"]}
     assert {"Name": "strings_trim", "ArgsMin": 2, "ArgsMax": 2} in told["Functions"]
+
+
+@pytest.fixture(scope="module")
+def logins(cluster, session):
+    """Three lines: two users of one address, one of another."""
+    lines = [{"user": "ann", "ip": "10.0.0.1"}, {"user": "bob", "ip": "10.0.0.1"},
+             {"user": "eve", "ip": "192.0.2.7"}]
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    answer = cluster.aquifer(*cluster.ingest_command("logins", 0), input=text)
+    assert answer.returncode == 0, answer.stderr.decode()
+    wait_until(lambda: "logins" in session.get("/api/tags").ok().json(), 10, "the tag")
+
+
+def rows_of(session, query, error=None):
+    """The cells of a table, sorted, once the search has finished."""
+    launched = session.launch(query).ok().json()
+    path = f"/api/searchctrl/{launched['SearchID']}"
+    window = {"sid": launched["SearchSessionID"], "start": launched["Info"]["StartRange"],
+              "end": launched["Info"]["EndRange"], "first": 0, "last": 1000}
+
+    def over():
+        page = session.get(f"{path}/renderer/table", **window).json()
+        return page if page.get("Finished") or page.get("Error") else None
+    page = wait_until(over, 30, "the end of the search")
+    session.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+    if error is not None:
+        assert error in page["Error"]
+        return None
+    assert not page.get("Error"), page
+    return sorted(tuple(row["Row"]) for row in page["Entries"]["Rows"])
+
+
+def contents(session, name):
+    guid = session.get(f"/api/resources/lookup/{name}").ok().json()
+    return session.get(f"/api/resources/{guid}/raw").ok().body.decode()
+
+
+def test_rows_are_saved_and_looked_up(session, logins):
+    """-save, then lookup of what it wrote: packed, CSV, and a set of addresses."""
+    query = "tag=logins json user ip | sort by user asc | table"
+    assert rows_of(session, f"{query} -save packed user ip")
+    assert json.loads(contents(session, "packed")) == {
+        "Columns": ["user", "ip"],
+        "Rows": [["ann", "10.0.0.1"], ["bob", "10.0.0.1"], ["eve", "192.0.2.7"]]}
+    assert rows_of(session, "tag=logins json user | lookup -r packed user user ip as where"
+                            " | table user where") == [
+        ("ann", "10.0.0.1"), ("bob", "10.0.0.1"), ("eve", "192.0.2.7")]
+    rows_of(session, f"{query} -save plain -csv user ip")
+    assert contents(session, "plain") == "user,ip\nann,10.0.0.1\nbob,10.0.0.1\neve,192.0.2.7\n"
+    rows_of(session, "tag=logins json user==eve ip | table -save ips -format ipexist ip")
+    assert rows_of(session, "tag=logins json user ip | ipexist -r ips ip | table user") == [
+        ("eve",)]
+    assert rows_of(session, "dump -r plain user==bob | table") == [("bob", "10.0.0.1")]
+
+
+def test_saved_rows_are_updated_and_deleted(session, logins):
+    rows_of(session, "tag=logins json user!=eve ip | unique ip | table -save seen -csv ip user")
+    version = session.get("/api/resources/" + session.get(
+        "/api/resources/lookup/seen").json()).ok().json()["VersionNumber"]
+    rows_of(session, "tag=logins json user ip==192.0.2.7"
+                     " | table -save seen -csv -update ip ip user")
+    kept = contents(session, "seen").splitlines()
+    assert kept[0] == "ip,user" and len(kept) == 3 and kept[2] == "192.0.2.7,eve"
+    rows_of(session, "tag=logins json ip==10.0.0.1 | table -save seen -csv -delete ip ip")
+    assert contents(session, "seen") == "ip,user\n192.0.2.7,eve\n"
+    resource = session.get("/api/resources/" + session.get(
+        "/api/resources/lookup/seen").json()).ok().json()
+    assert resource["VersionNumber"] == version + 2
+    rows_of(session, "tag=logins json user | alias user who | table -save seen -update who who",
+            error="table -save seen: the old rows have no column 'who'")
+
+
+def test_inner_queries_give_sets_and_networks(session, logins):
+    assert rows_of(session, "@bad{ tag=logins json user==eve ip | table -format ipexist ip };"
+                            "tag=logins json user ip | ipexist -r @bad ip | table user") == [
+        ("eve",)]
+    assert rows_of(session, "@nets{ tag=logins json user==eve ip | subnet ip /24 as net"
+                            " | eval CIDR = string(net) + \"/24\"; | table -format csv CIDR user };"
+                            "tag=logins json ip | iplookup -s -r @nets -e ip user"
+                            " | table ip user") == [("192.0.2.7", "eve")]
+    assert rows_of(session, "@all{ tag=logins json user | table user }; dump -r @all | table user"
+                   ) == [("ann",), ("bob",), ("eve",)]
+
+
+def test_a_token_without_the_right_saves_nothing(cluster, session, logins):
+    made = session.post("/api/tokens", {"name": "reader", "capabilities": ["Search"]}).ok().json()
+    query = {"SearchString": "tag=logins json user | table -save stolen user"}
+    answer = cluster.webserver(0).session().call(
+        "POST", "/api/searchctrl/launch", json.dumps(query).encode(), "application/json",
+        {"Gravwell-Token": made["token"]})
+    assert answer.status == 403 and "ResourceWrite" in answer.error

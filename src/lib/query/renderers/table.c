@@ -1,22 +1,69 @@
 /*
- * table [-nt] [name …]: named columns, a row per entry; without names all enumerated values that
- * the rows have. Tested by modules_test.c.
+ * table [-nt] [-save resource [-csv | -format f] [-update column | -delete column]] [name …]
+ *
+ * Named columns, a row per entry; without names all enumerated values that the rows have. What
+ * -save writes: query/save.h. Tested by modules_test.c and save_test.c.
  */
 #include "base/text.h"
 #include "base/time.h"
 #include "query/modules/modules.h"
+#include "query/save.h"
 
 #define COLUMNS_MAX 256
 
-enum { FLAG_NT };
+enum { FLAG_NT, FLAG_SAVE, FLAG_CSV, FLAG_FORMAT, FLAG_UPDATE, FLAG_DELETE };
 
-static const struct query_flag flags[] = {[FLAG_NT] = {"nt", false}};
+static const struct query_flag flags[] = {
+    [FLAG_NT] = {"nt", false},        [FLAG_SAVE] = {"save", true},
+    [FLAG_CSV] = {"csv", false},      [FLAG_FORMAT] = {"format", true},
+    [FLAG_UPDATE] = {"update", true}, [FLAG_DELETE] = {"delete", true}};
 
 struct plan {
     struct span names[COLUMNS_MAX];
     size_t count;
     bool not_temporal;
+    struct query_save save; /* no name: nothing is saved */
 };
+
+static int take_format(const struct query_args *args, const char *name, struct query_save *save)
+{
+    static const char *const names[] = {[QUERY_SAVE_LOOKUPDATA] = "lookupdata",
+                                        [QUERY_SAVE_CSV] = "csv",
+                                        [QUERY_SAVE_IPEXIST] = "ipexist"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            save->format = (enum query_save_format)i;
+            return 0;
+        }
+    }
+    return query_args_fault(args, "-format is csv, lookupdata or ipexist, not '%.32s'", name);
+}
+
+static int take_flag(const struct query_args *args, struct plan *plan, size_t flag,
+                     const char *value)
+{
+    struct query_save *save = &plan->save;
+    plan->not_temporal = plan->not_temporal || flag == FLAG_NT;
+    save->name = flag == FLAG_SAVE ? value : save->name;
+    save->update = flag == FLAG_UPDATE ? value : save->update;
+    save->remove = flag == FLAG_DELETE ? value : save->remove;
+    return flag == FLAG_CSV      ? take_format(args, "csv", save)
+           : flag == FLAG_FORMAT ? take_format(args, value, save)
+                                 : 0;
+}
+
+static int check_save(const struct query_args *args, const struct query_save *save)
+{
+    if (save->update != NULL && save->remove != NULL) {
+        return query_args_fault(args, "-update and -delete do not go together");
+    }
+    if (save->name == NULL && (save->update != NULL || save->remove != NULL)) {
+        return query_args_fault(args, "-update and -delete go with -save");
+    }
+    return save->name != NULL && save->name[0] == '\0'
+               ? query_args_fault(args, "-save needs a name")
+               : 0;
+}
 
 static int parse(struct query_args *args, void **ret_plan)
 {
@@ -26,8 +73,12 @@ static int parse(struct query_args *args, void **ret_plan)
     const char *value = NULL;
     int rc = 0;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        plan->not_temporal = true;
+        rc = take_flag(args, plan, flag, value);
+        if (rc < 0) {
+            return rc;
+        }
     }
+    rc = rc < 0 ? rc : check_save(args, &plan->save);
     return rc < 0 ? rc : query_args_names(args, plan->names, COLUMNS_MAX, &plan->count);
 }
 
@@ -127,3 +178,9 @@ const struct query_renderer query_renderer_table = {
     .by_time = by_time,
     .entries = entries,
 };
+
+const struct query_save *query_save_of(const struct query *query)
+{
+    const struct plan *plan = query->stages[query->stage_count - 1].plan;
+    return query->renderer == &query_renderer_table && plan->save.name != NULL ? &plan->save : NULL;
+}
