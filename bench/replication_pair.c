@@ -6,7 +6,8 @@
  * Prints one line of JSON: seconds to ingest alone, beside a link whose target is away, and beside
  * one that follows; seconds to catch up; for each what the process used of the processors, and of
  * it the threads of the link; lag from commit here to commit there, and from request to commit
- * there, at half load (…_half) and at PACE_PER_S batches a second.
+ * there, at half load (…_half) and at PACE_PER_S batches a second; bytes a second that arrive over
+ * a link that is limited to RATE_BYTES.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -26,6 +27,8 @@
 #define ON_THE_WAY_MAX 64
 #define SECRET "bench"
 #define PACE_PER_S 200
+#define RATE_BYTES 5000000
+#define RATE_BEGINS_S 0.5 /* the link is made, what was saved up is spent */
 
 struct node {
     struct storage *storage;
@@ -114,6 +117,12 @@ static void print_used(const char *phase, struct used from)
            now.follower - from.follower);
 }
 
+static void sleep_s(double s)
+{
+    struct timespec pause = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
+    nanosleep(&pause, NULL);
+}
+
 static void must(int rc)
 {
     if (rc < 0) {
@@ -159,11 +168,14 @@ static void listen_at(struct node *node, uint16_t port)
     must(replication_start(&options, &node->door));
 }
 
-static void forward(struct node *node, uint16_t port)
+static void forward(struct node *node, uint16_t port, uint64_t rate_bytes)
 {
     snprintf(node->target, sizeof(node->target), "127.0.0.1:%u", port);
-    node->forwarder = (struct forwarder_options){
-        .name = "b", .target = node->target, .secret = SECRET, .level = 1};
+    node->forwarder = (struct forwarder_options){.name = "b",
+                                                 .target = node->target,
+                                                 .secret = SECRET,
+                                                 .level = 1,
+                                                 .rate_bytes = rate_bytes};
     must(link_address_parse(node->target, false, &node->forwarder.address));
     struct replication_options options = {.io = io_real(),
                                           .storage = node->storage,
@@ -308,8 +320,7 @@ static void measure_lag(struct node *from, struct node *to, const struct shape *
     for (uint64_t i = 0; i < lag.count; i++, due += interval_s) {
         double left = due - now_s();
         if (left > 0) {
-            struct timespec pause = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
-            nanosleep(&pause, NULL);
+            sleep_s(left);
         }
         struct sample *sample = MEM_NEW(struct sample);
         *sample = (struct sample){&lag, i};
@@ -319,10 +330,43 @@ static void measure_lag(struct node *from, struct node *to, const struct shape *
     pthread_join(thread, NULL);
     print_percentiles("lag", load, lag.lags, lag.count);
     print_percentiles("whole", load, lag.whole, lag.count);
+    for (uint64_t i = 0; i < lag.count; i++) {
+        lag.asked[i] = atomic_load(&lag.committed[i]) - lag.asked[i];
+    }
+    print_percentiles("commit", load, lag.asked, lag.count);
     mem_free((void *)lag.committed);
     mem_free(lag.asked);
     mem_free(lag.lags);
     mem_free(lag.whole);
+}
+
+/* ---- rate ---- */
+
+/* Bytes of records that have come over the one link there is. */
+static double arrived(struct node *node)
+{
+    json_t *json = replication_json(node->door);
+    const json_t *link = json_array_get(json_object_get(json, "followers"), 0);
+    double records = (double)json_integer_value(json_object_get(link, "records"));
+    double bytes = (double)json_integer_value(json_object_get(link, "bytes"));
+    json_decref(json);
+    return bytes + records * DATALOG_HEADER_BYTES;
+}
+
+static void measure_rate(struct node *from, struct node *to, struct shape shape, uint16_t port,
+                         double seconds)
+{
+    replication_stop(&from->way);
+    double bytes = (double)(shape.batch * shape.bytes);
+    shape.batches = (uint64_t)(2 * (seconds + RATE_BEGINS_S) * RATE_BYTES / bytes);
+    (void)ingest(from, &shape);
+    forward(from, port, RATE_BYTES);
+    sleep_s(RATE_BEGINS_S);
+    double before = arrived(to);
+    double began = now_s();
+    sleep_s(seconds);
+    double rate = (arrived(to) - before) / (now_s() - began);
+    printf("\"rate\": %.0f, \"rate_limit\": %d, ", rate, RATE_BYTES);
 }
 
 /* ---- the whole ---- */
@@ -371,7 +415,7 @@ int main(int argc, char **argv)
     listen_at(&b, 0);
     uint16_t port = replication_port(b.door);
     replication_stop(&b.door);
-    forward(&a, port);
+    forward(&a, port, 0);
     before = used_so_far();
     (void)ingest(&a, &shape);
     print_used("away", before);
@@ -386,6 +430,7 @@ int main(int argc, char **argv)
     double seconds = strtod(argv[5], NULL);
     measure_lag(&a, &b, &shape, 1.0 / PACE_PER_S, seconds, "");
     measure_lag(&a, &b, &shape, 2 * beside_s / (double)shape.batches, seconds, "_half");
+    measure_rate(&a, &b, shape, port, seconds);
     printf("\"pace\": %d}\n", PACE_PER_S);
     close_node(&a);
     close_node(&b);

@@ -16,7 +16,10 @@
 #define ROUNDS_PER_KEPT 8     /* flushing looks at least so often before the log is too large */
 #define MERGE_PAUSE_ROUNDS 60 /* after a merge that failed */
 #define PACK_PAUSE_ROUNDS 10  /* while there is nothing to pack */
-#define PACK_NICE 19          /* the least of the CPU, if anybody wants it */
+/* Who waits for a commit waits for the log, not for the wells: these leave the CPU to it. */
+#define FLUSH_NICE 5
+#define MERGE_NICE 10
+#define PACK_NICE 19 /* the least of the CPU, if anybody wants it */
 
 /* Free space below the reserve on any of our volumes stops ingest; some more starts it again. */
 static bool is_low(struct storage *storage, const char *dir, bool was_low,
@@ -313,9 +316,17 @@ static bool next_round(struct storage *storage, bool eager)
     return go_on;
 }
 
+/* Of this thread alone. */
+static void be(const char *name, int nice)
+{
+    (void)pthread_setname_np(pthread_self(), name);
+    (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
+}
+
 static void *flusher(void *context)
 {
     struct storage *storage = context;
+    be("flusher", FLUSH_NICE);
     bool failed = false;
     while (next_round(storage, !failed)) {
         bool failed_before = failed;
@@ -330,6 +341,7 @@ static void *flusher(void *context)
 static void *merger(void *context)
 {
     struct storage *storage = context;
+    be("merger", MERGE_NICE);
     int pause = 0;
     while (next_round(storage, false)) {
         if (pause > 0) {
@@ -353,7 +365,7 @@ static void *packer(void *context)
 {
     struct storage *storage = context;
     int pause = 0;
-    (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), PACK_NICE); /* of this thread alone */
+    be("packer", PACK_NICE);
     while (next_round(storage, false)) {
         if (pause > 0) {
             pause--;
