@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from client import wait_until
+from client import Session, wait_until
 
 TINY = Path(__file__).with_name("tiny_webserver.py")
 HOST = "127.0.0.1"
@@ -69,8 +69,8 @@ class Users:
     """People who click ten times, over a kept connection and with their cookie, and then make
     room for the next one, until the block ends."""
 
-    def __init__(self, balancer, count=4, path="/click"):
-        self.balancer, self.path, self.stopping = balancer, path, False
+    def __init__(self, balancer, count=4, path="/click", think_s=0):
+        self.balancer, self.path, self.think_s, self.stopping = balancer, path, think_s, False
         self.answers, self.faults, self.slowest = [], [], 0
         self.threads = [threading.Thread(target=self.click) for _ in range(count)]
 
@@ -79,6 +79,7 @@ class Users:
             cookie, connection = "", self.balancer.connect()
             try:
                 for _ in range(10):
+                    time.sleep(self.think_s)
                     begun = time.monotonic()
                     connection.request("GET", self.path, headers={"Cookie": cookie})
                     answer = connection.getresponse()
@@ -110,6 +111,18 @@ class Users:
         """Waits until each of them has answered again."""
         seen = len(self.answers)
         wait_until(lambda: set(names) <= set(self.answers[seen:]), 20, f"answers of {names}")
+
+    def see_some(self):
+        """Waits for another hundred answers."""
+        seen = len(self.answers)
+        wait_until(lambda: len(self.answers) > seen + 100, 30, "answers")
+
+
+def up(cluster, count):
+    """Waits until the load balancer has so many webservers."""
+    balancer = Session(f"http://{HOST}:{cluster.balancer.process.port}")
+    wait_until(lambda: f"webservers_up {count}\n".encode() in balancer.get("/metrics").body, 40,
+               f"{count} webservers are up")
 
 
 def make_certificate(dir, name):

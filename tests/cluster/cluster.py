@@ -80,6 +80,13 @@ class Node:
         self.child.kill()
         self.child.wait()
 
+    def pause(self):
+        """It hangs, and keeps its connections."""
+        self.child.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.child.send_signal(signal.SIGCONT)
+
     def stop(self):
         """SIGTERM; returns the exit status."""
         self.child.send_signal(signal.SIGTERM)

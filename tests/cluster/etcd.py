@@ -18,7 +18,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import pytest
 from client import wait_until
 
 HEARTBEAT_MS, ELECTION_MS = 100, 500
@@ -91,6 +90,7 @@ class Member:
 class Etcd:
     def __init__(self, members=1, tls=False):
         if shutil.which("etcd") is None:
+            import pytest  # which bench/failover does without
             pytest.skip("etcd is not installed (Debian package etcd-server)")
         from cluster import free_port_base
         self.dir = Path(tempfile.mkdtemp(prefix="aquifer-etcd-"))

@@ -1,18 +1,18 @@
-"""A datastore without a single point of failure: two datastores over an etcd of three members."""
+"""A datastore without a single point of failure: two datastores over an etcd of three members.
+
+AQUIFER_ETCD_TURNS is how often each of them dies under load (more in `make soak`)."""
 
 import os
-import signal
 import subprocess
-import threading
-import time
 
 import pytest
 from client import wait_until
 from cluster import BUILD, Cluster
+from dashboards import Load, boards, is_synced, make, wait_written
 from etcd import Etcd
 from test_demonstration import *  # noqa: F401,F403 the whole demonstration, over etcd
 
-WRITES_BACK_S = 2
+TURNS = int(os.environ.get("AQUIFER_ETCD_TURNS", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -28,83 +28,18 @@ def datastore(c, i):
     return c.nodes[f"datastore-{i}"]
 
 
-def make(session, name, **data):
-    """Creates a dashboard; returns its id."""
-    return session.post("/api/dashboards", {"Name": name, "Data": data}).ok().json()
-
-
-def is_synced(session, id):
-    answer = session.get(f"/api/dashboards/{id}")
-    return answer.status == 200 and answer.json()["Synced"]
-
-
-def seconds_until_written(session, what):
-    """Until a dashboard made now is confirmed by a datastore."""
-    began = time.monotonic()
-    id = make(session, what)
-    wait_until(lambda: is_synced(session, id), 30, f"a datastore to confirm \"{what}\"")
-    return time.monotonic() - began
-
-
-class Load:
-    """Two threads per webserver: one makes dashboards, one reads. Nothing may fail."""
-
-    def __init__(self, c):
-        self.made, self.faults, self.reads = {}, [], 0
-        self.stopping = threading.Event()
-        self.threads = []
-        for i in range(len(c.layout.webservers)):
-            session = c.webserver(i).login()
-            for work in (self._write, self._read):
-                thread = threading.Thread(target=work, args=(session, i), daemon=True)
-                thread.start()
-                self.threads.append(thread)
-
-    def _write(self, session, i):
-        count = 0
-        while not self.stopping.wait(0.02):
-            name = f"w{i}-{count}"
-            count += 1
-            answer = session.post("/api/dashboards", {"Name": name, "Data": {"n": count}})
-            if answer.status == 200:
-                self.made[answer.json()] = name
-            else:
-                self.faults.append(("write", name, answer.status, answer.body[:200]))
-
-    def _read(self, session, i):
-        while not self.stopping.wait(0.01):
-            known = list(self.made)[-1:] if i == 0 else []
-            for path in ["/api/dashboards", "/api/info/whoami"]:
-                answer = session.get(path)
-                self.reads += 1
-                if answer.status != 200:
-                    self.faults.append(("read", path, answer.status, answer.body[:200]))
-            assert known is not None
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(30)
-
-
-def boards(session):
-    return {b["ID"]: b for b in session.get("/api/dashboards").ok().json() or []}
-
-
 def test_a_killed_datastore_is_replaced_by_the_other_one():
     """kill -9 of the datastore in use, then of the other one after the first is back: writes are
-    confirmed again within 2 s, whichever webserver they are made on."""
+    confirmed again, whichever webserver they are made on. How soon: bench/failover."""
     with Etcd(members=1) as etcd, \
             Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
                     settings=etcd.settings()) as c:
         sessions = [c.webserver(i).login() for i in range(2)]
-        seconds_until_written(sessions[0], "before")
+        wait_written(sessions[0], "before")
         for turn in range(4):
             datastore(c, turn % 2).kill()
             for session in sessions:
-                taken = seconds_until_written(session, f"turn {turn}")
-                print(f"datastore {turn % 2} killed: confirmed after {taken:.2f} s")
-                assert taken < WRITES_BACK_S
+                wait_written(session, f"turn {turn}")
             datastore(c, turn % 2).start()
         wait_until(lambda: len(boards(sessions[0])) == len(boards(sessions[1])) == 9, 10,
                    "the same dashboards on both webservers")
@@ -112,28 +47,20 @@ def test_a_killed_datastore_is_replaced_by_the_other_one():
 
 def test_nothing_acknowledged_is_lost_when_datastores_and_members_die_in_turn():
     """Under load, kill -9 each datastore and each etcd member in turn, the leader first: no read
-    and no write of a user fails, writes are confirmed again within 2 s of each kill, and in the
-    end every dashboard that was acknowledged is on both webservers and in etcd, once."""
+    and no write of a user fails, writes are confirmed again after each kill, and in the end every
+    dashboard that was acknowledged is on both webservers and in etcd, once."""
     with Etcd(members=3) as etcd, \
             Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
                     settings=etcd.settings()) as c:
         probe = c.webserver(0).login()
-        load = Load(c)
-        try:
-            for turn in range(3):
-                for choose in (etcd.leader, lambda: datastore(c, 0), etcd.leader,
-                               lambda: datastore(c, 1)):
-                    victim = choose()
-                    victim.kill()
-                    taken = seconds_until_written(probe, f"{victim.name} {turn} {time.time()}")
-                    print(f"{victim.name} killed: confirmed after {taken:.2f} s")
-                    assert taken < WRITES_BACK_S, victim.name
-                    victim.start()
-                    wait_until(etcd.is_whole, 30, "three members in step")
-        finally:
-            load.stop()
-        print(f"{len(load.made)} writes, {load.reads} reads, {len(load.faults)} faults")
-        assert not load.faults, load.faults[:5]
+        with Load(c) as load:
+            for turn in range(4 * TURNS):
+                victim = datastore(c, turn // 2 % 2) if turn % 2 else etcd.leader()
+                victim.kill()
+                wait_written(probe, f"turn {turn}, {victim.name} is dead")
+                victim.start()
+                wait_until(etcd.is_whole, 30, "three members in step")
+        print(f"{len(load.made)} writes, {load.reads} reads")
         for i in range(2):
             session = c.webserver(i).login()
 
@@ -151,25 +78,19 @@ def test_nothing_acknowledged_is_lost_when_datastores_and_members_die_in_turn():
 
 def test_one_that_hangs_is_left_too():
     """SIGSTOP of the leader of etcd and of each datastore, which keep their connections: writes
-    are confirmed again within 2 s, nothing fails."""
+    are confirmed again, nothing fails. How soon: bench/failover."""
     with Etcd(members=3) as etcd, \
             Cluster(webservers=2, indexers=1, datastores=2, balancer=False,
                     settings=etcd.settings()) as c:
         probe = c.webserver(0).login()
-        load = Load(c)
-        try:
+        with Load(c) as load:
             for victim in (etcd.leader(), datastore(c, 0), datastore(c, 1)):
-                victim.child.send_signal(signal.SIGSTOP)
+                victim.pause()
                 try:
-                    taken = seconds_until_written(probe, f"{victim.name} hangs")
+                    wait_written(probe, f"{victim.name} hangs")
                 finally:
-                    victim.child.send_signal(signal.SIGCONT)
-                print(f"{victim.name} hangs: confirmed after {taken:.2f} s")
-                assert taken < WRITES_BACK_S, victim.name
+                    victim.resume()
                 wait_until(etcd.is_whole, 30, "three members in step")
-        finally:
-            load.stop()
-        assert not load.faults, load.faults[:5]
         there = wait_until(lambda: (b := boards(c.webserver(1).login())).keys() >= load.made.keys()
                            and b, 30, "every dashboard on the other webserver")
         assert all(there[id]["Name"] == name for id, name in load.made.items())
@@ -249,11 +170,9 @@ def test_contents_are_on_two_datastores_before_their_change():
         wait_until(lambda: other.get(f"/api/resources/{guid}/raw").body == content, 20,
                    "the contents on the other webserver")
         datastore(c, 1).kill()
-        began = time.monotonic()
         content += b"more"
         session.put_file(f"/api/resources/{guid}/raw", content).ok()
-        wait_until(named, 10, "contents with one datastore left")
-        print(f"contents confirmed {time.monotonic() - began:.2f} s after the other datastore died")
+        wait_until(named, 30, "contents with one datastore left")
         datastore(c, 1).start()
         wait_until(lambda: files(1), 20, "the contents on the one that was away")
         datastore(c, 0).stop()

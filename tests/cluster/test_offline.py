@@ -2,7 +2,6 @@
 is back all of it arrives in order."""
 
 import json
-import time
 from urllib.request import urlopen
 
 import pytest
@@ -81,11 +80,9 @@ def test_the_webserver_says_that_it_is_degraded_and_stays_in_service(away):
                                            {"Type": 7, "Msg": "x"}).ok()),
     ("make a resource", lambda s, c: s.post("/api/resources", {"ResourceName": "hosts"}).ok())])
 def test_what_may_go_on_goes_on(away, name, call):
-    """And is not slower for it: nobody waits for a datastore that is known to be away."""
+    """How fast: bench/failover."""
     session = away.webserver(0).login()
-    begun = time.monotonic()
     call(session, away)
-    assert time.monotonic() - begun < 5, name
 
 
 @pytest.mark.parametrize("name, call", [

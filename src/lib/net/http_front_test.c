@@ -4,7 +4,6 @@
  */
 #include "net/testing.h"
 
-#include "base/time.h"
 #include "net/http_client.h"
 #include "net/testing_tls.h"
 
@@ -60,7 +59,9 @@ static struct http_server *start(void)
 {
     atomic_store(&left, false);
     atomic_store(&streaming, false);
-    return testing_start(tls_options(), routes, ARRAY_COUNT(routes), NULL);
+    struct http_server_options options = tls_options();
+    options.drain_timeout_ms = TESTING_FOR_EVER_MS;
+    return testing_start(options, routes, ARRAY_COUNT(routes), NULL);
 }
 
 static struct http_client *client_of(bool insecure, const char *ca_path)
@@ -221,9 +222,7 @@ static void what_is_not_tls_is_hung_up_on_and_harms_nobody(void **state)
         raw_connect(http_server_port(server)); /* never says a word, and does not delay the stop */
     mem_free(url);
     http_client_free(&client);
-    int64_t began = io_monotonic_ns(io_real());
     http_server_stop(&server);
-    assert_true(io_monotonic_ns(io_real()) - began < 8 * TIME_S_NS);
     raw_close(&raw);
 }
 

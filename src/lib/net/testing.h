@@ -26,6 +26,7 @@
 #include "net/http_server.h"
 
 #define TESTING_DEADLINE_MS 20000
+#define TESTING_FOR_EVER_MS 600000 /* longer than a test may last */
 #define TESTING __attribute__((unused)) static
 
 struct raw {

@@ -345,7 +345,7 @@ static int follow(struct sync *sync, const char *url, struct http_cancel *cancel
                              .push = on_data,
                              .push_context = &reading,
                              .control = true,
-                             .idle_ms = sync->url_count > 1 ? SYNC_FAILOVER_IDLE_MS
+                             .idle_ms = sync->url_count > 1 ? SYNC_FAILOVER_SILENT_MS
                                                             : (unsigned)(3 * sync->interval_ms),
                              .cancel = cancel};
     int rc = http_call(sync->client, &call, &answer);

@@ -28,9 +28,10 @@ enum sync_thread { SYNC_THREAD_LINK, SYNC_THREAD_FEED, SYNC_THREAD_PUSH, SYNC_TH
 #define SYNC_PUSH_BATCH 64
 #define SYNC_PUSH_BATCH_BYTES (4u << 20)
 /* With several datastores, one that hangs is left as quickly as one that is gone. */
-#define SYNC_FAILOVER_BEAT_MS 400
-#define SYNC_FAILOVER_IDLE_MS 1500
-#define SYNC_THROUGH_WAIT_MS 3000 /* write-through: so long for a datastore to be there again */
+#define SYNC_FAILOVER_BEAT_MS 250
+#define SYNC_FAILOVER_SILENT_MS 1000 /* four beats */
+#define SYNC_FAILOVER_PUSH_MS 1500   /* etcd may be choosing a leader meanwhile */
+#define SYNC_THROUGH_WAIT_MS 3000    /* write-through: so long for a datastore to be there again */
 
 /* A local-first write that waits for its confirmation; on the writer's stack. */
 struct sync_waiter {

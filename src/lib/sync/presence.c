@@ -108,7 +108,7 @@ static int follow(struct sync_presence *presence, const char *url)
                              .push_context = presence,
                              .control = true,
                              .idle_ms = presence->url_count > 1
-                                            ? SYNC_FAILOVER_IDLE_MS
+                                            ? SYNC_FAILOVER_SILENT_MS
                                             : (unsigned)(3 * presence->interval_ms),
                              .cancel = presence->cancel};
     buf_clear(&presence->line);

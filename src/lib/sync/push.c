@@ -115,7 +115,7 @@ int sync_push_objects(struct sync *sync, struct object *const *objects, size_t c
                              .url = url,
                              .control = true,
                              .timeout_ms = timeout_ms,
-                             .idle_ms = sync->url_count > 1 ? SYNC_FAILOVER_IDLE_MS : 0,
+                             .idle_ms = sync->url_count > 1 ? SYNC_FAILOVER_PUSH_MS : 0,
                              .cancel = sync->cancel};
     rc = rc < 0 ? rc : http_call_json(sync->client, &call, request, &answer);
     rc = rc < 0 ? rc : read_replies(answer, objects, count, ret_replies);
