@@ -72,8 +72,12 @@ struct block {
 
 struct block_reader; /* the zstd context and scratch memory */
 
+/* What readers and blocks leave behind is kept, up to some megabytes, for those made next. */
 struct block_reader *block_reader_new(void);
 void block_reader_free(struct block_reader **reader);
+
+/* Scratch for the bytes that block_read() is given. */
+struct buf *block_reader_raw(struct block_reader *reader);
 
 MUST_CHECK int block_read(struct block_reader *reader, struct span bytes, uint64_t offset,
                           struct block *block);

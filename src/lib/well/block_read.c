@@ -2,6 +2,7 @@
  * Reading blocks of entries: those of today, AQB2, and those of before there were stamps, AQB1.
  * Tested by block_test.c and, for AQB1, by the indexer's golden_test.c.
  */
+#include <pthread.h>
 #include <zstd.h>
 
 #include "base/mem.h"
@@ -14,46 +15,143 @@
 struct block_reader {
     ZSTD_DCtx *zstd;
     struct numbers numbers;
+    struct buf raw;     /* block_reader_raw() */
     struct buf split;   /* scratch: columns of fields, */
     struct buf column;  /* numbers, */
     struct buf lengths; /* and of lines */
 };
 
+/*
+ * Memory that is not used is kept for who reads next, within bounds: getting and clearing some
+ * megabytes for a few blocks takes as long as unpacking them.
+ */
+#define IDLE_MAX 8                        /* of each */
+#define IDLE_BYTES_MAX ((size_t)32 << 20) /* of all */
+
+static struct {
+    pthread_mutex_t lock;
+    struct block_reader *readers[IDLE_MAX];
+    size_t readers_count;
+    struct block blocks[IDLE_MAX];
+    size_t blocks_count;
+    size_t bytes;
+} idle = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static size_t reader_bytes(const struct block_reader *reader)
+{
+    return ZSTD_sizeof_DCtx(reader->zstd) + reader->raw.capacity + reader->split.capacity +
+           reader->column.capacity + reader->lengths.capacity;
+}
+
+static size_t block_bytes(const struct block *block)
+{
+    return block->capacity * sizeof(*block->entries) + block->columns.capacity +
+           block->data.capacity + block->enumerated.capacity;
+}
+
+static bool keep_idle(size_t bytes, size_t count)
+{
+    if (count == IDLE_MAX || bytes > IDLE_BYTES_MAX - idle.bytes) {
+        return false;
+    }
+    idle.bytes += bytes;
+    return true;
+}
+
 struct block_reader *block_reader_new(void)
 {
-    struct block_reader *reader = MEM_NEW(struct block_reader);
-    reader->zstd = ZSTD_createDCtx();
-    CHECK(reader->zstd != NULL);
+    struct block_reader *reader = NULL;
+    CHECK(pthread_mutex_lock(&idle.lock) == 0);
+    if (idle.readers_count > 0) {
+        reader = idle.readers[--idle.readers_count];
+        idle.bytes -= reader_bytes(reader);
+    }
+    CHECK(pthread_mutex_unlock(&idle.lock) == 0);
+    if (reader == NULL) {
+        reader = MEM_NEW(struct block_reader);
+        reader->zstd = ZSTD_createDCtx();
+        CHECK(reader->zstd != NULL);
+    }
     return reader;
 }
 
-void block_reader_free(struct block_reader **reader)
+void block_reader_free(struct block_reader **place)
 {
-    if (*reader != NULL) {
-        ZSTD_freeDCtx((*reader)->zstd);
-        numbers_deinit(&(*reader)->numbers);
-        buf_deinit(&(*reader)->split);
-        buf_deinit(&(*reader)->column);
-        buf_deinit(&(*reader)->lengths);
-        mem_free(*reader);
-        *reader = NULL;
+    struct block_reader *reader = *place;
+    *place = NULL;
+    if (reader == NULL) {
+        return;
     }
+    CHECK(pthread_mutex_lock(&idle.lock) == 0);
+    bool kept = keep_idle(reader_bytes(reader), idle.readers_count);
+    if (kept) {
+        idle.readers[idle.readers_count++] = reader;
+    }
+    CHECK(pthread_mutex_unlock(&idle.lock) == 0);
+    if (!kept) {
+        ZSTD_freeDCtx(reader->zstd);
+        numbers_deinit(&reader->numbers);
+        buf_deinit(&reader->raw);
+        buf_deinit(&reader->split);
+        buf_deinit(&reader->column);
+        buf_deinit(&reader->lengths);
+        mem_free(reader);
+    }
+}
+
+struct buf *block_reader_raw(struct block_reader *reader)
+{
+    return &reader->raw;
+}
+
+/* One that has no memory yet gets what was left over. */
+static void get_memory(struct block *block)
+{
+    if (block_bytes(block) > 0) {
+        return;
+    }
+    CHECK(pthread_mutex_lock(&idle.lock) == 0);
+    if (idle.blocks_count > 0) {
+        *block = idle.blocks[--idle.blocks_count];
+        idle.bytes -= block_bytes(block);
+    }
+    CHECK(pthread_mutex_unlock(&idle.lock) == 0);
 }
 
 void block_deinit(struct block *block)
 {
-    mem_free(block->entries);
-    buf_deinit(&block->columns);
-    buf_deinit(&block->data);
-    buf_deinit(&block->enumerated);
+    size_t bytes = block_bytes(block);
+    CHECK(pthread_mutex_lock(&idle.lock) == 0);
+    bool kept = bytes > 0 && keep_idle(bytes, idle.blocks_count);
+    if (kept) {
+        idle.blocks[idle.blocks_count] = *block;
+        idle.blocks[idle.blocks_count++].count = 0;
+    }
+    CHECK(pthread_mutex_unlock(&idle.lock) == 0);
+    if (!kept) {
+        mem_free(block->entries);
+        buf_deinit(&block->columns);
+        buf_deinit(&block->data);
+        buf_deinit(&block->enumerated);
+    }
     *block = (struct block){0};
+}
+
+/* Room for so many bytes in place of what the buffer has. */
+static uint8_t *room(struct buf *buf, size_t bytes)
+{
+    buf_clear(buf);
+    if (buf->capacity < bytes) {
+        buf_deinit(buf);
+        bytes += bytes / 8; /* the next block is about as large */
+    }
+    return buf_reserve(buf, bytes);
 }
 
 static int get_part(struct block_reader *reader, struct span stored, size_t raw_bytes, bool packed,
                     struct buf *raw)
 {
-    buf_clear(raw);
-    uint8_t *at = buf_reserve(raw, raw_bytes + FIELDS_PADDING);
+    uint8_t *at = room(raw, raw_bytes + FIELDS_PADDING);
     if (packed) {
         size_t got = ZSTD_decompressDCtx(reader->zstd, at, raw_bytes, stored.data, stored.bytes);
         if (ZSTD_isError(got) || got != raw_bytes) {
@@ -137,8 +235,7 @@ static bool get_entries_1(const struct block_header *header, struct block *block
 /* The next column of numbers, one per entry; NULL: it is damaged. */
 static const int64_t *get_column(struct block_reader *reader, struct span *rest, size_t count)
 {
-    buf_clear(&reader->column);
-    int64_t *column = (int64_t *)(void *)buf_reserve(&reader->column, count * sizeof(*column));
+    int64_t *column = (int64_t *)(void *)room(&reader->column, count * sizeof(*column));
     return numbers_get(&reader->numbers, rest, column, count) < 0 ? NULL : column;
 }
 
@@ -223,11 +320,9 @@ static bool join_fields(struct block_reader *reader, struct fields_form form, st
     if (column == NULL) {
         return false;
     }
-    buf_clear(&reader->lengths);
     size_t lengths_bytes = block->count * sizeof(uint32_t);
-    uint32_t *lengths = (uint32_t *)(void *)buf_reserve(&reader->lengths, lengths_bytes);
-    buf_clear(&block->data);
-    uint8_t *text = buf_reserve(&block->data, data_bytes + FIELDS_PADDING);
+    uint32_t *lengths = (uint32_t *)(void *)room(&reader->lengths, lengths_bytes);
+    uint8_t *text = room(&block->data, data_bytes + FIELDS_PADDING);
     if (!fields_join(buf_span(&reader->split), column_bytes, form, block->count, text, data_bytes,
                      lengths)) {
         return false;
@@ -282,8 +377,9 @@ static bool get_entries(struct block_reader *reader, const struct block_header *
 static void make_room(struct block *block, const struct block_header *header)
 {
     if (block->capacity < header->entries) {
-        block->capacity = header->entries;
-        block->entries = mem_realloc(block->entries, block->capacity * sizeof(*block->entries));
+        mem_free(block->entries);
+        block->capacity = MIN(header->entries + header->entries / 8, BLOCK_ENTRIES_MAX);
+        block->entries = mem_realloc(NULL, block->capacity * sizeof(*block->entries));
     }
     block->count = header->entries;
     for (size_t i = 0; i < block->count; i++) {
@@ -300,6 +396,7 @@ int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, 
     if (rc < 0) {
         return rc;
     }
+    get_memory(block);
     struct span stored[PARTS];
     struct span rest = span_from(bytes, BLOCK_HEADER_BYTES);
     struct buf *raw[PARTS] = {&block->columns, &block->data, &block->enumerated};

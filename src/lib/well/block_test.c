@@ -78,6 +78,38 @@ static void a_block_is_read_as_it_was_written(void **state)
     block_reader_free(&reader);
 }
 
+/* What one leaves behind another one takes: larger and smaller blocks, several at a time, also
+ * after one that could not be read. */
+static void memory_that_is_used_again_changes_nothing(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {3000, 10, 5000, 1, 800};
+    enum { AT_ONCE = 12, ROUNDS = 3 };
+    struct buf bytes[ARRAY_COUNT(counts)] = {{0}};
+    struct block_header header;
+    for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
+        make_block(&bytes[i], counts[i], 64, &header);
+    }
+    for (size_t round = 0; round < ROUNDS; round++) {
+        struct block_reader *readers[AT_ONCE];
+        struct block blocks[AT_ONCE] = {{0}};
+        for (size_t i = 0; i < AT_ONCE; i++) {
+            struct span good = buf_span(&bytes[(round + i) % ARRAY_COUNT(counts)]);
+            readers[i] = block_reader_new();
+            assert_int_equal(block_read(readers[i], good, 65, &blocks[i]), ERR_CORRUPT);
+            assert_int_equal(block_read(readers[i], good, 64, &blocks[i]), 0);
+        }
+        for (size_t i = 0; i < AT_ONCE; i++) {
+            check_block(&blocks[i], counts[(round + i) % ARRAY_COUNT(counts)]);
+            block_deinit(&blocks[i]);
+            block_reader_free(&readers[i]);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
+        buf_deinit(&bytes[i]);
+    }
+}
+
 static uint64_t below(uint64_t *random, uint64_t bound)
 {
     *random ^= *random << 13;
@@ -208,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_read_as_it_was_written),
+        cmocka_unit_test(memory_that_is_used_again_changes_nothing),
         cmocka_unit_test(lines_of_any_shape_come_back),
         cmocka_unit_test(a_damaged_block_is_refused),
         cmocka_unit_test(a_wrong_form_under_a_right_checksum_does_no_harm),

@@ -49,7 +49,6 @@ struct well_cursor {
     VEC(struct stream *) heap;
     struct stream *finished; /* its entries may still be borrowed */
     struct block_reader *reader;
-    struct buf raw;
     uint64_t skipped;
     uint32_t whole_rank;  /* the stream of which blocks were taken as a whole last */
     uint64_t whole_bytes; /* raw ones, since an entry was given */
@@ -378,7 +377,6 @@ void well_cursor_close(struct well_cursor **place)
     vec_deinit(&cursor->batch);
     buf_deinit(&cursor->batch_data);
     buf_deinit(&cursor->batch_enumerated);
-    buf_deinit(&cursor->raw);
     buf_deinit(&cursor->tokens);
     block_reader_free(&cursor->reader);
     mem_free(cursor->tags);
@@ -497,8 +495,8 @@ static int load_top(struct well_cursor *cursor)
     }
     size_t index = cursor->scan.descending ? --stream->stop : stream->next++;
     bool first_time = false;
-    int rc = segment_read(stream->segment, index, cursor->reader, &cursor->raw, &stream->block,
-                          &first_time);
+    int rc = segment_read(stream->segment, index, cursor->reader, block_reader_raw(cursor->reader),
+                          &stream->block, &first_time);
     stream->at = stream->end = 0;
     if (rc == ERR_CORRUPT) {
         well_note_damage(stream->well, first_time);
