@@ -5,7 +5,8 @@
 #include "base/mem.h"
 
 #define TEXT_BYTES_MAX (UINT32_C(128) << 20)
-#define PARTS_MAX UINT32_C(64) /* doubles span 2098 bits, a part holds 53 of them */
+#define ROOT_MAX INT64_C(3000000000) /* its square is an int64_t */
+#define PARTS_MAX UINT32_C(64)       /* doubles span 2098 bits, a part holds 53 of them */
 
 static const char *const names[] = {
     [AGGREGATE_COUNT] = "count",
@@ -86,7 +87,37 @@ static void sum_add_product(struct aggregate_sum *sum, double x, double y)
     }
 }
 
-/* The exact sum, rounded to the nearest double. */
+static void put_whole(struct aggregate_sum *sum, int64_t whole)
+{
+    int64_t low = whole & 0xFFFFFFFF;
+    sum_add(sum, (double)(whole - low));
+    sum_add(sum, (double)low);
+}
+
+static void sum_add_i64(struct aggregate_sum *sum, int64_t number)
+{
+    int64_t whole;
+    if (__builtin_add_overflow(sum->whole, number, &whole)) {
+        put_whole(sum, sum->whole);
+        whole = number;
+    }
+    sum->whole = whole;
+}
+
+/* The same sum in doubles alone, which the caller frees. */
+static struct aggregate_sum in_parts(const struct aggregate_sum *sum)
+{
+    struct aggregate_sum all = {0};
+    for (uint32_t i = 0; i < sum->count; i++) {
+        sum_add(&all, sum->parts[i]);
+    }
+    if (sum->whole != 0) {
+        put_whole(&all, sum->whole);
+    }
+    return all;
+}
+
+/* Of a sum in doubles alone: it, rounded to the nearest double. */
 static double sum_round(const struct aggregate_sum *sum)
 {
     uint32_t i = sum->count;
@@ -116,21 +147,11 @@ static double sum_round(const struct aggregate_sum *sum)
 /* The sum as two doubles, whatever parts it happens to have. */
 static void sum_split(const struct aggregate_sum *sum, double *ret_high, double *ret_low)
 {
-    struct aggregate_sum rest = {0};
-    *ret_high = sum_round(sum);
-    for (uint32_t i = 0; i < sum->count; i++) {
-        sum_add(&rest, sum->parts[i]);
-    }
+    struct aggregate_sum rest = in_parts(sum);
+    *ret_high = sum_round(&rest);
     sum_add(&rest, -*ret_high);
     *ret_low = sum_round(&rest);
     mem_free(rest.parts);
-}
-
-static void sum_add_i64(struct aggregate_sum *sum, int64_t number)
-{
-    int64_t low = number & 0xFFFFFFFF;
-    sum_add(sum, (double)(number - low));
-    sum_add(sum, (double)low);
 }
 
 /* ── Adding ──────────────────────────────────────────────────────────────────────────────── */
@@ -152,7 +173,11 @@ static void add_number(struct aggregate *aggregate, enum aggregate_op op,
     }
     if (op == AGGREGATE_VARIANCE || op == AGGREGATE_STDDEV) {
         double x = query_value_real(&number);
-        sum_add_product(&aggregate->squares, x, x);
+        if (!real && number.number >= -ROOT_MAX && number.number <= ROOT_MAX) {
+            sum_add_i64(&aggregate->squares, number.number * number.number);
+        } else {
+            sum_add_product(&aggregate->squares, x, x);
+        }
     }
 }
 
@@ -173,7 +198,10 @@ static void add_best(struct aggregate *aggregate, enum aggregate_op op,
     }
     aggregate->count++;
     if (aggregate->best.type != QUERY_VALUE_NONE) {
-        int order = query_value_compare(&candidate, &aggregate->best);
+        const struct query_value *best = &aggregate->best;
+        bool whole = candidate.type == QUERY_VALUE_I64 && best->type == QUERY_VALUE_I64;
+        int order = whole ? (candidate.number > best->number) - (candidate.number < best->number)
+                          : query_value_compare(&candidate, best);
         if (op == AGGREGATE_MIN ? order >= 0 : order <= 0) {
             return;
         }
@@ -229,11 +257,12 @@ size_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
 static double variance(const struct aggregate *aggregate)
 {
     struct aggregate_sum numerator = {0};
+    struct aggregate_sum squares = in_parts(&aggregate->squares);
     double n = (double)aggregate->count;
     double high = 0;
     double low = 0;
-    for (uint32_t i = 0; i < aggregate->squares.count; i++) {
-        sum_add_product(&numerator, n, aggregate->squares.parts[i]);
+    for (uint32_t i = 0; i < squares.count; i++) {
+        sum_add_product(&numerator, n, squares.parts[i]);
     }
     sum_split(&aggregate->sum, &high, &low);
     sum_add_product(&numerator, -high, high);
@@ -241,7 +270,16 @@ static double variance(const struct aggregate *aggregate)
     sum_add_product(&numerator, -low, low);
     double result = sum_round(&numerator) / (n * n);
     mem_free(numerator.parts);
+    mem_free(squares.parts);
     return MAX(result, 0.0);
+}
+
+static double mean(const struct aggregate *aggregate)
+{
+    struct aggregate_sum sum = in_parts(&aggregate->sum);
+    double result = sum_round(&sum) / (double)aggregate->count;
+    mem_free(sum.parts);
+    return result;
 }
 
 static struct query_value total(const struct aggregate *aggregate)
@@ -269,7 +307,7 @@ bool aggregate_result(const struct aggregate *aggregate, enum aggregate_op op,
         *ret_value = total(aggregate);
         break;
     case AGGREGATE_MEAN:
-        *ret_value = query_value_of_f64(sum_round(&aggregate->sum) / (double)aggregate->count);
+        *ret_value = query_value_of_f64(mean(aggregate));
         break;
     case AGGREGATE_VARIANCE:
         *ret_value = query_value_of_f64(variance(aggregate));
@@ -302,10 +340,12 @@ static double get_double(struct wire_reader *reader)
 
 static void put_sum(struct buf *buf, const struct aggregate_sum *sum)
 {
-    wire_put_u32(buf, sum->count);
-    for (uint32_t i = 0; i < sum->count; i++) {
-        put_double(buf, sum->parts[i]);
+    struct aggregate_sum all = in_parts(sum);
+    wire_put_u32(buf, all.count);
+    for (uint32_t i = 0; i < all.count; i++) {
+        put_double(buf, all.parts[i]);
     }
+    mem_free(all.parts);
 }
 
 static void take_sum(struct aggregate_sum *sum, struct wire_reader *reader)

@@ -23,8 +23,9 @@ enum aggregate_op {
     AGGREGATE_UNIQUE_COUNT = 9,
 };
 
-/* A sum as doubles that do not overlap: their sum is the exact one. */
+/* A sum as doubles that do not overlap, and an integer: their sum is the exact one. */
 struct aggregate_sum {
+    int64_t whole; /* of integers, as far as it fits */
     double *parts;
     uint32_t count;
     uint32_t capacity;

@@ -105,11 +105,36 @@ static void sums_are_exact(void **unused)
     aggregate_deinit(&sum);
 }
 
+static void sums_of_integers_are_exact_beyond_what_an_integer_holds(void **unused)
+{
+    (void)unused;
+    struct aggregate sum = {0};
+    struct aggregate variance = {0};
+    struct query_value value;
+    for (int64_t i = 0; i < 9; i++) { /* five up, four down */
+        int64_t number = INT64_MAX / 2 - 12345;
+        value = query_value_of_i64(i < 5 ? number : -number);
+        (void)aggregate_add(&sum, AGGREGATE_SUM, &value);
+    }
+    assert_true(aggregate_result(&sum, AGGREGATE_SUM, &value));
+    assert_int_equal(value.type, QUERY_VALUE_I64);
+    assert_int_equal(value.number, INT64_MAX / 2 - 12345);
+    for (int64_t i = 0; i < 10; i++) {
+        value = query_value_of_i64(INT64_C(2999999990) + i % 2 * 20); /* around the largest root */
+        (void)aggregate_add(&variance, AGGREGATE_VARIANCE, &value);
+    }
+    assert_true(aggregate_result(&variance, AGGREGATE_VARIANCE, &value));
+    assert_memory_equal(&value.real, &(double){100}, sizeof(double));
+    aggregate_deinit(&sum);
+    aggregate_deinit(&variance);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_how_values_are_spread),
         cmocka_unit_test(sums_are_exact),
+        cmocka_unit_test(sums_of_integers_are_exact_beyond_what_an_integer_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,12 @@ struct query_value *query_block_column(struct query_block *block, struct span na
     return column->values;
 }
 
+const struct query_value *query_block_values(const struct query_block *block, struct span name)
+{
+    const struct query_column *column = find(block->columns, name);
+    return column == NULL ? NULL : column->values;
+}
+
 static bool universal(const struct query_block *block, const struct entry *entry, struct span name,
                       struct query_value *ret_value)
 {

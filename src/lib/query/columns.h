@@ -39,6 +39,10 @@ void query_columns_begin(struct query_columns *columns, size_t entries);
 /* The values of this column, made if it is new. Valid until the block ends. */
 struct query_value *query_block_column(struct query_block *block, struct span name);
 
+/* The values of this column by number of the entry, for who asks for those of many entries: one of
+ * type NONE says that query_block_get() is to be asked. NULL: there is no such column. */
+const struct query_value *query_block_values(const struct query_block *block, struct span name);
+
 /* The value of `name` in this entry: a column, what arrived with it, or one of the universal names
  * SRC, TAG, TIMESTAMP, DATA, NOW. False when there is none. Valid until the block ends. */
 bool query_block_get(const struct query_block *block, size_t index, struct span name,

@@ -148,6 +148,37 @@ static void all_matches_come_as_a_list(void **unused)
     expect("tag=auth regex -a `(?P<n>\\d+)` n~4242 | table n", "[ 311 192 0 2 7 4242 2 ]\n");
 }
 
+/* Groups are found by a few bytes of their keys first. */
+static void keys_that_differ_in_the_middle_alone_are_told_apart(void **unused)
+{
+    (void)unused;
+    enum { KEYS = 50, EACH = 3 };
+    struct query_source_memory *indexer = query_source_memory_new(KEYS, false);
+    struct buf want = {0};
+    struct buf out = {0};
+    for (int i = 0; i < KEYS * EACH; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "{\"k\":\"beginning-%03d-and the end\",\"n\":\"%d\"}",
+                       i % KEYS, i);
+        struct entry entry = {.time_ns = BASE_NS + i, .data = span_of_str(text)};
+        query_source_memory_add(indexer, "k", &entry);
+    }
+    for (int i = 0; i < KEYS; i++) {
+        buf_printf(&want, "beginning-%03d-and the end %d %d %d %d\n", i, EACH, EACH * (i + KEYS),
+                   2 * KEYS + i, EACH);
+    }
+    (void)search(&indexer, 1,
+                 "tag=k json k n | stats count sum(n) max(n) unique_count(n) by k | table k count "
+                 "sum max unique_count",
+                 &out);
+    char *got = cells(buf_span(&out), true);
+    assert_string_equal(got, buf_str(&want));
+    mem_free(got);
+    buf_deinit(&out);
+    buf_deinit(&want);
+    query_source_memory_free(&indexer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +192,7 @@ int main(void)
         cmocka_unit_test(gauges_show_a_number_for_each_row),
         cmocka_unit_test(entries_that_cannot_be_read_are_counted),
         cmocka_unit_test(all_matches_come_as_a_list),
+        cmocka_unit_test(keys_that_differ_in_the_middle_alone_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

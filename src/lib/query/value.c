@@ -9,6 +9,7 @@
 #include "base/wire.h"
 
 #define YEAR_1_SECONDS INT64_C(62135596800)
+#define DIGITS_MAX 18
 #define NUMBER_TEXT_BYTES 64
 
 struct query_value query_value_of_text(struct span text)
@@ -209,11 +210,27 @@ void query_value_put_ev(const struct query_value *value, struct span name, struc
     (void)full; /* 65535 values of one entry are enough */
 }
 
+/* Digits alone, so few that their number fits. */
+static inline bool digits_number(struct span text, int64_t *ret_number)
+{
+    uint64_t number = 0;
+    size_t i = 0;
+    while (i < text.bytes && i < DIGITS_MAX && text.data[i] >= '0' && text.data[i] <= '9') {
+        number = number * 10 + (text.data[i++] - '0');
+    }
+    *ret_number = (int64_t)number;
+    return i == text.bytes && i > 0;
+}
+
 /* Whole text as an integer, then as a fraction. */
 static bool text_number(struct span text, struct query_value *ret_number)
 {
     char copy[NUMBER_TEXT_BYTES];
     int64_t number = 0;
+    if (digits_number(text, &number)) {
+        *ret_number = query_value_of_i64(number);
+        return true;
+    }
     text = span_trim(text);
     if (text.bytes == 0 || text.bytes >= sizeof(copy)) {
         return false;

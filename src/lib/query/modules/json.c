@@ -16,6 +16,12 @@ enum { FLAG_E, FLAG_S, FLAG_X };
 static const struct query_flag flags[] = {
     [FLAG_E] = {"e", true}, [FLAG_S] = {"s", false}, [FLAG_X] = {"x", true}};
 
+struct own {
+    const char *exploded; /* -x; NULL: none */
+    const struct json_path *paths[EXTRACT_ITEMS_MAX];
+    uint64_t wanted;
+};
+
 static const struct query_token *peek(const struct query_args *args, size_t ahead)
 {
     return args->next + ahead < args->count ? &args->tokens[args->next + ahead] : NULL;
@@ -86,14 +92,9 @@ static bool find(const struct extract_plan *plan, void *state, struct span data,
 {
     (void)state;
     (void)arena;
-    const struct json_path *paths[EXTRACT_ITEMS_MAX];
+    const struct own *own = plan->own;
     struct span texts[EXTRACT_ITEMS_MAX];
-    uint64_t wanted = 0;
-    for (size_t i = 0; i < plan->count; i++) {
-        paths[i] = plan->items[i].path;
-        wanted |= plan->items[i].wanted ? UINT64_C(1) << i : 0;
-    }
-    uint64_t done = json_scan(data, paths, wanted, texts, &found->broken);
+    uint64_t done = json_scan(data, own->paths, own->wanted, texts, &found->broken);
     for (uint64_t left = done; left != 0; left &= left - 1) {
         size_t i = (size_t)__builtin_ctzll(left);
         found->values[i] = query_value_of_text(texts[i]);
@@ -106,7 +107,9 @@ static const struct extract_way way = {.path = parse_path, .find = find};
 static int parse(struct query_args *args, void **ret_plan)
 {
     struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
+    struct own *own = ARENA_NEW(args->arena, struct own);
     plan->way = &way;
+    plan->own = own;
     *ret_plan = plan;
     size_t flag = 0;
     const char *value = NULL;
@@ -114,9 +117,9 @@ static int parse(struct query_args *args, void **ret_plan)
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
         plan->strict = plan->strict || flag == FLAG_S;
         plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
-        plan->own = flag == FLAG_X ? (void *)(uintptr_t)value : plan->own;
+        own->exploded = flag == FLAG_X ? value : own->exploded;
     }
-    bool items = args->next < args->count || plan->own == NULL;
+    bool items = args->next < args->count || own->exploded == NULL;
     return rc < 0 ? rc : items ? extract_parse_items(args, plan) : 0;
 }
 
@@ -157,28 +160,35 @@ static void explode(struct span name, struct query_block *block)
 static int run(const void *pointer, void *state, struct query_block *block)
 {
     const struct extract_plan *plan = pointer;
+    const struct own *own = plan->own;
     int rc = extract_run(plan, state, block);
-    if (rc == 0 && plan->own != NULL && block->count > 0) {
-        explode(span_of_str(plan->own), block);
+    if (rc == 0 && own->exploded != NULL && block->count > 0) {
+        explode(span_of_str(own->exploded), block);
     }
     return rc;
 }
 
+static bool is_exploded(const struct extract_plan *plan, struct span name)
+{
+    const struct own *own = plan->own;
+    return own->exploded != NULL && span_equal(name, span_of_str(own->exploded));
+}
+
 static bool uses(const void *pointer, struct span name)
 {
-    const struct extract_plan *plan = pointer;
-    return extract_uses(plan, name) ||
-           (plan->own != NULL && span_equal(name, span_of_str(plan->own)));
+    return extract_uses(pointer, name) || is_exploded(pointer, name);
 }
 
 static void settle(void *pointer, const struct query *query, size_t stage)
 {
     struct extract_plan *plan = pointer;
+    struct own *own = plan->own;
     extract_settle(plan, query, stage);
     for (size_t i = 0; i < plan->count; i++) { /* its own -x is a use */
-        plan->items[i].wanted =
-            plan->items[i].wanted ||
-            (plan->own != NULL && span_equal(plan->items[i].name, span_of_str(plan->own)));
+        struct extract_item *item = &plan->items[i];
+        item->wanted = item->wanted || is_exploded(plan, item->name);
+        own->paths[i] = item->path;
+        own->wanted |= item->wanted ? UINT64_C(1) << i : 0;
     }
 }
 

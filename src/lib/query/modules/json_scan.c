@@ -1,5 +1,9 @@
 #include "query/modules/json_scan.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 struct scan {
     const uint8_t *at;
     const uint8_t *end;
@@ -9,20 +13,40 @@ struct scan {
     uint64_t done; /* paths found */
 };
 
-static void skip_space(struct scan *scan)
+static inline void skip_space(struct scan *scan)
 {
-    while (scan->at < scan->end && (*scan->at == ' ' || (*scan->at >= '\t' && *scan->at <= '\r'))) {
+    while (scan->at < scan->end && *scan->at <= ' ' &&
+           (*scan->at == ' ' || (*scan->at >= '\t' && *scan->at <= '\r'))) {
         scan->at++;
     }
 }
 
+/* The next quote; NULL: there is none. Most are near, where calling memchr() takes longer. */
+static inline const uint8_t *find_quote(const uint8_t *at, const uint8_t *end)
+{
+#ifdef __SSE2__
+    const __m128i quotes = _mm_set1_epi8('"');
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quotes));
+        if (mask != 0) {
+            return at + __builtin_ctz(mask);
+        }
+    }
+#endif
+    while (at < end && *at != '"') {
+        at++;
+    }
+    return at < end ? at : NULL;
+}
+
 /* At the opening quote; gives what stands between the quotes. */
-static bool read_string(struct scan *scan, struct span *ret_inner)
+static inline bool read_string(struct scan *scan, struct span *ret_inner)
 {
     const uint8_t *begin = scan->at + 1;
     const uint8_t *from = begin;
     for (;;) {
-        const uint8_t *quote = memchr(from, '"', (size_t)(scan->end - from));
+        const uint8_t *quote = find_quote(from, scan->end);
         if (quote == NULL) {
             return false;
         }
@@ -63,7 +87,7 @@ static bool skip_container(struct scan *scan)
 }
 
 /* Any value; gives its text. */
-static bool read_value(struct scan *scan, struct span *ret_text)
+static inline bool read_value(struct scan *scan, struct span *ret_text)
 {
     const uint8_t *begin = scan->at;
     if (begin == scan->end) {
@@ -185,6 +209,68 @@ static bool scan_value(struct scan *scan, size_t depth, uint64_t active)
     return *scan->at++ == '{' ? scan_object(scan, depth, deeper) : scan_array(scan, depth, deeper);
 }
 
+/* Do all wanted paths name members of the outermost object? */
+static bool is_flat(const struct json_path *const *paths, uint64_t wanted)
+{
+    bool flat = true;
+    for (uint64_t left = wanted; left != 0 && flat; left &= left - 1) {
+        const struct json_path *path = paths[__builtin_ctzll(left)];
+        flat = path->count == 1 && path->steps[0].kind == JSON_STEP_KEY;
+    }
+    return flat;
+}
+
+static inline bool same_bytes(struct span a, struct span b)
+{
+    if (a.bytes != b.bytes) {
+        return false;
+    }
+    size_t i = 0;
+    while (i < a.bytes && a.data[i] == b.data[i]) { /* short, mostly another one at once */
+        i++;
+    }
+    return i == a.bytes;
+}
+
+/* As scan_object() for flat paths: the way of most queries over most lines. */
+static bool scan_flat(struct scan *scan)
+{
+    struct span key;
+    struct span value;
+    scan->at++;
+    for (;;) {
+        skip_space(scan);
+        if (scan->at < scan->end && *scan->at == '}') {
+            return true;
+        }
+        if (scan->at == scan->end || *scan->at != '"' || !read_string(scan, &key)) {
+            return false;
+        }
+        skip_space(scan);
+        if (scan->at == scan->end || *scan->at++ != ':') {
+            return false;
+        }
+        skip_space(scan);
+        if (!read_value(scan, &value)) {
+            return false;
+        }
+        for (uint64_t left = scan->wanted & ~scan->done; left != 0; left &= left - 1) {
+            int path = __builtin_ctzll(left);
+            if (same_bytes(scan->paths[path]->steps[0].key, key)) {
+                scan->found[path] = value;
+                scan->done |= left & -left;
+            }
+        }
+        if (scan->done == scan->wanted) {
+            return true;
+        }
+        skip_space(scan);
+        if (scan->at < scan->end && *scan->at == ',') {
+            scan->at++;
+        }
+    }
+}
+
 uint64_t json_scan(struct span text, const struct json_path *const *paths, uint64_t wanted,
                    struct span *found, bool *ret_broken)
 {
@@ -201,7 +287,8 @@ uint64_t json_scan(struct span text, const struct json_path *const *paths, uint6
     }
     skip_space(&scan);
     if (scan.at < scan.end && (*scan.at == '{' || *scan.at == '[')) {
-        bool whole = scan_value(&scan, 0, wanted);
+        bool flat = *scan.at == '{' && is_flat(paths, wanted);
+        bool whole = flat ? scan_flat(&scan) : scan_value(&scan, 0, wanted);
         *ret_broken = !whole && (wanted & ~scan.done) != 0;
     }
     return scan.done;

@@ -60,6 +60,37 @@ static void what_cannot_be_read_ends_the_search(void **unused)
     }
 }
 
+/* Looking for outermost members alone takes a way of its own; asking for a deeper one, which is not
+ * there, takes the other one. Both find the same in any text, also where it is cut off. */
+static void outermost_members_are_found_whichever_way_is_taken(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {
+        "{\"a\":1}",
+        "{\"b\":{\"a\":[1,{\"a\":2}]},\"a\":\"q\\\"a\\\":5\"}",
+        " { \"a\\\\\" : 1 , \"a\" : [ \"]\" ] , \"a\" : 2 }",
+        "{\"x\":\"0123456789abcdef0123456789abcdef\\\\\",\"aa\":1,\"\":2,\"a\":null}",
+        "{\"x\" 1,\"a\":2}",
+        "{\"x\":}",
+        "{\"x\":1 \"a\":true}",
+        "[{\"a\":1}]",
+    };
+    const struct json_path *paths[] = {&a_path, &ab_path};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        for (size_t bytes = 0; bytes <= strlen(texts[i]); bytes++) {
+            struct span found[2][2];
+            bool broken[2];
+            uint8_t *copy = mem_dup(texts[i], bytes);
+            uint64_t one = json_scan(span_of(copy, bytes), paths, 1, found[0], &broken[0]);
+            uint64_t both = json_scan(span_of(copy, bytes), paths, 3, found[1], &broken[1]);
+            assert_int_equal(one, both & 1);
+            assert_true(one == 0 || span_equal(found[0][0], found[1][0]));
+            assert_true(one != 0 || broken[0] == broken[1]);
+            mem_free(copy);
+        }
+    }
+}
+
 static void any_depth_is_skipped_without_a_stack(void **unused)
 {
     (void)unused;
@@ -86,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_found_as_they_stand),
         cmocka_unit_test(what_cannot_be_read_ends_the_search),
+        cmocka_unit_test(outermost_members_are_found_whichever_way_is_taken),
         cmocka_unit_test(any_depth_is_skipped_without_a_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,7 @@
  * count|sum|… [-maxtracked n] [value] [by key …] [over duration]
  *
  * An indexer condenses what it has into states, an entry for each combination of keys and window;
- * the webserver merges them (docs/protocols/search.md). Each set of keys is a table; the first is
- * the one that rows come from: all keys of the stage.
+ * the webserver merges them (docs/protocols/search.md).
  * Tested by modules_test.c.
  */
 #include <math.h>
@@ -12,50 +11,11 @@
 
 #include "base/mem.h"
 #include "base/time.h"
-#include "query/aggregate.h"
 #include "query/modules/modules.h"
+#include "query/modules/stats_plan.h"
 
-#define OPS_MAX 32
-#define KEYS_MAX 16
-#define TABLES_MAX (OPS_MAX + 1)
-#define TRACKED_MAX 1000000
 #define BLOCK_ROWS 4096
-#define CHART_BUCKETS 300
-
-enum { FLAG_TRACKED };
-
-static const struct query_flag flags[] = {[FLAG_TRACKED] = {"maxtracked", true}};
-
-struct keys {
-    struct span names[KEYS_MAX];
-    size_t count;
-};
-
-struct op {
-    enum aggregate_op op;
-    struct span operand; /* empty: none */
-    struct span out;
-    struct keys keys;
-    size_t table;
-};
-
-struct table {
-    struct keys keys;
-    size_t ops[OPS_MAX];
-    size_t op_count;
-};
-
-struct plan {
-    struct op ops[OPS_MAX];
-    size_t op_count;
-    struct table tables[TABLES_MAX];
-    size_t table_count;
-    uint64_t tracked_max;
-    int64_t over_ns;
-    int64_t window_ns; /* 0: the whole range is one */
-    int64_t start_ns;
-    size_t series_max; /* of a chart behind it; 0: all */
-};
+#define RECENT_MAX 1024 /* a power of two */
 
 struct group {
     size_t table;
@@ -66,9 +26,10 @@ struct group {
 };
 
 struct state {
-    const struct plan *plan;
+    const struct stats_plan *plan;
     enum query_part part;
-    struct map groups[TABLES_MAX];
+    struct map groups[STATS_TABLES_MAX];
+    struct group **recent; /* RECENT_MAX per table: those found last, by a part of their keys */
     uint64_t tracked;
     struct buf key;
     VEC(struct group *) order; /* once the input has ended */
@@ -79,276 +40,13 @@ struct state {
     struct buf bytes;
 };
 
-/* ── Parsing ─────────────────────────────────────────────────────────────────────────────── */
-
-static const struct query_token *peek(const struct query_args *args, size_t ahead)
-{
-    return args->next + ahead < args->count ? &args->tokens[args->next + ahead] : NULL;
-}
-
-static bool is_name(const struct query_token *token)
-{
-    return token != NULL && token->kind != QUERY_TOKEN_PUNCT && token->kind != QUERY_TOKEN_OP;
-}
-
-static bool is_over(const struct query_token *token)
-{
-    return token->kind == QUERY_TOKEN_WORD && span_equal_str(token->text, "over");
-}
-
-/* After "by": every word is a key until one that "(" follows, or "over". */
-static int parse_keys(struct query_args *args, struct keys *keys)
-{
-    const struct query_token *token;
-    while ((token = peek(args, 0)) != NULL && !is_over(token)) {
-        const struct query_token *after = peek(args, 1);
-        if (query_token_is(token, ',')) {
-            args->next++;
-            continue;
-        }
-        if (after != NULL && query_token_is(after, '(')) {
-            break;
-        }
-        if (!is_name(token)) {
-            return query_fault(args->error, token->offset, token->bytes, "%s: a key was expected",
-                               args->name);
-        }
-        if (keys->count == KEYS_MAX) {
-            return query_args_fault(args, "more than %d keys", KEYS_MAX);
-        }
-        keys->names[keys->count++] = arena_span_dup(args->arena, token->text);
-        args->next++;
-    }
-    return keys->count > 0 ? 0 : query_args_fault(args, "a key must follow 'by'");
-}
-
-static int parse_over(struct query_args *args, struct plan *plan)
-{
-    struct span text;
-    struct query_token token;
-    if (!query_args_take(args, "over")) {
-        return 0;
-    }
-    int rc = query_args_word(args, &text, &token);
-    if (rc == QUERY_ARGS_END) {
-        return query_args_fault(args, "a duration must follow 'over'");
-    }
-    if (rc == 0 && (!time_parse_duration(text, &plan->over_ns) || plan->over_ns < TIME_S_NS)) {
-        rc = query_fault(args->error, token.offset, token.bytes,
-                         "%s: a duration of at least 1s was expected, such as 10m", args->name);
-    }
-    return rc;
-}
-
-static int parse_operand(struct query_args *args, struct op *op)
-{
-    const struct query_token *open = peek(args, 0);
-    if (open == NULL || !query_token_is(open, '(')) {
-        return 0;
-    }
-    const struct query_token *name = peek(args, 1);
-    const struct query_token *close = peek(args, 2);
-    if (!is_name(name) || close == NULL || !query_token_is(close, ')')) {
-        return query_fault(args->error, open->offset, 1,
-                           "%s: one name was expected between ( and )", args->name);
-    }
-    op->operand = arena_span_dup(args->arena, name->text);
-    args->next += 3;
-    return 0;
-}
-
-static int parse_op(struct query_args *args, struct op *op)
-{
-    const struct query_token *name = peek(args, 0);
-    op->op = is_name(name) ? aggregate_find(name->text) : (enum aggregate_op)0;
-    if (op->op == 0) {
-        return query_fault(args->error, name->offset, name->bytes,
-                           "%s: '%.*s' is no operation; there are count sum total mean stddev "
-                           "variance min max unique_count",
-                           args->name, SPAN_ARG(span_first(name->text, 32)));
-    }
-    op->out = span_of_str(aggregate_name(op->op));
-    args->next++;
-    int rc = parse_operand(args, op);
-    if (rc == 0 && op->operand.bytes == 0 && op->op != AGGREGATE_COUNT) {
-        op->operand = SPAN_LIT("DATA");
-    }
-    if (rc == 0 && query_args_take(args, "as")) {
-        rc = query_args_word(args, &op->out, NULL);
-        rc = rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
-    }
-    if (rc == 0 && query_args_take(args, "by")) {
-        rc = parse_keys(args, &op->keys);
-    }
-    return rc;
-}
-
-static bool same_keys(const struct keys *a, const struct keys *b)
-{
-    bool same = a->count == b->count;
-    for (size_t i = 0; same && i < a->count; i++) {
-        same = span_equal(a->names[i], b->names[i]);
-    }
-    return same;
-}
-
-static size_t key_index(const struct keys *keys, struct span name)
-{
-    size_t i = 0;
-    while (i < keys->count && !span_equal(keys->names[i], name)) {
-        i++;
-    }
-    return i;
-}
-
-static size_t table_of(struct plan *plan, const struct keys *keys)
-{
-    for (size_t i = 0; i < plan->table_count; i++) {
-        if (same_keys(&plan->tables[i].keys, keys)) {
-            return i;
-        }
-    }
-    plan->tables[plan->table_count].keys = *keys;
-    return plan->table_count++;
-}
-
-/* One "by" behind the last operation is for all of them; table 0 has all keys there are. */
-static int arrange(struct query_args *args, struct plan *plan)
-{
-    struct keys all = {0};
-    size_t with_keys = 0;
-    for (size_t i = 0; i < plan->op_count; i++) {
-        with_keys += plan->ops[i].keys.count > 0 ? 1 : 0;
-    }
-    const struct op *last = &plan->ops[plan->op_count - 1];
-    for (size_t i = 0; i < plan->op_count; i++) {
-        struct op *op = &plan->ops[i];
-        op->keys = with_keys == 1 && last->keys.count > 0 ? last->keys : op->keys;
-        for (size_t j = 0; j < op->keys.count; j++) {
-            if (key_index(&all, op->keys.names[j]) < all.count) {
-                continue;
-            }
-            if (all.count == KEYS_MAX) {
-                return query_args_fault(args, "more than %d keys", KEYS_MAX);
-            }
-            all.names[all.count++] = op->keys.names[j];
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (span_equal(plan->ops[j].out, op->out)) {
-                return query_args_fault(args, "two results are named '%.*s': name one with 'as'",
-                                        SPAN_ARG(span_first(op->out, 64)));
-            }
-        }
-    }
-    (void)table_of(plan, &all);
-    for (size_t i = 0; i < plan->op_count; i++) {
-        struct op *op = &plan->ops[i];
-        op->table = table_of(plan, &op->keys);
-        struct table *table = &plan->tables[op->table];
-        table->ops[table->op_count++] = i;
-    }
-    return 0;
-}
-
-static int parse_flags(struct query_args *args, struct plan *plan)
-{
-    size_t flag = 0;
-    const char *value = NULL;
-    int rc = 0;
-    plan->tracked_max = TRACKED_MAX;
-    while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        if (!span_to_u64(span_of_str(value), &plan->tracked_max) || plan->tracked_max == 0) {
-            return query_args_fault(args, "-maxtracked needs a number");
-        }
-    }
-    return rc < 0 ? rc : 0;
-}
-
-static int parse_stats(struct query_args *args, void **ret_plan)
-{
-    struct plan *plan = ARENA_NEW(args->arena, struct plan);
-    *ret_plan = plan;
-    int rc = parse_flags(args, plan);
-    const struct query_token *token;
-    while (rc == 0 && (token = peek(args, 0)) != NULL && !is_over(token)) {
-        if (query_token_is(token, ',')) {
-            args->next++;
-            continue;
-        }
-        if (plan->op_count == OPS_MAX) {
-            return query_args_fault(args, "more than %d operations", OPS_MAX);
-        }
-        rc = parse_op(args, &plan->ops[plan->op_count++]);
-    }
-    rc = rc < 0 ? rc : parse_over(args, plan);
-    if (rc == 0 && plan->op_count == 0) {
-        return query_args_fault(args, "an operation is missing, such as count");
-    }
-    return rc < 0 ? rc : arrange(args, plan);
-}
-
-/* sum ms by user: one operation, called like the module. */
-static int parse_math(struct query_args *args, void **ret_plan)
-{
-    struct plan *plan = ARENA_NEW(args->arena, struct plan);
-    *ret_plan = plan;
-    int rc = parse_flags(args, plan);
-    struct op *op = &plan->ops[plan->op_count++];
-    op->op = aggregate_find(span_of_str(args->name));
-    op->out = span_of_str(aggregate_name(op->op));
-    op->operand = op->op == AGGREGATE_COUNT ? SPAN_NONE : SPAN_LIT("DATA");
-    const struct query_token *token = peek(args, 0);
-    if (is_name(token) && !is_over(token) && !span_equal_str(token->text, "by")) {
-        op->operand = arena_span_dup(args->arena, token->text);
-        args->next++;
-    }
-    if (rc == 0 && query_args_take(args, "by")) {
-        rc = parse_keys(args, &op->keys);
-    }
-    rc = rc < 0 ? rc : parse_over(args, plan);
-    return rc < 0 ? rc : arrange(args, plan);
-}
-
-/* Windows are kept apart if something behind can tell them apart. */
-static void settle(void *pointer, const struct query *query, size_t stage)
-{
-    struct plan *plan = pointer;
-    const struct query_renderer *renderer = query->renderer;
-    const void *render_plan = query->stages[query->stage_count - 1].plan;
-    bool apart = renderer->by_time == NULL || renderer->by_time(render_plan);
-    for (size_t i = stage + 1; i < query->stage_count; i++) {
-        const struct query_module *module = query->stages[i].module;
-        apart = apart || (module != NULL && module->replaces);
-    }
-    plan->start_ns = query->start_ns;
-    if (renderer->series_max != NULL && stage + 2 == query->stage_count) {
-        plan->series_max = renderer->series_max(render_plan);
-    }
-    plan->window_ns = apart ? plan->over_ns : 0;
-    if (plan->window_ns == 0 && renderer->timeline) {
-        int64_t range_s = (query->end_ns - query->start_ns) / TIME_S_NS;
-        plan->window_ns = MAX(range_s / CHART_BUCKETS, INT64_C(1)) * TIME_S_NS;
-    }
-}
-
-static bool uses(const void *pointer, struct span name)
-{
-    const struct plan *plan = pointer;
-    for (size_t i = 0; i < plan->op_count; i++) {
-        const struct op *op = &plan->ops[i];
-        if (span_equal(op->operand, name) || key_index(&op->keys, name) < op->keys.count) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ── Groups ──────────────────────────────────────────────────────────────────────────────── */
 
 static int start(const void *plan, void **ret_state)
 {
     struct state *state = MEM_NEW(struct state);
     state->plan = plan;
+    state->recent = mem_alloc_array(state->plan->table_count * RECENT_MAX, sizeof(struct group *));
     *ret_state = state;
     return 0;
 }
@@ -363,7 +61,7 @@ static bool gives_states(const struct state *state)
     return state->part == QUERY_PART_INDEXER || state->part == QUERY_PART_GATHER;
 }
 
-static void free_group(const struct plan *plan, struct group *group)
+static void free_group(const struct stats_plan *plan, struct group *group)
 {
     for (size_t i = 0; i < plan->tables[group->table].op_count; i++) {
         aggregate_deinit(&group->states[i]);
@@ -391,7 +89,7 @@ static struct span next_key(struct span *rest)
 }
 
 /* The group of state->key, which begins with the window; a new one if there is none. */
-static struct group *group_of(const struct plan *plan, struct state *state, size_t table,
+static struct group *group_of(const struct stats_plan *plan, struct state *state, size_t table,
                               uint16_t tag)
 {
     struct span key = buf_span(&state->key);
@@ -410,7 +108,7 @@ static struct group *group_of(const struct plan *plan, struct state *state, size
     return group;
 }
 
-static int check_tracked(const struct plan *plan, const struct state *state)
+static int check_tracked(const struct stats_plan *plan, const struct state *state)
 {
     return state->tracked <= plan->tracked_max
                ? 0
@@ -420,7 +118,84 @@ static int check_tracked(const struct plan *plan, const struct state *state)
                          (unsigned long long)plan->tracked_max);
 }
 
-static int64_t window_of(const struct plan *plan, int64_t time_ns)
+/* ── Adding entries ──────────────────────────────────────────────────────────────────────── */
+
+/* Where the values of a name in a block come from. */
+struct source {
+    struct span name;
+    const struct query_value *column; /* NULL: none, query_block_get() knows */
+    bool as_number;                   /* texts that are numbers may be taken as such */
+};
+
+/* What a table needs of a block's entries. */
+struct sources {
+    struct source keys[STATS_KEYS_MAX];
+    struct source operands[STATS_OPS_MAX]; /* each once */
+    size_t operand_count;
+    size_t of_op[STATS_OPS_MAX]; /* by number in the table; operand_count: none */
+};
+
+static size_t operand_of(struct sources *sources, const struct query_block *block,
+                         const struct stats_op *op)
+{
+    size_t i = 0;
+    while (i < sources->operand_count && !span_equal(sources->operands[i].name, op->operand)) {
+        i++;
+    }
+    struct source *source = &sources->operands[i];
+    if (i == sources->operand_count) {
+        *source = (struct source){op->operand, query_block_values(block, op->operand), true};
+        sources->operand_count++;
+    }
+    source->as_number = source->as_number && op->op != AGGREGATE_UNIQUE_COUNT;
+    return i;
+}
+
+static void find_sources(const struct stats_plan *plan, const struct stats_table *table,
+                         const struct query_block *block, struct sources *sources)
+{
+    sources->operand_count = 0;
+    for (size_t i = 0; i < table->keys.count; i++) {
+        struct span name = table->keys.names[i];
+        sources->keys[i] = (struct source){name, query_block_values(block, name), false};
+    }
+    for (size_t i = 0; i < table->op_count; i++) {
+        const struct stats_op *op = &plan->ops[table->ops[i]];
+        sources->of_op[i] = op->operand.bytes == 0 ? SIZE_MAX : operand_of(sources, block, op);
+    }
+}
+
+static bool is_text(const struct query_value *value)
+{
+    return value->type == QUERY_VALUE_TEXT || value->type == QUERY_VALUE_BYTES;
+}
+
+static inline bool get_text(const struct query_block *block, size_t index,
+                            const struct source *source, struct span *ret_text)
+{
+    if (source->column != NULL && is_text(&source->column[index])) {
+        *ret_text = source->column[index].text;
+        return true;
+    }
+    return query_block_text(block, index, source->name, ret_text);
+}
+
+/* NONE: there is none. */
+static inline struct query_value get_value(const struct query_block *block, size_t index,
+                                           const struct source *source)
+{
+    struct query_value value = {.type = QUERY_VALUE_NONE};
+    struct query_value number;
+    if (source->column != NULL && is_text(&source->column[index])) {
+        value = source->column[index];
+    } else if (!query_block_get(block, index, source->name, &value)) {
+        value.type = QUERY_VALUE_NONE;
+    }
+    bool as_number = source->as_number && is_text(&value) && query_value_number(&value, &number);
+    return as_number ? number : value;
+}
+
+static int64_t window_of(const struct stats_plan *plan, int64_t time_ns)
 {
     if (plan->window_ns == 0) {
         return plan->start_ns;
@@ -429,35 +204,100 @@ static int64_t window_of(const struct plan *plan, int64_t time_ns)
     return time_ns - (into < 0 ? into + plan->window_ns : into);
 }
 
-static void add_entry(const struct plan *plan, struct state *state, const struct query_block *block,
-                      size_t index, size_t number)
+/* Of a few bytes of the text, which tell most keys apart. */
+static inline uint64_t mix(uint64_t hash, struct span text)
 {
-    const struct table *table = &plan->tables[number];
-    int64_t window_ns = window_of(plan, block->entries[index].time_ns);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (text.bytes >= sizeof(first)) {
+        memcpy(&first, text.data, sizeof(first));
+        memcpy(&last, text.data + text.bytes - sizeof(last), sizeof(last));
+    } else {
+        for (size_t i = 0; i < text.bytes; i++) {
+            first = first << 8 | text.data[i];
+        }
+    }
+    hash = (hash ^ first ^ text.bytes) * UINT64_C(0x9E3779B97F4A7C15);
+    return (hash ^ hash >> 32 ^ last) * UINT64_C(0xC2B2AE3D27D4EB4F);
+}
+
+static bool has_key(const struct group *group, int64_t window_ns, const struct span *values,
+                    size_t count)
+{
+    struct span rest = group->key;
+    bool same = group->window_ns == window_ns;
+    for (size_t i = 0; i < count && same; i++) {
+        same = span_equal(next_key(&rest), values[i]);
+    }
+    return same;
+}
+
+static struct group *look_up(const struct stats_plan *plan, struct state *state, size_t table,
+                             int64_t window_ns, const struct span *values, uint16_t tag)
+{
     buf_clear(&state->key);
     buf_append(&state->key, span_of(&window_ns, sizeof(window_ns)));
-    for (size_t i = 0; i < table->keys.count; i++) {
-        struct span value;
-        if (!query_block_text(block, index, table->keys.names[i], &value)) {
-            return;
-        }
-        put_key(&state->key, value);
+    for (size_t i = 0; i < plan->tables[table].keys.count; i++) {
+        put_key(&state->key, values[i]);
     }
-    struct group *group = group_of(plan, state, number, block->entries[index].tag);
-    for (size_t i = 0; i < table->op_count; i++) {
-        const struct op *op = &plan->ops[table->ops[i]];
-        struct query_value value = {.type = QUERY_VALUE_NONE};
-        if (op->operand.bytes == 0 || query_block_get(block, index, op->operand, &value)) {
-            state->tracked += aggregate_add(&group->states[i], op->op, &value);
+    return group_of(plan, state, table, tag);
+}
+
+/* NULL: the entry has not all keys. */
+static struct group *find_group(const struct stats_plan *plan, struct state *state, size_t number,
+                                const struct query_block *block, size_t index,
+                                const struct sources *sources)
+{
+    const struct entry *entry = &block->entries[index];
+    size_t keys = plan->tables[number].keys.count;
+    struct span values[STATS_KEYS_MAX];
+    int64_t window_ns = window_of(plan, entry->time_ns);
+    uint64_t hash = (uint64_t)window_ns;
+    for (size_t i = 0; i < keys; i++) {
+        if (!get_text(block, index, &sources->keys[i], &values[i])) {
+            return NULL;
+        }
+        hash = mix(hash, values[i]);
+    }
+    struct group **recent = &state->recent[number * RECENT_MAX + (hash >> 32) % RECENT_MAX];
+    if (*recent == NULL || !has_key(*recent, window_ns, values, keys)) {
+        *recent = look_up(plan, state, number, window_ns, values, entry->tag);
+    }
+    return *recent;
+}
+
+static void add_block(const struct stats_plan *plan, struct state *state,
+                      const struct query_block *block, size_t number)
+{
+    const struct stats_table *table = &plan->tables[number];
+    struct sources sources;
+    struct query_value values[STATS_OPS_MAX];
+    find_sources(plan, table, block, &sources);
+    for (size_t i = 0; i < block->count; i++) {
+        size_t index = block->picks[i];
+        struct group *group = find_group(plan, state, number, block, index, &sources);
+        if (group == NULL) {
+            continue;
+        }
+        for (size_t j = 0; j < sources.operand_count; j++) {
+            values[j] = get_value(block, index, &sources.operands[j]);
+        }
+        for (size_t j = 0; j < table->op_count; j++) {
+            enum aggregate_op op = plan->ops[table->ops[j]].op;
+            size_t operand = sources.of_op[j];
+            if (operand == SIZE_MAX || values[operand].type != QUERY_VALUE_NONE) {
+                const struct query_value *value = operand == SIZE_MAX ? NULL : &values[operand];
+                state->tracked += aggregate_add(&group->states[j], op, value);
+            }
         }
     }
 }
 
 /* ── States on the wire ──────────────────────────────────────────────────────────────────── */
 
-static void put_state(const struct plan *plan, const struct group *group, struct buf *buf)
+static void put_state(const struct stats_plan *plan, const struct group *group, struct buf *buf)
 {
-    const struct table *table = &plan->tables[group->table];
+    const struct stats_table *table = &plan->tables[group->table];
     wire_put_u8(buf, (uint8_t)group->table);
     wire_put_i64(buf, group->window_ns);
     struct span rest = group->key;
@@ -469,7 +309,7 @@ static void put_state(const struct plan *plan, const struct group *group, struct
     }
 }
 
-static int add_state(const struct plan *plan, struct state *state, const struct entry *entry)
+static int add_state(const struct stats_plan *plan, struct state *state, const struct entry *entry)
 {
     struct wire_reader reader = wire_reader_of(entry->data);
     size_t number = wire_get_u8(&reader);
@@ -477,7 +317,7 @@ static int add_state(const struct plan *plan, struct state *state, const struct 
     if (number >= plan->table_count) {
         return err_set(ERR_PROTOCOL, "a state of table %zu", number);
     }
-    const struct table *table = &plan->tables[number];
+    const struct stats_table *table = &plan->tables[number];
     buf_clear(&state->key);
     buf_append(&state->key, span_of(&window_ns, sizeof(window_ns)));
     for (size_t i = 0; i < table->keys.count; i++) {
@@ -493,24 +333,20 @@ static int add_state(const struct plan *plan, struct state *state, const struct 
 
 static int run(const void *pointer, void *state_pointer, struct query_block *block)
 {
-    const struct plan *plan = pointer;
+    const struct stats_plan *plan = pointer;
     struct state *state = state_pointer;
-    for (size_t i = 0; i < block->count; i++) {
-        int rc = 0;
-        if (state->part == QUERY_PART_WEBSERVER || state->part == QUERY_PART_GATHER) {
-            rc = add_state(plan, state, &block->entries[block->picks[i]]);
-        } else {
-            for (size_t table = 0; table < plan->table_count; table++) {
-                add_entry(plan, state, block, block->picks[i], table);
-            }
-        }
+    bool states = state->part == QUERY_PART_WEBSERVER || state->part == QUERY_PART_GATHER;
+    int rc = 0;
+    for (size_t i = 0; states && i < block->count && rc == 0; i++) {
+        rc = add_state(plan, state, &block->entries[block->picks[i]]);
         rc = rc < 0 ? rc : check_tracked(plan, state);
-        if (rc < 0) {
-            return rc;
-        }
+    }
+    for (size_t table = 0; !states && table < plan->table_count && rc == 0; table++) {
+        add_block(plan, state, block, table);
+        rc = check_tracked(plan, state);
     }
     block->count = 0;
-    return 0;
+    return rc;
 }
 
 /* ── The end ─────────────────────────────────────────────────────────────────────────────── */
@@ -553,7 +389,7 @@ static int compare_weights(const void *a, const void *b)
     return x->sum != y->sum ? (x->sum > y->sum ? -1 : 1) : span_compare(x->key, y->key);
 }
 
-static void weigh(const struct plan *plan, const struct state *state, struct map *weights)
+static void weigh(const struct stats_plan *plan, const struct state *state, struct map *weights)
 {
     for (size_t i = 0; i < state->order.count; i++) {
         const struct group *group = state->order.items[i];
@@ -573,9 +409,10 @@ static void weigh(const struct plan *plan, const struct state *state, struct map
 }
 
 /* Adds a group's states to that of "other" in its window. */
-static void add_to_other(const struct plan *plan, struct state *state, const struct group *group)
+static void add_to_other(const struct stats_plan *plan, struct state *state,
+                         const struct group *group)
 {
-    const struct table *table = &plan->tables[0];
+    const struct stats_table *table = &plan->tables[0];
     buf_clear(&state->key);
     buf_append(&state->key, span_of(&group->window_ns, sizeof(group->window_ns)));
     for (size_t i = 0; i < table->keys.count; i++) {
@@ -593,7 +430,7 @@ static void add_to_other(const struct plan *plan, struct state *state, const str
 }
 
 /* A chart shows so many series: the states of all others become one, "other". */
-static void fold_others(const struct plan *plan, struct state *state)
+static void fold_others(const struct stats_plan *plan, struct state *state)
 {
     struct map weights = {0};
     VEC(struct weight *) list = {0};
@@ -632,7 +469,7 @@ static void fold_others(const struct plan *plan, struct state *state)
     map_deinit(&weights);
 }
 
-static void put_in_order(const struct plan *plan, struct state *state)
+static void put_in_order(const struct stats_plan *plan, struct state *state)
 {
     size_t tables = gives_states(state) ? plan->table_count : 1;
     for (size_t i = 0; i < tables; i++) {
@@ -654,17 +491,17 @@ static void put_in_order(const struct plan *plan, struct state *state)
 }
 
 /* The group of another table with the keys that it shares with this row. */
-static const struct group *sibling(const struct plan *plan, struct state *state,
+static const struct group *sibling(const struct stats_plan *plan, struct state *state,
                                    const struct group *row, size_t table)
 {
-    const struct keys *all = &plan->tables[0].keys;
-    const struct keys *keys = &plan->tables[table].keys;
+    const struct stats_keys *all = &plan->tables[0].keys;
+    const struct stats_keys *keys = &plan->tables[table].keys;
     buf_clear(&state->key);
     buf_append(&state->key, span_of(&row->window_ns, sizeof(row->window_ns)));
     for (size_t i = 0; i < keys->count; i++) {
         struct span rest = row->key;
         struct span value = SPAN_NONE;
-        for (size_t j = 0; j <= key_index(all, keys->names[i]); j++) {
+        for (size_t j = 0; j <= stats_key_index(all, keys->names[i]); j++) {
             value = next_key(&rest);
         }
         put_key(&state->key, value);
@@ -672,10 +509,10 @@ static const struct group *sibling(const struct plan *plan, struct state *state,
     return map_get(&state->groups[table], buf_span(&state->key));
 }
 
-static void put_row_keys(const struct plan *plan, const struct group *row, struct buf *evs,
+static void put_row_keys(const struct stats_plan *plan, const struct group *row, struct buf *evs,
                          size_t begin, struct buf *text, struct entry *entry)
 {
-    const struct keys *keys = &plan->tables[0].keys;
+    const struct stats_keys *keys = &plan->tables[0].keys;
     struct span rest = row->key;
     for (size_t i = 0; i < keys->count; i++) {
         struct query_value value = query_value_of_text(next_key(&rest));
@@ -689,7 +526,7 @@ static void put_row_keys(const struct plan *plan, const struct group *row, struc
 }
 
 /* A row of the result: keys, then results, as enumerated values; as text in its data. */
-static void put_row(const struct plan *plan, struct state *state, const struct group *row,
+static void put_row(const struct stats_plan *plan, struct state *state, const struct group *row,
                     struct entry *entry)
 {
     struct buf text = {0};
@@ -697,8 +534,8 @@ static void put_row(const struct plan *plan, struct state *state, const struct g
     size_t begin = series_evs_begin(&state->bytes);
     put_row_keys(plan, row, &state->bytes, begin, &text, entry);
     for (size_t i = 0; i < plan->op_count; i++) {
-        const struct op *op = &plan->ops[i];
-        const struct table *table = &plan->tables[op->table];
+        const struct stats_op *op = &plan->ops[i];
+        const struct stats_table *table = &plan->tables[op->table];
         const struct group *group = op->table == 0 ? row : sibling(plan, state, row, op->table);
         size_t at = 0;
         while (table->ops[at] != i) {
@@ -719,7 +556,7 @@ static void put_row(const struct plan *plan, struct state *state, const struct g
 
 static int finish(const void *pointer, void *state_pointer, struct query_block *block)
 {
-    const struct plan *plan = pointer;
+    const struct stats_plan *plan = pointer;
     struct state *state = state_pointer;
     if (!state->ordered) {
         put_in_order(plan, state);
@@ -759,7 +596,7 @@ static int finish(const void *pointer, void *state_pointer, struct query_block *
 static void stop(void *pointer)
 {
     struct state *state = pointer;
-    const struct plan *plan = state->plan;
+    const struct stats_plan *plan = state->plan;
     for (size_t i = 0; i < plan->table_count; i++) {
         size_t cursor = 0;
         struct span key;
@@ -769,6 +606,7 @@ static void stop(void *pointer)
         }
         map_deinit(&state->groups[i]);
     }
+    mem_free(state->recent);
     vec_deinit(&state->order);
     vec_deinit(&state->entries);
     vec_deinit(&state->picks);
@@ -781,20 +619,20 @@ static void stop(void *pointer)
     {                                                                                              \
         .name = (module_name), .summary = (module_summary), .condensing = true,                    \
         .collapser = module_name "Collapser", .parse = (how), .start = start, .stop = stop,        \
-        .run = run, .finish = finish, .settle = settle, .uses = uses, .replaces = true,            \
-        .take_part = take_part,                                                                    \
+        .run = run, .finish = finish, .settle = stats_settle, .uses = stats_uses,                  \
+        .replaces = true, .take_part = take_part,                                                  \
     }
 
 const struct query_module query_module_stats =
-    ROW("stats", "condenses entries by keys and time", parse_stats);
-const struct query_module query_module_count = ROW("count", "counts entries", parse_math);
-const struct query_module query_module_sum = ROW("sum", "adds values up", parse_math);
-const struct query_module query_module_mean = ROW("mean", "the mean of values", parse_math);
-const struct query_module query_module_min = ROW("min", "the smallest value", parse_math);
-const struct query_module query_module_max = ROW("max", "the largest value", parse_math);
+    ROW("stats", "condenses entries by keys and time", stats_parse);
+const struct query_module query_module_count = ROW("count", "counts entries", stats_parse_one);
+const struct query_module query_module_sum = ROW("sum", "adds values up", stats_parse_one);
+const struct query_module query_module_mean = ROW("mean", "the mean of values", stats_parse_one);
+const struct query_module query_module_min = ROW("min", "the smallest value", stats_parse_one);
+const struct query_module query_module_max = ROW("max", "the largest value", stats_parse_one);
 const struct query_module query_module_stddev =
-    ROW("stddev", "the standard deviation of values", parse_math);
+    ROW("stddev", "the standard deviation of values", stats_parse_one);
 const struct query_module query_module_variance =
-    ROW("variance", "the variance of values", parse_math);
+    ROW("variance", "the variance of values", stats_parse_one);
 const struct query_module query_module_unique_count =
-    ROW("unique_count", "counts distinct values", parse_math);
+    ROW("unique_count", "counts distinct values", stats_parse_one);
