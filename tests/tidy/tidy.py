@@ -15,6 +15,7 @@ from pathlib import Path
 
 LINES_MAX = 800
 COLUMNS_MAX = 100
+FILE_BYTES_MAX = 2 << 20
 SOURCE_SUFFIXES = {".c", ".h", ".py", ".sh", ".ts", ".js", ".svelte", ".css", ".go", ".cmake"}
 TEXT_SUFFIXES = SOURCE_SUFFIXES | {".md", ".txt", ".json", ".conf", ".html", ".yml", ""}
 FOREIGN = ("package-lock.json", "go.sum", "LICENSE", "/corpus/", "/golden/")
@@ -26,7 +27,8 @@ class Tree:
     def __init__(self, root):
         self.root = Path(root)
         self.files = {}
-        for path in self._names():
+        self.names = self._names()
+        for path in self.names:
             if Path(path).suffix in TEXT_SUFFIXES and not any(part in path for part in FOREIGN):
                 try:
                     self.files[path] = (self.root / path).read_text().split("\n")
@@ -97,6 +99,13 @@ def too_long(tree):
             yield path, len(lines) - 1, f"has {len(lines) - 1} lines, more than {LINES_MAX}"
 
 
+def too_large(tree):
+    for path in tree.names:
+        file = tree.root / path
+        if file.is_file() and not file.is_symlink() and file.stat().st_size > FILE_BYTES_MAX:
+            yield path, 1, f"{file.stat().st_size} bytes, at most {FILE_BYTES_MAX}"
+
+
 def lacks_a_test(tree):
     for path, lines in tree.sources(r"src/lib/.*(?<!_test)\.c"):
         # A file without a header of its own belongs to the module whose header it includes first;
@@ -162,6 +171,8 @@ RULES = [
      "rooms meet only over the network; what two rooms want moves into a library"),
     (too_long,
      "a newcomer opens any file and knows within a minute what it is: split it by what it decides"),
+    (too_large,
+     "everybody who clones has it for ever: no memory images, logs or builds"),
     (lacks_a_test,
      "a module is three files side by side: .h says what, .c says how, _test.c tries to break it"),
     (path_of_a_machine,

@@ -29,6 +29,7 @@ BROKEN = [
     ("includes_a_room", "src/lib/io/io.h", '/* io */\n#include "indexer/api.h"\n'),
     ("includes_a_room", "src/cli/main.c", '#include "indexer/api.h"\n'),
     ("too_long", "src/cli/long.c", "int x;\n" * (tidy.LINES_MAX + 1)),
+    ("too_large", "core", "x" * (tidy.FILE_BYTES_MAX + 1)),
     ("lacks_a_test", "src/lib/io/alone.c", "int x;\n"),
     ("path_of_a_machine", "README.md", "cd /ho" "me/ann/aquifer\n"),
     ("left_undone", "src/cli/main.c", "/* TO" "DO: later */\n"),
