@@ -211,11 +211,10 @@ static void note_leaving(void *gone)
     atomic_store((atomic_bool *)gone, true);
 }
 
-static int run_search(struct query_serve *serve, struct http_stream **stream)
+static int run_search(struct query_serve *serve, atomic_bool *gone, struct http_stream **stream)
 {
-    atomic_bool gone = false;
-    http_stream_on_change(*stream, note_leaving, &gone);
-    int rc = query_serve_run(serve, &gone, write_frames, *stream);
+    http_stream_on_change(*stream, note_leaving, gone);
+    int rc = query_serve_run(serve, gone, write_frames, *stream);
     if (rc == 0) {
         http_stream_end(stream);
     } else {
@@ -224,29 +223,40 @@ static int run_search(struct query_serve *serve, struct http_stream **stream)
     return rc;
 }
 
+static int serve_search(struct http_request *request, struct api *api, struct search_share *share,
+                        struct query_scratch *scratch, atomic_bool *gone)
+{
+    struct query_serve *serve = NULL;
+    struct http_stream *stream;
+    struct query_source *source =
+        share != NULL ? search_share_source(share) : storage_source(api->storage);
+    int rc = query_serve_begin_pooled(http_request_body(request), source, io_now_ns(api->io),
+                                      api->pool, scratch, &serve);
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+        return 0;
+    }
+    rc = http_reply_stream(request, 200, QUERY_SERVE_CONTENT_TYPE, &stream);
+    rc = rc != 0 ? rc : run_search(serve, gone, &stream);
+    query_serve_free(&serve);
+    return rc;
+}
+
 static void post_search(struct http_request *request, void *context)
 {
     struct api *api = context;
-    struct query_serve *serve = NULL;
     struct search_share *share = NULL;
-    struct span body = http_request_body(request);
-    int rc = search_share_of_request(body, api->storage, api->uuid, &share);
-    if (rc == 0) {
-        struct query_source *source =
-            share != NULL ? search_share_source(share) : storage_source(api->storage);
-        rc = query_serve_begin_pooled(body, source, io_now_ns(api->io), api->pool, &serve);
-    }
+    int rc = search_share_of_request(http_request_body(request), api->storage, api->uuid, &share);
     if (rc < 0) {
-        search_share_free(&share);
         http_reply_fault(request, rc);
         return;
     }
-    struct http_stream *stream;
-    rc = http_reply_stream(request, 200, QUERY_SERVE_CONTENT_TYPE, &stream);
-    if (rc == 0) {
-        rc = run_search(serve, &stream);
-    }
-    query_serve_free(&serve);
+    atomic_bool gone = false;
+    struct query_scratch_options options = api->scratch;
+    options.cancel = &gone;
+    struct query_scratch *scratch = query_scratch_new(&options);
+    rc = serve_search(request, api, share, scratch, &gone);
+    query_scratch_free(&scratch);
     search_share_free(&share);
     if (rc < 0 && rc != ERR_CANCELLED) {
         log_fault("search-failed", "a search ended with a fault", rc, "client",

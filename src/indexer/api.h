@@ -13,10 +13,12 @@
 #include "indexer/storage.h"
 #include "net/http_server.h"
 #include "query/pool.h"
+#include "query/scratch.h"
 
 /* What the handlers see; outlives the server. */
 struct api {
     struct io *io;
+    struct query_scratch_options scratch; /* of each search */
     struct uuid uuid;
     int64_t started_ns;
     struct storage *storage;

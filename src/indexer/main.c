@@ -179,6 +179,15 @@ static int start_server(struct indexer *indexer)
     indexer->digests = digest_api_new(indexer->io, indexer->storage);
     indexer->api = (struct api){
         .io = indexer->io,
+        .scratch =
+            {
+                .io = indexer->io,
+                .path = conf_text(conf, CONF_GLOBAL, "Search-Scratch"),
+                .memory_bytes_max = (uint64_t)conf_int(conf, CONF_GLOBAL, "Max-Search-Memory-MB")
+                                    << 20,
+                .file_bytes_max = (uint64_t)conf_int(conf, CONF_GLOBAL, "Search-Scratch-Limit")
+                                  << 20,
+            },
         .uuid = indexer->uuid,
         .started_ns = io_now_ns(indexer->io),
         .storage = indexer->storage,

@@ -328,6 +328,12 @@ int search_new(struct webserver *webserver, struct search **ret_search)
     search->saved_store = conf_text(conf, CONF_GLOBAL, "Saved-Store");
     int64_t limit_mb = conf_int(conf, CONF_GLOBAL, "Render-Store-Limit");
     search->result_bytes_max = (uint64_t)MAX(limit_mb, 1) << 20;
+    search->scratch = (struct query_scratch_options){
+        .io = webserver->io,
+        .path = conf_text(conf, CONF_GLOBAL, "Search-Scratch"),
+        .memory_bytes_max = (uint64_t)conf_int(conf, CONF_GLOBAL, "Max-Search-Memory-MB") << 20,
+        .file_bytes_max = (uint64_t)conf_int(conf, CONF_GLOBAL, "Search-Scratch-Limit") << 20,
+    };
     search->number = search_number_of(webserver->uuid);
     CHECK(pthread_mutex_init(&search->looking, NULL) == 0);
     CHECK(pthread_mutex_init(&search->fetching, NULL) == 0);
@@ -363,6 +369,7 @@ static void let_go(struct search *search)
         bool stays = list[i]->persisted || list[i]->remembered;
         CHECK(pthread_mutex_unlock(&list[i]->lock) == 0);
         if (stays) {
+            atomic_store(&list[i]->abandoned, true);
             atomic_store(&list[i]->stop, true);
             http_cancel_fire(list[i]->cancel);
             CHECK(pthread_mutex_lock(&search->lock) == 0);

@@ -58,6 +58,13 @@ struct search_one *search_one_new(struct search *search)
     return one;
 }
 
+struct query_scratch *search_scratch_new(const struct search_one *one)
+{
+    struct query_scratch_options options = one->search->scratch;
+    options.cancel = one->outer != NULL ? &one->outer->abandoned : &one->abandoned;
+    return query_scratch_new(&options);
+}
+
 static void free_texts(char **items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -507,6 +514,7 @@ int search_one_stop(struct search_one *one)
     bool running = one->state != SEARCH_FINISHED;
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
     atomic_store(&one->stop, true);
+    http_cancel_fire(one->cancel);
     return running ? 0 : err_set(ERR_INVALID, "the search is not running");
 }
 
@@ -576,6 +584,7 @@ void search_one_delete(struct search_one *one)
     one->deleted = true;
     CHECK(pthread_cond_broadcast(&one->changed) == 0);
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    atomic_store(&one->abandoned, true);
     atomic_store(&one->stop, true);
     http_cancel_fire(one->cancel);
     if (kept) {

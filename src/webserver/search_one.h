@@ -22,6 +22,7 @@
 #include "object/access.h"
 #include "query/query.h"
 #include "query/result.h"
+#include "query/scratch.h"
 #include "webserver/search.h"
 
 #define SEARCH_ID_BYTES 16        /* 15 digits and the NUL */
@@ -90,7 +91,8 @@ struct search_one {
     json_t *addendum; /* or NULL */
     int64_t launched_ns;
     struct http_cancel *cancel;
-    atomic_bool stop; /* the run should end; results stay */
+    atomic_bool stop;      /* the run should end; results stay */
+    atomic_bool abandoned; /* nobody wants results any more */
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* more rows, finished, deleted */
@@ -167,7 +169,8 @@ struct search {
     const char *render_store;
     const char *saved_store;
     uint64_t result_bytes_max;
-    unsigned number; /* of this webserver: the prefix of its search ids */
+    struct query_scratch_options scratch; /* of each search */
+    unsigned number;                      /* of this webserver: the prefix of its search ids */
     pthread_t keeper;
 
     pthread_mutex_t looking;  /* for saved searches that are new or gone: one thread at a time */
@@ -268,6 +271,9 @@ MUST_CHECK int search_kept_fetch(struct search_one *one); /* its rows, if they a
 void search_kept_look(struct search *search); /* what other webservers have changed since */
 
 struct search_one *search_one_new(struct search *search); /* one reference */
+
+/* What its run may use here; it ends early when the search is abandoned. */
+struct query_scratch *search_scratch_new(const struct search_one *one);
 
 /* Gives it an id when it has none; false: there is one of its id. */
 bool search_table_add(struct search_one *one);

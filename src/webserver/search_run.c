@@ -12,6 +12,7 @@
 #include "query/merge.h"
 #include "query/pipeline.h"
 #include "query/serve.h"
+#include "query/spool.h"
 #include "service/log.h"
 #include "webserver/search_indexers.h"
 #include "webserver/search_inner.h"
@@ -55,7 +56,7 @@ struct stream {
     uint64_t passed_over;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
     size_t stage_count;
-    VEC(struct query_batch *) states; /* shared: until it is known that all have come; owned */
+    struct query_spool states; /* shared: until it is known that all have come */
 };
 
 /* Small pieces of result, collected so that the store gets blocks of a decent size. */
@@ -75,6 +76,7 @@ struct run {
     struct query_pipeline *pipeline;
     struct query_result *result;
     struct query_tags tags;
+    struct query_scratch *scratch;
     struct pending pending;
     VEC(uint32_t) picks;
     bool full;
@@ -208,6 +210,7 @@ static void start_stream(struct run *run, size_t index, json_t *share, int64_t e
     stream->end_ns = end_ns;
     stream->body = query_request_encode(&request);
     stream->reached_ns = end_ns;
+    query_spool_init(&stream->states, run->scratch);
     stream->frames = run->inbox != NULL ? run->inbox : channel_new(FRAMES_WAITING_MAX);
     vec_push(&run->streams, stream);
     CHECK(pthread_create(&stream->thread, NULL, one->follow ? follow_stream : read_stream,
@@ -246,10 +249,7 @@ static void stop_streams(struct run *run)
             channel_free(&stream->frames);
         }
         buf_deinit(&stream->rest);
-        for (size_t j = 0; j < stream->states.count; j++) {
-            query_batch_free(&stream->states.items[j]);
-        }
-        vec_deinit(&stream->states);
+        query_spool_deinit(&stream->states);
         json_decref(stream->share);
         mem_free(stream->body);
         mem_free(stream->fault);
@@ -425,10 +425,7 @@ static int64_t lose_input(struct run *run, struct stream *stream, bool *ret_part
     *ret_partly = false;
     stream->ended = true;
     if (run->shared) { /* states are all or nothing */
-        for (size_t i = 0; i < stream->states.count; i++) {
-            query_batch_free(&stream->states.items[i]);
-        }
-        vec_clear(&stream->states);
+        query_spool_deinit(&stream->states);
         query_merge_end(run->merge, stream->input);
         return stream->end_ns;
     }
@@ -486,15 +483,21 @@ static void give_up(struct run *run, size_t index, const char *why)
              NULL);
 }
 
-static int merge_states(struct run *run, struct stream *stream)
+/* All states of an indexer have come. They need no order. */
+static int add_states(struct run *run, struct stream *stream)
 {
-    int rc = 0;
-    for (size_t i = 0; i < stream->states.count; i++) {
-        int pushed = query_merge_push(run->merge, stream->input, &stream->states.items[i]);
-        rc = rc < 0 ? rc : pushed;
+    struct query_batch *batch = NULL;
+    int rc;
+    while ((rc = query_spool_next(&stream->states, &batch)) == 0) {
+        rc = query_batch_remap(batch, &run->tags);
+        rc = rc < 0 ? rc : finish_block(run, batch->entries, batch->count);
+        query_batch_free(&batch);
+        if (rc < 0) {
+            break;
+        }
     }
-    vec_clear(&stream->states);
-    return rc;
+    query_spool_deinit(&stream->states);
+    return rc < 0 ? rc : 0;
 }
 
 /* ── Frames ──────────────────────────────────────────────────────────────────────────────── */
@@ -515,29 +518,30 @@ static void take_progress(struct run *run, size_t index, const struct query_prog
     }
 }
 
-static int take_entries(struct run *run, size_t index, struct query_batch **batch)
+/* What comes of it says whether the indexer can be believed; *ret_rc, whether we can go on. */
+static int take_entries(struct run *run, size_t index, struct query_batch **batch, int *ret_rc)
 {
     struct stream *stream = run->streams.items[index];
     if ((*batch)->count > 0) {
         stream->reached_ns = (*batch)->entries[(*batch)->count - 1].time_ns;
     }
-    int rc = query_batch_remap(*batch, &run->tags);
-    if (rc == 0 && run->shared) {
-        vec_push(&stream->states, *batch);
-        *batch = NULL;
+    if (run->shared) {
+        *ret_rc = query_spool_add(&stream->states, batch);
         return 0;
     }
+    int rc = query_batch_remap(*batch, &run->tags);
     return rc < 0 ? rc : query_merge_push(run->merge, index, batch);
 }
 
-static void take_frame(struct run *run, size_t index, struct query_frame *frame)
+static int take_frame(struct run *run, size_t index, struct query_frame *frame)
 {
+    int rc = 0;
     if (run->streams.items[index]->ended) {
-        return; /* given up: what still comes cannot be put in order */
+        return 0; /* given up: what still comes cannot be put in order */
     }
     switch (frame->kind) {
     case QUERY_FRAME_ENTRIES:
-        if (take_entries(run, index, &frame->batch) < 0) {
+        if (take_entries(run, index, &frame->batch, &rc) < 0) {
             give_up(run, index, err_text());
         }
         break;
@@ -549,10 +553,7 @@ static void take_frame(struct run *run, size_t index, struct query_frame *frame)
         break;
     case QUERY_FRAME_END:
         take_progress(run, index, &frame->progress);
-        if (merge_states(run, run->streams.items[index]) < 0) {
-            give_up(run, index, err_text());
-            break;
-        }
+        rc = run->shared ? add_states(run, run->streams.items[index]) : 0;
         query_merge_end(run->merge, index);
         run->streams.items[index]->ended = true;
         break;
@@ -561,6 +562,7 @@ static void take_frame(struct run *run, size_t index, struct query_frame *frame)
         break;
     }
     publish_progress(run);
+    return rc;
 }
 
 /* Waits for the input that the merge named; what is collected goes out meanwhile. */
@@ -570,9 +572,9 @@ static int wait_for(struct run *run, size_t index)
     int rc = channel_pop(run->streams.items[index]->frames, FLUSH_INTERVAL_NS / TIME_MS_NS, &item);
     if (rc == 0) {
         struct arrival *arrival = item;
-        take_frame(run, index, &arrival->frame);
+        rc = take_frame(run, index, &arrival->frame);
         free_arrival(arrival);
-        return 0;
+        return rc;
     }
     if (rc == CHANNEL_CLOSED && !run->streams.items[index]->ended) {
         give_up(run, index, "its answer ended too early");
@@ -675,6 +677,11 @@ static int follow_all(struct run *run)
     return rc;
 }
 
+static void say(void *context, const char *text)
+{
+    search_one_message(context, "info", "%s", text);
+}
+
 static int run_search(struct run *run)
 {
     struct search_one *one = run->one;
@@ -684,6 +691,8 @@ static int run_search(struct run *run)
     if (rc < 0) {
         return rc;
     }
+    run->scratch = search_scratch_new(one);
+    query_pipeline_lend(run->pipeline, run->scratch);
     size_t count = search_indexers_count(run->indexers);
     run->merge = query_merge_new(count, false);
     if (count > 1) {
@@ -692,15 +701,18 @@ static int run_search(struct run *run)
     run->inbox = one->follow ? channel_new(FRAMES_WAITING_MAX * MAX(count, (size_t)1)) : NULL;
     start_streams(run);
     rc = one->follow ? follow_all(run) : merge_all(run);
+    http_cancel_fire(one->cancel); /* indexers need not go on while the stages are finished */
     rc = rc < 0 ? rc : finish_stages(run);
     if (rc == 0) {
         publish_progress(run);
+        query_pipeline_remarks(run->pipeline, say, one);
     }
     char fault[ERR_TEXT_BYTES_MAX];
     (void)snprintf(fault, sizeof(fault), "%s", err_text());
     stop_streams(run);
     query_merge_free(&run->merge);
     query_pipeline_free(&run->pipeline);
+    query_scratch_free(&run->scratch);
     if (rc < 0) {
         return err_set((enum err)rc, "%s", fault);
     }

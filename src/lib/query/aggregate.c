@@ -42,9 +42,9 @@ void aggregate_deinit(struct aggregate *aggregate)
     if (aggregate->best.type == QUERY_VALUE_TEXT) {
         mem_free((void *)(uintptr_t)aggregate->best.text.data);
     }
-    if (aggregate->set != NULL) {
-        map_deinit(aggregate->set);
-        mem_free(aggregate->set);
+    if (aggregate->distinct != NULL) {
+        distinct_deinit(aggregate->distinct);
+        mem_free(aggregate->distinct);
     }
     *aggregate = (struct aggregate){0};
 }
@@ -216,19 +216,31 @@ static void add_best(struct aggregate *aggregate, enum aggregate_op op,
     aggregate->best = candidate;
 }
 
-static size_t add_distinct(struct aggregate *aggregate, struct span text)
+static struct distinct *distinct_of(struct aggregate *aggregate)
 {
-    if (aggregate->set == NULL) {
-        aggregate->set = MEM_NEW(struct map);
+    if (aggregate->distinct == NULL) {
+        aggregate->distinct = MEM_NEW(struct distinct);
     }
-    size_t before = aggregate->set->count;
-    (void)map_put(aggregate->set, text, aggregate->set);
-    aggregate->count = aggregate->set->count;
-    return aggregate->set->count - before;
+    return aggregate->distinct;
 }
 
-size_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
-                     const struct query_value *value)
+static int64_t add_distinct(struct aggregate *aggregate, const struct query_value *value)
+{
+    struct distinct *distinct = distinct_of(aggregate);
+    size_t before = distinct_bytes(distinct);
+    if (value->type == QUERY_VALUE_TEXT || value->type == QUERY_VALUE_BYTES) {
+        distinct_add(distinct, value->text);
+    } else {
+        struct buf text = {0};
+        query_value_put_text(value, &text);
+        distinct_add(distinct, buf_span(&text));
+        buf_deinit(&text);
+    }
+    return (int64_t)distinct_bytes(distinct) - (int64_t)before;
+}
+
+int64_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
+                      const struct query_value *value)
 {
     switch (op) {
     case AGGREGATE_COUNT:
@@ -238,13 +250,8 @@ size_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
     case AGGREGATE_MAX:
         add_best(aggregate, op, value);
         return 0;
-    case AGGREGATE_UNIQUE_COUNT: {
-        struct buf text = {0};
-        query_value_put_text(value, &text);
-        size_t more = add_distinct(aggregate, buf_span(&text));
-        buf_deinit(&text);
-        return more;
-    }
+    case AGGREGATE_UNIQUE_COUNT:
+        return add_distinct(aggregate, value);
     default:
         add_number(aggregate, op, value);
         return 0;
@@ -299,8 +306,11 @@ bool aggregate_result(const struct aggregate *aggregate, enum aggregate_op op,
     }
     switch (op) {
     case AGGREGATE_COUNT:
-    case AGGREGATE_UNIQUE_COUNT:
         *ret_value = query_value_of_i64((int64_t)aggregate->count);
+        break;
+    case AGGREGATE_UNIQUE_COUNT:
+        *ret_value = query_value_of_i64(
+            aggregate->distinct == NULL ? 0 : (int64_t)distinct_count(aggregate->distinct));
         break;
     case AGGREGATE_SUM:
     case AGGREGATE_TOTAL:
@@ -319,6 +329,11 @@ bool aggregate_result(const struct aggregate *aggregate, enum aggregate_op op,
         *ret_value = aggregate->best;
     }
     return true;
+}
+
+bool aggregate_is_estimate(const struct aggregate *aggregate)
+{
+    return aggregate->distinct != NULL && distinct_is_estimate(aggregate->distinct);
 }
 
 /* ── As bytes ────────────────────────────────────────────────────────────────────────────── */
@@ -394,16 +409,14 @@ static void take_best(struct aggregate *aggregate, enum aggregate_op op, struct 
 
 void aggregate_put(const struct aggregate *aggregate, enum aggregate_op op, struct buf *buf)
 {
-    size_t cursor = 0;
-    struct span text;
-    void *ignored = NULL;
+    static const struct distinct none;
+    if (op == AGGREGATE_UNIQUE_COUNT) {
+        distinct_put(aggregate->distinct == NULL ? &none : aggregate->distinct, buf);
+        return;
+    }
     wire_put_u64(buf, aggregate->count);
     if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
         put_best(buf, &aggregate->best);
-    } else if (op == AGGREGATE_UNIQUE_COUNT) {
-        while (aggregate->set != NULL && map_next(aggregate->set, &cursor, &text, &ignored)) {
-            wire_put_bytes(buf, text);
-        }
     } else if (op != AGGREGATE_COUNT) {
         wire_put_u8(buf, aggregate->real);
         put_sum(buf, &aggregate->sum);
@@ -411,18 +424,16 @@ void aggregate_put(const struct aggregate *aggregate, enum aggregate_op op, stru
     }
 }
 
-size_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op, struct wire_reader *reader)
+int64_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op,
+                       struct wire_reader *reader)
 {
-    uint64_t count = wire_get_u64(reader);
-    size_t more = 0;
     if (op == AGGREGATE_UNIQUE_COUNT) {
-        for (uint64_t i = 0; i < count && !reader->failed; i++) {
-            struct span text = wire_get_bytes(reader, TEXT_BYTES_MAX);
-            more += reader->failed ? 0 : add_distinct(aggregate, text);
-        }
-        return more;
+        struct distinct *distinct = distinct_of(aggregate);
+        size_t before = distinct_bytes(distinct);
+        distinct_take(distinct, reader);
+        return (int64_t)distinct_bytes(distinct) - (int64_t)before;
     }
-    aggregate->count += count;
+    aggregate->count += wire_get_u64(reader);
     if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
         take_best(aggregate, op, reader);
     } else if (op != AGGREGATE_COUNT) {

@@ -2,13 +2,14 @@
  * What an operation over many values has come to: a state that values are added to and that
  * merges with others of the same operation. Results do not depend on the order or on how values
  * were spread over states: sums are kept exactly and rounded once, at the end. Distinct values are
- * all kept. Zero-initialised is empty and valid; one thread.
+ * counted exactly up to a bound, beyond it they are estimated (distinct.h). Zero-initialised is
+ * empty and valid; one thread.
  */
 #ifndef QUERY_AGGREGATE_H
 #define QUERY_AGGREGATE_H
 
-#include "base/map.h"
 #include "base/wire.h"
+#include "query/distinct.h"
 #include "query/value.h"
 
 enum aggregate_op {
@@ -36,8 +37,8 @@ struct aggregate {
     bool real;      /* some were no integers */
     struct aggregate_sum sum;
     struct aggregate_sum squares;
-    struct query_value best; /* MIN, MAX; its text is owned */
-    struct map *set;         /* UNIQUE_COUNT */
+    struct query_value best;   /* MIN, MAX; its text is owned */
+    struct distinct *distinct; /* UNIQUE_COUNT */
 };
 
 void aggregate_deinit(struct aggregate *aggregate);
@@ -47,17 +48,18 @@ enum aggregate_op aggregate_find(struct span name);
 const char *aggregate_name(enum aggregate_op op);
 
 /* `value` may be NULL for COUNT. What is not of use to the operation is skipped. Returns how many
- * values more are kept, for bounds. */
-size_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
-                     const struct query_value *value);
+ * bytes of memory more are held, beyond a few. */
+int64_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
+                      const struct query_value *value);
 
 /* False: there is none, no value counted. */
 bool aggregate_result(const struct aggregate *aggregate, enum aggregate_op op,
                       struct query_value *ret_value);
+bool aggregate_is_estimate(const struct aggregate *aggregate);
 
 /* The state as bytes, and merging such bytes; a broken form sticks to the reader. */
 void aggregate_put(const struct aggregate *aggregate, enum aggregate_op op, struct buf *buf);
-size_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op,
-                      struct wire_reader *reader);
+int64_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op,
+                       struct wire_reader *reader);
 
 #endif

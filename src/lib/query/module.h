@@ -107,6 +107,14 @@ struct query_module {
      * cannot. */
     void (*take_part)(void *state, enum query_part part);
 
+    /* After start: what the run may use. `scratch` outlives the state; it may be NULL. NULL: the
+     * stage holds little. */
+    void (*lend)(void *state, struct query_scratch *scratch);
+
+    /* After the last block: appends what is to be said about the result. False: nothing. May be
+     * NULL. */
+    bool (*remark)(const void *plan, const void *state, struct buf *text);
+
     /* Does this stage need the merged stream though it condenses nothing (a counter that goes on
      * from entry to entry, a table that only webservers have)? NULL: no. */
     bool (*merged)(const void *plan);

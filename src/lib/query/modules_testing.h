@@ -61,6 +61,7 @@ static struct query_options test_options = {
     .now_ns = BASE_NS, .start_ns = BASE_NS, .end_ns = BASE_NS + TIME_MINUTE_NS};
 
 static query_resource *test_resource;
+static struct query_scratch *test_scratch; /* NULL: no bounds */
 
 struct run {
     struct query *query;
@@ -147,8 +148,8 @@ static inline void serve(struct query_source_memory *indexer, const struct query
     };
     char *body = query_request_encode(&request);
     struct query_serve *serve = NULL;
-    int rc =
-        query_serve_begin(span_of_str(body), query_source_memory_source(indexer), BASE_NS, &serve);
+    int rc = query_serve_begin_pooled(span_of_str(body), query_source_memory_source(indexer),
+                                      BASE_NS, NULL, test_scratch, &serve);
     if (rc < 0) {
         fail_msg("%s: %s", body, err_text());
     }
@@ -211,6 +212,7 @@ static inline uint64_t search(struct query_source_memory **indexers, size_t coun
     struct span rest[INDEXERS_MAX];
     run.merge = query_merge_new(count, false);
     assert_int_equal(query_pipeline_new_part(run.query, QUERY_PART_WEBSERVER, &run.pipeline), 0);
+    query_pipeline_lend(run.pipeline, test_scratch);
     for (size_t i = 0; i < count; i++) {
         serve(indexers[i], run.query, &frames[i]);
         rest[i] = buf_span(&frames[i]);

@@ -73,6 +73,33 @@ int query_pipeline_new_part(const struct query *query, enum query_part part,
     return rc;
 }
 
+void query_pipeline_lend(struct query_pipeline *pipeline, struct query_scratch *scratch)
+{
+    for (size_t i = 0; i < pipeline->count; i++) {
+        const struct query_module *module = pipeline->stages[i].stage->module;
+        if (module != NULL && module->lend != NULL) {
+            module->lend(pipeline->stages[i].state, scratch);
+        }
+    }
+}
+
+void query_pipeline_remarks(const struct query_pipeline *pipeline,
+                            void (*each)(void *context, const char *text), void *context)
+{
+    for (size_t i = 0; i < pipeline->count; i++) {
+        const struct running *running = &pipeline->stages[i];
+        const struct query_module *module = running->stage->module;
+        struct buf text = {0};
+        if (module != NULL && module->remark != NULL) {
+            buf_printf(&text, "%s: ", module->name);
+            if (module->remark(running->stage->plan, running->state, &text)) {
+                each(context, buf_str(&text));
+            }
+        }
+        buf_deinit(&text);
+    }
+}
+
 void query_pipeline_free(struct query_pipeline **pipeline)
 {
     if (*pipeline == NULL) {
@@ -248,9 +275,6 @@ bool query_pipeline_done(const struct query_pipeline *pipeline)
     for (size_t i = 0; i < pipeline->count; i++) {
         const struct running *running = &pipeline->stages[i];
         const struct query_module *module = running->stage->module;
-        if (module != NULL && module->finish != NULL) {
-            return false; /* what it holds back is still to come */
-        }
         if (module != NULL && module->done != NULL && running->stage->tag_count == 0 &&
             module->done(running->stage->plan, running->state)) {
             return true;

@@ -48,6 +48,15 @@ MUST_CHECK int query_pipeline_new_part(const struct query *query, enum query_par
                                        struct query_pipeline **ret_pipeline);
 bool query_is_shared(const struct query *query);
 
+/* Before the first block: what does not fit into memory goes there. It must outlive the pipeline;
+ * NULL: there is no bound. */
+struct query_scratch;
+void query_pipeline_lend(struct query_pipeline *pipeline, struct query_scratch *scratch);
+
+/* After the end: calls `each` with what stages have to say about the result, one sentence. */
+void query_pipeline_remarks(const struct query_pipeline *pipeline,
+                            void (*each)(void *context, const char *text), void *context);
+
 /* block->picks has room for every entry; the caller sets it to all of them, counted from 0. What
  * comes out are block->entries by block->picks, valid until the next block: where stages gave
  * values, they are other entries than went in. */

@@ -349,7 +349,7 @@ static struct piece *piece_for(struct query_sorter *sorter, size_t bytes)
     size_t usual = last == NULL ? PIECE_BYTES_MIN : MIN(last->bytes * 2, (size_t)PIECE_BYTES_MAX);
     struct piece piece = {.bytes = MAX(bytes, usual)};
     piece.memory = mem_realloc(NULL, MAX(piece.bytes, (size_t)1));
-    query_holder_add(&sorter->holder, piece.bytes);
+    query_holder_add(&sorter->holder, (int64_t)piece.bytes);
     vec_push(&sorter->pieces, piece);
     return &sorter->pieces.items[count];
 }
@@ -365,7 +365,8 @@ int query_sorter_add(struct query_sorter *sorter, struct span record)
     piece->used += record.bytes;
     struct item item = {span_of(at, record.bytes), sorter->items.count};
     vec_push(&sorter->items, item);
-    query_holder_add(&sorter->holder, 2 * sizeof(item)); /* sorting takes as much again */
+    query_holder_add(&sorter->holder,
+                     (int64_t)(2 * sizeof(item))); /* sorting takes as much again */
     return query_holder_must_spill(&sorter->holder) ? spill(sorter) : 0;
 }
 

@@ -92,11 +92,11 @@ void query_holder_deinit(struct query_holder *holder)
     *holder = (struct query_holder){0};
 }
 
-void query_holder_add(struct query_holder *holder, uint64_t bytes)
+void query_holder_add(struct query_holder *holder, int64_t bytes)
 {
-    holder->bytes += bytes;
+    holder->bytes += (uint64_t)bytes;
     if (holder->scratch != NULL) {
-        atomic_fetch_add_explicit(&holder->scratch->held, bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&holder->scratch->held, (uint64_t)bytes, memory_order_relaxed);
     }
 }
 

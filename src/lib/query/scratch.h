@@ -41,8 +41,8 @@ struct query_holder {
 };
 
 void query_holder_init(struct query_holder *holder, struct query_scratch *scratch);
-void query_holder_deinit(struct query_holder *holder); /* holds nothing any more */
-void query_holder_add(struct query_holder *holder, uint64_t bytes);
+void query_holder_deinit(struct query_holder *holder);             /* holds nothing any more */
+void query_holder_add(struct query_holder *holder, int64_t bytes); /* less, when negative */
 void query_holder_clear(struct query_holder *holder); /* what it held is in a file now, or gone */
 
 /* The bound is passed, and this holder has enough to be worth a run. */

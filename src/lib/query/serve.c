@@ -123,7 +123,7 @@ static size_t required_words(const struct query_serve *serve, struct span words[
 }
 
 static int open_sweep(struct query_serve *serve, const struct query_request *request,
-                      struct query_pool *pool)
+                      struct query_pool *pool, struct query_scratch *scratch)
 {
     bool half = serve->stages == serve->query->collapse;
     struct query_sweep_options options = {
@@ -145,6 +145,7 @@ static int open_sweep(struct query_serve *serve, const struct query_request *req
         .tag_name = tag_name,
         .context = serve,
         .pool = pool,
+        .scratch = scratch,
     };
     return query_sweep_new(&options, &serve->sweep);
 }
@@ -171,7 +172,7 @@ static void free_tail(struct tail *tail)
 }
 
 static int prepare(struct query_serve *serve, const struct query_request *request, int64_t now_ns,
-                   struct query_pool *pool)
+                   struct query_pool *pool, struct query_scratch *scratch)
 {
     struct query_options options = {
         .now_ns = now_ns,
@@ -192,11 +193,12 @@ static int prepare(struct query_serve *serve, const struct query_request *reques
     if (rc == 0 && request->follow) {
         return open_tail(serve);
     }
-    return rc < 0 ? rc : open_sweep(serve, request, pool);
+    return rc < 0 ? rc : open_sweep(serve, request, pool, scratch);
 }
 
 int query_serve_begin_pooled(struct span body, struct query_source *source, int64_t now_ns,
-                             struct query_pool *pool, struct query_serve **ret_serve)
+                             struct query_pool *pool, struct query_scratch *scratch,
+                             struct query_serve **ret_serve)
 {
     json_error_t error;
     json_t *json = json_loadb((const char *)body.data, body.bytes, 0, &error);
@@ -209,7 +211,7 @@ int query_serve_begin_pooled(struct span body, struct query_source *source, int6
         struct query_serve *serve = MEM_NEW(struct query_serve);
         serve->source = source;
         serve->names = mem_alloc_array(QUERY_TAG_NUMBERS_MAX, sizeof(*serve->names));
-        rc = prepare(serve, &request, now_ns, pool);
+        rc = prepare(serve, &request, now_ns, pool, scratch);
         if (rc < 0) {
             query_serve_free(&serve);
         } else {
@@ -223,7 +225,7 @@ int query_serve_begin_pooled(struct span body, struct query_source *source, int6
 int query_serve_begin(struct span body, struct query_source *source, int64_t now_ns,
                       struct query_serve **ret_serve)
 {
-    return query_serve_begin_pooled(body, source, now_ns, NULL, ret_serve);
+    return query_serve_begin_pooled(body, source, now_ns, NULL, NULL, ret_serve);
 }
 
 void query_serve_free(struct query_serve **pointer)

@@ -10,6 +10,7 @@
 
 #include "query/batch.h"
 #include "query/pool.h"
+#include "query/scratch.h"
 #include "query/source.h"
 
 #define QUERY_SERVE_CONTENT_TYPE "application/x-aquifer-search"
@@ -36,9 +37,11 @@ struct query_serve;
 MUST_CHECK int query_serve_begin(struct span request, struct query_source *source, int64_t now_ns,
                                  struct query_serve **ret_serve);
 
-/* The same, scanned by the threads of the pool, which must outlive it too. They begin at once. */
+/* The same, scanned by the threads of the pool, within the bounds of the scratch; both must outlive
+ * it too, both may be NULL. They begin at once. */
 MUST_CHECK int query_serve_begin_pooled(struct span request, struct query_source *source,
                                         int64_t now_ns, struct query_pool *pool,
+                                        struct query_scratch *scratch,
                                         struct query_serve **ret_serve);
 
 /* Runs to the end, giving `write` one or more whole frames at a time, the last being END or

@@ -479,6 +479,9 @@ static int finish_gathered(struct query_sweep *sweep, const struct query_block *
 {
     struct query_pipeline *all = NULL;
     int rc = query_pipeline_new_part(sweep->options.query, QUERY_PART_GATHER, &all);
+    if (rc == 0) {
+        query_pipeline_lend(all, sweep->options.scratch);
+    }
     for (size_t i = 0; i < sweep->lane_count && rc == 0; i++) {
         struct lane *lane = &sweep->lanes[i];
         if (lane->used) {
@@ -521,6 +524,9 @@ static int make_lanes(struct query_sweep *sweep)
         struct query_pipeline **place = &sweep->lanes[i].pipeline;
         rc = options->half ? query_pipeline_new_part(options->query, QUERY_PART_INDEXER, place)
                            : query_pipeline_new(options->query, 0, options->stages, place);
+        if (rc == 0) {
+            query_pipeline_lend(*place, options->scratch);
+        }
     }
     return rc;
 }

@@ -15,6 +15,7 @@
 #include "query/batch.h"
 #include "query/pipeline.h"
 #include "query/pool.h"
+#include "query/scratch.h"
 #include "query/source.h"
 
 #define QUERY_SWEEP_WAIT 1 /* take: nothing yet */
@@ -31,7 +32,8 @@ struct query_sweep_options {
     uint64_t entries_max;   /* no slice gives more, and no more slices are read */
     const char *(*tag_name)(const void *context, uint16_t tag); /* any thread */
     const void *context;
-    struct query_pool *pool; /* NULL: the thread that takes does the work */
+    struct query_pool *pool;       /* NULL: the thread that takes does the work */
+    struct query_scratch *scratch; /* what does not fit into memory; NULL: there is no bound */
 };
 
 /* Opens the first slice. What `options` points to must outlive the sweep. */

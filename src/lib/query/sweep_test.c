@@ -126,7 +126,7 @@ static void run(struct query_source_memory *memory, const char *query, const cha
     struct query_serve *serve = NULL;
     struct buf frames = {0};
     struct query_source *source = query_source_memory_source(memory);
-    if (query_serve_begin_pooled(span_of_str(body), source, RANGE_NS, pool, &serve) < 0) {
+    if (query_serve_begin_pooled(span_of_str(body), source, RANGE_NS, pool, NULL, &serve) < 0) {
         fail_msg("%s: %s", body, err_text());
     }
     assert_int_equal(query_serve_run(serve, NULL, collect, &frames), 0);
@@ -205,7 +205,7 @@ static void a_slow_reader_holds_up_nobody_else(void **state)
     slow.body = request_of(SLOW_QUERY, 1, false);
     run(slow.memory, SLOW_QUERY, slow.body, NULL, &slow.expected);
     assert_int_equal(query_serve_begin_pooled(span_of_str(all), query_source_memory_source(large),
-                                              RANGE_NS, slow.pool, &serve),
+                                              RANGE_NS, slow.pool, NULL, &serve),
                      0);
     assert_int_equal(query_serve_run(serve, NULL, search_meanwhile, &slow), 0);
     assert_true(slow.calls > 3);
@@ -234,12 +234,12 @@ static void a_cancelled_search_ends(void **state)
     char *body = request_of("tag=*", 0, false);
     struct query_serve *serve = NULL;
     atomic_bool cancel = false;
-    assert_int_equal(query_serve_begin_pooled(span_of_str(body), source, RANGE_NS, pool, &serve),
-                     0);
+    assert_int_equal(
+        query_serve_begin_pooled(span_of_str(body), source, RANGE_NS, pool, NULL, &serve), 0);
     assert_int_equal(query_serve_run(serve, &cancel, cancel_it, &cancel), ERR_CANCELLED);
     query_serve_free(&serve);
-    assert_int_equal(query_serve_begin_pooled(span_of_str(body), source, RANGE_NS, pool, &serve),
-                     0);
+    assert_int_equal(
+        query_serve_begin_pooled(span_of_str(body), source, RANGE_NS, pool, NULL, &serve), 0);
     query_serve_free(&serve); /* without a run */
     query_source_memory_free(&memory);
     query_pool_free(&pool);
@@ -255,7 +255,7 @@ static void a_fault_on_any_thread_is_told(void **state)
     struct query_serve *serve = NULL;
     struct buf frames = {0};
     assert_int_equal(query_serve_begin_pooled(span_of_str(body), query_source_memory_source(memory),
-                                              RANGE_NS, pool, &serve),
+                                              RANGE_NS, pool, NULL, &serve),
                      0);
     assert_int_equal(query_serve_run(serve, NULL, collect, &frames), ERR_TOO_LARGE);
     struct span rest = buf_span(&frames);

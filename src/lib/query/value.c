@@ -332,3 +332,67 @@ int query_value_compare(const struct query_value *a, const struct query_value *b
     buf_deinit(&y_text);
     return order;
 }
+
+/* ── Order as bytes ──────────────────────────────────────────────────────────────────────── */
+
+static void put_big_endian(struct buf *buf, uint64_t bits)
+{
+    bits = htobe64(bits);
+    buf_append(buf, span_of(&bits, sizeof(bits)));
+}
+
+/* The nearest double, then how far an integer is from it: both rise with the number. */
+static void put_number_order(const struct query_value *number, struct buf *buf)
+{
+    double real = query_value_real(number) + 0.0; /* no negative zero */
+    uint64_t bits;
+    memcpy(&bits, &real, sizeof(bits));
+    put_big_endian(buf, (bits >> 63) != 0 ? ~bits : bits | (UINT64_C(1) << 63));
+    int64_t off = 0;
+    if (number->type == QUERY_VALUE_I64) {
+        off = (int64_t)((__int128)number->number - (__int128)real);
+    }
+    put_big_endian(buf, (uint64_t)off ^ (UINT64_C(1) << 63));
+}
+
+/* Ends with two zeros; a zero in it is followed by 0xFF. */
+static void put_text_order(struct span text, struct buf *buf)
+{
+    const uint8_t *zero;
+    while ((zero = text.bytes == 0 ? NULL : memchr(text.data, 0, text.bytes)) != NULL) {
+        size_t bytes = (size_t)(zero - text.data) + 1;
+        buf_append(buf, span_first(text, bytes));
+        buf_append_byte(buf, 0xFF);
+        text = span_from(text, bytes);
+    }
+    buf_append(buf, text);
+    buf_append(buf, span_of("\0\0", 2));
+}
+
+void query_value_put_order(const struct query_value *value, bool texts, struct buf *buf)
+{
+    struct query_value number;
+    uint8_t ip[ENTRY_SOURCE_BYTES];
+    bool is_text = false;
+    if (query_value_number(value, &number)) {
+        buf_append_byte(buf, 0);
+        put_number_order(&number, buf);
+    } else if (query_value_ip(value, ip)) {
+        buf_append_byte(buf, 1);
+        buf_append(buf, span_of(ip, sizeof(ip)));
+    } else {
+        buf_append_byte(buf, 2);
+        is_text = true;
+    }
+    if (!is_text && !texts) {
+        return;
+    }
+    if (value->type == QUERY_VALUE_TEXT || value->type == QUERY_VALUE_BYTES) {
+        put_text_order(value->text, buf);
+        return;
+    }
+    struct buf text = {0};
+    query_value_put_text(value, &text);
+    put_text_order(buf_span(&text), buf);
+    buf_deinit(&text);
+}

@@ -58,6 +58,10 @@ double query_value_real(const struct query_value *number); /* of what the former
 /* <0, 0, >0. Numbers by size whatever their type, before addresses, before all else by text. */
 int query_value_compare(const struct query_value *a, const struct query_value *b);
 
+/* Appends bytes that compare, bytewise, as the values do, also when those of further values follow.
+ * `texts`: values that are equal otherwise ("7" and "7.0") are put in the order of their texts. */
+void query_value_put_order(const struct query_value *value, bool texts, struct buf *buf);
+
 /* An address in either of its text forms, or an IP value. */
 bool query_value_ip(const struct query_value *value, uint8_t ret_ip[ENTRY_SOURCE_BYTES]);
 

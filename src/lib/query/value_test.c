@@ -92,6 +92,68 @@ static void every_type_survives_being_an_enumerated_value(void **unused)
     }
 }
 
+/* Their bytes compare as the values do, whatever values stand behind them. */
+static void order_as_bytes_is_that_of_values(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "7",
+                                        "7.0",
+                                        "-7",
+                                        "10",
+                                        "9007199254740993",
+                                        "9007199254740992.0",
+                                        "1e300",
+                                        "-1e300",
+                                        "9223372036854775807",
+                                        "9223372036854775808",
+                                        "-9223372036854775808",
+                                        "0x1F",
+                                        "",
+                                        "a",
+                                        "ab",
+                                        "b",
+                                        "A",
+                                        "10.0.0.1",
+                                        "9.0.0.1",
+                                        "::1",
+                                        "nan",
+                                        "1 ",
+                                        "\xff"};
+    struct query_value values[ARRAY_COUNT(texts) + 4];
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        values[count++] = query_value_of_text(span_of_str(texts[i]));
+    }
+    values[count++] = query_value_of_text(span_of("a\0", 2));
+    values[count++] = query_value_of_f64(0.1);
+    values[count++] = query_value_of_i64(INT64_MAX - 1);
+    values[count++] = query_value_of_bool(true);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            struct buf a = {0};
+            struct buf b = {0};
+            query_value_put_order(&values[i], false, &a);
+            query_value_put_order(&values[j], false, &b);
+            int want = query_value_compare(&values[i], &values[j]);
+            int got = span_compare(buf_span(&a), buf_span(&b));
+            assert_true((want < 0) == (got < 0) && (want > 0) == (got > 0));
+            buf_clear(&a);
+            buf_clear(&b);
+            query_value_put_order(&values[i], true, &a);
+            query_value_put_order(&values[j], true, &b);
+            assert_true(span_equal(buf_span(&a), buf_span(&b)) == (i == j));
+            buf_append_byte(&a, (uint8_t)j);
+            buf_append_byte(&b, (uint8_t)i);
+            got = span_compare(buf_span(&a), buf_span(&b));
+            assert_true(want == 0 || (want < 0) == (got < 0));
+            buf_deinit(&a);
+            buf_deinit(&b);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +161,7 @@ int main(void)
         cmocka_unit_test(texts_are_numbers_only_as_a_whole),
         cmocka_unit_test(numbers_come_before_addresses_before_texts),
         cmocka_unit_test(every_type_survives_being_an_enumerated_value),
+        cmocka_unit_test(order_as_bytes_is_that_of_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

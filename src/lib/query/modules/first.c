@@ -8,9 +8,11 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "query/modules/modules.h"
+#include "query/scratch.h"
 
 #define NAMES_MAX 16
 #define TRACKED_MAX 1000000
+#define HELD_BYTES 128 /* of its slot in the map and what the allocator adds */
 
 struct plan {
     struct span names[NAMES_MAX];
@@ -28,6 +30,7 @@ struct state {
     struct map by_key; /* of struct held, owned */
     struct buf key;
     struct buf bytes;
+    struct query_holder holder;
     uint64_t number;
     struct held **order; /* once the input has ended */
     size_t next;
@@ -73,9 +76,15 @@ static int start(const void *plan, void **ret_state)
     return 0;
 }
 
+static void lend(void *pointer, struct query_scratch *scratch)
+{
+    query_holder_init(&((struct state *)pointer)->holder, scratch);
+}
+
 static void stop(void *pointer)
 {
     struct state *state = pointer;
+    query_holder_deinit(&state->holder);
     size_t cursor = 0;
     struct span key;
     void *item = NULL;
@@ -109,6 +118,7 @@ static bool key_of(const struct plan *plan, struct state *state, const struct qu
 static void hold(struct state *state, struct held *held, const struct query_block *block,
                  size_t index)
 {
+    int64_t before = (int64_t)(held->entry.data.bytes + held->entry.enumerated.bytes);
     mem_free((void *)(uintptr_t)held->entry.data.data);
     held->entry = block->entries[index];
     buf_clear(&state->bytes);
@@ -120,6 +130,7 @@ static void hold(struct state *state, struct held *held, const struct query_bloc
     held->entry.data.data = copy;
     held->entry.enumerated = span_of(copy + data_bytes, state->bytes.bytes - 1 - data_bytes);
     held->number = state->number;
+    query_holder_add(&state->holder, (int64_t)state->bytes.bytes - before);
 }
 
 static bool better(const struct plan *plan, const struct held *held, int64_t time_ns)
@@ -145,13 +156,15 @@ static int run(const void *pointer, void *state_pointer, struct query_block *blo
             }
             held = MEM_NEW(struct held);
             (void)map_put(&state->by_key, buf_span(&state->key), held);
+            query_holder_add(&state->holder,
+                             (int64_t)(HELD_BYTES + sizeof(*held) + state->key.bytes));
             hold(state, held, block, block->picks[i]);
         } else if (better(plan, held, block->entries[block->picks[i]].time_ns)) {
             hold(state, held, block, block->picks[i]);
         }
     }
     block->count = 0;
-    return 0;
+    return query_holder_check(&state->holder, plan->latest ? "last" : "first");
 }
 
 static int compare(const void *a, const void *b)
@@ -201,8 +214,8 @@ static bool uses(const void *pointer, struct span name)
 #define ROW(module_name, module_summary, parser)                                                   \
     {                                                                                              \
         .name = (module_name), .summary = (module_summary), .condensing = true, .parse = (parser), \
-        .settle = settle, .start = start, .stop = stop, .run = run, .finish = finish,              \
-        .uses = uses,                                                                              \
+        .settle = settle, .start = start, .lend = lend, .stop = stop, .run = run,                  \
+        .finish = finish, .uses = uses,                                                            \
     }
 
 const struct query_module query_module_first =

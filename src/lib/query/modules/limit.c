@@ -7,9 +7,11 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "query/modules/modules.h"
+#include "query/scratch.h"
 
 #define KEYS_MAX 16
 #define TRACKED_MAX 1000000
+#define COUNT_BYTES 128 /* with its slot in the map and what the allocator adds */
 
 struct plan {
     uint64_t from;
@@ -22,6 +24,7 @@ struct state {
     uint64_t seen;
     struct map counts; /* by combination: uint64_t */
     struct buf key;
+    struct query_holder holder;
 };
 
 static bool word_follows(const struct query_args *args, const char *word)
@@ -74,9 +77,15 @@ static int start(const void *plan, void **ret_state)
     return 0;
 }
 
+static void lend(void *pointer, struct query_scratch *scratch)
+{
+    query_holder_init(&((struct state *)pointer)->holder, scratch);
+}
+
 static void stop(void *pointer)
 {
     struct state *state = pointer;
+    query_holder_deinit(&state->holder);
     size_t cursor = 0;
     struct span key;
     void *count = NULL;
@@ -119,6 +128,7 @@ static int run_by(const struct plan *plan, struct state *state, struct query_blo
             }
             count = MEM_NEW(uint64_t);
             (void)map_put(&state->counts, buf_span(&state->key), count);
+            query_holder_add(&state->holder, (int64_t)(COUNT_BYTES + state->key.bytes));
         }
         if (*count < plan->to) {
             (*count)++;
@@ -126,7 +136,7 @@ static int run_by(const struct plan *plan, struct state *state, struct query_blo
         }
     }
     block->count = kept;
-    return 0;
+    return query_holder_check(&state->holder, "limit");
 }
 
 static int run(const void *pointer, void *state_pointer, struct query_block *block)
@@ -176,6 +186,7 @@ const struct query_module query_module_limit = {
     .collapser = "limitCollapser",
     .parse = parse,
     .start = start,
+    .lend = lend,
     .stop = stop,
     .run = run,
     .done = done,

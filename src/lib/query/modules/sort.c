@@ -2,37 +2,29 @@
  * sort [by key] [asc|desc]
  *
  * Key: time (the default, newest first), tag, src or a value (smallest first). Numbers by size,
- * before all else by text; entries without the value last; equal ones stay in their order. Holds
- * all entries, up to a bound. Tested by modules_test.c.
+ * before all else by text; entries without the value last; equal ones stay in their order.
+ * What does not fit into the search's memory is sorted in files. Tested by modules_test.c.
  */
-#include <stdlib.h>
-
 #include "base/mem.h"
+#include "base/wire.h"
+#include "query/modules/held.h"
 #include "query/modules/modules.h"
+#include "query/runs.h"
 
-#define HELD_BYTES_MAX (UINT64_C(1) << 30)
-#define BLOCK_ROWS 4096
+#define NO_VALUE 0xFF      /* before the key: after all others, in either direction */
+#define KEY_HEADER_BYTES 5 /* u8 NO_VALUE or not, u32 bytes of the key's order */
 
 struct plan {
     struct span key;
     bool descending;
 };
 
-struct held {
-    struct entry entry; /* owns data and enumerated, in one piece */
-    struct query_value key;
-    size_t number;
-    bool descending;
-};
-
+/* Records: header, the key's order, the entry. */
 struct state {
-    VEC(struct held) held;
-    uint64_t bytes;
-    bool ordered;
-    size_t next;
-    VEC(struct entry) entries;
-    VEC(uint32_t) picks;
-    struct buf evs;
+    struct query_sorter *sorter;
+    struct query_scratch *scratch;
+    struct buf record;
+    struct held_block block;
 };
 
 static struct span key_name(struct span word)
@@ -83,94 +75,84 @@ static int start(const void *plan, void **ret_state)
     return 0;
 }
 
+static void lend(void *pointer, struct query_scratch *scratch)
+{
+    ((struct state *)pointer)->scratch = scratch;
+}
+
 static void stop(void *pointer)
 {
     struct state *state = pointer;
-    for (size_t i = 0; i < state->held.count; i++) {
-        mem_free((void *)(uintptr_t)state->held.items[i].entry.data.data);
-    }
-    vec_deinit(&state->held);
-    vec_deinit(&state->entries);
-    vec_deinit(&state->picks);
-    buf_deinit(&state->evs);
+    query_sorter_free(&state->sorter);
+    held_block_deinit(&state->block);
+    buf_deinit(&state->record);
     mem_free(state);
 }
 
-/* Data, then the enumerated values, then the key if it is a text. */
-static void hold(const struct plan *plan, struct state *state, const struct query_block *block,
-                 size_t index)
+static struct span order_of(struct span record)
 {
-    struct held held = {.entry = block->entries[index],
-                        .number = state->held.count,
-                        .descending = plan->descending};
-    buf_clear(&state->evs);
-    buf_append(&state->evs, held.entry.data);
-    query_block_put_evs(block, index, &state->evs, NULL, NULL);
-    size_t whole = state->evs.bytes;
-    bool there = query_block_get(block, index, plan->key, &held.key);
-    bool text = there && (held.key.type == QUERY_VALUE_TEXT || held.key.type == QUERY_VALUE_BYTES);
-    if (text) {
-        buf_append(&state->evs, held.key.text);
+    return span_first(span_from(record, KEY_HEADER_BYTES), wire_load_u32(record.data + 1));
+}
+
+static int compare(const void *context, struct span a, struct span b)
+{
+    const struct plan *plan = context;
+    if (a.data[0] != b.data[0]) {
+        return a.data[0] < b.data[0] ? -1 : 1;
     }
-    uint8_t *copy = mem_dup(buf_reserve(&state->evs, 1) - state->evs.bytes, state->evs.bytes + 1);
-    held.entry.data.data = copy;
-    held.entry.enumerated = span_of(copy + held.entry.data.bytes, whole - held.entry.data.bytes);
-    if (text) {
-        held.key.text.data = copy + whole;
-    } else if (!there) {
-        held.key.type = QUERY_VALUE_NONE;
+    int order = span_compare(order_of(a), order_of(b));
+    return plan->descending ? -order : order;
+}
+
+static void put_record(const struct plan *plan, const struct query_block *block, size_t index,
+                       struct buf *record)
+{
+    struct query_value key;
+    bool there = query_block_get(block, index, plan->key, &key);
+    buf_clear(record);
+    wire_put_u8(record, there ? 0 : NO_VALUE);
+    wire_put_u32(record, 0);
+    if (there) {
+        query_value_put_order(&key, false, record);
+        wire_store_u32(record->data + 1, (uint32_t)(record->bytes - KEY_HEADER_BYTES));
     }
-    state->bytes += state->evs.bytes + sizeof(held);
-    vec_push(&state->held, held);
+    held_put(block, index, record);
 }
 
 static int run(const void *plan, void *pointer, struct query_block *block)
 {
     struct state *state = pointer;
+    if (state->sorter == NULL) {
+        state->sorter = query_sorter_new(state->scratch, compare, plan);
+    }
     for (size_t i = 0; i < block->count; i++) {
-        hold(plan, state, block, block->picks[i]);
-        if (state->bytes > HELD_BYTES_MAX) {
-            return err_set(ERR_TOO_LARGE, "more than 1 GiB of entries to sort");
+        put_record(plan, block, block->picks[i], &state->record);
+        int rc = query_sorter_add(state->sorter, buf_span(&state->record));
+        if (rc < 0) {
+            return rc;
         }
     }
     block->count = 0;
     return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const struct held *x = a;
-    const struct held *y = b;
-    bool x_none = x->key.type == QUERY_VALUE_NONE;
-    bool y_none = y->key.type == QUERY_VALUE_NONE;
-    int order = x_none != y_none ? (x_none ? 1 : -1) : 0;
-    if (!x_none && !y_none) {
-        order = query_value_compare(&x->key, &y->key);
-        order = x->descending ? -order : order;
-    }
-    return order != 0 ? order : x->number < y->number ? -1 : 1;
-}
-
 static int finish(const void *plan, void *pointer, struct query_block *block)
 {
     (void)plan;
     struct state *state = pointer;
-    if (!state->ordered && state->held.count > 1) {
-        qsort(state->held.items, state->held.count, sizeof(*state->held.items), compare);
+    int rc = state->sorter == NULL ? QUERY_RUNS_END : 0;
+    held_block_clear(&state->block);
+    while (rc == 0 && !held_block_is_full(&state->block)) {
+        struct span record;
+        rc = query_sorter_next(state->sorter, &record);
+        if (rc == 0) {
+            size_t before = KEY_HEADER_BYTES + order_of(record).bytes;
+            held_block_add(&state->block, span_from(record, before));
+        }
     }
-    state->ordered = true;
-    if (state->next == state->held.count) {
-        return QUERY_MODULE_END;
+    if (rc < 0 || !held_block_give(&state->block, block)) {
+        return rc < 0 ? rc : QUERY_MODULE_END;
     }
-    vec_clear(&state->entries);
-    vec_clear(&state->picks);
-    while (state->next < state->held.count && state->entries.count < BLOCK_ROWS) {
-        vec_push(&state->picks, (uint32_t)state->entries.count);
-        vec_push(&state->entries, state->held.items[state->next++].entry);
-    }
-    block->entries = state->entries.items;
-    block->picks = state->picks.items;
-    block->count = state->entries.count;
     return 0;
 }
 
@@ -181,6 +163,7 @@ const struct query_module query_module_sort = {
     .parse = parse,
     .start = start,
     .stop = stop,
+    .lend = lend,
     .run = run,
     .finish = finish,
     .uses = uses,

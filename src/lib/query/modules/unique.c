@@ -2,12 +2,19 @@
  * unique [-maxtracked n] [name …] [over duration]
  *
  * Passes the first entry of each combination of values; without names, of each DATA;
- * with `over` in each window. Entries that lack a value are dropped. Tested by modules_test.c.
+ * with `over` in each window. Entries that lack a value are dropped.
+ *
+ * What was seen is known by a 128-bit hash. When no more of them fit into memory, entries that are
+ * none of these wait in a file until the end: sorted by hash, the first of each stays; sorted by
+ * number again, those go on. Tested by modules_test.c and spill_test.c.
  */
-#include "base/map.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "base/wire.h"
+#include "query/modules/held.h"
 #include "query/modules/modules.h"
+#include "query/runs.h"
 
 #define NAMES_MAX 16
 #define TRACKED_MAX 1000000
@@ -23,9 +30,26 @@ struct plan {
     int64_t over_ns;
 };
 
+struct hash {
+    uint64_t low;
+    uint64_t high;
+};
+
+#define NUMBER_BYTES sizeof(uint64_t) /* before each record, big-endian: they compare as bytes */
+
+/* Records of `waiting`: hash, number, entry; of `back`: number, entry. */
 struct state {
-    struct map seen;
+    struct hash *seen; /* open addressing; zeros are free */
+    size_t capacity;
+    size_t count;
     struct buf key;
+    struct query_scratch *scratch;
+    struct query_holder holder;
+    struct query_sorter *waiting; /* NULL: all fit so far */
+    struct query_sorter *back;
+    uint64_t number;
+    struct buf record;
+    struct held_block block;
 };
 
 static int parse_over(struct query_args *args, struct plan *plan)
@@ -75,11 +99,23 @@ static int start(const void *plan, void **ret_state)
     return 0;
 }
 
+static void lend(void *pointer, struct query_scratch *scratch)
+{
+    struct state *state = pointer;
+    state->scratch = scratch;
+    query_holder_init(&state->holder, scratch);
+}
+
 static void stop(void *pointer)
 {
     struct state *state = pointer;
-    map_deinit(&state->seen);
+    query_sorter_free(&state->waiting);
+    query_sorter_free(&state->back);
+    query_holder_deinit(&state->holder);
+    held_block_deinit(&state->block);
+    mem_free(state->seen);
     buf_deinit(&state->key);
+    buf_deinit(&state->record);
     mem_free(state);
 }
 
@@ -110,23 +146,148 @@ static bool key_of(const struct plan *plan, struct state *state, const struct qu
     return true;
 }
 
+/* ── Seen ────────────────────────────────────────────────────────────────────────────────── */
+
+static struct hash *slot_of(const struct state *state, struct hash hash)
+{
+    size_t i = hash.low & (state->capacity - 1);
+    while ((state->seen[i].low != 0 || state->seen[i].high != 0) &&
+           (state->seen[i].low != hash.low || state->seen[i].high != hash.high)) {
+        i = (i + 1) & (state->capacity - 1);
+    }
+    return &state->seen[i];
+}
+
+static void grow(struct state *state)
+{
+    struct state before = *state;
+    state->capacity = MAX(before.capacity * 2, (size_t)16);
+    state->seen = mem_alloc_array(state->capacity, sizeof(*state->seen));
+    for (size_t i = 0; i < before.capacity; i++) {
+        if (before.seen[i].low != 0 || before.seen[i].high != 0) {
+            *slot_of(state, before.seen[i]) = before.seen[i];
+        }
+    }
+    mem_free(before.seen);
+    size_t more = (state->capacity - before.capacity) * sizeof(*state->seen);
+    query_holder_add(&state->holder, (int64_t)more);
+}
+
+static struct hash hash_of(struct span key)
+{
+    struct hash hash;
+    hash128(key, &hash.low, &hash.high);
+    hash.low += hash.low == 0 && hash.high == 0 ? 1 : 0;
+    return hash;
+}
+
+static int check_tracked(const struct plan *plan, const struct state *state)
+{
+    return state->count <= plan->tracked_max
+               ? 0
+               : err_set(ERR_TOO_LARGE,
+                         "more than %llu distinct values; -maxtracked with a greater number allows "
+                         "more",
+                         (unsigned long long)plan->tracked_max);
+}
+
+/* ── Waiting ─────────────────────────────────────────────────────────────────────────────── */
+
+static int compare_bytes(const void *context, struct span a, struct span b)
+{
+    size_t bytes = *(const size_t *)context;
+    return memcmp(a.data, b.data, bytes);
+}
+
+static int wait(struct state *state, struct hash hash, const struct query_block *block,
+                size_t index)
+{
+    static const size_t compared = sizeof(struct hash) + NUMBER_BYTES;
+    if (state->waiting == NULL) {
+        state->waiting = query_sorter_new(state->scratch, compare_bytes, &compared);
+    }
+    uint64_t number = htobe64(state->number++);
+    buf_clear(&state->record);
+    buf_append(&state->record, span_of(&hash, sizeof(hash)));
+    buf_append(&state->record, span_of(&number, sizeof(number)));
+    held_put(block, index, &state->record);
+    return query_sorter_add(state->waiting, buf_span(&state->record));
+}
+
 static int run(const void *pointer, void *state_pointer, struct query_block *block)
 {
     const struct plan *plan = pointer;
     struct state *state = state_pointer;
     size_t kept = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        if (!key_of(plan, state, block, block->picks[i]) ||
-            map_put(&state->seen, buf_span(&state->key), state) != NULL) {
+    int rc = 0;
+    for (size_t i = 0; i < block->count && rc == 0; i++) {
+        if (!key_of(plan, state, block, block->picks[i])) {
             continue;
         }
-        if (state->seen.count > plan->tracked_max) {
-            return err_set(ERR_TOO_LARGE, "more than %llu distinct values; -maxtracked allows more",
-                           (unsigned long long)plan->tracked_max);
+        bool full = state->waiting != NULL;
+        if (!full && (state->count + 1) * 4 > state->capacity * 3) {
+            full = query_holder_must_spill(&state->holder);
+            if (!full) {
+                grow(state);
+            }
         }
+        struct hash hash = hash_of(buf_span(&state->key));
+        struct hash *slot = slot_of(state, hash);
+        if (slot->low != 0 || slot->high != 0) {
+            continue;
+        }
+        if (full) {
+            rc = wait(state, hash, block, block->picks[i]);
+            continue;
+        }
+        *slot = hash;
+        state->count++;
         block->picks[kept++] = block->picks[i];
+        rc = check_tracked(plan, state);
     }
     block->count = kept;
+    return rc;
+}
+
+/* The first of each hash. */
+static int sort_back(const struct plan *plan, struct state *state)
+{
+    static const size_t compared = NUMBER_BYTES;
+    struct hash last = {0, 0};
+    struct span record;
+    int rc;
+    state->back = query_sorter_new(state->scratch, compare_bytes, &compared);
+    while ((rc = query_sorter_next(state->waiting, &record)) == 0) {
+        if (memcmp(record.data, &last, sizeof(last)) != 0) {
+            memcpy(&last, record.data, sizeof(last));
+            state->count++;
+            rc = check_tracked(plan, state);
+            rc = rc < 0 ? rc : query_sorter_add(state->back, span_from(record, sizeof(last)));
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    query_sorter_free(&state->waiting);
+    return rc < 0 ? rc : 0;
+}
+
+static int finish(const void *plan, void *pointer, struct query_block *block)
+{
+    struct state *state = pointer;
+    int rc = state->waiting != NULL ? sort_back(plan, state) : 0;
+    rc = rc == 0 && state->back == NULL ? QUERY_RUNS_END : rc;
+    held_block_clear(&state->block);
+    while (rc == 0 && !held_block_is_full(&state->block)) {
+        struct span record;
+        rc = query_sorter_next(state->back, &record);
+        if (rc == 0) {
+            held_block_add(&state->block, span_from(record, NUMBER_BYTES));
+        }
+    }
+    if (rc < 0 || !held_block_give(&state->block, block)) {
+        return rc < 0 ? rc : QUERY_MODULE_END;
+    }
     return 0;
 }
 
@@ -148,6 +309,8 @@ const struct query_module query_module_unique = {
     .parse = parse,
     .start = start,
     .stop = stop,
+    .lend = lend,
     .run = run,
+    .finish = finish,
     .uses = uses,
 };

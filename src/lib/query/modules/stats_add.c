@@ -1,0 +1,184 @@
+/*
+ * Entries are added to their groups, a block at a time: where values come from is looked up once,
+ * and groups that were found last are found by a few bytes of their keys. Tested by modules_test.c.
+ */
+#include "base/time.h"
+#include "query/modules/stats_groups.h"
+
+/* Where the values of a name in a block come from. */
+struct source {
+    struct span name;
+    const struct query_value *column; /* NULL: none, query_block_get() knows */
+    bool as_number;                   /* texts that are numbers may be taken as such */
+};
+
+/* What a table needs of a block's entries. */
+struct sources {
+    struct source keys[STATS_KEYS_MAX];
+    struct source operands[STATS_OPS_MAX]; /* each once */
+    size_t operand_count;
+    size_t of_op[STATS_OPS_MAX]; /* by number in the table; operand_count: none */
+};
+
+static size_t operand_of(struct sources *sources, const struct query_block *block,
+                         const struct stats_op *op)
+{
+    size_t i = 0;
+    while (i < sources->operand_count && !span_equal(sources->operands[i].name, op->operand)) {
+        i++;
+    }
+    struct source *source = &sources->operands[i];
+    if (i == sources->operand_count) {
+        *source = (struct source){op->operand, query_block_values(block, op->operand), true};
+        sources->operand_count++;
+    }
+    source->as_number = source->as_number && op->op != AGGREGATE_UNIQUE_COUNT;
+    return i;
+}
+
+static void find_sources(const struct stats_plan *plan, const struct stats_table *table,
+                         const struct query_block *block, struct sources *sources)
+{
+    sources->operand_count = 0;
+    for (size_t i = 0; i < table->keys.count; i++) {
+        struct span name = table->keys.names[i];
+        sources->keys[i] = (struct source){name, query_block_values(block, name), false};
+    }
+    for (size_t i = 0; i < table->op_count; i++) {
+        const struct stats_op *op = &plan->ops[table->ops[i]];
+        sources->of_op[i] = op->operand.bytes == 0 ? SIZE_MAX : operand_of(sources, block, op);
+    }
+}
+
+static bool is_text(const struct query_value *value)
+{
+    return value->type == QUERY_VALUE_TEXT || value->type == QUERY_VALUE_BYTES;
+}
+
+static inline bool get_text(const struct query_block *block, size_t index,
+                            const struct source *source, struct span *ret_text)
+{
+    if (source->column != NULL && is_text(&source->column[index])) {
+        *ret_text = source->column[index].text;
+        return true;
+    }
+    return query_block_text(block, index, source->name, ret_text);
+}
+
+/* NONE: there is none. */
+static inline struct query_value get_value(const struct query_block *block, size_t index,
+                                           const struct source *source)
+{
+    struct query_value value = {.type = QUERY_VALUE_NONE};
+    struct query_value number;
+    if (source->column != NULL && is_text(&source->column[index])) {
+        value = source->column[index];
+    } else if (!query_block_get(block, index, source->name, &value)) {
+        value.type = QUERY_VALUE_NONE;
+    }
+    bool as_number = source->as_number && is_text(&value) && query_value_number(&value, &number);
+    return as_number ? number : value;
+}
+
+static int64_t window_of(const struct stats_plan *plan, int64_t time_ns)
+{
+    if (plan->window_ns == 0) {
+        return plan->start_ns;
+    }
+    int64_t into = time_ns % plan->window_ns;
+    return time_ns - (into < 0 ? into + plan->window_ns : into);
+}
+
+/* Of a few bytes of the text, which tell most keys apart. */
+static inline uint64_t mix(uint64_t hash, struct span text)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (text.bytes >= sizeof(first)) {
+        memcpy(&first, text.data, sizeof(first));
+        memcpy(&last, text.data + text.bytes - sizeof(last), sizeof(last));
+    } else {
+        for (size_t i = 0; i < text.bytes; i++) {
+            first = first << 8 | text.data[i];
+        }
+    }
+    hash = (hash ^ first ^ text.bytes) * UINT64_C(0x9E3779B97F4A7C15);
+    return (hash ^ hash >> 32 ^ last) * UINT64_C(0xC2B2AE3D27D4EB4F);
+}
+
+static bool has_key(const struct stats_group *group, int64_t window_ns, const struct span *values,
+                    size_t count)
+{
+    struct span rest = group->key;
+    bool same = group->window_ns == window_ns;
+    for (size_t i = 0; i < count && same; i++) {
+        same = span_equal(stats_next_key(&rest), values[i]);
+    }
+    return same;
+}
+
+static struct stats_group *look_up(struct stats_state *state, size_t table, int64_t window_ns,
+                                   const struct span *values, uint16_t tag)
+{
+    buf_clear(&state->key);
+    buf_append(&state->key, span_of(&window_ns, sizeof(window_ns)));
+    for (size_t i = 0; i < state->plan->tables[table].keys.count; i++) {
+        stats_put_key(&state->key, values[i]);
+    }
+    return stats_group_of(state, table, tag);
+}
+
+/* NULL: the entry has not all keys. */
+static struct stats_group *find_group(struct stats_state *state, size_t number,
+                                      const struct query_block *block, size_t index,
+                                      const struct sources *sources)
+{
+    const struct stats_plan *plan = state->plan;
+    const struct entry *entry = &block->entries[index];
+    size_t keys = plan->tables[number].keys.count;
+    struct span values[STATS_KEYS_MAX];
+    int64_t window_ns = window_of(plan, entry->time_ns);
+    uint64_t hash = (uint64_t)window_ns;
+    for (size_t i = 0; i < keys; i++) {
+        if (!get_text(block, index, &sources->keys[i], &values[i])) {
+            return NULL;
+        }
+        hash = mix(hash, values[i]);
+    }
+    struct stats_group **recent =
+        &state->recent[number * STATS_RECENT_MAX + (hash >> 32) % STATS_RECENT_MAX];
+    if (*recent == NULL || !has_key(*recent, window_ns, values, keys)) {
+        *recent = look_up(state, number, window_ns, values, entry->tag);
+    }
+    return *recent;
+}
+
+void stats_add_block(struct stats_state *state, const struct query_block *block, size_t number)
+{
+    const struct stats_plan *plan = state->plan;
+    const struct stats_table *table = &plan->tables[number];
+    struct sources sources;
+    struct query_value values[STATS_OPS_MAX];
+    find_sources(plan, table, block, &sources);
+    for (size_t i = 0; i < block->count; i++) {
+        size_t index = block->picks[i];
+        struct stats_group *group = find_group(state, number, block, index, &sources);
+        if (group == NULL) {
+            continue;
+        }
+        for (size_t j = 0; j < sources.operand_count; j++) {
+            values[j] = get_value(block, index, &sources.operands[j]);
+        }
+        for (size_t j = 0; j < table->op_count; j++) {
+            enum aggregate_op op = plan->ops[table->ops[j]].op;
+            size_t operand = sources.of_op[j];
+            if (operand == SIZE_MAX || values[operand].type != QUERY_VALUE_NONE) {
+                const struct query_value *value = operand == SIZE_MAX ? NULL : &values[operand];
+                int64_t more = aggregate_add(&group->states[j], op, value);
+                if (more != 0) {
+                    query_holder_add(&state->holder, more);
+                }
+            }
+        }
+    }
+}
