@@ -169,7 +169,7 @@ static int show(const struct job *job, const char *name)
     return rc;
 }
 
-/* A record of a link: the indexer itself tries it. */
+/* A record of a link or of a feed: the indexer itself tries it. */
 static int retry_record(const struct job *job, const struct refused_item *item)
 {
     struct cli_control control = {.config = job->config,
@@ -209,7 +209,8 @@ static int retry(struct job *job, const char *name)
     struct post_request request;
     struct arena *arena = arena_new(DECODE_BYTES_MAX);
     int rc = refused_get(io_real(), job->source, name, &text, &item);
-    bool is_record = rc == 0 && span_starts_with(item.request, SPAN_LIT(REFUSED_RECORD_TITLE));
+    bool is_record = rc == 0 && (span_starts_with(item.request, SPAN_LIT(REFUSED_RECORD_TITLE)) ||
+                                 span_starts_with(item.request, SPAN_LIT(REFUSED_3X_TITLE)));
     if (is_record) {
         rc = retry_record(job, &item);
     } else if (rc == 0) {

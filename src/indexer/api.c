@@ -3,10 +3,12 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "datalog/cursor.h"
+#include "indexer/feeds3x.h"
 #include "indexer/search_share.h"
 #include "query/serve.h"
 #include "service/log.h"
 #include "service/metrics.h"
+#include "warp10/refused.h"
 
 static json_t *json_u64(uint64_t value)
 {
@@ -268,9 +270,15 @@ static void post_search(struct http_request *request, void *context)
 static void post_retry(struct http_request *request, void *context)
 {
     struct api *api = context;
-    int rc = api->replication == NULL
-                 ? err_set(ERR_NOT_FOUND, "this indexer does not take part in replication")
-                 : replication_retry(api->replication, http_request_body(request));
+    struct span body = http_request_body(request);
+    int rc;
+    if (span_starts_with(body, SPAN_LIT(REFUSED_3X_TITLE))) {
+        rc = feeds3x_retry(api->feeds3x, body);
+    } else if (api->replication != NULL) {
+        rc = replication_retry(api->replication, body);
+    } else {
+        rc = err_set(ERR_NOT_FOUND, "this indexer does not take part in replication");
+    }
     if (rc < 0) {
         http_reply_fault(request, rc);
     } else {

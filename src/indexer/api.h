@@ -26,6 +26,7 @@ struct api {
     struct states *states;
     struct replication *replication; /* NULL: off */
     struct kafka *kafka;             /* NULL: off */
+    struct feeds3x *feeds3x;
     struct query_pool *pool;         /* threads of searches */
 };
 

@@ -143,7 +143,7 @@ static int set_aside(struct consumer3x *consumer, struct span record, struct spa
     char reason[ERR_TEXT_BYTES_MAX];
     struct buf request = {0};
     (void)snprintf(reason, sizeof(reason), "%s", err_text());
-    buf_printf(&request, "3x %.*s\n", SPAN_ARG(ref));
+    buf_printf(&request, REFUSED_3X_TITLE "%.*s %s\n", SPAN_ARG(ref), consumer->name);
     text_base64(&request, record);
     buf_append_byte(&request, '\n');
     struct refused_item item = {.time_ns = io_now_ns(consumer->io),

@@ -30,4 +30,8 @@ MUST_CHECK int consumers3x_start(struct io *io, const struct conf *conf, struct 
                                  struct names3x *names, struct consumers3x **ret_consumers);
 void consumers3x_stop(struct consumers3x **consumers);
 
+/* Applies what a source set aside, as it is configured now, with the time it had. Waits. Any
+ * thread. */
+MUST_CHECK int consumers3x_retry(struct consumers3x *consumers, struct span request);
+
 #endif

@@ -1,10 +1,12 @@
 /* What [Datalog-Source "…"] says of Warp 10 3.x; starting and stopping. Tested by
  * tests/cluster/test_warp10_3x.py. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "indexer/consumer3x_internal.h"
 #include "service/metrics.h"
@@ -323,6 +325,68 @@ int consumers3x_start(struct io *io, const struct conf *conf, struct storage *st
     }
     *ret_consumers = consumers;
     return 0;
+}
+
+/* ── Once more ───────────────────────────────────────────────────────────────────────────── */
+
+static const struct consumer3x *one_named(const struct consumers3x *consumers, struct span name)
+{
+    for (size_t i = 0; i < consumers->all.count; i++) {
+        if (span_equal_str(name, consumers->all.items[i]->name)) {
+            return consumers->all.items[i];
+        }
+    }
+    return NULL;
+}
+
+/* Under an origin of its own: the source's has gone on. */
+static int retry(const struct consumer3x *consumer, struct span record)
+{
+    char source[32];
+    char text[ERR_TEXT_BYTES_MAX];
+    uint64_t random;
+    bool aside = false;
+    struct offset3x nothing = {0};
+    struct storage_waiter waiter = STORAGE_WAITER;
+    struct apply3x_options options = consumer->apply_options;
+    io_random(consumer->io, &random, sizeof(random));
+    (void)snprintf(source, sizeof(source), "retry/%016" PRIx64, random);
+    options.source = source;
+    struct apply3x *apply = apply3x_new(&options);
+    int rc = apply3x_resume(apply, &nothing);
+    rc = rc < 0 ? rc : apply3x_take(apply, record, &aside, storage_wake, &waiter);
+    (void)snprintf(text, sizeof(text), "%s", rc < 0 || aside ? err_text() : "");
+    if (rc == 0) {
+        rc = storage_wait(&waiter, 0);
+        rc = rc > 0 ? err_set(ERR_CONFLICT, "it was not taken") : rc;
+    }
+    rc = rc == APPLY3X_PASSED_OVER ? 0 : rc;
+    apply3x_free(&apply);
+    return rc == 0 && aside ? err_set(ERR_INVALID, "%s", text) : rc;
+}
+
+int consumers3x_retry(struct consumers3x *consumers, struct span request)
+{
+    struct span rest = request;
+    struct span title;
+    struct span ref;
+    struct span line;
+    struct buf record = {0};
+    (void)span_split(&rest, ' ', &title);
+    (void)span_split(&rest, ' ', &ref);
+    (void)span_split(&rest, '\n', &line);
+    const struct consumer3x *consumer = one_named(consumers, line);
+    int rc = consumer == NULL ? err_set(ERR_NOT_FOUND,
+                                        "it is of the source \"%.*s\", which this "
+                                        "indexer does not have",
+                                        SPAN_ARG(span_first(line, NAME_BYTES_MAX)))
+                              : 0;
+    if (rc == 0 && !text_unbase64(&record, span_trim(rest))) {
+        rc = err_set(ERR_CORRUPT, "there is no record in it");
+    }
+    rc = rc < 0 ? rc : retry(consumer, buf_span(&record));
+    buf_deinit(&record);
+    return rc;
 }
 
 void consumers3x_stop(struct consumers3x **consumers)

@@ -32,6 +32,11 @@ int feeds3x_start(struct io *io, const struct conf *conf, struct storage *storag
     return 0;
 }
 
+int feeds3x_retry(struct feeds3x *feeds, struct span request)
+{
+    return consumers3x_retry(feeds->consumers, request);
+}
+
 void feeds3x_stop(struct feeds3x **feeds)
 {
     if (*feeds == NULL) {

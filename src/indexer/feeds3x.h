@@ -17,4 +17,6 @@ MUST_CHECK int feeds3x_start(struct io *io, const struct conf *conf, struct stor
                              struct feeds3x **ret_feeds);
 void feeds3x_stop(struct feeds3x **feeds);
 
+MUST_CHECK int feeds3x_retry(struct feeds3x *feeds, struct span request); /* consumers3x_retry() */
+
 #endif

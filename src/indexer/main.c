@@ -195,6 +195,7 @@ static int start_server(struct indexer *indexer)
         .states = indexer->states,
         .replication = indexer->replication,
         .kafka = indexer->kafka,
+        .feeds3x = indexer->feeds3x,
         .pool = indexer->pool,
     };
     struct http_server_options options = {

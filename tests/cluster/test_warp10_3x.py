@@ -224,11 +224,35 @@ def test_a_record_that_cannot_be_applied_is_set_aside_and_the_rest_goes_on():
         assert len(files) == 5
         assert any("no record" in text for text in files)
         assert any("out of range" in text for text in files)
-        first = next(text for text in files if f"3x {f.feeder.ref(1)}\n" in text)
+        first = next(text for text in files if f"3x {f.feeder.ref(1)} paris\n" in text)
         assert "Link: paris" in first
         assert base64.b64decode(first.rstrip().splitlines()[-1]) == broken
         assert f.metric("quarantined_total") == 5
         f.committed(6)
+
+
+def test_what_was_set_aside_is_applied_once_its_source_is_set_right():
+    late = 1 << 62  # in microseconds beyond what there can be, in nanoseconds not
+    with Following([update(T, [(1, 1)]), update(T + 2, [(late, 7)]), b"\x15\x42\x00"]) as f:
+        f.committed(2)
+        config = f.node.process.config
+        [where] = {path.parent for path in config.parent.rglob("*.refused")}
+
+        def retry():
+            names = sorted(path.name for path in where.iterdir() if path.suffix == ".refused")
+            return f.cluster.aquifer("datalog", "quarantine", "retry", "--config", str(config),
+                                     str(where), *names)
+        told = retry()
+        assert told.returncode == 1 and b"out of range" in told.stderr
+        assert len(quarantine(f.cluster)) == 2
+        f.node.stop()
+        config.write_text(config.read_text().replace(
+            '[Datalog-Source "paris"]', '[Datalog-Source "paris"]\nTime-Unit=ns'))
+        f.node.start()
+        told = retry()
+        assert told.returncode == 1 and b"unknown type" in told.stderr  # the other one
+        assert len(quarantine(f.cluster)) == 1
+        f.expect({1: "1", late // 1000: "7"})
 
 
 def test_shards_are_kept_apart_here_and_asked_for_when_wanted():

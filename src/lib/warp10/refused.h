@@ -21,7 +21,8 @@
 
 #define REFUSED_SUFFIX ".refused"
 #define REFUSED_RECORD_TITLE                                                                       \
-    "aquifer record " /* a request that begins so is no request of Warp 10 */
+    "aquifer record "          /* a request that begins so is no request of Warp 10 */
+#define REFUSED_3X_TITLE "3x " /* nor this one: REF and SOURCE in the line, then base64 */
 #define REFUSED_FILES_MAX 10000
 #define REFUSED_BYTES_MAX (UINT64_C(1) << 30) /* of all files */
 #define REFUSED_ITEM_BYTES_MAX ((size_t)512 << 20)
