@@ -96,11 +96,6 @@ static void begin_giving(struct forwarder *forwarder, bool only_needs)
 /* The log is held from here on, and read when the snapshot is there. */
 int forwarder_begin_snapshot(struct forwarder *forwarder)
 {
-    if (forwarder->options.filter.wells_count > 0) {
-        forwarder_set_state(forwarder, FORWARDER_NEEDS_SNAPSHOT);
-        return err_set(ERR_NOT_FOUND, "the target lacks what the log does not have any more, and a "
-                                      "link that looks at wells sends no snapshots");
-    }
     uint64_t position = datalog_end(forwarder->log);
     datalog_reader_close(&forwarder->reader);
     int rc = datalog_cursor_attach(forwarder->cursor, position);

@@ -112,6 +112,13 @@ uint16_t link_filter_id(const struct link_filter *filter)
     return filter == NULL ? 0 : filter->id;
 }
 
+struct storage_names link_filter_wells(const struct link_filter *filter)
+{
+    const struct link_filter_options *options = filter == NULL ? NULL : filter->options;
+    return options == NULL ? (struct storage_names){0}
+                           : (struct storage_names){options->wells, options->wells_count};
+}
+
 /* ---- which series ---- */
 
 static bool looks_at_series(const struct link_filter *filter)

@@ -8,6 +8,7 @@
 #define INDEXER_LINK_FILTER_H
 
 #include "datalog/log.h"
+#include "indexer/storage.h"
 #include "series/catalogue.h"
 
 struct link_filter;
@@ -35,6 +36,8 @@ void link_filter_free(struct link_filter **filter);
 
 /* For replicate_origin_through(): the same for the same filter on every node; 0 of NULL. */
 uint16_t link_filter_id(const struct link_filter *filter);
+
+struct storage_names link_filter_wells(const struct link_filter *filter); /* none: all, NULL too */
 
 /* Whether entries of a tag pass, and points of a series, as far as it is not about wells. One that
  * has no name does not. */

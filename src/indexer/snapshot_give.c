@@ -277,7 +277,7 @@ static int open_entries(struct snapshot_give *give)
         .tags = &tag,
         .tags_count = 1,
     };
-    return storage_scan(give->storage, &scan, &give->entries);
+    return storage_scan_of(give->storage, link_filter_wells(give->filter), &scan, &give->entries);
 }
 
 static void put_entries(struct snapshot_give *give, const struct well_block *block)
@@ -343,7 +343,9 @@ static int open_points(struct snapshot_give *give)
         .stamps = true,
         .count_max = UINT64_MAX,
     };
-    return count == 0 ? WELL_END : storage_fetch(give->storage, &fetch, &give->points);
+    return count == 0 ? WELL_END
+                      : storage_fetch_of(give->storage, link_filter_wells(give->filter), &fetch,
+                                         &give->points);
 }
 
 static void put_points(struct snapshot_give *give, const struct well_points *points)

@@ -26,7 +26,7 @@ struct snapshot_give_options {
     bool only_needs;                       /* what they lack comes with the log */
     const struct uuid *ignored;            /* nodes that are left out */
     size_t ignored_count;
-    struct link_filter *filter; /* NULL: none; of series, not of wells; borrowed to the end */
+    struct link_filter *filter; /* NULL: none; borrowed to the end */
 };
 
 /* Whether it can help the target with what it needs beside what its places lack. */

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -208,7 +209,8 @@ static void check_equal(struct node *a, struct node *b)
 /* ---- snapshots ---- */
 
 /* Up to `cut` parts; true: all of it came. */
-static bool send_some(struct node *from, struct node *to, uint64_t cut, bool only_needs)
+static bool send_some(struct node *from, struct node *to, uint64_t cut, bool only_needs,
+                      struct link_filter *filter)
 {
     struct replicate_places theirs = {0};
     storage_places(to->storage, &theirs);
@@ -217,6 +219,7 @@ static bool send_some(struct node *from, struct node *to, uint64_t cut, bool onl
         .theirs = &theirs,
         .needs = storage_needs(to->storage),
         .only_needs = only_needs,
+        .filter = filter,
     };
     struct snapshot_give *give = snapshot_give_new(&options);
     struct replicate_message begin = {0};
@@ -256,7 +259,7 @@ static bool send_some(struct node *from, struct node *to, uint64_t cut, bool onl
 
 static bool send_snapshot(struct node *from, struct node *to, uint64_t cut)
 {
-    return send_some(from, to, cut, false);
+    return send_some(from, to, cut, false, NULL);
 }
 
 static void a_snapshot_brings_everything(void **state)
@@ -281,6 +284,43 @@ static void a_snapshot_brings_everything(void **state)
     struct datalog_origin theirs = datalog_origin(storage_log(a.storage));
     assert_true(replicate_places_of(&places, own).time > replicate_places_of(&places, theirs).time);
     replicate_places_deinit(&places);
+    end_node(&a);
+    end_node(&b);
+}
+
+/* Elements of a well, or of all. */
+static uint64_t held(struct node *node, const char *well)
+{
+    uint64_t sum = 0;
+    struct storage_digest_options options = {.start_ns = INT64_MIN, .end_ns = INT64_MAX};
+    struct storage_digest *digests;
+    size_t count;
+    assert_int_equal(storage_digest(node->storage, &options, &digests, &count), 0);
+    for (size_t i = 0; i < count; i++) {
+        bool is_one = well == NULL || strcmp(digests[i].well, well) == 0;
+        sum += is_one ? digests[i].entries + digests[i].points : 0;
+    }
+    mem_free(digests);
+    return sum;
+}
+
+static void a_link_of_some_wells_sends_a_snapshot_of_these(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    static const char *const wells[] = {"web"};
+    struct link_filter_options options = {.wells = wells, .wells_count = 1};
+    struct link_filter *filter;
+    assert_int_equal(link_filter_new(&options, &filter), 0);
+    start_node(&a, 1, false);
+    start_node(&b, 2, false);
+    write_a_lot(&a);
+    assert_true(held(&a, "web") > 0 && held(&a, "web") < held(&a, NULL));
+    assert_true(send_some(&a, &b, NO_CUT, false, filter));
+    assert_int_equal(held(&b, "web"), held(&a, "web"));
+    assert_int_equal(held(&b, NULL), held(&a, "web"));
+    link_filter_free(&filter);
     end_node(&a);
     end_node(&b);
 }
@@ -385,7 +425,7 @@ static void a_memory_well_is_filled_again(void **state)
         assert_true(snapshot_give_helps(a.storage, &needs));
         uint64_t end = datalog_end(storage_log(b.storage));
         uint64_t files = datalog_stats(storage_log(b.storage)).segments;
-        assert_true(send_some(&a, &b, NO_CUT, true));
+        assert_true(send_some(&a, &b, NO_CUT, true, NULL));
         assert_true(datalog_end(storage_log(b.storage)) == end);
         assert_true(datalog_stats(storage_log(b.storage)).segments <= files);
         check_equal(&a, &b);
@@ -422,9 +462,9 @@ static void a_snapshot_of_half_a_node_is_half(void **state)
     struct replicate_needs needs = storage_needs(fresh.storage);
     assert_true(needs.missing_ns < needs.missing_end_ns);
     assert_false(snapshot_give_helps(memory.storage, &needs));
-    assert_true(send_some(&disk, &memory, NO_CUT, true));
+    assert_true(send_some(&disk, &memory, NO_CUT, true, NULL));
     assert_true(snapshot_give_helps(memory.storage, &needs));
-    assert_true(send_some(&memory, &fresh, NO_CUT, true));
+    assert_true(send_some(&memory, &fresh, NO_CUT, true, NULL));
     check_equal(&disk, &fresh);
     end_node(&disk);
     end_node(&memory);
@@ -465,6 +505,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_snapshot_brings_everything),
+        cmocka_unit_test(a_link_of_some_wells_sends_a_snapshot_of_these),
         cmocka_unit_test(wherever_it_is_cut_short_another_one_completes_it),
         cmocka_unit_test(one_snapshot_at_a_time),
         cmocka_unit_test(a_memory_well_is_filled_again),

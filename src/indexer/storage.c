@@ -106,31 +106,46 @@ struct series_tags *storage_tags(struct storage *storage)
     return storage->tags;
 }
 
-/* All wells, for a tag may have moved from one to another; mem_free(). */
-static struct well **all_wells(struct storage *storage)
+struct well **storage_wells_of(struct storage *storage, struct storage_names names,
+                               size_t *ret_count)
 {
     struct well **wells = mem_alloc_array(storage->slots.count, sizeof(*wells));
+    *ret_count = 0;
     for (size_t i = 0; i < storage->slots.count; i++) {
-        wells[i] = storage->slots.items[i].well;
+        bool is_one = names.count == 0;
+        for (size_t k = 0; k < names.count; k++) {
+            is_one = is_one || strcmp(names.items[k], storage->slots.items[i].name) == 0;
+        }
+        if (is_one) {
+            wells[(*ret_count)++] = storage->slots.items[i].well;
+        }
     }
     return wells;
+}
+
+int storage_scan_of(struct storage *storage, struct storage_names names,
+                    const struct well_scan *scan, struct well_cursor **ret_cursor)
+{
+    size_t count;
+    struct well **wells = storage_wells_of(storage, names, &count);
+    int rc = well_cursor_open(wells, count, scan, ret_cursor);
+    mem_free(wells);
+    return rc;
 }
 
 int storage_scan(struct storage *storage, const struct well_scan *scan,
                  struct well_cursor **ret_cursor)
 {
-    struct well **wells = all_wells(storage);
-    int rc = well_cursor_open(wells, storage->slots.count, scan, ret_cursor);
-    mem_free(wells);
-    return rc;
+    return storage_scan_of(storage, (struct storage_names){0}, scan, ret_cursor);
 }
 
 void storage_extents(struct storage *storage, const struct well_scan *scan,
                      void (*each)(void *context, int64_t first_ns, int64_t last_ns, uint64_t bytes),
                      void *context)
 {
-    struct well **wells = all_wells(storage);
-    well_extents(wells, storage->slots.count, scan, each, context);
+    size_t count;
+    struct well **wells = storage_wells_of(storage, (struct storage_names){0}, &count);
+    well_extents(wells, count, scan, each, context);
     mem_free(wells);
 }
 

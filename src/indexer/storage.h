@@ -198,6 +198,17 @@ uint64_t storage_applied_end(const struct storage *storage);
 MUST_CHECK int storage_fetch(struct storage *storage, const struct well_fetch *fetch,
                              struct well_points_cursor **ret_cursor);
 
+/* Some wells, by name; none: all, for a tag may have moved from one to another. */
+struct storage_names {
+    const char *const *items;
+    size_t count;
+};
+MUST_CHECK int storage_fetch_of(struct storage *storage, struct storage_names wells,
+                                const struct well_fetch *fetch,
+                                struct well_points_cursor **ret_cursor);
+MUST_CHECK int storage_scan_of(struct storage *storage, struct storage_names wells,
+                               const struct well_scan *scan, struct well_cursor **ret_cursor);
+
 /* series_tags_put() and a well for it. */
 MUST_CHECK int storage_tag(struct storage *storage, struct span name, uint16_t *ret_tag);
 MUST_CHECK int storage_tags_put(struct storage *storage, const struct span *names, size_t count,

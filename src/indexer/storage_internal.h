@@ -121,6 +121,10 @@ size_t storage_route(struct storage *storage, uint16_t tag);
 size_t storage_route_series(struct storage *storage, uint32_t series);
 size_t storage_find_route(struct storage *storage, struct span name);
 
+/* mem_free() */
+struct well **storage_wells_of(struct storage *storage, struct storage_names names,
+                               size_t *ret_count);
+
 /*
  * Appending (storage_append.c). A submission becomes records, one after the other; done() is
  * called when the last one is durable and applied.

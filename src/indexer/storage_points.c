@@ -339,14 +339,18 @@ const struct series_origins *storage_origins(struct storage *storage)
     return storage->origins;
 }
 
+int storage_fetch_of(struct storage *storage, struct storage_names names,
+                     const struct well_fetch *fetch, struct well_points_cursor **ret_cursor)
+{
+    size_t count;
+    struct well **wells = storage_wells_of(storage, names, &count);
+    int rc = well_points_cursor_open(wells, count, fetch, ret_cursor);
+    mem_free(wells);
+    return rc;
+}
+
 int storage_fetch(struct storage *storage, const struct well_fetch *fetch,
                   struct well_points_cursor **ret_cursor)
 {
-    struct well **wells = mem_alloc_array(storage->slots.count, sizeof(*wells));
-    for (size_t i = 0; i < storage->slots.count; i++) {
-        wells[i] = storage->slots.items[i].well;
-    }
-    int rc = well_points_cursor_open(wells, storage->slots.count, fetch, ret_cursor);
-    mem_free(wells);
-    return rc;
+    return storage_fetch_of(storage, (struct storage_names){0}, fetch, ret_cursor);
 }

@@ -88,6 +88,24 @@ def test_a_follower_that_was_trimmed_past_ends_up_equal_while_writers_go_on():
         assert c.forwarder(0, 1)["snapshots"] == 1 and c.forwarder(1, 0)["snapshots"] == 0
 
 
+def test_a_link_of_some_wells_sends_a_snapshot_of_these():
+    with Snapshots(2, links=[(0, 1)]) as c:
+        where = c.indexer(0).process.dir / "wells/raw"
+        well = f'[Storage-Well "raw"]\nLocation={where}\nTags=raw*\n'
+        c.change(0, lambda text: text + well)
+        c.configs[0] = (c.configs[0] + well).replace("Target=", "Wells=raw\nTarget=")
+        start_rest(c, "indexer-0")
+        c.alone(0)
+        raw, web = c.ingest("raw", 200), c.ingest("web", 200)
+        c.fill(0)
+        assert c.indexer(0).stop() == 0
+        c.connected(0)
+        raw += c.ingest("raw", 50)
+        c.expect_found_at(1, "raw", raw, 30)
+        assert c.forwarder(0, 1)["snapshots"] == 1
+        assert not set(web) & set(c.ids_found("*", c.webserver(1).login()))
+
+
 def test_a_node_with_a_new_disk_gets_everything_back():
     with Snapshots(3, links=Layout.ring(3)) as c:
         start_rest(c, "indexer-0")
