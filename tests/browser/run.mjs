@@ -13,6 +13,7 @@ import { Cluster } from './lib/cluster.mjs';
 import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
+import { scenarios as dashboards } from './scenarios/dashboards.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
 import { scenarios as live } from './scenarios/live.mjs';
@@ -50,6 +51,7 @@ const all = Object.entries({
     ...stages,
     ...searches,
     ...tables,
+    ...dashboards,
     ...kept,
     ...security,
     ...systems,

@@ -1,76 +1,8 @@
-// What is kept: dashboards, on all webservers; and what is said when the datastore is away.
+// What is downloaded; and what is said when the datastore or the webserver is away.
 import assert from 'node:assert/strict';
 import { finished, rows, search } from '../lib/browser.mjs';
-import { tokenOf } from '../lib/cluster.mjs';
 
 export const scenarios = {
-    async a_dashboard_made_here_is_there(tabs, cluster) {
-        const name = `Logins ${Date.now()}`;
-        const there = await tabs.login(cluster.webservers[1], { hash: '#/dashboards' });
-        await there.getByRole('heading', { name: 'Dashboards' }).waitFor();
-        const here = await tabs.login(cluster.webservers[0]);
-        await search(here, 'tag=gravwell');
-        await here.getByRole('button', { name: 'Dashboard', exact: true }).click();
-        const dialog = here.getByRole('dialog', { name: 'Keep this query on a dashboard' });
-        await dialog.getByLabel('Its name').fill(name);
-        await dialog.getByRole('button', { name: 'Add', exact: true }).click();
-        await here.getByRole('heading', { name, level: 1 }).waitFor();
-        await here.locator('ol li .data').first().waitFor();
-
-        // The list there follows by itself, and the dashboard shows the same.
-        await there.getByRole('link', { name }).click();
-        await there.locator('ol li .data').first().waitFor();
-        await there.getByRole('link', { name: 'Dashboards' }).click();
-        await there.getByRole('button', { name: `Delete ${name}` }).click();
-        await there
-            .getByRole('dialog')
-            .getByRole('button', { name: 'Delete', exact: true })
-            .click();
-        await there.getByText(`“${name}” has been deleted.`).waitFor();
-        await here.getByRole('link', { name: 'Dashboards' }).click();
-        await here.getByRole('heading', { name: 'Dashboards', level: 1 }).waitFor();
-        await here.getByRole('link', { name }).waitFor({ state: 'detached' });
-    },
-
-    async a_dashboard_of_another_program_is_shown_decently(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0]);
-        const token = await tokenOf(page);
-        const bodies = [
-            {},
-            {
-                searches: [{ alias: '<b>x</b>', query: 'tag=gravwell limit 2', searchID: 7 }],
-                tiles: [],
-                version: 1,
-            },
-            { searches: 'none', tiles: [{ searchesIndex: 99 }], timeframe: { timeframe: 'PT1H' } },
-        ];
-        for (const [index, Data] of bodies.entries()) {
-            const id = await cluster.call(cluster.webservers[0], 'POST', '/api/dashboards', token, {
-                Name: `<img src=x onerror=alert(1)> ${index}`,
-                Description: '',
-                Data,
-                UID: 0,
-                GIDs: null,
-                Global: false,
-            });
-            await page.goto(`${cluster.webservers[0]}/#/dashboards/${id.trim()}`);
-            await page
-                .getByRole('heading', { name: `<img src=x onerror=alert(1)> ${index}`, level: 1 })
-                .waitFor();
-            if (index === 1) {
-                await page.locator('ol li .data').nth(1).waitFor();
-            } else {
-                await page.getByText('has no tiles that this page can show').waitFor();
-            }
-            await cluster.call(
-                cluster.webservers[0],
-                'DELETE',
-                `/api/dashboards/${id.trim()}`,
-                token,
-            );
-        }
-    },
-
     async results_can_be_downloaded(tabs, cluster) {
         const page = await tabs.login(cluster.webservers[0]);
         await search(page, 'tag=gravwell limit 5');

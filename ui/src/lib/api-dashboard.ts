@@ -58,3 +58,19 @@ export async function savedQueries(api: ApiClient): Promise<SavedQuery[]> {
   const all = (await api.get<SavedQuery[] | null>('/api/library')) ?? [];
   return all.sort((a, b) => a.Name.localeCompare(b.Name));
 }
+
+export interface Sharing {
+  GIDs: number[] | null;
+  Global: boolean;
+  WriteAccess: { Global: boolean; GIDs: number[] | null };
+}
+
+/** Who else may see and change it; what it shows stays as it is. */
+export async function shareDashboard(
+  api: ApiClient,
+  dashboard: Dashboard,
+  sharing: Sharing,
+): Promise<Dashboard> {
+  const body = { ...dashboard, ...sharing };
+  return (await api.change<Dashboard>('PUT', `/api/dashboards/${dashboard.ID}`, body)) ?? body;
+}

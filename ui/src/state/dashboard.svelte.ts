@@ -9,7 +9,13 @@
  * or discarded: a lost connection, the end of a session or a reload cost nothing.
  */
 import { ApiError } from '../lib/api';
-import { addDashboard, draftOf, saveDashboard } from '../lib/api-dashboard';
+import {
+  addDashboard,
+  draftOf,
+  saveDashboard,
+  shareDashboard,
+  type Sharing,
+} from '../lib/api-dashboard';
 import type { Draft } from '../lib/dashboard';
 import { merged, sameDraft, verdict } from '../lib/dashboard-conflict';
 import { edited, editsOf, redone, undone, type Edits } from '../lib/dashboard-edits';
@@ -225,6 +231,13 @@ export class OpenDashboard {
     const id = draft ? await addDashboard(session.api, { ...draft, name }) : 0;
     this.discard();
     return id;
+  }
+
+  /** What is being edited stays as it is. */
+  async share(sharing: Sharing): Promise<void> {
+    if (this.base) {
+      this.base = await shareDashboard(session.api, this.base, sharing);
+    }
   }
 
   /* ---- a conflict ---- */

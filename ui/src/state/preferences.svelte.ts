@@ -12,9 +12,12 @@ import { zone } from './zone.svelte';
 interface Kept {
   theme?: string;
   range?: string;
+  favourites?: string[];
 }
 
 class Preferences {
+  /** Dashboards, by their uuid. */
+  favourites: string[] = $state.raw([]);
   private all: Record<string, unknown> = {};
 
   /**
@@ -32,6 +35,7 @@ class Preferences {
     if (kept.theme === 'light' || kept.theme === 'dark' || kept.theme === 'auto') {
       theme.set(kept.theme);
     }
+    this.favourites = Array.isArray(kept.favourites) ? kept.favourites : [];
     const range = rangeFromText(kept.range ?? '');
     const linked = router.route.page === 'search' && router.route.query !== '';
     if (range && withRange && !linked) {
@@ -40,8 +44,19 @@ class Preferences {
   }
 
   async save(choice: Theme, range: string): Promise<void> {
-    this.all = { ...this.all, aquifer: { theme: choice, range } };
+    const kept = (this.all['aquifer'] ?? {}) as Kept;
+    this.all = { ...this.all, aquifer: { ...kept, theme: choice, range } };
     await session.api.change('PUT', this.path(), this.all);
+  }
+
+  /** Looks first what has been changed elsewhere meanwhile. */
+  async favour(dashboard: string, wanted: boolean): Promise<void> {
+    await this.load(false);
+    const others = this.favourites.filter((one) => one !== dashboard);
+    const favourites = wanted ? [...others, dashboard] : others;
+    this.all = { ...this.all, aquifer: { ...(this.all['aquifer'] as Kept), favourites } };
+    await session.api.change('PUT', this.path(), this.all);
+    this.favourites = favourites;
   }
 
   get range(): string {
