@@ -3,8 +3,10 @@
 
 #include "base/mem.h"
 #include "query/lex.h"
+#include "service/log.h"
 #include "store/store.h"
 #include "webserver/contents.h"
+#include "webserver/extractor.h"
 #include "webserver/resource.h"
 #include "webserver/search_indexers.h"
 
@@ -14,6 +16,8 @@ struct language {
     struct search *search;
     const struct object_principal *who;
     const struct search_queries *queries; /* parsed so far */
+    struct object_list extractors;        /* once one is asked for */
+    bool listed;
 };
 
 static bool tag_exists(void *context, const char *name)
@@ -62,6 +66,24 @@ static bool macro(void *context, const char *name, struct buf *body)
     struct store_query query = {.kind = OBJECT_MACRO, .principal = language->who, .name = name};
     int rc = store_walk(language->search->webserver->store, &query, choose, &choice);
     return rc == 0 && choice.rank > 0;
+}
+
+static bool extractor(void *context, size_t index, struct query_extractor *ret_extractor)
+{
+    struct language *language = context;
+    if (!language->listed) {
+        language->listed = true;
+        int rc = extractor_list(language->search->webserver, language->who, &language->extractors);
+        if (rc < 0) {
+            log_fault("extractors", "extraction definitions could not be read", rc, NULL);
+        }
+    }
+    if (index >= language->extractors.count) {
+        return false;
+    }
+    const struct object *object = language->extractors.items[index];
+    extractor_decode(object->body, object->name, ret_extractor);
+    return true;
 }
 
 static bool has_inner(const struct search_queries *queries, const char *name)
@@ -125,13 +147,14 @@ int search_language_parse(struct search *search, const struct object_principal *
                           struct search_queries *ret_queries, struct query_error *ret_error)
 {
     struct search_queries queries = {0};
-    struct language language = {search, who, &queries};
+    struct language language = {.search = search, .who = who, .queries = &queries};
     struct query_options options = {
         .now_ns = io_now_ns(search->webserver->io),
         .start_ns = start_ns,
         .end_ns = end_ns,
         .tag_exists = tag_exists,
         .macro = macro,
+        .extractor = extractor,
         .context = &language,
     };
     struct query_compound compound;
@@ -147,6 +170,7 @@ int search_language_parse(struct search *search, const struct object_principal *
                 mem_strndup((const char *)part->name.data, part->name.bytes), query};
         }
     }
+    object_list_deinit(&language.extractors);
     if (rc < 0) {
         search_queries_deinit(&queries);
         return rc;

@@ -8,6 +8,7 @@
 #include "webserver/account.h"
 #include "webserver/auth.h"
 #include "webserver/change.h"
+#include "webserver/extractor.h"
 #include "webserver/request.h"
 
 #define THING_BODY_BYTES_MAX ((size_t)16 * 1024 * 1024)
@@ -292,6 +293,9 @@ static int read_thing(const struct thing *thing, const json_t *json, const struc
                       struct object *object)
 {
     int rc = check_name(thing, request_text(json, "Name"));
+    if (rc == 0 && thing->kind == OBJECT_EXTRACTOR) {
+        rc = extractor_check(json);
+    }
     if (rc == 0) {
         rc = thing_read_sharing(json, asker, "GIDs", object);
     }
@@ -564,6 +568,37 @@ static void create(struct http_request *request, void *context)
     }
     object_free(&object);
     json_decref(json);
+}
+
+static const struct thing *thing_of(enum object_kind kind)
+{
+    size_t i = 0;
+    while (things[i].kind != kind) {
+        i++;
+        CHECK(i < ARRAY_COUNT(things));
+    }
+    return &things[i];
+}
+
+json_t *thing_to_json(const struct object *object, const struct object_principal *asker)
+{
+    return thing_json(thing_of(object->kind), object, asker, true);
+}
+
+int thing_make(struct http_request *request, struct webserver *webserver, enum object_kind kind,
+               const json_t *json, struct object **ret_object)
+{
+    const struct auth_user *asker = auth_user(request);
+    struct thing_context context = {.webserver = webserver, .thing = thing_of(kind)};
+    struct object *object = new_thing(&context, asker->principal.uid);
+    int rc = read_thing(context.thing, json, asker, object);
+    rc = rc < 0 ? rc : change_save(request, webserver, object);
+    if (rc < 0) {
+        object_free(&object);
+        return rc;
+    }
+    *ret_object = object;
+    return rc;
 }
 
 /* Takes the object. A body that names the change it was made from replaces that one or nothing:

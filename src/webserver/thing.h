@@ -34,6 +34,14 @@ MUST_CHECK int thing_read_sharing(const json_t *json, const struct auth_user *as
 bool thing_found(struct http_request *request, int rc, enum object_kind kind, const char *id,
                  enum object_verb verb, struct object **object);
 
+/* The web API's form of one of these objects, whole. */
+json_t *thing_to_json(const struct object *object, const struct object_principal *asker);
+
+/* Makes one of a kind of the asker's own, as its POST does. ERR_INVALID and what sync_write says;
+ * above 0 as change_save. */
+MUST_CHECK int thing_make(struct http_request *request, struct webserver *webserver,
+                          enum object_kind kind, const json_t *json, struct object **ret_object);
+
 /* The object of that uuid and kind; STORE_ABSENT when there is none. */
 MUST_CHECK int thing_get(struct webserver *webserver, enum object_kind kind, const char *uuid,
                          struct object **ret_object);

@@ -112,3 +112,59 @@ def test_a_token_without_the_right_saves_nothing(cluster, session, logins):
         "POST", "/api/searchctrl/launch", json.dumps(query).encode(), "application/json",
         {"Gravwell-Token": made["token"]})
     assert answer.status == 403 and "ResourceWrite" in answer.error
+
+
+def test_extractors_are_kept_checked_and_used(cluster, session, logins):
+    """A definition is made, shows its fields, is used by ax, changed, and goes."""
+    engines = session.get("/api/autoextractors/engines").ok().json()
+    assert {"csv", "fields", "regex", "slice", "json"} <= set(engines)
+    definition = {"Name": "who", "Module": "json", "Params": "user as who ip", "Tag": "logins"}
+    tested = session.post("/api/autoextractors/test", definition).ok().json()
+    assert tested == {"Fields": ["who", "ip"]}
+    broken = {**definition, "Module": "regex", "Params": "("}
+    assert session.post("/api/autoextractors/test", broken).status == 400
+    assert session.post("/api/autoextractors", broken).status == 400
+    parsed = session.post("/api/parse", {"SearchString": "tag=logins ax | table"}).ok().json()
+    assert "no extraction is defined for tag logins" in parsed["ParseError"]
+
+    identity = session.post("/api/autoextractors", definition).ok().json()
+    assert [one["Name"] for one in session.get("/api/autoextractors").ok().json()] == ["who"]
+    found = session.get("/api/autoextractors/find/logins").ok().json()
+    assert found["UUID"] == identity and found["Fields"] == ["who", "ip"]
+    assert session.get("/api/autoextractors/find/nothing").status == 404
+    assert rows_of(session, "tag=logins ax who!=eve ip as address | table who address") == [
+        ("ann", "10.0.0.1"), ("bob", "10.0.0.1")]
+
+    session.put("/api/autoextractors", {**definition, "UUID": identity, "Params": "user as name"}
+                ).ok()
+    assert rows_of(session, "tag=logins ax | table") == [("ann",), ("bob",), ("eve",)]
+    session.delete(f"/api/autoextractors/{identity}").ok()
+    assert session.get("/api/autoextractors").ok().json() == []
+
+
+def test_extractors_come_and_go_as_files(session, logins):
+    toml = b"""# two of them
+[[extraction]]
+    name = "lines"
+    module = "regex"
+    tag = "logins"
+    params = 'user": "(?P<who>\\w+)"'
+[[extraction]]
+    module = 'csv'
+    tags = ["a", "b*"]
+    params = "when, who"
+"""
+    form = (b'--x\r\nContent-Disposition: form-data; name="extraction"\r\n\r\n'
+            + toml + b"\r\n--x--\r\n")
+    made = session.call("POST", "/api/autoextractors/upload", form,
+                        "multipart/form-data; boundary=x").ok().json()
+    assert len(made) == 2
+    assert rows_of(session, "tag=logins ax | table who") == [("ann",), ("bob",), ("eve",)]
+    file = session.get("/api/autoextractors/download", id=made[0]).ok().body.decode()
+    assert "params = 'user\": \"(?P<who>\\w+)\"'" in file
+    assert session.get("/api/autoextractors/download").ok().body.count(b"[[extraction]]") == 2
+    bad = form.replace(b"regex", b"grep")
+    assert session.call("POST", "/api/autoextractors/upload", bad,
+                        "multipart/form-data; boundary=x").status == 400
+    for identity in made:
+        session.delete(f"/api/autoextractors/{identity}").ok()

@@ -55,7 +55,7 @@ def test_what_was_written_on_one_webserver_is_read_on_the_other_at_once(admins):
     ("pivots", {"Name": "p", "Contents": {"actions": []}}, "Contents"),
     ("library", {"Name": "q", "Query": "tag=x"}, "Query"),
     ("playbooks", {"Name": "b", "Body": "aGVsbG8="}, "Body"),
-    ("autoextractors", {"Name": "e", "Module": "csv", "Tag": "x"}, "Module")])
+    ("autoextractors", {"Name": "e", "Module": "csv", "Params": "a", "Tag": "x"}, "Module")])
 def test_an_object_is_made_read_changed_and_deleted(admins, path, body, key):
     """Each kind on one webserver, each step seen on the other."""
     first, second = admins

@@ -24,6 +24,9 @@ struct query_args {
     size_t offset;       /* of its name, for faults about what is missing */
     struct arena *arena; /* lives as long as the query */
     struct query_error *error;
+    const struct query_tag *tags; /* of the stage, else of the query; none: tag=default */
+    size_t tag_count;
+    const char *effective;         /* set by a stage that runs as another text than was typed */
     struct query_flags_seen *seen; /* NULL, but for query/describe.h */
 };
 

@@ -299,8 +299,12 @@ static int parse_module(struct parser *parser, const struct query_token *name, s
         .arena = parser->arena,
         .error = parser->error,
     };
+    bool own = stage->tag_count > 0;
+    args.tags = own ? stage->tags : parser->query->tags;
+    args.tag_count = own ? stage->tag_count : parser->query->tag_count;
     if (stage->module != NULL) {
         int rc = stage->module->parse(&args, &stage->plan);
+        stage->text = args.effective != NULL ? args.effective : stage->text;
         return rc < 0 ? rc : query_args_finish(&args);
     }
     const struct query_renderer *renderer = parser->query->renderer;

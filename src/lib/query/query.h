@@ -72,6 +72,8 @@ struct query {
     bool time_zoom_disabled;
 };
 
+struct query_extractor;
+
 struct query_options {
     int64_t now_ns;
     int64_t start_ns; /* the range chosen outside the text; start= and end= override it */
@@ -83,6 +85,10 @@ struct query_options {
 
     /* Appends the body of a macro; false: there is none. NULL: there are no macros. */
     bool (*macro)(void *context, const char *name, struct buf *body);
+
+    /* Gives extraction definition `index` of those that the asker may use, the nearest ones first;
+     * false: there are no more. What it gives lives until the next call. NULL: there are none. */
+    bool (*extractor)(void *context, size_t index, struct query_extractor *ret_extractor);
 };
 
 /* Copies `text`. A fault is ERR_INVALID or ERR_TOO_LARGE, with *ret_error filled and err_text()

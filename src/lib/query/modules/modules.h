@@ -6,6 +6,7 @@
 
 extern const struct query_module query_module_abs;
 extern const struct query_module query_module_alias;
+extern const struct query_module query_module_ax;
 extern const struct query_module query_module_base64;
 extern const struct query_module query_module_bottom;
 extern const struct query_module query_module_cef;
@@ -65,6 +66,9 @@ extern const struct query_module query_module_upper;
 extern const struct query_module query_module_variance;
 extern const struct query_module query_module_words;
 extern const struct query_module query_module_xml;
+
+/* The names of what slice takes. */
+size_t query_slice_names(const void *plan, struct span *names, size_t max);
 
 /* Of sort's plan. */
 bool query_sort_is_by_time(const void *plan);

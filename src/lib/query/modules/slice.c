@@ -342,3 +342,13 @@ const struct query_module query_module_slice = {
     .run = run,
     .uses = uses,
 };
+
+size_t query_slice_names(const void *pointer, struct span *names, size_t max)
+{
+    const struct plan *plan = pointer;
+    size_t count = MIN(plan->count, max);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = plan->items[i].to;
+    }
+    return count;
+}
