@@ -7,6 +7,7 @@
  *     Admin, Locked      flags
  *     Groups             list of gids
  *     DefaultGID         default search group
+ *     Grants             what it may do, absent for everything (grant.h)
  *     TokensAfter        nanoseconds: tokens issued earlier are worthless ...
  *     TokensKeep         ... but for this session
  *

@@ -8,6 +8,7 @@
 #include "webserver/account.h"
 #include "webserver/apitoken.h"
 #include "webserver/capability.h"
+#include "webserver/grant.h"
 #include "webserver/request.h"
 #include "webserver/session.h"
 #include "webserver/signing.h"
@@ -101,7 +102,7 @@ static int check_revocation(struct store *store, const struct token_claims *clai
 }
 
 static struct auth_user *user_in_arena(struct http_request *request, const struct object *user,
-                                       const char *session, uint64_t capabilities)
+                                       const char *session, uint64_t capabilities, bool by_token)
 {
     struct arena *arena = http_request_arena(request);
     struct auth_user *found = ARENA_NEW(arena, struct auth_user);
@@ -112,7 +113,6 @@ static struct auth_user *user_in_arena(struct http_request *request, const struc
     if (gids.count > 0) {
         memcpy(items, gids.items, gids.count * sizeof(*items));
     }
-    bool by_token = capabilities != CAPABILITY_ALL;
     found->principal = (struct object_principal){
         .uid = (int32_t)user->number,
         .gids = items,
@@ -124,6 +124,7 @@ static struct auth_user *user_in_arena(struct http_request *request, const struc
     found->default_gid = (int32_t)object_body_int(user, "DefaultGID");
     found->session = arena_strdup(arena, session);
     found->capabilities = capabilities;
+    found->by_token = by_token;
     mem_free(gids.items);
     return found;
 }
@@ -148,7 +149,8 @@ static int identify_token(struct http_request *request, struct webserver *webser
         rc = err_set(ERR_AUTH, "the account is locked");
     }
     if (rc == 0) {
-        *ret_user = user_in_arena(request, user, "", capabilities);
+        *ret_user =
+            user_in_arena(request, user, "", capabilities & grant_of(webserver, user), true);
     }
     object_free(&user);
     return rc;
@@ -172,7 +174,7 @@ static int identify_session(struct http_request *request, struct webserver *webs
     if (rc == 0) {
         session_hit(webserver->sessions, claims.session, claims.uid, http_request_peer(request),
                     io_now_ns(webserver->io));
-        *ret_user = user_in_arena(request, user, claims.session, CAPABILITY_ALL);
+        *ret_user = user_in_arena(request, user, claims.session, grant_of(webserver, user), false);
     }
     object_free(&user);
     return rc;
@@ -195,11 +197,15 @@ static int identify(struct http_request *request, struct webserver *webserver,
 /* What the user may not do at all, whatever the handler would say. True: a 403 was sent. */
 static bool refuse_route(struct http_request *request, const struct auth_user *user, unsigned flags)
 {
-    int needed = capability_needed(http_request_method(request), http_request_path(request));
-    if (user->capabilities != CAPABILITY_ALL && !capability_has(user->capabilities, needed)) {
+    const char *method = http_request_method(request);
+    const char *path = http_request_path(request);
+    int needed = capability_needed(method, path);
+    if (user->by_token ? !capability_has(user->capabilities, needed)
+                       : !capability_lets_in(user->capabilities, method, path)) {
         http_reply_json(request, 403,
                         json_pack("{s:s, s:s}", "Cap", capability_name(needed), "Error",
-                                  "the API token does not have this capability"));
+                                  user->by_token ? "the API token does not have this capability"
+                                                 : "your account does not have this capability"));
         return true;
     }
     if ((flags & AUTH_ADMIN) != 0 && !user->principal.admin) {

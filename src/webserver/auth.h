@@ -21,7 +21,8 @@ struct auth_user {
     const char *name;                  /* login name */
     int32_t default_gid;               /* default search group, 0 for none */
     const char *session;               /* id of the session (uuid text); "" with an API token */
-    uint64_t capabilities;             /* capability.h; CAPABILITY_ALL but with an API token */
+    uint64_t capabilities;             /* capability.h */
+    bool by_token;                     /* an API token, not a login */
 };
 
 /* The session token as a cookie, for downloads and pages; counts for reads only. */

@@ -149,6 +149,27 @@ bool capability_has(uint64_t set, int number)
     return number == CAPABILITY_NONE || (number >= 0 && (set >> number & 1) != 0);
 }
 
+json_t *capability_names(uint64_t set)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < ARRAY_COUNT(capabilities); i++) {
+        if (capability_has(set, capabilities[i].number)) {
+            json_array_append_new(list, json_string(capabilities[i].name));
+        }
+    }
+    return list;
+}
+
+bool capability_lets_in(uint64_t set, const char *method, const char *path)
+{
+    int needed = capability_needed(method, path);
+    struct span span = span_of_str(path);
+    bool account = (span_starts_with(span, SPAN_LIT("/api/users/")) ||
+                    span_starts_with(span, SPAN_LIT("/api/groups/")));
+    return set == CAPABILITY_ALL || needed == CAPABILITY_NEVER || account ||
+           capability_has(set, needed);
+}
+
 /* ── Routes ──────────────────────────────────────────────────────────────────────────────── */
 
 static json_t *descriptor(const struct capability *capability)
@@ -194,10 +215,33 @@ static void explain(struct http_request *request, void *context)
     http_reply_json(request, 200, list);
 }
 
+/* What people mostly want to be able to do, as sets to begin with. */
+static const struct {
+    const char *name;
+    const char *description;
+    int numbers[20];
+} templates[] = {
+    {"Reader",
+     "Search, and see what others have made",
+     {0, 1, 3, 7, 10, 12, 14, 16, 18, 20, 22, 24, 39, 40, 42, 43, 44}},
+    {"Sender", "Send entries and nothing else", {38}},
+};
+
 static void list_templates(struct http_request *request, void *context)
 {
     (void)context;
-    http_reply_json(request, 200, json_array());
+    json_t *list = json_array();
+    for (size_t i = 0; i < ARRAY_COUNT(templates); i++) {
+        json_t *caps = json_array();
+        for (size_t j = 0; j < ARRAY_COUNT(templates[i].numbers); j++) {
+            if (j == 0 || templates[i].numbers[j] != 0) {
+                json_array_append_new(caps, json_integer(templates[i].numbers[j]));
+            }
+        }
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "Name", templates[i].name, "Desc",
+                                              templates[i].description, "Caps", caps));
+    }
+    http_reply_json(request, 200, list);
 }
 
 static void list_for_tokens(struct http_request *request, void *context)

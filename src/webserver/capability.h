@@ -1,6 +1,6 @@
 /*
- * Capabilities: named rights (Search, DashboardWrite, ...) that API tokens carry. A user has all
- * of them; a token can only narrow what its owner may do, and never reaches what only admins may.
+ * Capabilities: named rights (Search, DashboardWrite, ...) of users (grant.h) and of API tokens. A
+ * token can only narrow what its owner may do, and never reaches what only admins may.
  */
 #ifndef WEBSERVER_CAPABILITY_H
 #define WEBSERVER_CAPABILITY_H
@@ -23,7 +23,12 @@ const char *capability_name(int number); /* "" for a number that is none */
 
 /* Names that are none are left out. */
 uint64_t capability_set_of(const json_t *names);
+json_t *capability_names(uint64_t set); /* a new list */
 bool capability_has(uint64_t set, int number);
+
+/* Whether a login (not a token) with that set may call the route at all. What concerns only the
+ * account itself needs no capability. Pure. */
+bool capability_lets_in(uint64_t set, const char *method, const char *path);
 
 extern const struct http_route capability_routes[];
 extern const size_t capability_route_count;

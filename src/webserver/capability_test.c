@@ -43,11 +43,25 @@ static void a_set_has_what_was_named_and_nothing_else(void **state)
     assert_true(capability_has(set, CAPABILITY_NONE));
 }
 
+static void a_login_without_a_capability_still_has_its_own_account(void **state)
+{
+    (void)state;
+    uint64_t search = 1;
+    assert_true(capability_lets_in(search, "GET", "/api/tags"));
+    assert_false(capability_lets_in(search, "GET", "/api/dashboards"));
+    assert_false(capability_lets_in(search, "GET", "/api/users"));
+    assert_true(capability_lets_in(search, "GET", "/api/users/7/preferences"));
+    assert_true(capability_lets_in(search, "PUT", "/api/users/7/pwd"));
+    assert_true(capability_lets_in(search, "PUT", "/api/logout"));
+    assert_true(capability_lets_in(CAPABILITY_ALL, "GET", "/api/dashboards"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_and_writing_need_different_capabilities),
         cmocka_unit_test(no_token_reaches_accounts_or_what_nobody_listed),
+        cmocka_unit_test(a_login_without_a_capability_still_has_its_own_account),
         cmocka_unit_test(a_set_has_what_was_named_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

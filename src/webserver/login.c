@@ -139,7 +139,7 @@ static void login(struct http_request *request, void *context)
 /* ── Logout ──────────────────────────────────────────────────────────────────────────────── */
 
 /* A revocation is kept until the session's tokens have expired by themselves. */
-static int revoke(struct webserver *webserver, const char *session)
+int login_revoke(struct webserver *webserver, const char *session)
 {
     struct object *revocation = object_new(OBJECT_REVOCATION);
     int64_t until_ns = io_now_ns(webserver->io) + webserver->session_ns;
@@ -177,7 +177,7 @@ static void logout(struct http_request *request, void *context)
 {
     struct webserver *webserver = context;
     const struct auth_user *user = auth_user(request);
-    int rc = revoke(webserver, user->session);
+    int rc = login_revoke(webserver, user->session);
     if (rc >= 0) {
         log_info("logout", "a session was ended", "user", user->name, "sessionid", user->session,
                  NULL);
@@ -206,7 +206,7 @@ static void refresh_token(struct http_request *request, void *context)
 {
     struct webserver *webserver = context;
     struct object *user;
-    int rc = revoke(webserver, auth_user(request)->session);
+    int rc = login_revoke(webserver, auth_user(request)->session);
     if (rc < 0) {
         http_reply_fault(request, rc);
     } else if (account_get(request, webserver, auth_user(request)->principal.uid, &user)) {
@@ -215,44 +215,7 @@ static void refresh_token(struct http_request *request, void *context)
     }
 }
 
-/* ── Sessions of others ──────────────────────────────────────────────────────────────────── */
-
-#define SESSIONS_LISTED_MAX 256
-
-/* As this webserver has seen them: a session is known where it is at work. */
-static void list_sessions(struct http_request *request, void *context)
-{
-    const struct webserver *webserver = context;
-    const struct object_principal *asker = &auth_user(request)->principal;
-    int64_t uid;
-    struct object *user;
-    if (!request_number(request, "uid", &uid)) {
-        return;
-    }
-    uid = uid == 0 ? asker->uid : uid;
-    if (uid != asker->uid && !asker->admin) {
-        http_reply_error(request, 403, "only admins see the sessions of others");
-        return;
-    }
-    if (!account_get(request, webserver, uid, &user)) {
-        return;
-    }
-    struct session_seen *seen =
-        arena_alloc_array(http_request_arena(request), SESSIONS_LISTED_MAX, sizeof(*seen));
-    size_t count = session_of_user(webserver->sessions, (int32_t)uid, io_now_ns(webserver->io),
-                                   seen, SESSIONS_LISTED_MAX);
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:b, s:b}", "UID", seen[i].uid,
-                                              "Origin", seen[i].origin, "LastHit",
-                                              request_time_json(seen[i].last_hit_ns), "TempSession",
-                                              0, "Synced", 1));
-    }
-    http_reply_json(
-        request, 200,
-        json_pack("{s:I, s:s, s:o}", "UID", (json_int_t)uid, "User", user->name, "Sessions", list));
-    object_free(&user);
-}
+/* ── Acting as others ────────────────────────────────────────────────────────────────────── */
 
 /* An admin acts as somebody else: a session of that user, and a line in the log that says so. */
 static void impersonate(struct http_request *request, void *context)
@@ -278,7 +241,6 @@ const struct http_route login_routes[] = {
     {"PUT", "/api/logout", logout, 0, 0},
     {"DELETE", "/api/logout", logout_everywhere, 0, 0},
     {"GET", "/api/login/refreshtoken", refresh_token, 0, 0},
-    {"GET", "/api/users/{uid}/sessions", list_sessions, 0, 0},
     {"GET", "/api/users/su/{uid}", impersonate, AUTH_ADMIN, 0},
     {"GET", "/api/testauth", test_auth, 0, 0},
 };

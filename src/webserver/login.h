@@ -6,7 +6,13 @@
 #ifndef WEBSERVER_LOGIN_H
 #define WEBSERVER_LOGIN_H
 
+#include "base/check.h"
 #include "net/http_server.h"
+
+struct webserver;
+
+/* Ends one session, on every webserver, now. */
+MUST_CHECK int login_revoke(struct webserver *webserver, const char *session);
 
 extern const struct http_route login_routes[];
 extern const size_t login_route_count;

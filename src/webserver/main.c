@@ -29,6 +29,7 @@
 #include "webserver/cluster.h"
 #include "webserver/extractor.h"
 #include "webserver/file.h"
+#include "webserver/grant.h"
 #include "webserver/group.h"
 #include "webserver/history.h"
 #include "webserver/ingest.h"
@@ -40,6 +41,7 @@
 #include "webserver/search.h"
 #include "webserver/secret.h"
 #include "webserver/session.h"
+#include "webserver/session_api.h"
 #include "webserver/signing.h"
 #include "webserver/static.h"
 #include "webserver/system.h"
@@ -183,7 +185,9 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     VEC(struct http_routes) tables = {0};
     vec_push(&tables,
              (struct http_routes){service_routes, service_route_count, webserver->service});
+    vec_push(&tables, (struct http_routes){grant_routes, grant_route_count, webserver});
     vec_push(&tables, (struct http_routes){login_routes, login_route_count, webserver});
+    vec_push(&tables, (struct http_routes){session_routes, session_route_count, webserver});
     vec_push(&tables, (struct http_routes){account_routes, account_route_count, webserver});
     vec_push(&tables, (struct http_routes){group_routes, group_route_count, webserver});
     vec_push(&tables, (struct http_routes){change_routes, change_route_count, webserver});

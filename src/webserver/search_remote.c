@@ -264,7 +264,7 @@ struct asking {
     const char *target;
     const char *credential;
     const char *token;
-    json_t *list;
+    json_t *answer;
     pthread_t thread;
 };
 
@@ -283,8 +283,8 @@ static void *ask(void *context)
         .header_count = asking->token == NULL ? 2 : 3,
         .timeout_ms = LIST_TIMEOUT_MS,
     };
-    if (http_call_json(asking->remote->client, &call, NULL, &asking->list) < 0) {
-        asking->list = NULL;
+    if (http_call_json(asking->remote->client, &call, NULL, &asking->answer) < 0) {
+        asking->answer = NULL;
     }
     mem_free(url);
     return NULL;
@@ -327,8 +327,9 @@ static void insert(json_t *list, json_t *row)
     json_array_insert(list, at, row);
 }
 
-static void merge(json_t *list, const json_t *more)
+static void merge(void *context, const json_t *more)
 {
+    json_t *list = context;
     size_t i;
     json_t *row;
     json_array_foreach(more, i, row)
@@ -339,7 +340,9 @@ static void merge(json_t *list, const json_t *more)
     }
 }
 
-void search_remote_list(struct http_request *request, struct webserver *webserver, json_t *list)
+void search_remote_ask(struct http_request *request, struct webserver *webserver,
+                       const char *target, void (*take)(void *context, const json_t *answer),
+                       void *context)
 {
     if (http_request_header(request, FORWARDED) != NULL) {
         return;
@@ -352,7 +355,7 @@ void search_remote_list(struct http_request *request, struct webserver *webserve
         asked[i] = (struct asking){
             .remote = webserver->search->remote,
             .peer = &peers[i],
-            .target = http_request_target(request),
+            .target = target,
             .credential = credential,
             .token = http_request_header(request, "Gravwell-Token"),
         };
@@ -363,11 +366,16 @@ void search_remote_list(struct http_request *request, struct webserver *webserve
     for (size_t i = 0; i < count; i++) {
         if (peers[i].up) {
             CHECK(pthread_join(asked[i].thread, NULL) == 0);
-            merge(list, asked[i].list);
-            json_decref(asked[i].list);
+            take(context, asked[i].answer);
+            json_decref(asked[i].answer);
         }
     }
     mem_free(credential);
     mem_free(asked);
     mem_free(peers);
+}
+
+void search_remote_list(struct http_request *request, struct webserver *webserver, json_t *list)
+{
+    search_remote_ask(request, webserver, http_request_target(request), merge, list);
 }

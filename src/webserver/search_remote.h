@@ -26,6 +26,13 @@ bool search_remote_answer(struct http_request *request, struct webserver *webser
  * reached is left out. Newest first. */
 void search_remote_list(struct http_request *request, struct webserver *webserver, json_t *list);
 
+/* Asks every other webserver that is up for `target`, at the same time and as the asker: `take` is
+ * called, on this thread, with what each of them answers (borrowed). A request that was itself
+ * passed on asks nobody. */
+void search_remote_ask(struct http_request *request, struct webserver *webserver,
+                       const char *target, void (*take)(void *context, const json_t *answer),
+                       void *context);
+
 /* ---- for the websocket ---- */
 
 /* The value of the header Authorization that this request's user has; mem_free() */

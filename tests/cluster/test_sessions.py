@@ -40,3 +40,45 @@ def test_a_key_that_lives_too_short_for_its_sessions_is_refused_at_the_start():
         node.start(ready=False)
         assert node.wait_exit() != 0
         assert "Signing-Key-Lifetime" in node.log()
+
+
+def sessions_of(session, uid=0):
+    return session.get(f"/api/users/{uid}/sessions").ok().json()["Sessions"]
+
+
+def new_user(cluster, name):
+    admin = cluster.webserver(0).login()
+    uid = admin.post("/api/users", {"User": name, "Pass": "pw", "Name": name,
+                                    "Email": "", "Admin": False}).ok().json()
+    return admin, uid
+
+
+def test_sessions_of_all_webservers_are_listed_and_ended_one_by_one_or_all(cluster):
+    """A user works on both webservers; the list is the same on each, says which one is asking, and a
+    session that is ended on one webserver is refused on the other. Others' sessions are not his."""
+    admin, uid = new_user(cluster, "worker")
+    here = cluster.webserver(0).login("worker", "pw")
+    there = cluster.webserver(1).login("worker", "pw")
+    here.get("/api/testauth").ok()
+    there.get("/api/testauth").ok()
+    for asking in (here, there):
+        listed = sessions_of(asking)
+        assert len({one["Session"] for one in listed}) == len(listed) == 2
+        own = [one for one in listed if one["Own"]]
+        assert len(own) == 1 and asking.url.endswith(own[0]["Webserver"])
+    assert len(sessions_of(admin, uid)) == 2
+
+    other = next(one for one in sessions_of(here) if not one["Own"])
+    strange = sessions_of(admin)[0]["Session"]
+    assert here.delete(f"/api/users/0/sessions/{strange}").status == 404
+    assert here.delete("/api/users/1/sessions").status == 403
+    here.delete(f"/api/users/0/sessions/{other['Session']}").ok()
+    wait_until(lambda: there.get("/api/testauth").status == 401, 5, "the end over there")
+    wait_until(lambda: len(sessions_of(here)) == 1, 5, "it to leave the list")
+
+    third = cluster.webserver(1).login("worker", "pw")
+    here.delete("/api/users/0/sessions").ok()
+    wait_until(lambda: third.get("/api/testauth").status == 401, 5, "the end of all others")
+    here.get("/api/testauth").ok()
+    admin.delete(f"/api/users/{uid}/sessions").ok()
+    wait_until(lambda: here.get("/api/testauth").status == 401, 5, "the end by an admin")
