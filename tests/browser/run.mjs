@@ -15,6 +15,7 @@ import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
+import { scenarios as library } from './scenarios/library.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
 import { scenarios as live } from './scenarios/live.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
@@ -57,6 +58,7 @@ const all = Object.entries({
     ...systems,
     ...people,
     ...resources,
+    ...library,
     ...pictures,
 }).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
 

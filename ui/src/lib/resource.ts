@@ -3,17 +3,15 @@
  * size. Whatever is in a file, this makes strings of it.
  */
 
-export interface Resource {
+import type { Shared } from './sharing';
+
+export interface Resource extends Shared {
   GUID: string;
-  UID: number;
   ResourceName: string;
   Description: string;
   Size: number;
   VersionNumber: number;
   LastModified: string;
-  GroupACL: number[] | null;
-  Global: boolean;
-  Synced: boolean;
 }
 
 export type Preview =

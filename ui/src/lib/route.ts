@@ -5,8 +5,9 @@
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
  *     #/dashboards/5?t=24h&v.host=web1        a dashboard as it is looked at (dashboard-link.ts)
  *     #/searches       #/history        #/dashboards        #/dashboards/770021934517        #/systems
- *     #/people         #/account            #/resources
+ *    #/people         #/account       #/resources, #/macros and the others of library.ts
  */
+import { LIBRARY_PAGES, type LibraryPage } from './library';
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 
 export type Route =
@@ -16,7 +17,7 @@ export type Route =
   | { page: 'dashboards' }
   | { page: 'systems' }
   | { page: 'people' }
-  | { page: 'resources' }
+  | { page: LibraryPage }
   | { page: 'account' }
   | { page: 'dashboard'; id: number; view?: string };
 
@@ -28,7 +29,7 @@ const PLAIN = [
   'systems',
   'people',
   'account',
-  'resources',
+  ...LIBRARY_PAGES.map((one) => one.page),
 ] as const;
 
 export function routeToHash(route: Route): string {

@@ -18,6 +18,7 @@ export interface User {
   Name: string;
   Email: string;
   Admin: boolean;
+  Groups?: { GID: number; Name: string }[] | null;
 }
 
 export interface Settings {

@@ -18,8 +18,15 @@ export function watched(): () => void {
   return () => void watchers--;
 }
 
+let held = false;
+
+/** While nobody is logged in below a page that waits for it, nothing asks by itself. */
+export function hold(on: boolean): void {
+  held = on;
+}
+
 export function attentive(idleMs = IDLE_MS): boolean {
-  return !document.hidden && (watchers > 0 || Date.now() - touched < idleMs);
+  return !held && !document.hidden && (watchers > 0 || Date.now() - touched < idleMs);
 }
 
 /**

@@ -1,13 +1,16 @@
 /*
  * Who is logged in, and the one client of the API. A module's life is the page's life.
  *
- *     LOADING ──token still good──> IN ──401, logout──> OUT ──login──> IN
- *         └────────no token────────────────────────────^
+ *     LOADING ──token still good──> IN ──logout──> OUT ──login──> IN
+ *         └────────no token───────────────────────^
+ *                                   IN ──401──> ENDED ──login──> IN
+ *
+ * ENDED keeps the page below the login as it is, dialogs included: nothing typed is lost.
  */
 import { ApiClient, ApiError } from '../lib/api';
 import { dueForRefresh, lifeOf } from '../lib/token';
 import type { Settings, User } from '../lib/types';
-import { attentive } from './attention';
+import { attentive, hold } from './attention';
 
 const TOKEN_KEY = 'aquifer.token';
 const KNOWN_KEY = 'aquifer.known'; /* somebody has logged in from this browser before */
@@ -18,7 +21,7 @@ const DEFAULT_PASSWORD = 'changeme';
 /** How often it is looked whether the token is due for a new one. */
 const REFRESH_LOOK_MS = 30_000;
 
-type Phase = 'loading' | 'out' | 'in';
+type Phase = 'loading' | 'out' | 'in' | 'ended';
 
 class Session {
   phase: Phase = $state('loading');
@@ -41,7 +44,8 @@ class Session {
   constructor() {
     // A logout in one tab is a logout in all of them; a login likewise.
     addEventListener('storage', (event) => {
-      if (event.key === TOKEN_KEY && (event.newValue === null) !== (this.phase === 'out')) {
+      const here = event.newValue === null ? this.phase !== 'out' : this.phase !== 'in';
+      if (event.key === TOKEN_KEY && here) {
         void this.resume();
       }
     });
@@ -96,6 +100,12 @@ class Session {
     }
   }
 
+  /** Gives up what waits below the login. */
+  forget(): void {
+    localStorage.removeItem(TOKEN_KEY);
+    this.leave('');
+  }
+
   async changePassword(old: string, fresh: string): Promise<void> {
     await this.api.changePassword(this.user?.UID ?? 0, old, fresh);
     this.defaultPassword = fresh === DEFAULT_PASSWORD;
@@ -122,26 +132,33 @@ class Session {
 
   private async enter(): Promise<void> {
     const [user, settings] = await Promise.all([this.api.whoami(), this.api.settings()]);
+    if (this.user && this.user.UID !== user.UID) {
+      this.drop(); /* somebody else goes on: nothing of the one before stays */
+    }
     this.user = user;
     this.settings = settings;
     this.notice = '';
     this.phase = 'in';
+    hold(false);
   }
 
   private expire(): void {
-    if (this.phase === 'out') {
+    if (this.phase === 'out' || this.phase === 'ended') {
       return; /* several requests may find out at once */
     }
+    if (this.phase === 'in') {
+      hold(true);
+      this.phase = 'ended';
+      this.notice = 'Your session has ended. Log in again: what you typed is still here.';
+      return;
+    }
     localStorage.removeItem(TOKEN_KEY);
-    this.leave(
-      this.phase === 'in'
-        ? 'Your session has ended. Log in again: what you typed is still here.'
-        : '',
-    );
+    this.leave('');
   }
 
   private leave(notice: string): void {
     this.drop();
+    hold(false);
     this.phase = 'out';
     this.notice = notice;
     this.user = null;
