@@ -54,7 +54,7 @@ def new_user(cluster, name):
 
 
 def test_sessions_of_all_webservers_are_listed_and_ended_one_by_one_or_all(cluster):
-    """A user works on both webservers; the list is the same on each, says which one is asking, and a
+    """A user works on both webservers; the list is the same on each and says which one is asking. A
     session that is ended on one webserver is refused on the other. Others' sessions are not his."""
     admin, uid = new_user(cluster, "worker")
     here = cluster.webserver(0).login("worker", "pw")
