@@ -94,6 +94,7 @@ struct http_request {
     /* Control-Auth: set before the worker has it */
     bool sealed;
     struct control_seal seal;
+    int control_refusal; /* 0: none */
 
     atomic_uint holders;
 

@@ -142,6 +142,7 @@ static bool refuse_unsigned(struct http_request *request)
         return false;
     }
     atomic_fetch_add(&server->counters.control_refused, 1);
+    request->control_refusal = refusal;
     const char *name = control_refusal_name(refusal);
     http_reply_header(request, CONTROL_REFUSED_HEADER, name);
     char text[96];

@@ -329,6 +329,11 @@ void *http_request_user(const struct http_request *request)
     return request->user;
 }
 
+int http_request_control_refusal(const struct http_request *request)
+{
+    return request->control_refusal;
+}
+
 int http_request_status(const struct http_request *request)
 {
     return request->status;

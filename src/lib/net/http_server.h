@@ -173,6 +173,7 @@ void *http_request_user(const struct http_request *request);
 
 /* For `after`: the status sent, 0 when the client left before; bytes of a buffered reply. */
 int http_request_status(const struct http_request *request);
+int http_request_control_refusal(const struct http_request *request); /* net/control.h; 0: none */
 uint64_t http_request_reply_bytes(const struct http_request *request);
 
 /* Whole body; empty with HTTP_BODY_STREAM. */

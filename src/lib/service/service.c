@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "conf/conf.h"
+#include "net/control.h"
 
 #define STOP_TIMEOUT_MS 120000
 #define REFUSAL_QUIET_NS (10 * TIME_S_NS)
@@ -607,7 +608,9 @@ void service_log_refusal(struct http_request *request, void *context)
     static _Atomic int64_t told_ns;
     static _Atomic int64_t untold;
     (void)context;
-    if (http_request_status(request) != 401) {
+    /* A session of before a restart is no fault: the client says hello again. */
+    if (http_request_status(request) != 401 ||
+        http_request_control_refusal(request) == CONTROL_UNKNOWN_SESSION) {
         return;
     }
     int64_t now_ns = io_monotonic_ns(http_request_io(request));
