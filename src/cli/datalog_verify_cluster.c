@@ -26,6 +26,7 @@
 #define REPAIR_WAIT_MS 60000 /* for one node */
 #define PAUSE_MS 500
 #define ALL_WELLS "all wells together"
+#define ATTRIBUTES "" /* the name of what is no well: one row for those of all series */
 
 /* What one node has of one partition. */
 struct cell {
@@ -207,13 +208,11 @@ static void add_digest(struct verify *verify, size_t node, const json_t *digest)
     cell->sums[1] += strtoull(sum + 16, NULL, 16);
 }
 
-static int ask_digests(struct verify *verify, size_t node, int64_t start_ns, int64_t end_ns)
+/* Takes the body. */
+static int ask_digests(struct verify *verify, size_t node, json_t *body)
 {
-    json_t *body = json_object();
     json_t *answer = NULL;
     json_object_set(body, "places", verify->places);
-    json_object_set_new(body, "start", json_integer(start_ns));
-    json_object_set_new(body, "end", json_integer(end_ns));
     int rc = post(verify, node, "digests", body, &answer);
     size_t i;
     json_t *row;
@@ -239,7 +238,9 @@ static int ask_all_digests(struct verify *verify)
     while (rc == 0 && from_ns <= verify->newest_ns) {
         int64_t end_ns = INT64_MAX - from_ns < chunk_ns ? INT64_MAX : from_ns + chunk_ns;
         for (size_t i = 0; rc == 0 && i < verify->count; i++) {
-            rc = ask_digests(verify, i, from_ns, end_ns);
+            rc = ask_digests(
+                verify, i,
+                json_pack("{s:I, s:I}", "start", (json_int_t)from_ns, "end", (json_int_t)end_ns));
         }
         if (end_ns == INT64_MAX) {
             break;
@@ -306,8 +307,16 @@ static void fold_wells(struct verify *verify)
     verify->rows.count -= count;
 }
 
+static bool is_of_attributes(const struct row *row)
+{
+    return row->well[0] == '\0';
+}
+
 static bool is_kept(const struct verify *verify, const struct row *row)
 {
+    if (is_of_attributes(row)) {
+        return true;
+    }
     for (size_t i = 0; i < verify->kept.count; i++) {
         const struct kept *kept = &verify->kept.items[i];
         bool counts = !verify->same_wells || strcmp(kept->well, row->well) == 0;
@@ -334,16 +343,19 @@ static int compare(struct verify *verify)
     int rc = ask_places(verify);
     rc = rc < 0 ? rc : ask_wells(verify);
     rc = rc < 0 ? rc : ask_all_digests(verify);
+    if (rc == 0 && !verify->same_wells) {
+        fold_wells(verify);
+    }
+    for (size_t i = 0; rc == 0 && i < verify->count; i++) {
+        rc = ask_digests(verify, i, json_pack("{s:b}", "attributes", 1));
+    }
     if (rc < 0) {
         return rc;
-    }
-    if (!verify->same_wells) {
-        fold_wells(verify);
     }
     verify->compared = verify->differ = 0;
     for (size_t i = 0; i < verify->rows.count; i++) {
         if (is_kept(verify, &verify->rows.items[i])) {
-            verify->compared++;
+            verify->compared += is_of_attributes(&verify->rows.items[i]) ? 0 : 1;
             verify->differ += differs(verify, &verify->rows.items[i]) ? 1 : 0;
         }
     }
@@ -367,12 +379,21 @@ static void print_row(const struct verify *verify, const struct row *row)
     char from[TIME_TEXT_BYTES];
     char to[TIME_TEXT_BYTES];
     int64_t start_ns = row->partition * verify->partition_ns;
-    printf("well %s, %s to %s differs:", row->well, time_text(start_ns, from),
-           time_text(start_ns + verify->partition_ns, to));
+    if (is_of_attributes(row)) {
+        printf("the attributes of series differ:");
+    } else {
+        printf("well %s, %s to %s differs:", row->well, time_text(start_ns, from),
+               time_text(start_ns + verify->partition_ns, to));
+    }
     for (size_t n = 0; n < verify->count; n++) {
-        printf("%s %s has %" PRIu64 " entries, %" PRIu64 " points (%08" PRIx64 ")",
-               n > 0 ? ";" : "", verify->control.indexers.items[n], row->cells[n].entries,
-               row->cells[n].points, row->cells[n].sums[0] >> 32);
+        const struct cell *cell = &row->cells[n];
+        printf("%s %s has ", n > 0 ? ";" : "", verify->control.indexers.items[n]);
+        if (is_of_attributes(row)) {
+            printf("%" PRIu64 " changes", cell->entries);
+        } else {
+            printf("%" PRIu64 " entries, %" PRIu64 " points", cell->entries, cell->points);
+        }
+        printf(" (%08" PRIx64 ")", cell->sums[0] >> 32);
     }
     printf("\n");
 }
@@ -419,10 +440,14 @@ static json_t *range_that_differs(const struct verify *verify)
     int64_t end_ns = INT64_MIN;
     for (size_t i = 0; i < verify->rows.count; i++) {
         const struct row *row = &verify->rows.items[i];
-        if (is_kept(verify, row) && differs(verify, row)) {
+        if (!is_of_attributes(row) && is_kept(verify, row) && differs(verify, row)) {
             start_ns = MIN(start_ns, row->partition * verify->partition_ns);
             end_ns = MAX(end_ns, (row->partition + 1) * verify->partition_ns);
         }
+    }
+    if (start_ns > end_ns) { /* attributes alone: they come with any range */
+        start_ns = verify->oldest_ns;
+        end_ns = start_ns + 1;
     }
     json_t *range = json_object();
     json_object_set_new(range, "start", json_integer(start_ns));

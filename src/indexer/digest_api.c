@@ -158,12 +158,18 @@ static void post_digests(struct http_request *request, void *context)
         .end_ns = time_of(body, "end", INT64_MAX),
         .upto = json_object_get(body, "places") != NULL ? &places : NULL,
     };
+    struct storage_digest attributes;
+    bool of_attributes = json_is_true(json_object_get(body, "attributes"));
+    json_t *rows = json_array();
     int rc = places_of(body, &places);
     if (rc == 0) {
         storage_settle(api->storage); /* what the places say can be read */
-        rc = storage_digest(api->storage, &options, &digests, &count);
+        rc = of_attributes ? storage_digest_attributes(api->storage, &options, &attributes)
+                           : storage_digest(api->storage, &options, &digests, &count);
     }
-    json_t *rows = json_array();
+    if (rc == 0 && of_attributes) {
+        json_array_append_new(rows, digest_json(&attributes));
+    }
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(rows, digest_json(&digests[i]));
     }

@@ -39,6 +39,13 @@ uint64_t entry_hash(struct storage *storage, const struct entry *entry, uint64_t
     return hash64_seeded(span_of(&parts, sizeof(parts)), seed);
 }
 
+uint64_t meta_hash(struct storage *storage, struct span metas, struct stamp stamp, uint64_t seed)
+{
+    struct parts parts = {.data = hash64_seeded(metas, seed)};
+    put_stamp(storage, stamp, &parts);
+    return hash64_seeded(span_of(&parts, sizeof(parts)), seed);
+}
+
 uint64_t point_hash(struct storage *storage, struct span key, const struct element *element,
                     uint64_t seed)
 {

@@ -14,4 +14,7 @@ uint64_t entry_hash(struct storage *storage, const struct entry *entry, uint64_t
 uint64_t point_hash(struct storage *storage, struct span key, const struct element *element,
                     uint64_t seed);
 
+/* A change of attributes as a META payload, which names the series. */
+uint64_t meta_hash(struct storage *storage, struct span metas, struct stamp stamp, uint64_t seed);
+
 #endif

@@ -403,7 +403,8 @@ static int put_meta(void *context, struct span metas, struct stamp stamp)
     struct snapshot_give *give = context;
     const struct limits *limits = limits_of(give, stamp.origin);
     struct datalog_record record = {.type = DATALOG_META, .payload = metas};
-    if (limits->none || stamp.time <= limits->low || stamp.time > limits->high) {
+    bool looks = give->needs.missing_ns < give->needs.missing_end_ns; /* attributes have no time */
+    if (limits->none || (stamp.time <= limits->low && !looks) || stamp.time > limits->high) {
         return 0;
     }
     int rc = give->filter == NULL

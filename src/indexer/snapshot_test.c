@@ -180,6 +180,14 @@ static uint64_t digest_of(struct node *node, uint64_t *ret_elements)
     return sum;
 }
 
+static uint64_t attributes_of(struct node *node)
+{
+    struct storage_digest_options options = {0};
+    struct storage_digest digest;
+    assert_int_equal(storage_digest_attributes(node->storage, &options, &digest), 0);
+    return digest.sums[0] + digest.entries;
+}
+
 static int take_unit(void *context, struct span name, struct span value)
 {
     buf_printf(context, "%.*s=%.*s", SPAN_ARG(name), SPAN_ARG(value));
@@ -194,6 +202,7 @@ static void check_equal(struct node *a, struct node *b)
     uint64_t sum_b = digest_of(b, &elements_b);
     assert_int_equal(elements_a, elements_b);
     assert_true(sum_a == sum_b);
+    assert_true(attributes_of(a) == attributes_of(b));
     struct buf key = {0};
     struct buf text = {0};
     uint32_t number;

@@ -167,6 +167,40 @@ static int by_place(const void *left, const void *right)
     return wells != 0 ? wells : (a->partition > b->partition) - (a->partition < b->partition);
 }
 
+static int add_meta(void *context, struct span metas, struct stamp stamp)
+{
+    struct digest_work *work = context;
+    if (is_wanted(work, stamp)) {
+        struct storage_digest *row = &work->rows.items[0];
+        add(row, meta_hash(work->storage, metas, stamp, SEED_ONE),
+            meta_hash(work->storage, metas, stamp, SEED_TWO));
+        row->entries++;
+    }
+    return check_stopping(work);
+}
+
+int storage_digest_attributes(struct storage *storage, const struct storage_digest_options *options,
+                              struct storage_digest *ret_digest)
+{
+    struct digest_work work = {.storage = storage, .options = options};
+    struct series_catalogue *catalogue = storage->catalogue;
+    uint32_t end = series_catalogue_numbers_end(catalogue);
+    int rc = 0;
+    vec_push(&work.rows, (struct storage_digest){.well = ""});
+    work.limits = mem_alloc_array((size_t)UINT16_MAX + 1, sizeof(*work.limits));
+    for (uint32_t number = 1; rc == 0 && number < end; number++) {
+        if (series_catalogue_lives(catalogue, number)) {
+            rc = series_catalogue_metas(catalogue, number, add_meta, &work);
+        }
+    }
+    if (rc == 0) {
+        *ret_digest = work.rows.items[0];
+    }
+    mem_free(work.limits);
+    vec_deinit(&work.rows);
+    return rc;
+}
+
 int storage_digest(struct storage *storage, const struct storage_digest_options *options,
                    struct storage_digest **ret_digests, size_t *ret_count)
 {

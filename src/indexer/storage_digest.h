@@ -28,6 +28,12 @@ struct storage_digest_options {
 MUST_CHECK int storage_digest(struct storage *storage, const struct storage_digest_options *options,
                               struct storage_digest **ret_digests, size_t *ret_count);
 
+/* The same of the attributes of the series that live: `entries` counts the changes that they are
+ * made of; times are not looked at. */
+MUST_CHECK int storage_digest_attributes(struct storage *storage,
+                                         const struct storage_digest_options *options,
+                                         struct storage_digest *ret_digest);
+
 /* From when on a well has everything it was given; INT64_MIN: from the beginning. */
 int64_t storage_well_keeps_since(struct storage *storage, size_t index);
 

@@ -191,6 +191,29 @@ def test_nodes_that_differ_are_found_named_and_repaired():
         assert control.ok("GET", "/control/v1/needs")["missing"] is None
 
 
+def test_attributes_that_differ_are_found_and_repaired():
+    with Snapshots(2, links=Layout.ring(2)) as c:
+        quiet(c)
+        c.start()
+        tokens = c.layout.secrets["warp10"]
+        api = Api(c.indexer(0), tokens["write"], tokens["read"])
+        write_points(c, 0, [int(time.time() * 10**6)])
+        assert api.meta(b"load{host=h1}{unit=C}\nload{host=h2}{unit=F,a=b}\n")[0] == 200
+        c.fill(0)  # and what came before leaves the log
+        wait_until(lambda: c.forwarder(0, 1)["lag_records"] == 0, 20, "no lag")
+        assert verify(c)[0] == 0
+        assert c.indexer(1).stop() == 0
+        shutil.rmtree(c.indexer(1).process.dir / "series")  # names are in the segments too
+        c.indexer(1).start()
+        status, text = verify(c)
+        assert status == 1 and "the attributes of series differ: " in text, text
+        status, text = verify(c, "--repair")
+        assert status == 0 and text.endswith("equal\n"), text
+        other = Api(c.indexer(1), tokens["write"], tokens["read"])
+        assert other.find("load{host=h2}", "&showattr=true") == \
+            api.find("load{host=h2}", "&showattr=true") != []
+
+
 def test_a_peer_that_stays_away_is_detached_named_and_brought_back_equal():
     with Snapshots(2, links=Layout.ring(2)) as c:
         quiet(c)
@@ -227,6 +250,7 @@ def test_a_peer_that_stays_away_is_detached_named_and_brought_back_equal():
         assert c.forwarder(0, 1)["snapshots"] == 1 and not c.forwarder(0, 1)["detached"]
         wait_until(lambda: verify(c)[0] == 0, 20, "equal digests")
         assert len(told()) == 1
+        assert "control-refused" not in c.indexer(1).log()  # who knew it before says hello again
 
 
 def in_memory(c, i):
