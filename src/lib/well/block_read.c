@@ -335,6 +335,21 @@ static bool join_fields(struct block_reader *reader, struct fields_form form, st
     return true;
 }
 
+/* Lines that were not cut stay where they are, each with its terminator behind it. */
+static bool find_lines(struct fields_form form, size_t data_bytes, struct block *block)
+{
+    struct span rest = buf_span(&block->data);
+    for (size_t i = 0; i < block->count; i++) {
+        ptrdiff_t bytes = span_find_byte(rest, form.terminator);
+        if (bytes < 0) {
+            return false;
+        }
+        block->entries[i].data = span_first(rest, (size_t)bytes);
+        rest = span_from(rest, (size_t)bytes + 1);
+    }
+    return rest.bytes == 0 && block->data.bytes == data_bytes + block->count;
+}
+
 /* The data's part: `stored` as columns of fields, or as it is. */
 static bool get_data(struct block_reader *reader, const struct block_header *header,
                      struct span stored, struct span *rest, struct block *block)
@@ -356,6 +371,10 @@ static bool get_data(struct block_reader *reader, const struct block_header *hea
     if (form.columns == 0) {
         return get_part(reader, stored, raw_bytes, packed, &block->data) == 0 &&
                get_pieces(reader, rest, buf_span(&block->data), false, block);
+    }
+    if (form.columns == 1) {
+        return get_part(reader, stored, raw_bytes + block->count, packed, &block->data) == 0 &&
+               get_column(reader, rest, form.columns) != NULL && find_lines(form, raw_bytes, block);
     }
     return get_part(reader, stored, raw_bytes + block->count, packed, &reader->split) == 0 &&
            join_fields(reader, form, rest, raw_bytes, block);

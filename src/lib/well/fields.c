@@ -132,51 +132,129 @@ static inline bool copy_piece(const uint8_t **from, const uint8_t *end, uint8_t 
 }
 #endif
 
-/* One line; `to` is behind its terminator then. */
-static inline bool join_line(const uint8_t **at, const uint8_t *const *ends, uint8_t **to,
-                             const uint8_t *to_end, struct fields_form form)
+/* How a column goes on: its next piece, or the same few bytes in every line. */
+struct part {
+    const uint8_t *at;
+    const uint8_t *end;
+    size_t fixed; /* bytes; 0: pieces are looked for */
+};
+
+#define FIXED_BYTES_MAX 16 /* of a column; neighbours become one part */
+
+struct parts {
+    struct part list[FIELDS_COLUMNS_MAX];
+    size_t count;
+    size_t fixed_to; /* the first part that a line may end with */
+    size_t bytes;
+    uint8_t fixed[FIELDS_COLUMNS_MAX * FIXED_BYTES_MAX + FIELDS_PADDING];
+};
+
+/* Bytes of the piece that the column has in every line; 0: not the same one, or not in every. */
+static size_t fixed_bytes(struct span column, size_t count, struct fields_form form)
 {
-    for (uint32_t column = 0; column + 1 < form.columns; column++) {
-        if (!copy_piece(&at[column], ends[column], to, to_end, form.delimiter, form.terminator)) {
+    size_t bytes = count == 0 ? 0 : column.bytes / count;
+    if (bytes == 0 || bytes > FIXED_BYTES_MAX || bytes * count != column.bytes ||
+        memchr(column.data, form.delimiter, bytes) != column.data + bytes - 1 ||
+        memchr(column.data, form.terminator, bytes) != NULL) {
+        return 0;
+    }
+    return memcmp(column.data, column.data + bytes, column.bytes - bytes) == 0 ? bytes : 0;
+}
+
+static void add_fixed(struct parts *parts, struct span piece)
+{
+    struct part *part = &parts->list[parts->count];
+    if (parts->count > 0 && part[-1].fixed > 0) {
+        part--;
+    } else {
+        *part = (struct part){.at = parts->fixed + parts->bytes};
+        parts->count++;
+    }
+    memcpy(parts->fixed + parts->bytes, piece.data, piece.bytes);
+    parts->bytes += piece.bytes;
+    part->fixed += piece.bytes;
+    parts->fixed_to = parts->count;
+}
+
+/* False: the columns have not as many bytes as there are. */
+static bool make_parts(struct span split, const uint32_t *column_bytes, struct fields_form form,
+                       size_t count, struct parts *parts)
+{
+    parts->count = parts->fixed_to = parts->bytes = 0;
+    for (uint32_t i = 0; i < form.columns; i++) {
+        if (column_bytes[i] > split.bytes) {
+            return false;
+        }
+        struct span column = span_first(split, column_bytes[i]);
+        size_t fixed = i + 1 < form.columns ? fixed_bytes(column, count, form) : 0;
+        if (fixed > 0) {
+            add_fixed(parts, span_first(column, fixed));
+        } else {
+            parts->list[parts->count++] =
+                (struct part){.at = column.data, .end = column.data + column.bytes};
+        }
+        split = span_from(split, column.bytes);
+    }
+    return split.bytes == 0;
+}
+
+/* In steps of 16 bytes: what stands behind is written over. */
+static inline bool copy_fixed(const struct part *part, uint8_t **to, const uint8_t *to_end)
+{
+    if (*to > to_end || part->fixed > (size_t)(to_end - *to)) {
+        return false;
+    }
+    for (size_t i = 0; i < part->fixed; i += 16) {
+        memcpy(*to + i, part->at + i, 16);
+    }
+    *to += part->fixed;
+    return true;
+}
+
+/* One line; `to` is behind its terminator then. */
+static inline bool join_line(struct parts *parts, uint8_t **to, const uint8_t *to_end,
+                             struct fields_form form)
+{
+    size_t i = 0;
+    for (; i + 1 < parts->count; i++) {
+        struct part *part = &parts->list[i];
+        if (part->fixed > 0) {
+            if (!copy_fixed(part, to, to_end)) {
+                return false;
+            }
+            continue;
+        }
+        if (!copy_piece(&part->at, part->end, to, to_end, form.delimiter, form.terminator)) {
             return false;
         }
         if ((*to)[-1] == form.terminator) {
-            return true;
+            return i >= parts->fixed_to;
         }
     }
-    uint32_t last = form.columns - 1;
-    return copy_piece(&at[last], ends[last], to, to_end, form.terminator, form.terminator);
+    struct part *last = &parts->list[i];
+    return copy_piece(&last->at, last->end, to, to_end, form.terminator, form.terminator);
 }
 
 bool fields_join(struct span split, const uint32_t *column_bytes, struct fields_form form,
                  size_t count, uint8_t *text, size_t text_bytes, uint32_t *ret_line_bytes)
 {
-    const uint8_t *at[FIELDS_COLUMNS_MAX];
-    const uint8_t *ends[FIELDS_COLUMNS_MAX];
-    if (form.columns == 0 || form.columns > FIELDS_COLUMNS_MAX) {
+    struct parts parts;
+    if (form.columns == 0 || form.columns > FIELDS_COLUMNS_MAX ||
+        !make_parts(split, column_bytes, form, count, &parts)) {
         return false;
-    }
-    const uint8_t *from = split.data;
-    for (uint32_t column = 0; column < form.columns; column++) {
-        if (column_bytes[column] > split.bytes - (size_t)(from - split.data)) {
-            return false;
-        }
-        at[column] = from;
-        from += column_bytes[column];
-        ends[column] = from;
     }
     uint8_t *to = text;
     const uint8_t *to_end = text + text_bytes;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *begin = to;
-        if (!join_line(at, ends, &to, to_end, form) || --to > to_end) {
+        if (!join_line(&parts, &to, to_end, form) || --to > to_end) {
             return false;
         }
         ret_line_bytes[i] = (uint32_t)(to - begin);
     }
-    bool all = to == to_end && from == split.data + split.bytes;
-    for (uint32_t column = 0; column < form.columns; column++) {
-        all = all && at[column] == ends[column];
+    bool all = to == to_end;
+    for (size_t i = 0; i < parts.count; i++) {
+        all = all && (parts.list[i].fixed > 0 || parts.list[i].at == parts.list[i].end);
     }
     return all;
 }

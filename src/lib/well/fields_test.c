@@ -27,10 +27,35 @@ struct lines {
     VEC(uint32_t) bytes;
 };
 
+/* Fields that are the same in every line, or in all but a line that is cut off, beside others. */
+static void make_alike(struct lines *lines)
+{
+    size_t count = 1 + below(60);
+    size_t cut_off = below(2) == 0 ? below(count) : SIZE_MAX;
+    for (size_t i = 0; i < count; i++) {
+        size_t begin = lines->text.bytes;
+        buf_append_str(&lines->text, "at the ");
+        for (uint64_t j = below(40); j > 0; j--) {
+            buf_append_byte(&lines->text, (uint8_t)('a' + below(26)));
+        }
+        buf_append_str(&lines->text,
+                       "  same exactly16bytes. exactly15bytes. exactly14bytes. place ");
+        buf_printf(&lines->text, "%llu end", (unsigned long long)below(5));
+        if (i == cut_off) {
+            lines->text.bytes = begin + below(lines->text.bytes - begin + 1);
+        }
+        vec_push(&lines->bytes, (uint32_t)(lines->text.bytes - begin));
+    }
+}
+
 static void make_lines(struct lines *lines, uint64_t seed)
 {
     *lines = (struct lines){0};
     state_of_random = seed * UINT64_C(0x9e3779b97f4a7c15);
+    if (seed % 3 == 0) {
+        make_alike(lines);
+        return;
+    }
     size_t count = below(60);
     uint64_t longest = 1 + below(200);
     uint64_t letters = 1 + below(255);
