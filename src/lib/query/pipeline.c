@@ -179,12 +179,13 @@ static uint64_t clock_ns(void)
     return (uint64_t)now.tv_sec * (uint64_t)TIME_S_NS + (uint64_t)now.tv_nsec;
 }
 
+/* `*bytes`: of the picked entries, before and after. */
 static int run_stage(struct query_pipeline *pipeline, struct running *running,
-                     struct query_block *block)
+                     struct query_block *block, uint64_t *bytes)
 {
     const struct query_module *module = running->stage->module;
-    uint64_t bytes = picked_bytes(block);
-    struct query_stage_stats stats = {.in_count = block->count, .in_bytes = bytes};
+    struct query_stage_stats stats = {.in_count = block->count, .in_bytes = *bytes};
+    const struct entry *entries = block->entries;
     block->failed = 0;
     uint64_t begin = clock_ns();
     int rc = 0;
@@ -195,7 +196,10 @@ static int run_stage(struct query_pipeline *pipeline, struct running *running,
     }
     stats.duration_ns = clock_ns() - begin;
     stats.out_count = block->count;
-    stats.out_bytes = picked_bytes(block);
+    bool edited = block->entries != entries || entries == pipeline->columns.edited;
+    bool same = !edited && block->count == stats.in_count;
+    *bytes = same ? *bytes : picked_bytes(block);
+    stats.out_bytes = *bytes;
     stats.failed_count = block->failed;
     query_stage_stats_add(&running->stats, &stats);
     return rc < 0 ? err_wrap(rc, "%s", running->stage->name) : 0;
@@ -210,8 +214,9 @@ static bool wanted(const void *context, struct span name)
 /* Stages [from, …) over a block whose columns have begun. */
 static int run_from(struct query_pipeline *pipeline, size_t from, struct query_block *block)
 {
+    uint64_t bytes = picked_bytes(block);
     for (size_t i = from; i < pipeline->count; i++) {
-        int rc = run_stage(pipeline, &pipeline->stages[i], block);
+        int rc = run_stage(pipeline, &pipeline->stages[i], block, &bytes);
         if (rc < 0) {
             return rc;
         }

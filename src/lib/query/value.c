@@ -1,5 +1,6 @@
 #include "query/value.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,11 +12,6 @@
 #define YEAR_1_SECONDS INT64_C(62135596800)
 #define DIGITS_MAX 18
 #define NUMBER_TEXT_BYTES 64
-
-struct query_value query_value_of_text(struct span text)
-{
-    return (struct query_value){.type = QUERY_VALUE_TEXT, .text = text};
-}
 
 struct query_value query_value_of_i64(int64_t number)
 {
@@ -210,16 +206,61 @@ void query_value_put_ev(const struct query_value *value, struct span name, struc
     (void)full; /* 65535 values of one entry are enough */
 }
 
+/* The first byte lowest; none of 1 to 8 bytes is looked at one by one. */
+static inline uint64_t load_bytes(struct span text)
+{
+    uint32_t low;
+    uint32_t high;
+    uint64_t all;
+    if (text.bytes == 8) {
+        memcpy(&all, text.data, 8);
+        return le64toh(all);
+    }
+    if (text.bytes < 4) {
+        size_t middle = text.bytes / 2;
+        size_t last = text.bytes - 1;
+        return text.data[0] | (uint64_t)text.data[middle] << 8 * middle |
+               (uint64_t)text.data[last] << 8 * last;
+    }
+    memcpy(&low, text.data, 4);
+    memcpy(&high, text.data + text.bytes - 4, 4);
+    return le32toh(low) | (uint64_t)le32toh(high) << 8 * (text.bytes - 4);
+}
+
+/* Of 1 to 8 digits, all at once. False: not all are digits. */
+static inline bool few_digits(struct span text, int64_t *ret_number)
+{
+    uint64_t digits =
+        load_bytes(text) << 8 * (8 - text.bytes) |
+        (UINT64_C(0x3030303030303030) & ((UINT64_C(1) << (8 * (8 - text.bytes))) - 1));
+    uint64_t values = digits ^ UINT64_C(0x3030303030303030);
+    if (((values + UINT64_C(0x7676767676767676)) & UINT64_C(0x8080808080808080)) != 0 ||
+        (values & UINT64_C(0x8080808080808080)) != 0) {
+        return false;
+    }
+    values = values * 10 + (values >> 8); /* pairs, then fours, then all */
+    values = (values & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
+             (values >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001);
+    *ret_number = (int64_t)(values >> 32);
+    return true;
+}
+
 /* Digits alone, so few that their number fits. */
 static inline bool digits_number(struct span text, int64_t *ret_number)
 {
     uint64_t number = 0;
     size_t i = 0;
-    while (i < text.bytes && i < DIGITS_MAX && text.data[i] >= '0' && text.data[i] <= '9') {
+    if (text.bytes == 0 || text.bytes > DIGITS_MAX) {
+        return false;
+    }
+    if (text.bytes <= 8) {
+        return few_digits(text, ret_number);
+    }
+    while (i < text.bytes && text.data[i] >= '0' && text.data[i] <= '9') {
         number = number * 10 + (text.data[i++] - '0');
     }
     *ret_number = (int64_t)number;
-    return i == text.bytes && i > 0;
+    return i == text.bytes;
 }
 
 /* Whole text as an integer, then as a fraction. */

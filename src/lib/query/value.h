@@ -34,7 +34,10 @@ struct query_value {
     };
 };
 
-struct query_value query_value_of_text(struct span text);
+static inline struct query_value query_value_of_text(struct span text)
+{
+    return (struct query_value){.type = QUERY_VALUE_TEXT, .text = text};
+}
 struct query_value query_value_of_i64(int64_t number);
 struct query_value query_value_of_f64(double real);
 struct query_value query_value_of_bool(bool yes);

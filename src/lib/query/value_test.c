@@ -1,6 +1,7 @@
 /* Values keep type and order on every way: as text, as numbers, as enumerated values. */
 #include "query/value.h"
 
+#include "base/mem.h"
 #include "base/time.h"
 
 #include <setjmp.h>
@@ -154,6 +155,31 @@ static void order_as_bytes_is_that_of_values(void **unused)
     }
 }
 
+static void digits_are_read_whatever_their_number(void **unused)
+{
+    (void)unused;
+    static const char digits[] = "904817263540917253";
+    static const char others[] = {'/', ':', ' ', '\0', (char)0xB0, (char)0xFF};
+    int64_t want = 0;
+    for (size_t bytes = 1; bytes < sizeof(digits); bytes++) {
+        struct query_value number;
+        char *copy = mem_strndup(digits, bytes);
+        struct query_value text = query_value_of_text(span_of(copy, bytes));
+        want = want * 10 + (digits[bytes - 1] - '0');
+        assert_true(query_value_number(&text, &number));
+        assert_int_equal(number.type, QUERY_VALUE_I64);
+        assert_int_equal(number.number, want);
+        for (size_t at = 1; at + 1 < bytes; at++) { /* spaces at the ends are no harm */
+            for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+                copy[at] = others[i];
+                assert_false(query_value_number(&text, &number));
+            }
+            copy[at] = digits[at];
+        }
+        mem_free(copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +188,7 @@ int main(void)
         cmocka_unit_test(numbers_come_before_addresses_before_texts),
         cmocka_unit_test(every_type_survives_being_an_enumerated_value),
         cmocka_unit_test(order_as_bytes_is_that_of_values),
+        cmocka_unit_test(digits_are_read_whatever_their_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static const struct query_flag flags[] = {[FLAG_E] = {"e", true},
 struct own {
     struct span separator;
     struct span delimiters; /* any byte of it ... */
+    bool delimits[256];     /* ... the same by byte ... */
     bool whole;             /* ... or all of it */
     bool quotes;
     bool clean;
@@ -40,12 +41,12 @@ static int parse_path(struct query_args *args, struct extract_plan *plan, struct
 }
 
 /* Bytes of the delimiter at the front, 0 when there is none. */
-static size_t delimiter(const struct own *own, struct span text)
+static inline size_t delimiter(const struct own *own, struct span text)
 {
     if (own->whole) {
         return span_starts_with(text, own->delimiters) ? own->delimiters.bytes : 0;
     }
-    return text.bytes > 0 && span_find_byte(own->delimiters, text.data[0]) >= 0 ? 1 : 0;
+    return text.bytes > 0 && own->delimits[text.data[0]] ? 1 : 0;
 }
 
 static bool is_space(uint8_t byte)
@@ -108,6 +109,22 @@ static struct span key_before(const struct own *own, struct span text)
     return trim(span_from(text, from));
 }
 
+/* Notes the pair for the items that want it; true: nothing more is to be known of the entry. */
+static bool note(const struct extract_plan *plan, struct span key, struct span value,
+                 struct extract_found *found, size_t *count, bool *passes)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct extract_item *item = &plan->items[i];
+        if (found->values[i].type == QUERY_VALUE_NONE &&
+            span_equal(*(const struct span *)item->path, key)) {
+            found->values[i] = query_value_of_text(value);
+            *passes = *passes && extract_passes(&item->filter, item->numeric, &found->values[i]);
+            ++*count;
+        }
+    }
+    return *count == plan->count || !*passes;
+}
+
 static bool find(const struct extract_plan *plan, void *state, struct span data,
                  struct arena *arena, struct extract_found *found)
 {
@@ -115,18 +132,19 @@ static bool find(const struct extract_plan *plan, void *state, struct span data,
     (void)arena;
     const struct own *own = plan->own;
     struct span rest = data;
-    for (ptrdiff_t at; (at = span_find(rest, own->separator)) >= 0;) {
+    size_t count = 0;
+    bool passes = true;
+    for (bool done = false; !done;) {
+        ptrdiff_t at = own->separator.bytes == 1 ? span_find_byte(rest, own->separator.data[0])
+                                                 : span_find(rest, own->separator);
+        if (at < 0) {
+            break;
+        }
         struct span key = key_before(own, span_first(rest, (size_t)at));
         rest = span_from(rest, (size_t)at + own->separator.bytes);
-        struct span value = cut_value(own, &rest);
-        for (size_t i = 0; i < plan->count; i++) {
-            if (found->values[i].type == QUERY_VALUE_NONE &&
-                span_equal(*(const struct span *)plan->items[i].path, key)) {
-                found->values[i] = query_value_of_text(value);
-            }
-        }
+        done = note(plan, key, cut_value(own, &rest), found, &count, &passes);
     }
-    return true;
+    return passes;
 }
 
 static const struct extract_way way = {.path = parse_path, .find = find};
@@ -154,6 +172,9 @@ static int parse(struct query_args *args, void **ret_plan)
     }
     if (rc == QUERY_ARGS_END && (own->separator.bytes == 0 || own->delimiters.bytes == 0)) {
         return query_args_fault(args, "a separator cannot be empty");
+    }
+    for (size_t i = 0; i < own->delimiters.bytes; i++) {
+        own->delimits[own->delimiters.data[i]] = true;
     }
     return rc < 0 ? rc : extract_parse_items(args, plan);
 }

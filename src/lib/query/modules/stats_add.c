@@ -94,25 +94,32 @@ static inline uint64_t mix(uint64_t hash, struct span text)
 {
     uint64_t first = 0;
     uint64_t last = 0;
-    if (text.bytes >= sizeof(first)) {
-        memcpy(&first, text.data, sizeof(first));
-        memcpy(&last, text.data + text.bytes - sizeof(last), sizeof(last));
-    } else {
-        for (size_t i = 0; i < text.bytes; i++) {
-            first = first << 8 | text.data[i];
-        }
+    size_t some = text.bytes >= 8 ? 8 : text.bytes >= 4 ? 4 : text.bytes > 0 ? 1 : 0;
+    if (some == 8) {
+        memcpy(&first, text.data, 8);
+        memcpy(&last, text.data + text.bytes - 8, 8);
+    } else if (some == 4) {
+        memcpy(&first, text.data, 4);
+        memcpy(&last, text.data + text.bytes - 4, 4);
+    } else if (some == 1) {
+        first = text.data[0] | (uint64_t)text.data[text.bytes / 2] << 8;
+        last = text.data[text.bytes - 1];
     }
     hash = (hash ^ first ^ text.bytes) * UINT64_C(0x9E3779B97F4A7C15);
     return (hash ^ hash >> 32 ^ last) * UINT64_C(0xC2B2AE3D27D4EB4F);
 }
 
-static bool has_key(const struct stats_group *group, int64_t window_ns, const struct span *values,
-                    size_t count)
+static inline bool has_key(const struct stats_group *group, int64_t window_ns,
+                           const struct span *values, size_t count)
 {
-    struct span rest = group->key;
+    const uint8_t *at = group->key.data;
     bool same = group->window_ns == window_ns;
     for (size_t i = 0; i < count && same; i++) {
-        same = span_equal(stats_next_key(&rest), values[i]);
+        uint32_t bytes;
+        memcpy(&bytes, at, sizeof(bytes)); /* it has all keys, each with its length */
+        at += sizeof(bytes);
+        same = span_equal(span_of(at, bytes), values[i]);
+        at += bytes;
     }
     return same;
 }
