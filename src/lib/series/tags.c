@@ -286,10 +286,13 @@ int series_tags_each(struct series_tags *tags,
 {
     VEC(uint16_t) known = {0};
     pthread_mutex_lock(&tags->lock);
-    for (size_t i = 0; i < ARRAY_COUNT(tags->names); i++) {
+    for (size_t i = 0; i < tags->next; i++) { /* all but the highest one are below */
         if (tags->names[i] != NULL) {
             vec_push(&known, (uint16_t)i);
         }
+    }
+    if (tags->names[SERIES_TAG_GRAVWELL] != NULL) {
+        vec_push(&known, SERIES_TAG_GRAVWELL);
     }
     pthread_mutex_unlock(&tags->lock);
     int rc = 0;
