@@ -37,6 +37,22 @@ static int64_t time_of(const json_t *json, const char *key)
     return json == NULL ? TIME_UNSET : request_time(json, key);
 }
 
+static double degrees(const json_t *corner, const char *key)
+{
+    const json_t *value = request_member(corner, key);
+    return json_is_number(value) ? json_number_value(value) : 0;
+}
+
+static struct query_fence fence_of(const json_t *fence)
+{
+    const json_t *south_west = request_member(fence, "SouthWest");
+    const json_t *north_east = request_member(fence, "NorthEast");
+    return (struct query_fence){.south = degrees(south_west, "Lat"),
+                                .west = degrees(south_west, "Long"),
+                                .north = degrees(north_east, "Lat"),
+                                .east = degrees(north_east, "Long")};
+}
+
 void search_ask_decode(const json_t *data, struct search_ask *ask)
 {
     const json_t *range = request_member(data, "EntryRange");
@@ -50,6 +66,7 @@ void search_ask_decode(const json_t *data, struct search_ask *ask)
         .set_count = natural(stats, "SetCount"),
         .set_start_ns = time_of(stats, "SetStart"),
         .set_end_ns = time_of(stats, "SetEnd"),
+        .fence = fence_of(request_member(data, "Fence")),
     };
 }
 
@@ -139,22 +156,28 @@ static const char *row_tag(const void *context, uint16_t tag)
 
 /* Renderers whose answer is not a list of entries. */
 static void put_rendered(struct search_one *one, struct query_result *result,
-                         const struct query_rows *rows, struct buf *buf)
+                         const struct query_rows *rows, const struct query_fence *fence,
+                         struct buf *buf)
 {
     uint32_t *picks = mem_alloc_array(rows->count + 1, sizeof(*picks));
-    for (size_t i = 0; i < rows->count; i++) {
-        picks[i] = (uint32_t)i;
-    }
     struct query_block block = {
         .entries = rows->entries,
         .picks = picks,
-        .count = rows->count,
         .tag_name = row_tag,
         .context = result,
     };
-    buf_append_str(buf, ",\"Entries\":");
     const struct query_stage *stage = &one->query->stages[one->query->stage_count - 1];
+    block.count = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        picks[block.count] = (uint32_t)i;
+        block.count +=
+            one->render->inside == NULL || one->render->inside(stage->plan, &block, i, fence);
+    }
+    buf_append_str(buf, ",\"Entries\":");
     one->render->entries(stage->plan, &block, buf);
+    if (one->render->beside != NULL) {
+        one->render->beside(stage->plan, buf);
+    }
     mem_free(picks);
 }
 
@@ -171,11 +194,23 @@ static int put_rows(struct search_one *one, struct query_result *result,
     if (rc < 0) {
         return rc;
     }
-    put_rendered(one, result, &rows, buf);
+    put_rendered(one, result, &rows, &ask->fence, buf);
     told->rows = rows.count;
     told->more = rows.matched > first + rows.count;
     query_rows_deinit(&rows);
     return 0;
+}
+
+/* "Text" into the entry's object, which has just been closed. */
+static void put_words(const struct query_renderer *renderer, struct span data, struct buf *buf)
+{
+    struct buf words = {0};
+    renderer->text(data, &words);
+    buf->bytes--;
+    buf_append_str(buf, ",\"Text\":");
+    text_json_string(buf, buf_span(&words));
+    buf_append_byte(buf, '}');
+    buf_deinit(&words);
 }
 
 static int put_entries(struct search_one *one, struct query_result *result,
@@ -199,6 +234,9 @@ static int put_entries(struct search_one *one, struct query_result *result,
     for (size_t i = 0; i < rows.count; i++) {
         buf_append_str(buf, i > 0 ? "," : "");
         search_entry_json(&rows.entries[i], NULL, buf);
+        if (one->render != NULL && one->render->in_words) {
+            put_words(one->render, rows.entries[i].data, buf);
+        }
         binary = binary || is_binary(rows.entries[i].data);
     }
     buf_append_byte(buf, ']');

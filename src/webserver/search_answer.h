@@ -5,6 +5,7 @@
 #ifndef WEBSERVER_SEARCH_ANSWER_H
 #define WEBSERVER_SEARCH_ANSWER_H
 
+#include "query/module.h"
 #include "webserver/search_one.h"
 
 #define SEARCH_ROWS_MAX 65536    /* in one answer */
@@ -39,6 +40,7 @@ struct search_ask {
     uint64_t set_count;
     int64_t set_start_ns; /* TIME_UNSET: the search's */
     int64_t set_end_ns;
+    struct query_fence fence; /* of maps */
 };
 
 void search_ask_decode(const json_t *json, struct search_ask *ask);

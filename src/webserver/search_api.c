@@ -355,6 +355,12 @@ static int64_t time_param(struct http_request *request, const char *name)
     return text != NULL && time_parse(span_of_str(text), &time_ns) ? time_ns : TIME_UNSET;
 }
 
+static double degrees_param(struct http_request *request, const char *name)
+{
+    const char *text = http_request_query(request, name);
+    return text == NULL ? 0 : strtod(text, NULL);
+}
+
 static void decode_ask(struct http_request *request, struct search_ask *ask)
 {
     uint64_t first = number_param(request, "first", 0);
@@ -367,6 +373,10 @@ static void decode_ask(struct http_request *request, struct search_ask *ask)
         .set_count = number_param(request, "count", 1),
         .set_start_ns = time_param(request, "start"),
         .set_end_ns = time_param(request, "end"),
+        .fence = {.south = degrees_param(request, "swlat"),
+                  .west = degrees_param(request, "swlong"),
+                  .north = degrees_param(request, "nelat"),
+                  .east = degrees_param(request, "nelong")},
     };
 }
 

@@ -168,3 +168,42 @@ def test_extractors_come_and_go_as_files(session, logins):
                         "multipart/form-data; boundary=x").status == 400
     for identity in made:
         session.delete(f"/api/autoextractors/{identity}").ok()
+
+
+def page_of(session, query, renderer, **more):
+    launched = session.launch(query).ok().json()
+    path = f"/api/searchctrl/{launched['SearchID']}"
+    window = {"sid": launched["SearchSessionID"], "start": launched["Info"]["StartRange"],
+              "end": launched["Info"]["EndRange"], "first": 0, "last": 1000, **more}
+
+    def over():
+        page = session.get(f"{path}/renderer/{renderer}", **window).ok().json()
+        return page if page["Finished"] else None
+    page = wait_until(over, 30, "the end of the search")
+    session.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+    return page
+
+
+def test_a_map_shows_what_is_in_view(session, logins):
+    """The fence of a request, also across the antimeridian; arcs with the names of their values."""
+    query = ("tag=logins json user | eval if (user == \"ann\") { lat = 50; long = 14; }"
+             " else { lat = -18; long = 178; } | pointmap user")
+    europe = {"swlat": 35, "swlong": -10, "nelat": 70, "nelong": 40}
+    pacific = {"swlat": -50, "swlong": 160, "nelat": 50, "nelong": -120}
+    assert len(page_of(session, query, "pointmap")["Entries"]) == 3
+    assert page_of(session, query, "pointmap", **europe)["Entries"] == [
+        {"Loc": {"Lat": 50, "Long": 14}, "Metadata": [{"user": "ann"}]}]
+    assert len(page_of(session, query, "pointmap", **pacific)["Entries"]) == 2
+    page = page_of(session, "tag=logins json user | eval a = \"50 14\"; b = \"-18 178\";"
+                   " | point2point -srcloc a -dstloc b TAG", "point2point", **europe)
+    assert page["ValueNames"] == ["TAG"]
+    assert [(arc["Magnitude"], arc["Values"]) for arc in page["Entries"]] == [(3, ["logins"])]
+
+
+def test_packets_are_shown_in_words(session, logins):
+    packet = "ffffffffffff080027000001080600010800060400010800270000" \
+             "01c00002070000000000000a000001"
+    page = page_of(session, f"tag=logins json user==ann | eval set_data(hex_decode(\"{packet}\"));"
+                   " | pcap", "pcap")
+    assert [entry["Text"] for entry in page["Entries"]] == [
+        "08:00:27:00:00:01 > ff:ff:ff:ff:ff:ff ARP who has 10.0.0.1? tell 192.0.2.7"]

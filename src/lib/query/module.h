@@ -133,6 +133,12 @@ struct query_module {
     size_t (*required)(const void *plan, struct span *ret_words, size_t words_max);
 };
 
+/* The part of a map that is in view; all zero: the whole earth. `west` may be greater than `east`,
+ * across the antimeridian. */
+struct query_fence {
+    double south, west, north, east;
+};
+
 struct query_renderer {
     const char *name;
     const char *summary;
@@ -156,6 +162,14 @@ struct query_renderer {
      * `whole` it is given all rows of the range at once, else a page of them. */
     void (*entries)(const void *plan, const struct query_block *rows, struct buf *buf);
     bool whole;
+
+    /* Is the row in view? NULL: rows have no places. */
+    bool (*inside)(const void *plan, const struct query_block *rows, size_t index,
+                   const struct query_fence *fence);
+
+    /* Appends what stands beside `Entries`, members with a comma before each. May be NULL. */
+    void (*beside)(const void *plan, struct buf *buf);
+    bool in_words; /* its text says more than the data: shown with entries */
 };
 
 /* May a stage behind this one look at the value? */

@@ -1,5 +1,6 @@
 /* What renderers say that are given all rows at once: the sheet's examples, and their bounds. */
 #include "query/modules_testing.h"
+#include "query/renderers/place.h"
 
 static void a_chart_has_a_series_per_key(void **unused)
 {
@@ -69,6 +70,55 @@ static void places_come_from_one_value_or_two(void **unused)
     refuse("tag=kv2 pointmap -lat a", "go together");
 }
 
+static void arcs_between_the_same_places_are_one(void **unused)
+{
+    (void)unused;
+    static const char places[] =
+        "tag=app json user ms | require user | eval a = \"50.1 14.4\"; lat = "
+        "48.2; long = 16.4; |";
+    static const char ends[] = "{\"Src\":{\"Lat\":50.1,\"Long\":14.4},\"Dst\":{\"Lat\":48.2,"
+                               "\"Long\":16.4},\"Magnitude\":";
+    char *count = mem_printf("%s point2point -srcloc a -dstlat lat -dstlong long", places);
+    char *sum = mem_printf("%s point2point -srcloc a -dstlat lat -dstlong long -mag ms", places);
+    char *apart =
+        mem_printf("%s sort by user asc | point2point -srcloc a -dstlat lat -dstlong long "
+                   "user",
+                   places);
+    char *want_count = mem_printf("[%s4}]\n", ends);
+    char *want_sum = mem_printf("[%s55.5}]\n", ends);
+    char *want_apart = mem_printf("[%s1,\"Values\":[\"\"]},%s2,\"Values\":[\"alice\"]},%s1,"
+                                  "\"Values\":[\"bob\"]}]\n",
+                                  ends, ends, ends);
+    expect_answer(count, want_count);
+    expect_answer(sum, want_sum);
+    expect_answer(apart, want_apart);
+    char *texts[] = {count, sum, apart, want_count, want_sum, want_apart};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        mem_free(texts[i]);
+    }
+    expect_answer("tag=kv2 point2point -srcloc a -dstloc b", "[]\n");
+    refuse("tag=kv2 point2point -srcloc a", "-dstloc, or -dstlat and -dstlong, are missing");
+    refuse("tag=kv2 point2point -srcloc a -dstlat b", "-dstlat and -dstlong go together");
+}
+
+static void a_fence_is_what_is_in_view(void **unused)
+{
+    (void)unused;
+    static const struct query_fence whole = {0};
+    static const struct query_fence europe = {.south = 35, .west = -10, .north = 70, .east = 40};
+    static const struct query_fence pacific = {
+        .south = -50, .west = 160, .north = 50, .east = -120};
+    struct place prague = {50.1, 14.4};
+    struct place fiji = {-18, 178};
+    struct place samoa = {-13, -172};
+    assert_true(place_inside(&whole, fiji));
+    assert_true(place_inside(&europe, prague));
+    assert_false(place_inside(&europe, fiji));
+    assert_true(place_inside(&pacific, fiji));
+    assert_true(place_inside(&pacific, samoa));
+    assert_false(place_inside(&pacific, prague));
+}
+
 static void a_graph_has_nodes_links_and_groups(void **unused)
 {
     (void)unused;
@@ -90,6 +140,8 @@ int main(void)
         cmocka_unit_test(what_a_chart_does_not_show_is_one_series),
         cmocka_unit_test(stacks_and_words_add_up),
         cmocka_unit_test(places_come_from_one_value_or_two),
+        cmocka_unit_test(arcs_between_the_same_places_are_one),
+        cmocka_unit_test(a_fence_is_what_is_in_view),
         cmocka_unit_test(a_graph_has_nodes_links_and_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

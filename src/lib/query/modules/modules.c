@@ -28,10 +28,11 @@ static const struct query_module *const modules[] = {
 };
 
 static const struct query_renderer *const renderers[] = {
-    &query_renderer_chart,    &query_renderer_fdg,  &query_renderer_gauge,
-    &query_renderer_heatmap,  &query_renderer_hex,  &query_renderer_numbercard,
-    &query_renderer_pointmap, &query_renderer_raw,  &query_renderer_stackgraph,
-    &query_renderer_table,    &query_renderer_text, &query_renderer_wordcloud,
+    &query_renderer_chart,   &query_renderer_fdg,         &query_renderer_gauge,
+    &query_renderer_heatmap, &query_renderer_hex,         &query_renderer_numbercard,
+    &query_renderer_pcap,    &query_renderer_point2point, &query_renderer_pointmap,
+    &query_renderer_raw,     &query_renderer_stackgraph,  &query_renderer_table,
+    &query_renderer_text,    &query_renderer_wordcloud,
 };
 
 const struct query_module *query_module_at(size_t index)

@@ -79,6 +79,8 @@ extern const struct query_renderer query_renderer_gauge;
 extern const struct query_renderer query_renderer_heatmap;
 extern const struct query_renderer query_renderer_hex;
 extern const struct query_renderer query_renderer_numbercard;
+extern const struct query_renderer query_renderer_pcap;
+extern const struct query_renderer query_renderer_point2point;
 extern const struct query_renderer query_renderer_pointmap;
 extern const struct query_renderer query_renderer_raw;
 extern const struct query_renderer query_renderer_stackgraph;

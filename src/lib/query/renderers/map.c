@@ -10,12 +10,10 @@
  * Without flags: "Location", else "lat" and "long". A place is a text of two numbers, a latitude
  * and a longitude. Rows without one are left out. Tested by renderers_test.c.
  */
-#include <math.h>
-#include <stdlib.h>
-
 #include "base/text.h"
 #include "query/modules/modules.h"
 #include "query/renderers/label.h"
+#include "query/renderers/place.h"
 
 #define NAMES_MAX 32
 #define POINTS_MAX 1000
@@ -26,33 +24,30 @@ static const struct query_flag flags[] = {
     [FLAG_LOC] = {"loc", true}, [FLAG_LAT] = {"lat", true}, [FLAG_LONG] = {"long", true}};
 
 struct plan {
-    struct span place; /* empty: lat and lon */
-    struct span lat;
-    struct span lon;
-    bool given;
+    struct place_names place;
     struct span names[NAMES_MAX];
     size_t count;
 };
 
 static int parse(struct query_args *args, struct plan *plan, size_t names_max)
 {
-    *plan = (struct plan){
-        .place = SPAN_LIT("Location"), .lat = SPAN_LIT("lat"), .lon = SPAN_LIT("long")};
+    struct place_names *place = &plan->place;
     size_t flag = 0;
     const char *value = NULL;
     int rc = 0;
-    size_t halves = 0;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        plan->given = true;
-        plan->place = flag == FLAG_LOC ? span_of_str(value) : plan->place;
-        plan->lat = flag == FLAG_LAT ? span_of_str(value) : plan->lat;
-        plan->lon = flag == FLAG_LONG ? span_of_str(value) : plan->lon;
-        halves += flag == FLAG_LOC ? 0 : 1;
+        place->place = flag == FLAG_LOC ? span_of_str(value) : place->place;
+        place->lat = flag == FLAG_LAT ? span_of_str(value) : place->lat;
+        place->lon = flag == FLAG_LONG ? span_of_str(value) : place->lon;
     }
-    if (halves == 1) {
+    if ((place->lat.bytes > 0) != (place->lon.bytes > 0)) {
         return query_args_fault(args, "-lat and -long go together");
     }
-    plan->place = halves > 0 ? SPAN_NONE : plan->place;
+    if (place->lat.bytes > 0) {
+        place->place = SPAN_NONE;
+    } else if (place->place.bytes == 0) {
+        *place = (struct place_names){SPAN_LIT("Location"), SPAN_LIT("lat"), SPAN_LIT("long")};
+    }
     return rc < 0 ? rc : query_args_names(args, plan->names, names_max, &plan->count);
 }
 
@@ -73,8 +68,7 @@ static int parse_heatmap(struct query_args *args, void **ret_plan)
 static bool uses(const void *pointer, struct span name)
 {
     const struct plan *plan = pointer;
-    return span_equal(plan->place, name) || span_equal(plan->lat, name) ||
-           span_equal(plan->lon, name) || label_has(plan->names, plan->count, name);
+    return place_uses(&plan->place, name) || label_has(plan->names, plan->count, name);
 }
 
 static bool by_time(const void *plan)
@@ -83,36 +77,12 @@ static bool by_time(const void *plan)
     return false;
 }
 
-/* "50.1 14.4", "50.1,14.4", "[50.1, 14.4]" */
-static bool two_numbers(struct span text, double *ret_lat, double *ret_lon)
+static bool inside(const void *pointer, const struct query_block *rows, size_t index,
+                   const struct query_fence *fence)
 {
-    char copy[128];
-    char *end = NULL;
-    size_t bytes = 0;
-    for (size_t i = 0; i < text.bytes && bytes + 1 < sizeof(copy); i++) {
-        bool aside = text.data[i] == ',' || text.data[i] == '[' || text.data[i] == ']' ||
-                     text.data[i] == '(' || text.data[i] == ')';
-        copy[bytes++] = aside ? ' ' : (char)text.data[i];
-    }
-    copy[bytes] = '\0';
-    *ret_lat = strtod(copy, &end);
-    char *second = end;
-    *ret_lon = strtod(second, &end);
-    return second != copy && end != second && end[strspn(end, " ")] == '\0';
-}
-
-static bool place_of(const struct plan *plan, const struct query_block *rows, size_t index,
-                     double *ret_lat, double *ret_lon)
-{
-    struct buf text = {0};
-    bool there = plan->place.bytes > 0 && query_value_text(rows, index, plan->place, &text) &&
-                 two_numbers(buf_span(&text), ret_lat, ret_lon);
-    buf_deinit(&text);
-    if (!there && (!plan->given || plan->place.bytes == 0)) {
-        there = label_number(rows, index, plan->lat, ret_lat) &&
-                label_number(rows, index, plan->lon, ret_lon);
-    }
-    return there && fabs(*ret_lat) <= 90 && fabs(*ret_lon) <= 180;
+    const struct plan *plan = pointer;
+    struct place place;
+    return place_of(&plan->place, rows, index, &place) && place_inside(fence, place);
 }
 
 static void put_metadata(const struct plan *plan, const struct query_block *rows, size_t index,
@@ -141,16 +111,12 @@ static void points(const void *pointer, const struct query_block *rows, struct b
     size_t made = 0;
     buf_append_byte(buf, '[');
     for (size_t i = 0; i < rows->count && made < POINTS_MAX; i++) {
-        double lat = 0;
-        double lon = 0;
-        if (!place_of(plan, rows, rows->picks[i], &lat, &lon)) {
+        struct place place;
+        if (!place_of(&plan->place, rows, rows->picks[i], &place)) {
             continue;
         }
-        buf_append_str(buf, made++ > 0 ? ",{\"Loc\":{\"Lat\":" : "{\"Loc\":{\"Lat\":");
-        label_put_number(lat, buf);
-        buf_append_str(buf, ",\"Long\":");
-        label_put_number(lon, buf);
-        buf_append_byte(buf, '}');
+        buf_append_str(buf, made++ > 0 ? ",{\"Loc\":" : "{\"Loc\":");
+        place_put(place, buf);
         put_metadata(plan, rows, rows->picks[i], buf);
         buf_append_byte(buf, '}');
     }
@@ -163,16 +129,15 @@ static void heat(const void *pointer, const struct query_block *rows, struct buf
     size_t made = 0;
     buf_append_byte(buf, '[');
     for (size_t i = 0; i < rows->count; i++) {
-        double lat = 0;
-        double lon = 0;
+        struct place place;
         double magnitude = 0;
-        if (!place_of(plan, rows, rows->picks[i], &lat, &lon)) {
+        if (!place_of(&plan->place, rows, rows->picks[i], &place)) {
             continue;
         }
         buf_append_str(buf, made++ > 0 ? ",[" : "[");
-        label_put_number(lat, buf);
+        label_put_number(place.lat, buf);
         buf_append_byte(buf, ',');
-        label_put_number(lon, buf);
+        label_put_number(place.lon, buf);
         if (plan->count > 0 && label_number(rows, rows->picks[i], plan->names[0], &magnitude)) {
             buf_append_byte(buf, ',');
             label_put_number(magnitude, buf);
@@ -198,6 +163,7 @@ const struct query_renderer query_renderer_pointmap = {
     .uses = uses,
     .by_time = by_time,
     .entries = points,
+    .inside = inside,
     .whole = true,
 };
 
@@ -210,5 +176,6 @@ const struct query_renderer query_renderer_heatmap = {
     .uses = uses,
     .by_time = by_time,
     .entries = heat,
+    .inside = inside,
     .whole = true,
 };
