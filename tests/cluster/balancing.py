@@ -9,13 +9,14 @@ import threading
 import time
 from pathlib import Path
 
+from child import Child
 from client import Session, wait_until
 
 TINY = Path(__file__).with_name("tiny_webserver.py")
 HOST = "127.0.0.1"
 
 
-class Tiny:
+class Tiny(Child):
     def __init__(self, port, name, *tls):
         self.port, self.name, self.tls = port, name, [str(path) for path in tls]
         self.start()
@@ -23,10 +24,6 @@ class Tiny:
     def start(self):
         self.child = subprocess.Popen([sys.executable, TINY, str(self.port), self.name, *self.tls])
         wait_until(lambda: accepts(self.port), 10, f"{self.name} listens")
-
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
 
 
 def accepts(port):

@@ -24,6 +24,7 @@ import threading
 import uuid
 from pathlib import Path
 
+from child import Child
 from client import Session, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,12 +52,11 @@ def free_port_base(count):
     raise RuntimeError("no free ports")
 
 
-class Node:
+class Node(Child):
     """One process of the cluster."""
 
     def __init__(self, cluster, process):
         self.cluster, self.process = cluster, process
-        self.child = None
 
     name = property(lambda self: self.process.name)
     url = property(lambda self: self.process.url)
@@ -71,21 +71,6 @@ class Node:
     def wait_ready(self):
         processes.wait_ready(self.process, self.url, READY_WITHIN_S,
                              alive=lambda: self.child.poll() is None)
-
-    def running(self):
-        return self.child is not None and self.child.poll() is None
-
-    def kill(self):
-        """kill -9."""
-        self.child.kill()
-        self.child.wait()
-
-    def pause(self):
-        """It hangs, and keeps its connections."""
-        self.child.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.child.send_signal(signal.SIGCONT)
 
     def stop(self):
         """SIGTERM; returns the exit status."""
@@ -248,6 +233,17 @@ class Cluster:
             assert len(found) == len(set(found)), "an entry was found twice"
             return None if set(ids) - set(found) else "none"
         wait_until(missing, within_s, f"all of {len(ids)} entries in {tag}")
+
+
+def fill_disk(path):
+    """Writes to it until there is no room."""
+    with open(path, "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+        except OSError:
+            pass
 
 
 class Background:

@@ -10,7 +10,6 @@ Elections are as fast as docs/configuration.md advises for one room of machines.
 import base64
 import json
 import shutil
-import signal
 import ssl
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from child import Child
 from client import wait_until
 
 HEARTBEAT_MS, ELECTION_MS = 100, 500
@@ -39,13 +39,12 @@ def make_certificates(dir):
                 "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", f"{name}.crt")
 
 
-class Member:
+class Member(Child):
     def __init__(self, etcd, index, client_port, peer_port):
         self.etcd, self.name = etcd, f"m{index}"
         self.client = f"{'https' if etcd.tls else 'http'}://127.0.0.1:{client_port}"
         self.peer = f"http://127.0.0.1:{peer_port}"
         self.dir = etcd.dir / self.name
-        self.child = None
 
     def start(self):
         with open(self.etcd.dir / f"{self.name}.log", "ab") as log:
@@ -59,19 +58,6 @@ class Member:
                  *self.etcd.tls_options()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
-
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-
-    def pause(self):
-        self.child.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.child.send_signal(signal.SIGCONT)
-
-    def running(self):
-        return self.child is not None and self.child.poll() is None
 
     def post(self, path, body, timeout=2):
         request = urllib.request.Request(self.client + path, json.dumps(body).encode())

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from client import Session, wait_until
-from cluster import BUILD, Cluster
+from cluster import BUILD, Cluster, fill_disk
 
 
 def test_entries_acknowledged_before_a_kill_are_found_after_the_restart():
@@ -143,13 +143,7 @@ def test_a_full_disk_is_said_and_ends_by_itself():
             c.start()
             ids = c.ingest("full", lines=100)
             ballast = room / "ballast"
-            with open(ballast, "wb") as file:
-                try:
-                    while True:
-                        file.write(b"x" * 65536)
-                        file.flush()
-                except OSError:
-                    pass
+            fill_disk(ballast)
             big = b"".join(b"%06d " % i + os.urandom(3000).hex().encode() + b"\n"
                            for i in range(4000))
             feeder = subprocess.Popen([BUILD / "bin/aquifer", *c.ingest_command("full")],

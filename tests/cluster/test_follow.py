@@ -8,6 +8,7 @@ import pytest
 from client import wait_until
 from cluster import BUILD, Cluster
 from layout import Layout
+from searching import path_of
 
 
 @pytest.fixture(scope="module")
@@ -16,10 +17,6 @@ def followed():
         c.ingest("followed", lines=3)
         c.expect_found("followed", set())
         yield c
-
-
-def path_of(launched):
-    return f"/api/searchctrl/{launched['SearchID']}"
 
 
 def rows(session, launched):

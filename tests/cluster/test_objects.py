@@ -1,7 +1,5 @@
 """What users make is kept, shared as they say, found on every webserver, and can be had back."""
 
-import time
-
 import pytest
 from client import wait_until
 

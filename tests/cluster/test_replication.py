@@ -1,7 +1,5 @@
 """Indexers that forward their datalogs to each other hold the same, whatever dies in between."""
 
-import os
-import signal
 import subprocess
 import threading
 import urllib.request
@@ -210,13 +208,13 @@ def test_a_target_that_stalls_is_left_and_delays_nobody():
         c.start()
         ids = c.ingest("web", 50)
         c.expect_all_hold("web", ids)
-        os.kill(c.indexer(1).pid, signal.SIGSTOP)
+        c.indexer(1).pause()
         try:
             ids += c.ingest("web", 50)
             c.expect_found_at(2, "web", ids, 10)
             wait_until(lambda: "silent" in c.forwarder(0, 1)["fault"], 30, "the silence")
         finally:
-            os.kill(c.indexer(1).pid, signal.SIGCONT)
+            c.indexer(1).resume()
         c.expect_all_hold("web", ids)
 
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 from client import Websocket, wait_until
 from cluster import Cluster
+from searching import detach, finished, path_of
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -16,23 +17,6 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 @pytest.fixture(scope="module")
 def session(cluster):
     return cluster.webserver(0).login()
-
-
-def path_of(launched):
-    return f"/api/searchctrl/{launched['SearchID']}"
-
-
-def finished(session, launched):
-    """Waits for the end; returns the last overview."""
-    def over():
-        stats = session.get(path_of(launched) + "/stats", sid=launched["SearchSessionID"],
-                            count=1).ok().json()
-        return stats if stats["Finished"] else None
-    return wait_until(over, 20, "the end of the search")
-
-
-def detach(session, launched):
-    session.put(f"{path_of(launched)}/detach?sid={launched['SearchSessionID']}").ok()
 
 
 def state(session, launched):

@@ -7,25 +7,9 @@ from client import wait_until
 from cluster import Cluster
 from control import Control
 from layout import Layout
+from searching import detach, finished, path_of
 
 LINES = 60000
-
-
-def path_of(launched):
-    return f"/api/searchctrl/{launched['SearchID']}"
-
-
-def stats_of(session, launched):
-    return session.get(path_of(launched) + "/stats", sid=launched["SearchSessionID"],
-                       count=1).ok().json()
-
-
-def finished(session, launched):
-    def over():
-        stats = stats_of(session, launched)
-        return stats if stats["Finished"] else None
-    return wait_until(over, 30, "the end of the search")
-
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +51,7 @@ def test_a_dead_holder_is_replaced(ring, victim, wait_s):
         assert all("others return" in m or " is missing" in m for m in told), told
     finally:
         ring.indexer(victim).start()
-        ring.web.put(f"{path_of(launched)}/detach?sid={launched['SearchSessionID']}").ok()
+        detach(ring.web, launched)
 
 
 @pytest.mark.parametrize("wait_s", [0, 0.1])
@@ -84,4 +68,4 @@ def test_a_dead_holder_is_replaced_while_indexers_condense(ring, wait_s):
         assert rows == {("0", str(LINES)), ("1", str(LINES))}, (rows, stats["Messages"])
     finally:
         ring.indexer(1).start()
-        ring.web.put(f"{path_of(launched)}/detach?sid={launched['SearchSessionID']}").ok()
+        detach(ring.web, launched)

@@ -5,6 +5,7 @@ import json
 import pytest
 from client import Websocket, wait_until
 from cluster import Cluster
+from searching import finished, path_of
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -14,18 +15,6 @@ def pair():
     with Cluster(webservers=2, indexers=1, balancer=False) as c:
         c.ingest("far", lines=40)
         yield c
-
-
-def path_of(launched):
-    return f"/api/searchctrl/{launched['SearchID']}"
-
-
-def finished(session, launched):
-    def over():
-        stats = session.get(path_of(launched) + "/stats", sid=launched["SearchSessionID"],
-                            count=1).ok().json()
-        return stats if stats["Finished"] else None
-    return wait_until(over, 20, "the end of the search")
 
 
 def ids(session, path="/api/searchctrl"):

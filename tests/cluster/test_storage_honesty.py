@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 from client import wait_until
-from cluster import BUILD, Background, Cluster
+from cluster import BUILD, Background, Cluster, fill_disk
 from test_warp10 import Api
 
 KILLS = 10
@@ -166,16 +166,6 @@ def small_disk():
         subprocess.run(["umount", "-l", folder], check=False)
 
 
-def fill(path):
-    with open(path, "wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-        except OSError:
-            pass
-
-
 def test_a_storage_on_a_full_disk_searches_restarts_and_resumes(small_disk):
     """Datalog and wells stand on one disk, which is full: senders wait without an acknowledgement,
     searches go on, also after a kill and a restart. Room again: the sender that waited is served,
@@ -188,7 +178,7 @@ def test_a_storage_on_a_full_disk_searches_restarts_and_resumes(small_disk):
         c.start()
         ids = c.ingest("full", lines=300)
         ballast = disk / "ballast"
-        fill(ballast)
+        fill_disk(ballast)
         waiting = [uuid.uuid4().hex for _ in range(5000)]  # more than what is left
         feeder = subprocess.Popen([BUILD / "bin/aquifer", *c.ingest_command("full")],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
