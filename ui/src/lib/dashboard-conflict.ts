@@ -102,7 +102,7 @@ export function compare(base: Draft, mine: Draft, theirs: Draft): Part[] {
     const [b, m, t] = [was.get(key), here.get(key), there.get(key)];
     const part = {
       key,
-      label: m?.label ?? t?.label ?? b?.label ?? key,
+      label: b?.label ?? m?.label ?? t?.label ?? key,
       mine: changeOf(b?.exact, m?.exact),
       theirs: changeOf(b?.exact, t?.exact),
       mineText: m?.text ?? null,
