@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "query/hints.h"
 #include "query/module.h"
 #include "query/save.h"
 #include "service/log.h"
@@ -193,15 +194,42 @@ static int check_following(const struct query *query, struct query_error *ret_er
     return 0;
 }
 
+/* null when there are none. */
+static json_t *names_json(const struct query_hint_names *names)
+{
+    json_t *list = names->count == 0 ? json_null() : json_array();
+    for (size_t i = 0; i < names->count; i++) {
+        json_array_append_new(
+            list, json_stringn((const char *)names->items[i].data, names->items[i].bytes));
+    }
+    return list;
+}
+
+static json_t *hint_json(const struct query *query, const struct query_hint *hint)
+{
+    struct query_hint_names produced = {.count = 0};
+    struct query_hint_names consumed = {.count = 0};
+    struct query_hint_names resources = {.count = 0};
+    if (hint->stage != SIZE_MAX) {
+        const struct query_stage *stage = &query->stages[hint->stage];
+        query_hint_produced(query, hint->stage, &produced);
+        query_hint_consumed(query, hint->stage, &consumed);
+        for (size_t i = 0; i < stage->resource_count; i++) {
+            resources.items[resources.count++] = span_of_str(stage->resources[i]);
+        }
+    }
+    return json_pack("{s:s, s:o, s:o, s:o, s:b}", "Name", hint->name, "ProducedEVs",
+                     names_json(&produced), "ConsumedEVs", names_json(&consumed), "ResourcesNeeded",
+                     names_json(&resources), "Condensing", hint->condensing);
+}
+
 json_t *search_hints_json(const struct query *query, size_t *ret_collapsing)
 {
     struct query_hint hints[QUERY_HINTS_MAX];
     size_t count = query_hints(query, hints, ret_collapsing);
     json_t *list = count == 0 ? json_null() : json_array();
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:n, s:n, s:n, s:b}", "Name", hints[i].name,
-                                              "ProducedEVs", "ConsumedEVs", "ResourcesNeeded",
-                                              "Condensing", hints[i].condensing));
+        json_array_append_new(list, hint_json(query, &hints[i]));
     }
     return list;
 }

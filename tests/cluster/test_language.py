@@ -207,3 +207,16 @@ def test_packets_are_shown_in_words(session, logins):
                    " | pcap", "pcap")
     assert [entry["Text"] for entry in page["Entries"]] == [
         "08:00:27:00:00:01 > ff:ff:ff:ff:ff:ff ARP who has 10.0.0.1? tell 192.0.2.7"]
+
+
+def test_the_parse_answer_says_what_stages_do(session, logins):
+    query = ("@known{ tag=logins json ip | table ip }; tag=logins json user ip as a"
+             " | lookup -s -r @known a ip () | stats count by user | table user count")
+    parsed = session.post("/api/parse", {"SearchString": query, "Sequence": 4919}).ok().json()
+    assert parsed["GoodQuery"] and parsed["RawQuery"] == query and parsed["CollapsingIndex"] == 2
+    hints = [(hint["Name"], hint["ProducedEVs"], hint["ConsumedEVs"], hint["ResourcesNeeded"],
+              hint["Condensing"]) for hint in parsed["ModuleHints"]]
+    assert hints == [("json", ["user", "a"], None, None, False),
+                     ("lookup", None, ["a"], ["@known"], False),
+                     ("stats", ["count", "user"], ["user"], None, True),
+                     ("sort", None, None, None, True)]

@@ -45,6 +45,10 @@ static void lookup_adds_the_cells_of_the_first_row_that_fits(void **unused)
         "tag=auth regex `for (?P<u>\\S+) from (?P<ip>\\S+)` | lookup -r hosts ip ip site | table "
         "u site",
         "alice hq\nbob none\nroot none\n");
+    expect("tag=auth regex `for (?P<u>\\S+) from (?P<ip>\\S+)` | lookup -r hosts ip ip (site name "
+           "as h) | "
+           "table u h",
+           "alice desk1\nbob evil\nroot evil\n");
     expect("tag=auth regex -p `from (?P<ip>\\S+)` | lookup -r hosts [ip SRC] [ip name] (site) | "
            "table site",
            "\n\n\n\n");

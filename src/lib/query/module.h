@@ -71,6 +71,8 @@ bool query_args_take(struct query_args *args, const char *word);
 
 #define QUERY_MODULE_END 1
 
+typedef void query_tell(void *context, struct span name);
+
 struct query_module {
     const char *name;
     const char *summary; /* one sentence, for help pages */
@@ -103,6 +105,10 @@ struct query_module {
     /* Does it look at this value of an entry? NULL: it may look at any. */
     bool (*uses)(const void *plan, struct span name);
     bool replaces; /* only values that it makes itself go on from it */
+
+    /* Calls `each` with the names of the values that it sets, for the parse answer. NULL: it sets
+     * none, or knows only as it runs. */
+    void (*tell)(const void *plan, query_tell *each, void *context);
 
     /* A condensing module that indexers can begin: there it condenses what one indexer has into
      * entries that hold states; on the webserver it takes these. An indexer may do its part on

@@ -515,6 +515,36 @@ static void settle(struct query *query)
     }
 }
 
+struct needs {
+    const char *names[QUERY_STAGE_RESOURCES_MAX];
+    size_t count;
+};
+
+static int note_resource(void *context, const char *name, struct buf *contents)
+{
+    struct needs *needs = context;
+    (void)contents;
+    if (needs->count < ARRAY_COUNT(needs->names)) {
+        needs->names[needs->count++] = name;
+    }
+    return QUERY_RESOURCE_LATER;
+}
+
+/* What a stage would load is what it asks for. */
+static void note_resources(struct query *query)
+{
+    for (size_t i = 0; i < query->stage_count; i++) {
+        struct query_stage *stage = &query->stages[i];
+        struct needs needs = {.count = 0};
+        if (stage->module != NULL && stage->module->load != NULL) {
+            int rc = stage->module->load(stage->plan, note_resource, &needs);
+            CHECK(rc == 0);
+        }
+        memcpy(stage->resources, needs.names, sizeof(needs.names));
+        stage->resource_count = needs.count;
+    }
+}
+
 static int parse(struct parser *parser)
 {
     parser->error->stage = -1;
@@ -533,6 +563,7 @@ static int parse(struct parser *parser)
     }
     compose_effective(parser);
     find_collapse(parser->query);
+    note_resources(parser->query);
     settle(parser->query);
     return 0;
 }
@@ -627,31 +658,4 @@ uint64_t query_first_needed(const struct query *query)
         return UINT64_MAX;
     }
     return stage->module->first_needed(stage->plan);
-}
-
-size_t query_hints(const struct query *query, struct query_hint *ret_hints, size_t *ret_collapsing)
-{
-    size_t count = 0;
-    bool found = false;
-    *ret_collapsing = 0;
-    for (size_t i = 0; i + 1 < query->stage_count; i++) {
-        const struct query_module *module = query->stages[i].module;
-        bool split = module->collapser != NULL && i == query->collapse;
-        if (split) {
-            ret_hints[count++] = (struct query_hint){.name = module->name};
-        }
-        if (module->condensing && !found) {
-            found = true;
-            *ret_collapsing = count;
-        }
-        ret_hints[count++] = (struct query_hint){
-            .name = split ? module->collapser : module->name,
-            .condensing = module->condensing,
-        };
-    }
-    if (count > 0) { /* the merge by time */
-        *ret_collapsing = found ? *ret_collapsing : count;
-        ret_hints[count++] = (struct query_hint){.name = "sort", .condensing = true};
-    }
-    return count;
 }

@@ -1,6 +1,7 @@
 /* Constraints, stages, what is supplied when it is missing, and what faults say. */
 #include "base/mem.h"
 #include "base/time.h"
+#include "query/hints.h"
 #include "query/query.h"
 
 #include <setjmp.h>

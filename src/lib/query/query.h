@@ -19,7 +19,8 @@
 
 #define QUERY_TEXT_BYTES_MAX (256 * 1024)
 #define QUERY_STAGES_MAX 64
-#define QUERY_TAGS_MAX 1024       /* names and globs in one tag= */
+#define QUERY_TAGS_MAX 1024 /* names and globs in one tag= */
+#define QUERY_STAGE_RESOURCES_MAX 16
 #define QUERY_ERROR_BYTES_MAX 240 /* the web API promises error texts below 256 bytes */
 
 struct query_module;
@@ -48,6 +49,8 @@ struct query_stage {
     size_t tag_count;             /* ... 0: on all */
     void *plan;                   /* the module's */
     size_t offset;
+    const char *resources[QUERY_STAGE_RESOURCES_MAX]; /* that it looks into */
+    size_t resource_count;
 };
 
 struct query {
@@ -112,15 +115,5 @@ bool query_tags_match(const struct query_tag *tags, size_t count, const char *na
 /* How many entries of the merged stream can matter at all, from its newest on: the indexers need
  * not send more each. UINT64_MAX when all may. */
 uint64_t query_first_needed(const struct query *query);
-
-/* One row per physical stage, as the web API reports them ("limit", "limitCollapser", "sort"). */
-struct query_hint {
-    const char *name;
-    bool condensing;
-};
-#define QUERY_HINTS_MAX (2 * QUERY_STAGES_MAX + 1)
-
-/* Fills up to QUERY_HINTS_MAX rows; *ret_collapsing is the row of the first condensing one. */
-size_t query_hints(const struct query *query, struct query_hint *ret_hints, size_t *ret_collapsing);
 
 #endif

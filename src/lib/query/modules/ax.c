@@ -551,6 +551,17 @@ static bool uses(const void *pointer, struct span name)
     return plan->items.count > 0 && asked(plan, name);
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count && plan->items.count == 0; i++) {
+        for (size_t j = 0; j < plan->definitions[i]->field_count; j++) {
+            each(context, plan->definitions[i]->fields[j]);
+        }
+    }
+    extract_tell(&plan->items, each, context);
+}
+
 const struct query_module query_module_ax = {
     .name = "ax",
     .summary = "takes fields by the definitions of the tags",
@@ -559,6 +570,7 @@ const struct query_module query_module_ax = {
     .start = start,
     .stop = stop,
     .run = run,
+    .tell = tell,
     .uses = uses,
     .settle = settle,
 };

@@ -190,6 +190,14 @@ static bool uses(const void *pointer, struct span name)
     return false;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < (plan->together ? 1 : plan->count); i++) {
+        each(context, plan->to[i]);
+    }
+}
+
 #define ROW(module, module_summary, parser)                                                        \
     const struct query_module query_module_##module = {                                            \
         .name = #module,                                                                           \
@@ -199,6 +207,7 @@ static bool uses(const void *pointer, struct span name)
         .stop = mem_free,                                                                          \
         .run = run,                                                                                \
         .uses = uses,                                                                              \
+        .tell = tell,                                                                              \
     }
 
 ROW(abs, "the size of a number without its sign", parse_abs);

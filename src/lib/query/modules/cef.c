@@ -162,4 +162,5 @@ const struct query_module query_module_cef = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };

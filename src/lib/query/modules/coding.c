@@ -225,11 +225,20 @@ static bool uses(const void *pointer, struct span name)
     return false;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i++) {
+        each(context, plan->out.bytes > 0 ? plan->out : plan->names[i]);
+    }
+}
+
 const struct query_module query_module_base64 = {
     .name = "base64",
     .summary = "encodes a value as base64, or decodes it",
     .parse = parse_base64,
     .run = run_base64,
+    .tell = tell,
     .uses = uses,
 };
 
@@ -238,5 +247,6 @@ const struct query_module query_module_unescape = {
     .summary = "decodes the escapes of values",
     .parse = parse_unescape,
     .run = run_unescape,
+    .tell = tell,
     .uses = uses,
 };

@@ -244,6 +244,11 @@ static uint64_t first_needed(const void *plan)
     return ((const struct plan *)plan)->with_others ? UINT64_MAX : 0;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    extract_tell(&((const struct plan *)pointer)->extract, each, context);
+}
+
 const struct query_module query_module_dump = {
     .name = "dump",
     .summary = "makes entries of the rows of a table",
@@ -253,6 +258,7 @@ const struct query_module query_module_dump = {
     .stop = stop,
     .load = load,
     .run = run,
+    .tell = tell,
     .finish = finish,
     .uses = uses,
     .merged = merged,

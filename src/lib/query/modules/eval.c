@@ -120,6 +120,14 @@ static bool merged(const void *plan)
     return ((const struct eval_program *)plan)->variable_count > 0;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct eval_program *program = pointer;
+    for (size_t i = 0; i < program->set_count; i++) {
+        each(context, program->sets[i]);
+    }
+}
+
 const struct query_module query_module_eval = {
     .name = "eval",
     .summary = "filters by an expression, sets values",
@@ -129,5 +137,6 @@ const struct query_module query_module_eval = {
     .stop = stop,
     .run = run,
     .uses = uses,
+    .tell = tell,
     .merged = merged,
 };

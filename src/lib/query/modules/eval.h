@@ -123,7 +123,9 @@ struct eval_program {
     size_t pattern_count;
     struct span names[EVAL_NAMES_MAX]; /* of values that it looks at */
     size_t name_count;
-    bool any_name; /* it may look at others */
+    bool any_name;                    /* it may look at others */
+    struct span sets[EVAL_NAMES_MAX]; /* names of values that it sets; further ones are left out */
+    size_t set_count;
 };
 
 /* `text` stands at `offset` of the query. The program's patterns are freed by its owner, after a

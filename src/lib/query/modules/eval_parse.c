@@ -431,6 +431,15 @@ static node parse_primary(struct parser *parser)
     return constant(parser, query_value_of_i64(0));
 }
 
+static node assign(struct parser *parser, enum eval_op op, node target, node value)
+{
+    struct eval_program *program = parser->program;
+    if (target->kind == EVAL_NAME && program->set_count < EVAL_NAMES_MAX) {
+        program->sets[program->set_count++] = target->name;
+    }
+    return with(parser, EVAL_ASSIGN, op, target, value, NULL);
+}
+
 /* name++: name = name + 1, whose value is what was before. */
 static node add_to(struct parser *parser, node target, node amount, enum eval_op op)
 {
@@ -438,7 +447,7 @@ static node add_to(struct parser *parser, node target, node amount, enum eval_op
         (void)unexpected(parser, "a name before an assignment");
     }
     node sum = with(parser, EVAL_BINARY, op, target, amount, NULL);
-    return with(parser, EVAL_ASSIGN, op, target, sum, NULL);
+    return assign(parser, op, target, sum);
 }
 
 static node parse_postfix(struct parser *parser)
@@ -543,7 +552,7 @@ static node parse_assignment(struct parser *parser, node target)
         (void)unexpected(parser, "a name before '='");
     }
     next(parser);
-    return with(parser, EVAL_ASSIGN, EVAL_OP_NONE, target, parse_expression(parser), NULL);
+    return assign(parser, EVAL_OP_NONE, target, parse_expression(parser));
 }
 
 static node parse_expression(struct parser *parser)

@@ -226,3 +226,11 @@ void extract_settle(void *pointer, const struct query *query, size_t stage)
                        query_later_uses(query, stage, item->name);
     }
 }
+
+void extract_tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct extract_plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i++) {
+        each(context, plan->items[i].name);
+    }
+}

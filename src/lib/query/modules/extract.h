@@ -91,6 +91,7 @@ MUST_CHECK int extract_parse_index(struct query_args *args, uint64_t *ret_index,
 /* Rows of struct query_module. */
 int extract_run(const void *plan, void *state, struct query_block *block);
 bool extract_uses(const void *plan, struct span name);
+void extract_tell(const void *plan, query_tell *each, void *context);
 void extract_settle(void *plan, const struct query *query, size_t stage);
 
 #endif

@@ -156,6 +156,7 @@ const struct query_module query_module_fields = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };
 
 const struct query_module query_module_csv = {
@@ -165,4 +166,5 @@ const struct query_module query_module_csv = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };

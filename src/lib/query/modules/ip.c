@@ -268,10 +268,22 @@ static int run_subnet(const void *pointer, void *state, struct query_block *bloc
     return 0;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i++) {
+        each(context, plan->items[i].to);
+        if (plan->items[i].category.bytes > 0) {
+            each(context, plan->items[i].category);
+        }
+    }
+}
+
 const struct query_module query_module_ip = {
     .name = "ip",
     .summary = "makes values addresses, filters and sorts them into categories",
     .parse = parse_ip,
+    .tell = tell,
     .run = run_ip,
     .uses = uses,
 };
@@ -288,6 +300,7 @@ const struct query_module query_module_subnet = {
     .name = "subnet",
     .summary = "gives the networks of addresses",
     .parse = parse_subnet,
+    .tell = tell,
     .run = run_subnet,
     .uses = uses,
 };

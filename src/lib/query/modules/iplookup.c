@@ -199,6 +199,14 @@ static bool uses(const void *pointer, struct span name)
     return span_equal_str(name, value);
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i++) {
+        each(context, plan->to[i]);
+    }
+}
+
 const struct query_module query_module_iplookup = {
     .name = "iplookup",
     .summary = "adds values from a table of networks",
@@ -206,6 +214,7 @@ const struct query_module query_module_iplookup = {
     .free = free_plan,
     .load = load,
     .run = run,
+    .tell = tell,
     .uses = uses,
     .merged = merged,
 };

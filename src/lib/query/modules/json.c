@@ -199,4 +199,5 @@ const struct query_module query_module_json = {
     .run = run,
     .uses = uses,
     .settle = settle,
+    .tell = extract_tell,
 };

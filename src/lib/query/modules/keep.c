@@ -149,4 +149,5 @@ const struct query_module query_module_intrinsic = {
     .parse = parse_intrinsic,
     .run = run_intrinsic,
     .uses = uses_intrinsic,
+    .tell = extract_tell,
 };

@@ -186,4 +186,5 @@ const struct query_module query_module_kv = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };

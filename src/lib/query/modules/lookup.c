@@ -97,11 +97,13 @@ static int parse_extracts(struct query_args *args, struct plan *plan)
         size_t i = plan->extract_count++;
         plan->from[i] = plan->to[i] = arena_span_dup(args->arena, token->text);
         args->next++;
-        if (query_args_take(args, "as")) {
-            int rc = query_args_word(args, &plan->to[i], NULL);
-            if (rc != 0) {
-                return rc < 0 ? rc : query_args_fault(args, "a name must follow 'as'");
+        if (query_args_take(args, "as")) { /* one token: a ')' may touch it */
+            const struct query_token *name = args->next < args->count ? token + 2 : NULL;
+            if (name == NULL || name->kind == QUERY_TOKEN_PUNCT || name->kind == QUERY_TOKEN_OP) {
+                return query_args_fault(args, "a name must follow 'as'");
             }
+            plan->to[i] = arena_span_dup(args->arena, name->text);
+            args->next++;
         }
     }
     if (list && !here(args, ')')) {
@@ -333,6 +335,14 @@ static int run_enrich(const void *pointer, void *state, struct query_block *bloc
     return 0;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->extract_count; i++) {
+        each(context, plan->to[i]);
+    }
+}
+
 const struct query_module query_module_lookup = {
     .name = "lookup",
     .summary = "adds values from a table, or filters by it",
@@ -340,6 +350,7 @@ const struct query_module query_module_lookup = {
     .free = free_plan,
     .load = load,
     .run = run_lookup,
+    .tell = tell,
     .uses = uses,
     .merged = merged,
 };
@@ -351,6 +362,7 @@ const struct query_module query_module_enrich = {
     .free = free_plan,
     .load = load,
     .run = run_enrich,
+    .tell = tell,
     .uses = uses,
     .merged = merged_enrich,
 };

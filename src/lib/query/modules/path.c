@@ -110,4 +110,5 @@ const struct query_module query_module_path = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };

@@ -191,4 +191,5 @@ const struct query_module query_module_regex = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };

@@ -90,6 +90,25 @@ static bool uses(const void *pointer, struct span name)
     return false;
 }
 
+static bool uses_alias(const void *pointer, struct span name)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i += 2) {
+        if (span_equal(plan->names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 1; i < plan->count; i += 2) {
+        each(context, plan->names[i]);
+    }
+}
+
 const struct query_module query_module_require = {
     .name = "require",
     .summary = "passes entries that have a value",
@@ -103,5 +122,6 @@ const struct query_module query_module_alias = {
     .summary = "copies values to other names",
     .parse = parse_alias,
     .run = run_alias,
-    .uses = uses,
+    .tell = tell,
+    .uses = uses_alias,
 };

@@ -335,12 +335,21 @@ static bool uses(const void *pointer, struct span name)
     return false;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count; i++) {
+        each(context, plan->items[i].to);
+    }
+}
+
 const struct query_module query_module_slice = {
     .name = "slice",
     .summary = "takes bytes of a value, as numbers, addresses or texts",
     .parse = parse,
     .run = run,
     .uses = uses,
+    .tell = tell,
 };
 
 size_t query_slice_names(const void *pointer, struct span *names, size_t max)

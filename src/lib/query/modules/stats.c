@@ -8,13 +8,24 @@
 #include "query/modules/modules.h"
 #include "query/modules/stats_groups.h"
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct stats_plan *plan = pointer;
+    for (size_t i = 0; i < plan->op_count; i++) {
+        each(context, plan->ops[i].out);
+    }
+    for (size_t i = 0; plan->table_count > 0 && i < plan->tables[0].keys.count; i++) {
+        each(context, plan->tables[0].keys.names[i]);
+    }
+}
+
 #define ROW(module_name, module_summary, how)                                                      \
     {                                                                                              \
         .name = (module_name), .summary = (module_summary), .condensing = true,                    \
         .collapser = module_name "Collapser", .parse = (how), .start = stats_start,                \
         .stop = stats_stop, .run = stats_run, .finish = stats_finish, .settle = stats_settle,      \
         .uses = stats_uses, .replaces = true, .take_part = stats_take_part, .lend = stats_lend,    \
-        .remark = stats_remark,                                                                    \
+        .remark = stats_remark, .tell = tell,                                                      \
     }
 
 const struct query_module query_module_stats =

@@ -323,4 +323,5 @@ const struct query_module query_module_syslog = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };

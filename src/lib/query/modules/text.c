@@ -273,10 +273,21 @@ static int run_concat(const void *pointer, void *state, struct query_block *bloc
     return 0;
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    const struct plan *plan = pointer;
+    for (size_t i = 0; i < plan->count && plan->out.bytes == 0; i++) {
+        each(context, plan->names[i]);
+    }
+    if (plan->out.bytes > 0) {
+        each(context, plan->out);
+    }
+}
+
 #define ROW(module_name, module_summary, parser, runner)                                           \
     {                                                                                              \
         .name = (module_name), .summary = (module_summary), .parse = (parser), .run = (runner),    \
-        .uses = uses,                                                                              \
+        .uses = uses, .tell = tell,                                                                \
     }
 
 const struct query_module query_module_upper =

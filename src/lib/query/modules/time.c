@@ -91,10 +91,16 @@ static bool uses(const void *plan, struct span name)
     return span_equal(((const struct plan *)plan)->names[0], name);
 }
 
+static void tell(const void *pointer, query_tell *each, void *context)
+{
+    each(context, ((const struct plan *)pointer)->names[1]);
+}
+
 const struct query_module query_module_time = {
     .name = "time",
     .summary = "reads times and writes them by a layout",
     .parse = parse,
     .run = run,
+    .tell = tell,
     .uses = uses,
 };

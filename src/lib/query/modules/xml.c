@@ -120,4 +120,5 @@ const struct query_module query_module_xml = {
     .run = extract_run,
     .uses = extract_uses,
     .settle = extract_settle,
+    .tell = extract_tell,
 };
