@@ -6,6 +6,7 @@
 #include "webserver/capability.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
+#include "webserver/search_archive.h"
 #include "webserver/search_download.h"
 #include "webserver/search_remote.h"
 #include "webserver/search_socket.h"
@@ -487,6 +488,7 @@ const struct http_route search_routes[] = {
     {"GET", "/api/searchctrl/all", get_all, AUTH_ADMIN, 0},
     {"GET", "/api/searchctrl/details", get_details_list, 0, 0},
     {"POST", "/api/searchctrl/launch", post_launch, 0, 0},
+    {"POST", "/api/searchctrl/import", search_archive_import, HTTP_BODY_STREAM, 0},
     {"GET", ONE, get_status, 0, 0},
     {"DELETE", ONE, delete_search, 0, 0},
     {"GET", ONE "/details", get_details, 0, 0},

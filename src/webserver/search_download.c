@@ -3,10 +3,12 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "query/module.h"
+#include "query/pcapng.h"
 #include "webserver/auth.h"
 #include "webserver/capability.h"
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
+#include "webserver/search_archive.h"
 #include "webserver/search_remote.h"
 #include "webserver/search_rendered.h"
 
@@ -16,7 +18,8 @@
 struct format {
     const char *name;
     const char *content_type;
-    const char *head;
+    const char *suffix;             /* of the file's name */
+    void (*begin)(struct buf *buf); /* NULL: nothing stands before the rows */
     void (*put)(struct search_one *one, struct query_result *result, const struct entry *entry,
                 struct buf *buf);
 };
@@ -53,15 +56,30 @@ static void put_csv(struct search_one *one, struct query_result *result, const s
     buf_deinit(&data);
 }
 
+static void begin_csv(struct buf *buf)
+{
+    buf_append_str(buf, "Timestamp,Source,Tag,Data\r\n");
+}
+
+static void put_pcap(struct search_one *one, struct query_result *result, const struct entry *entry,
+                     struct buf *buf)
+{
+    (void)one;
+    (void)result;
+    pcapng_put_packet(buf, entry->time_ns, entry->data);
+}
+
 static const struct format formats[] = {
-    {"text", "text/plain; charset=utf-8", "", put_text},
-    {"json", "application/json", "", put_json},
-    {"csv", "text/csv; charset=utf-8", "Timestamp,Source,Tag,Data\r\n", put_csv},
+    {"text", "text/plain; charset=utf-8", "txt", NULL, put_text},
+    {"json", "application/json", "json", NULL, put_json},
+    {"csv", "text/csv; charset=utf-8", "csv", begin_csv, put_csv},
+    {"pcap", "application/x-pcapng", "pcapng", pcapng_put_head, put_pcap},
+    {"archive", "application/octet-stream", "archive", NULL, NULL}, /* of every renderer */
 };
 
 static const struct format *find_format(const struct query_renderer *renderer, const char *name)
 {
-    bool offered = false;
+    bool offered = strcmp(name, "archive") == 0;
     for (const char *const *format = renderer->formats; *format != NULL; format++) {
         offered = offered || strcmp(*format, name) == 0;
     }
@@ -114,12 +132,18 @@ static int send_rows(struct search_one *one, const struct format *format, struct
 {
     struct buf buf = {0};
     uint64_t sent = 0;
+    if (format->put == NULL) {
+        return search_archive_send(one, stream);
+    }
     if (search_is_rendered(one, format->name)) {
         int fault = search_rendered_send(one, format->put == put_csv, window.start_ns,
                                          window.end_ns, stream);
         return fault != 0 || !failed(one) ? fault : err_set(ERR_IO, "the search has failed");
     }
-    int rc = http_stream_write(stream, span_of_str(format->head));
+    if (format->begin != NULL) {
+        format->begin(&buf);
+    }
+    int rc = http_stream_write(stream, buf_span(&buf));
     while (rc == 0 && !http_stream_is_gone(stream)) {
         bool over = search_one_is_over(one); /* looked at before the rows */
         uint64_t known = search_one_rows(one);
@@ -144,9 +168,9 @@ static void reply(struct http_request *request, struct search_one *one, const st
 {
     struct http_stream *stream = NULL;
     struct arena *arena = http_request_arena(request);
-    http_reply_header(request, "Content-Disposition",
-                      arena_printf(arena, "attachment; filename=\"search-%s.%s\"", one->id,
-                                   strcmp(format->name, "text") == 0 ? "txt" : format->name));
+    http_reply_header(
+        request, "Content-Disposition",
+        arena_printf(arena, "attachment; filename=\"search-%s.%s\"", one->id, format->suffix));
     if (http_reply_stream(request, 200, format->content_type, &stream) != 0) {
         return;
     }

@@ -45,10 +45,12 @@ json_t *search_launch_info_json(struct search_one *one)
     return json;
 }
 
-static json_t *import_json(void)
+static json_t *import_json(const struct search_one *one)
 {
-    return json_pack("{s:b, s:o, s:s, s:s}", "Imported", 0, "Time", request_time_json(TIME_UNSET),
-                     "BatchName", "", "BatchInfo", "");
+    bool imported = one->imported_ns != TIME_UNSET;
+    return json_pack("{s:b, s:o, s:s, s:s}", "Imported", imported, "Time",
+                     request_time_json(one->imported_ns), "BatchName",
+                     imported ? one->batch_name : "", "BatchInfo", imported ? one->batch_info : "");
 }
 
 json_t *search_tags_json(const struct search_one *one)
@@ -99,7 +101,7 @@ static void put_common(json_t *json, struct search_one *one)
     put(json, "StartRange", request_time_json(one->start_ns));
     put(json, "EndRange", request_time_json(one->end_ns));
     put(json, "NoHistory", json_boolean(one->no_history));
-    put(json, "Import", import_json());
+    put(json, "Import", import_json(one));
     put(json, "LaunchInfo", search_launch_info_json(one));
     put_unless_empty(json, "Error", one->error);
     if (one->metadata != NULL) {
@@ -127,6 +129,7 @@ static json_t *formats_json(const struct search_one *one)
     for (const char *const *format = one->render->formats; *format != NULL; format++) {
         json_array_append_new(list, json_string(*format));
     }
+    json_array_append_new(list, json_string("archive"));
     return list;
 }
 

@@ -51,6 +51,7 @@ struct search_one *search_one_new(struct search *search)
     one->finished_ns = TIME_UNSET;
     one->expires_ns = TIME_UNSET;
     one->started_ns = TIME_UNSET;
+    one->imported_ns = TIME_UNSET;
     CHECK(pthread_mutex_init(&one->lock, NULL) == 0);
     search_cond_init(&one->changed);
     CHECK(pthread_mutex_lock(&search->lock) == 0);
@@ -115,8 +116,9 @@ static void free_one(struct search_one *one)
     json_decref(one->addendum);
     json_decref(one->metadata);
     object_set_gids(&one->gids, NULL, 0);
-    char *texts[] = {one->user_query, one->effective, one->renderer,  one->renderer_text, one->name,
-                     one->error,      one->method,    one->reference, one->path};
+    char *texts[] = {one->user_query, one->effective,  one->renderer,  one->renderer_text,
+                     one->name,       one->error,      one->method,    one->reference,
+                     one->path,       one->batch_name, one->batch_info};
     free_texts(texts, ARRAY_COUNT(texts));
     http_cancel_free(&one->cancel);
     CHECK(pthread_cond_destroy(&one->changed) == 0);
@@ -308,12 +310,14 @@ bool search_table_add(struct search_one *one)
     return is_new;
 }
 
-static bool at_bound(struct search *search)
+int search_check_room(struct search *search)
 {
     CHECK(pthread_mutex_lock(&search->lock) == 0);
     bool full = search->by_id.count >= SEARCH_KEPT_MAX || search->stopping;
     CHECK(pthread_mutex_unlock(&search->lock) == 0);
-    return full;
+    return full ? err_set(ERR_UNAVAILABLE, "%d searches are kept already: delete some",
+                          SEARCH_KEPT_MAX)
+                : 0;
 }
 
 int search_launch(struct search *search, const struct object_principal *who, int32_t default_gid,
@@ -321,16 +325,16 @@ int search_launch(struct search *search, const struct object_principal *who, int
                   struct query_error *ret_error)
 {
     memset(ret_error, 0, sizeof(*ret_error));
-    if (at_bound(search)) {
-        return err_set(ERR_UNAVAILABLE, "%d searches are kept already: delete some",
-                       SEARCH_KEPT_MAX);
+    int rc = search_check_room(search);
+    if (rc < 0) {
+        return rc;
     }
     if (start->filters) {
         return err_set(ERR_UNSUPPORTED, "filters beside the query are not supported");
     }
     struct search_queries queries = {0};
-    int rc = search_language_parse(search, who, start->text, start->start_ns, start->end_ns,
-                                   &queries, ret_error);
+    rc = search_language_parse(search, who, start->text, start->start_ns, start->end_ns, &queries,
+                               ret_error);
     rc = rc < 0 || !start->follow ? rc : check_following(queries.main, ret_error);
     if (rc == 0 && start->may_not_write && query_save_of(queries.main) != NULL) {
         rc = err_set(ERR_DENIED, "table -save needs the capability ResourceWrite");

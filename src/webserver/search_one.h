@@ -118,8 +118,11 @@ struct search_one {
     char *method;
     char *reference;
     int64_t started_ns;
-    int64_t expires_ns; /* TIME_UNSET: never */
-    size_t attached;    /* clients of all kinds */
+    int64_t expires_ns;  /* TIME_UNSET: never */
+    int64_t imported_ns; /* wall clock; TIME_UNSET: it was not */
+    char *batch_name;    /* of an imported one; else NULL */
+    char *batch_info;
+    size_t attached; /* clients of all kinds */
     VEC(struct search_session) sessions;
     VEC(struct search_message) messages;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
@@ -274,6 +277,8 @@ struct search_one *search_one_new(struct search *search); /* one reference */
 
 /* What its run may use here; it ends early when the search is abandoned. */
 struct query_scratch *search_scratch_new(const struct search_one *one);
+
+MUST_CHECK int search_check_room(struct search *search); /* ERR_UNAVAILABLE: as many as can be */
 
 /* Gives it an id when it has none; false: there is one of its id. */
 bool search_table_add(struct search_one *one);

@@ -65,6 +65,19 @@ static void put_line(struct buf *buf, const json_t *first, const json_t *list)
     buf_append_str(buf, "\r\n");
 }
 
+static void put_names(struct buf *buf, const char *names)
+{
+    buf_append_str(buf, names);
+    buf_append_str(buf, "\r\n");
+}
+
+/* Takes the values, a line. */
+static void put_values(struct buf *buf, json_t *takes)
+{
+    put_line(buf, NULL, takes);
+    json_decref(takes);
+}
+
 /* Objects of one form: their keys, then their values. */
 static void put_objects(struct buf *buf, const json_t *list, bool head)
 {
@@ -84,17 +97,101 @@ static void put_objects(struct buf *buf, const json_t *list, bool head)
         if (head && i == 0) {
             put_line(buf, NULL, keys);
         }
-        put_line(buf, NULL, json_is_array(object) ? object : values);
+        put_values(buf, values);
         json_decref(keys);
-        json_decref(values);
     }
 }
 
-/* A table has columns and rows, a chart names and values by time; all else is a list. */
+static json_t *get(const json_t *object, const char *key)
+{
+    return json_incref(json_object_get(object, key));
+}
+
+/* Of fdg: by the names of the nodes. */
+static void put_links(struct buf *buf, const json_t *entries)
+{
+    const json_t *nodes = json_object_get(entries, "nodes");
+    size_t i;
+    json_t *link;
+    put_names(buf, "Source,Target,Value");
+    json_array_foreach(json_object_get(entries, "links"), i, link)
+    {
+        size_t source = (size_t)json_integer_value(json_object_get(link, "source"));
+        size_t target = (size_t)json_integer_value(json_object_get(link, "target"));
+        put_values(buf, json_pack("[o?, o?, o?]", get(json_array_get(nodes, source), "name"),
+                                  get(json_array_get(nodes, target), "name"), get(link, "value")));
+    }
+}
+
+/* Of stackgraph. */
+static void put_bars(struct buf *buf, const json_t *bars)
+{
+    size_t i;
+    size_t j;
+    json_t *bar;
+    json_t *part;
+    put_names(buf, "Key,Label,Value");
+    json_array_foreach(bars, i, bar)
+    {
+        json_array_foreach(json_object_get(bar, "Values"), j, part)
+        {
+            put_values(buf, json_pack("[o?, o?, o?]", get(bar, "Key"), get(part, "Label"),
+                                      get(part, "Value")));
+        }
+    }
+}
+
+/* Of pointmap. */
+static void put_points(struct buf *buf, const json_t *points)
+{
+    size_t i;
+    json_t *point;
+    put_names(buf, "Lat,Long,Metadata");
+    json_array_foreach(points, i, point)
+    {
+        const json_t *place = json_object_get(point, "Loc");
+        put_values(buf, json_pack("[o?, o?, o?]", get(place, "Lat"), get(place, "Long"),
+                                  get(point, "Metadata")));
+    }
+}
+
+/* Of point2point. */
+static void put_arcs(struct buf *buf, const json_t *arcs)
+{
+    size_t i;
+    json_t *arc;
+    put_names(buf, "SrcLat,SrcLong,DstLat,DstLong,Magnitude,Values");
+    json_array_foreach(arcs, i, arc)
+    {
+        const json_t *from = json_object_get(arc, "Src");
+        const json_t *to = json_object_get(arc, "Dst");
+        put_values(buf, json_pack("[o?, o?, o?, o?, o?, o?]", get(from, "Lat"), get(from, "Long"),
+                                  get(to, "Lat"), get(to, "Long"), get(arc, "Magnitude"),
+                                  get(arc, "Values")));
+    }
+}
+
+/* Of heatmap. */
+static void put_spots(struct buf *buf, const json_t *spots)
+{
+    size_t i;
+    json_t *spot;
+    put_names(buf, "Lat,Long,Magnitude");
+    json_array_foreach(spots, i, spot)
+    {
+        if (json_array_size(spot) < 3) {
+            json_array_append_new(spot, json_null());
+        }
+        put_line(buf, NULL, spot);
+    }
+}
+
+/* The form says whose it is: a table has columns and rows, a chart names and values by time. */
 static void put_csv(struct buf *buf, const json_t *entries, bool head)
 {
     const json_t *rows = json_object_get(entries, "Rows");
     const json_t *values = json_object_get(entries, "Values");
+    const json_t *first = json_array_get(entries, 0);
     json_t *time = json_string("Timestamp");
     size_t i;
     json_t *row;
@@ -113,7 +210,20 @@ static void put_csv(struct buf *buf, const json_t *entries, bool head)
     {
         put_line(buf, json_object_get(row, "TS"), json_object_get(row, "Data"));
     }
-    if (rows == NULL && values == NULL) {
+    if (rows != NULL || values != NULL) {
+        return;
+    }
+    if (json_object_get(entries, "links") != NULL) {
+        put_links(buf, entries);
+    } else if (json_object_get(first, "Values") != NULL) {
+        put_bars(buf, entries);
+    } else if (json_object_get(first, "Loc") != NULL) {
+        put_points(buf, entries);
+    } else if (json_object_get(first, "Src") != NULL) {
+        put_arcs(buf, entries);
+    } else if (json_is_array(first)) {
+        put_spots(buf, entries);
+    } else {
         put_objects(buf, entries, head);
     }
 }

@@ -97,6 +97,11 @@ json_t *search_record_json(const struct search_one *one)
     put_text(json, "reference", one->reference);
     put_int(json, "started_ns", one->started_ns);
     put_int(json, "expires_ns", one->expires_ns);
+    if (one->imported_ns != TIME_UNSET) {
+        put_int(json, "imported_ns", one->imported_ns);
+        put_text(json, "batch_name", one->batch_name);
+        put_text(json, "batch_info", one->batch_info);
+    }
     json_object_set_new(json, "messages", messages_json(one));
     json_object_set_new(json, "stages", stages_json(one));
     return json;
@@ -288,6 +293,11 @@ static void take_record(struct search_one *one, const json_t *json)
     one->reference = take_text(json, "reference");
     one->started_ns = take_int(json, "started_ns");
     one->expires_ns = take_int(json, "expires_ns");
+    if (json_object_get(json, "imported_ns") != NULL) {
+        one->imported_ns = take_int(json, "imported_ns");
+        one->batch_name = take_text(json, "batch_name");
+        one->batch_info = take_text(json, "batch_info");
+    }
     take_lists(one, json);
     one->query = parse_again(one);
 }

@@ -9,9 +9,7 @@
 #include "query/survey.h"
 
 #define MAGIC UINT32_C(0x31535241) /* "ARS1" */
-#define HEADER_BYTES 64
 #define COPY_BYTES (1024 * 1024)
-#define FILE_NAME "rows"
 
 /* One ENTRIES frame of the file. */
 struct block {
@@ -42,7 +40,7 @@ struct query_result {
 
 static char *file_path(const char *path)
 {
-    return mem_printf("%s/%s", path, FILE_NAME);
+    return mem_printf("%s/%s", path, QUERY_RESULT_FILE);
 }
 
 static struct query_result *new_result(struct io *io, const char *path)
@@ -50,7 +48,7 @@ static struct query_result *new_result(struct io *io, const char *path)
     struct query_result *result = MEM_NEW(struct query_result);
     result->io = io;
     result->path = mem_strdup(path);
-    result->end = HEADER_BYTES;
+    result->end = QUERY_RESULT_HEADER_BYTES;
     CHECK(pthread_mutex_init(&result->lock, NULL) == 0);
     return result;
 }
@@ -90,7 +88,7 @@ static int write_header(struct query_result *result)
     wire_put_u64(&header, counts->rows);
     wire_put_u32(&header, 0);
     wire_put_u32(&header, hash32(buf_span(&header)));
-    CHECK(header.bytes == HEADER_BYTES);
+    CHECK(header.bytes == QUERY_RESULT_HEADER_BYTES);
     int rc = io_write_at(result->file, 0, buf_span(&header));
     buf_deinit(&header);
     return rc;
@@ -98,15 +96,16 @@ static int write_header(struct query_result *result)
 
 static int read_header(struct query_result *result)
 {
-    uint8_t bytes[HEADER_BYTES];
+    uint8_t bytes[QUERY_RESULT_HEADER_BYTES];
     size_t got = 0;
     int rc = io_read_at(result->reader, 0, bytes, sizeof(bytes), &got);
     if (rc < 0) {
         return rc;
     }
     struct wire_reader header = wire_reader_of(span_of(bytes, got));
-    if (got < HEADER_BYTES || wire_get_u32(&header) != MAGIC ||
-        wire_load_u32(bytes + HEADER_BYTES - 4) != hash32(span_of(bytes, HEADER_BYTES - 4))) {
+    if (got < QUERY_RESULT_HEADER_BYTES || wire_get_u32(&header) != MAGIC ||
+        wire_load_u32(bytes + QUERY_RESULT_HEADER_BYTES - 4) !=
+            hash32(span_of(bytes, QUERY_RESULT_HEADER_BYTES - 4))) {
         return err_set(ERR_CORRUPT, "%s is not a result store", result->path);
     }
     result->counts.finished = wire_get_u8(&header) != 0;
@@ -537,6 +536,12 @@ void query_result_survey(struct query_result *result, struct buf *buf)
     CHECK(pthread_mutex_lock(&result->lock) == 0);
     query_survey_json(&result->survey, survey_name, &result->tags, buf);
     CHECK(pthread_mutex_unlock(&result->lock) == 0);
+}
+
+int query_result_read_file(struct query_result *result, uint64_t offset, void *data, size_t bytes,
+                           size_t *ret_bytes)
+{
+    return io_read_at(result->reader, offset, data, bytes, ret_bytes);
 }
 
 static int copy_file(struct query_result *result, struct io_file *to)

@@ -23,6 +23,9 @@ enum query_result_outcome {
     QUERY_RESULT_COPIED = 2, /* move: the old directory and its files are still there */
 };
 
+#define QUERY_RESULT_HEADER_BYTES 64
+#define QUERY_RESULT_FILE "rows" /* the one file of the directory that is the store's */
+
 struct query_result;
 
 struct query_result_counts {
@@ -86,6 +89,10 @@ void query_result_histogram(struct query_result *result, int64_t start_ns, int64
 
 /* What the rows are made of, as the web API's metadata object. */
 void query_result_survey(struct query_result *result, struct buf *buf);
+
+/* The file as it is, for copies: *ret_bytes is less than asked only at its end. */
+MUST_CHECK int query_result_read_file(struct query_result *result, uint64_t offset, void *data,
+                                      size_t bytes, size_t *ret_bytes);
 
 /* Moves the finished store's directory, whatever else lies in it; where a rename cannot reach
  * (another volume) copies its rows: QUERY_RESULT_COPIED. Readers go on either way. */

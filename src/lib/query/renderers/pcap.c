@@ -2,7 +2,7 @@
 #include "query/modules/modules.h"
 #include "query/renderers/packet.h"
 
-static const char *const formats[] = {"text", "json", "csv", NULL};
+static const char *const formats[] = {"text", "json", "csv", "pcap", NULL};
 
 const struct query_renderer query_renderer_pcap = {
     .name = "pcap",
