@@ -171,11 +171,14 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     }
     enum kafka_fault kind = kafka_fault_of((rd_kafka_resp_err_t)code);
     if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
+        (void)snprintf(link->broker_text, sizeof(link->broker_text), "%s", reason);
         return; /* one broker of several */
     }
-    kafka_link_fault(link, kind, "%s", reason);
     if (kind == KAFKA_FAULT_BROKER) {
+        kafka_link_fault(link, kind, "%s: %s", reason, link->broker_text);
         kafka_link_state(link, KAFKA_CONNECTING);
+    } else {
+        kafka_link_fault(link, kind, "%s", reason);
     }
 }
 
@@ -314,10 +317,15 @@ int kafka_link_partitions(struct kafka_link *link, uint32_t *ret_partitions)
         code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        kafka_link_fault(link, kafka_fault_of(code), "topic %s: %s", link->options.topic,
-                         rd_kafka_err2str(code));
-        return err_set(ERR_UNAVAILABLE, "topic %s: %s", link->options.topic,
-                       rd_kafka_err2str(code));
+        if (code == RD_KAFKA_RESP_ERR__TRANSPORT) {
+            kafka_link_hear(link); /* a broker has said more */
+        }
+        bool is_broker = code == RD_KAFKA_RESP_ERR__TRANSPORT && link->broker_text[0] != '\0';
+        int rc = err_set(ERR_UNAVAILABLE, "topic %s: %s%s%s", link->options.topic,
+                         rd_kafka_err2str(code), is_broker ? ": " : "",
+                         is_broker ? link->broker_text : "");
+        kafka_link_fault(link, kafka_fault_of(code), "%s", err_text());
+        return rc;
     }
     *ret_partitions = count;
     return 0;

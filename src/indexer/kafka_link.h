@@ -89,6 +89,7 @@ struct kafka_link {
     atomic_bool stopping;
     int64_t asked_ms;           /* the brokers, while none answers */
     rd_kafka_resp_err_t broken; /* the client has to be made anew */
+    char broker_text[256];      /* what a broker failed with last; the thread's */
     pthread_mutex_t lock;       /* over info */
     struct kafka_info info;
     enum kafka_fault told; /* logged last */

@@ -133,6 +133,10 @@ int link_expect(struct link *link, int stop_fd)
     for (;;) {
         int rc = link_write(link);
         rc = rc < 0 ? rc : link_next(link);
+        if (rc == ERR_PROTOCOL) { /* always the same words, for it will come again */
+            return err_set(ERR_PROTOCOL, "what came is no greeting of an indexer: is it the port "
+                                         "of [Datalog] Listen, TLS on both sides or on none?");
+        }
         if (rc != REPLICATE_CUT) {
             return rc;
         }

@@ -216,6 +216,47 @@ def test_a_message_that_is_too_large_becomes_smaller_ones():
         assert any(c.kafka(i, "forwarders")["faults_by_kind"]["too-large"] for i in range(2))
 
 
+def test_tls_and_users_are_librdkafkas_and_their_faults_are_named():
+    """The mock speaks neither: what fails says that it was tried."""
+    links = {
+        "tls": ("broker", "SSL_HANDSHAKE", ["security.protocol=ssl"]),
+        "file": ("other", "ssl.ca.location", ["security.protocol=ssl", "ssl.ca.location=/nowhere"]),
+        "user": ("auth", "SASL", ["security.protocol=sasl_plaintext", "sasl.mechanism=PLAIN",
+                                  "sasl.username=u", "sasl.password=p"]),
+    }
+    with Hub() as hub, OverKafka(hub) as c:
+        config = c.indexer(0).process.config
+        text = config.read_text()
+        for name, (_, _, properties) in links.items():
+            lines = "".join(f"Kafka-Property={line}\n" for line in properties)
+            text += re.sub(r'"hub"\]\n', f'"{name}"]\n{lines}', c.sections(hub.url))
+        config.write_text(text)
+        c.start()
+        for name, (kind, said, _) in links.items():
+            for where in ("forwarders", "sources"):
+                def link():
+                    return next(row for row in c.stats(0)[where] if row["name"] == name)
+                wait_until(lambda: said in link()["fault"], 20, f"{said} of {where}")
+                assert link()["faults_by_kind"][kind] > 0
+            assert said in c.indexer(0).log()
+
+
+def test_messages_are_read_however_they_are_packed():
+    with Hub() as hub, OverKafka(hub) as c:
+        ids, plain = [], c.indexer(0).process.config.read_text()
+        for codec in ("gzip", "snappy", "lz4"):
+            c.indexer(0).process.config.write_text(plain.replace(
+                '[Datalog-Forwarder "hub"]\n',
+                f'[Datalog-Forwarder "hub"]\nKafka-Property=compression.codec={codec}\n'))
+            if ids:
+                c.indexer(0).start()
+            else:
+                c.start()
+            ids += c.ingest("web", 500, indexer=0)
+            c.expect_found_at(1, "web", ids)
+            assert c.indexer(0).stop() == 0
+
+
 def test_a_wrong_property_is_named_with_its_line():
     with Hub() as hub, OverKafka(hub) as c:
         config = c.indexer(0).process.config

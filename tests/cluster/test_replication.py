@@ -1,5 +1,9 @@
 """Indexers that forward their datalogs to each other hold the same, whatever dies in between."""
 
+import contextlib
+import os
+import re
+import socket
 import subprocess
 import threading
 import urllib.request
@@ -201,6 +205,54 @@ def test_a_double_id_far_away_is_named():
         wait_until(lambda: all(c.stats(i)["double_id"] for i in (0, 2)), 20, "the id")
         assert not c.stats(1)["double_id"]
         assert "double-id" in c.indexer(0).log() and "double-id" in c.indexer(2).log()
+
+
+class Strangers:
+    """Whoever connects hears this, and is left."""
+
+    def __init__(self, said):
+        self.said, self.door = said, socket.create_server(("127.0.0.1", 0))
+        self.port = self.door.getsockname()[1]
+        self.work = Background(self.run)
+
+    def run(self):
+        while True:
+            try:
+                peer, _ = self.door.accept()
+            except OSError:
+                return  # closed
+            with peer, contextlib.suppress(OSError):
+                peer.sendall(self.said)
+                peer.recv(1000)
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        self.work.join()
+
+
+def test_who_talks_something_else_is_named_and_does_no_harm():
+    strangers = Strangers(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    with Ring(2, links=[(0, 1)]) as c:
+        config = c.indexer(0).process.config
+        name = c.layout.indexers[1].name
+        target = re.search(rf'\[Datalog-Forwarder "{name}"\][^\[]*Target=(\S+)',
+                           config.read_text())[1]
+        config.write_text(config.read_text().replace(f"Target={target}", f"Target=127.0.0.1:"
+                                                     f"{strangers.port}"))
+        c.start()
+        for garbage in (os.urandom(5000), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(100), b""):
+            with socket.create_connection(("127.0.0.1", c.stats(1)["port"])) as wire:
+                wire.sendall(garbage)
+        wait_until(lambda: "no greeting of an indexer" in c.forwarder(0, 1)["fault"], 10, "it")
+        strangers.close()
+        assert c.indexer(0).log().count("no greeting of an indexer") == 1  # not for each try
+        wait_until(lambda: "no greeting of an indexer" in c.indexer(1).log(), 10, "the same")
+        c.indexer(0).stop()
+        config.write_text(config.read_text().replace(f"Target=127.0.0.1:{strangers.port}",
+                                                     f"Target={target}"))
+        c.indexer(0).start()
+        c.expect_all_hold("web", c.ingest("web", 50))
 
 
 def test_a_target_that_stalls_is_left_and_delays_nobody():
