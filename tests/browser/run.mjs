@@ -14,6 +14,7 @@ import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
+import { scenarios as exploring } from './scenarios/exploring.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as library } from './scenarios/library.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
@@ -47,6 +48,7 @@ const all = Object.entries({
     ...access,
     ...searching,
     ...editor,
+    ...exploring,
     ...charts,
     ...live,
     ...stages,

@@ -4,7 +4,8 @@
  *
  * Tooltips are drawn on the canvas: the server's Content-Security-Policy allows no inline styles.
  */
-import { stampText } from './time';
+import { clockText, dayText, DAY, MINUTE, stampText } from './time';
+import { clockOf } from './zone';
 
 export type ChartKind = 'line' | 'area' | 'stacked' | 'bar' | 'pie';
 
@@ -112,9 +113,37 @@ function legend(colours: Colours, count: number): Option {
     show: count > 1,
     type: 'scroll',
     bottom: 0,
+    icon: 'roundRect',
+    itemWidth: 14,
+    itemHeight: 9,
+    selector:
+      count > 2
+        ? [
+            { type: 'all', title: 'All' },
+            { type: 'inverse', title: 'Others' },
+          ]
+        : false,
+    selectorLabel: { color: colours.muted, borderColor: colours.line },
     textStyle: { color: colours.text },
     pageTextStyle: { color: colours.muted },
     pageIconColor: colours.accent,
+  };
+}
+
+/** Times in the zone in force, which is not always the browser's. */
+function timeAxis(times: number[], colours: Colours): Option {
+  const span = (times[times.length - 1] ?? 0) - (times[0] ?? 0);
+  const label = (at: number) => {
+    const { hour, minute } = clockOf(at);
+    const day = span > 4 * DAY || (hour === 0 && minute === 0 && span > MINUTE);
+    return day ? dayText(at) : clockText(at, span < 10 * MINUTE);
+  };
+  const stamp = ({ value }: { value: number }) => stampText(new Date(value).toISOString());
+  const plain = axis(colours, { type: 'time', splitLine: { show: false } });
+  return {
+    ...plain,
+    axisLabel: { ...(plain['axisLabel'] as Option), formatter: label },
+    axisPointer: { label: { formatter: stamp } },
   };
 }
 
@@ -146,7 +175,7 @@ export function timeOption(chart: WireChart, kind: ChartKind, colours: Colours):
     },
     legend: legend(colours, names.length),
     grid: { left: 12, right: 18, top: 18, bottom: names.length > 1 ? 34 : 8, containLabel: true },
-    xAxis: axis(colours, { type: 'time', splitLine: { show: false } }),
+    xAxis: timeAxis(times, colours),
     yAxis: axis(colours, { type: 'value' }),
     series: names.map((name, i) => ({
       name,

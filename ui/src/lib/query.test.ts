@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   indexOfByte,
+  pathOf,
   pieces,
   topValuesOf,
   valuesOverTime,
@@ -129,7 +130,7 @@ describe('filters by a click', () => {
       'tag=web json req.status=="500"',
     );
     expect(withField('tag=web grep x | limit 9', 'kv', 'level', 'warn', true)).toBe(
-      'tag=web grep x | kv level!="warn" | limit 9',
+      'tag=web grep x | kv -q level!="warn" | limit 9',
     );
     expect(withField('tag=web json a | table a', 'value', 'a', 'x "y"', false)).toBe(
       'tag=web json a | eval a == "x \\"y\\"" | table a',
@@ -137,7 +138,7 @@ describe('filters by a click', () => {
     expect(withField('tag=web json a', 'value', 'odd name', 'x', true)).toBe(
       'tag=web json a | eval !($(odd name) == "x")',
     );
-    expect(withField('tag=web', 'json', 'a b.<c>', 'x\ny', false)).toBe(
+    expect(withField('tag=web', 'json', pathOf(['a b', '<c>']), 'x\ny', false)).toBe(
       'tag=web json "a b"."<c>"=="x\\ny"',
     );
   });
@@ -150,7 +151,7 @@ describe('filters by a click', () => {
       'tag=web json a | count by a | sort by count desc | table a count',
     );
     expect(valuesOverTime('tag=web', 'kv', 'level')).toBe(
-      'tag=web kv level | stats count by level | chart count by level',
+      'tag=web kv -q level | stats count by level | chart count by level',
     );
   });
 });

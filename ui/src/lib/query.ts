@@ -152,7 +152,7 @@ export function withField(
 ): string {
   const text = quotedAlways(value);
   if (source !== 'value') {
-    return withStage(query, `${source} ${pathText(name)}${inverted ? '!=' : '=='}${text}`);
+    return withStage(query, `${taking(source)} ${name}${inverted ? '!=' : '=='}${text}`);
   }
   const is = `${valueName(name)} == ${text}`;
   return withStage(query, `eval ${inverted ? `!(${is})` : is}`);
@@ -162,7 +162,7 @@ export function withField(
 export function topValuesOf(query: string, source: FieldSource, name: string): string {
   const { head } = cut(query);
   const key = lastPart(name);
-  const take = source === 'value' ? '' : `${source} ${pathText(name)}${as(name)} | `;
+  const take = source === 'value' ? '' : `${taking(source)} ${name}${as(name)} | `;
   const by = source === 'value' ? wordOf(name) : key;
   return join(head, `${take}count by ${by} | sort by count desc | table ${by} count`);
 }
@@ -170,7 +170,7 @@ export function topValuesOf(query: string, source: FieldSource, name: string): s
 /** A field's most frequent values over time. */
 export function valuesOverTime(query: string, source: FieldSource, name: string): string {
   const { head } = cut(query);
-  const take = source === 'value' ? '' : `${source} ${pathText(name)}${as(name)} | `;
+  const take = source === 'value' ? '' : `${taking(source)} ${name}${as(name)} | `;
   const by = source === 'value' ? wordOf(name) : lastPart(name);
   return join(head, `${take}stats count by ${by} | chart count by ${by}`);
 }
@@ -205,9 +205,8 @@ function join(head: string, stage: string): string {
 const PLAIN = /^[\p{L}_][\p{L}\p{N}_-]*$/u;
 
 /** A path as json and kv take it: its parts quoted where they are odd. */
-function pathText(path: string): string {
-  return path
-    .split('.')
+export function pathOf(parts: readonly string[]): string {
+  return parts
     .map((part) => (PLAIN.test(part) || /^\[\d*\]$/.test(part) ? part : quotedAlways(part)))
     .join('.');
 }
@@ -218,7 +217,12 @@ function lastPart(path: string): string {
 }
 
 function as(path: string): string {
-  return pathText(path) === lastPart(path) ? '' : ` as ${lastPart(path)}`;
+  return path === lastPart(path) ? '' : ` as ${lastPart(path)}`;
+}
+
+/** The module that takes a field out. */
+function taking(source: FieldSource): string {
+  return source === 'kv' ? 'kv -q' : source;
 }
 
 function wordOf(name: string): string {

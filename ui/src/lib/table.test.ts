@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { columnsInView, sorted, widthsOf, WIDTH_PX_MIN } from './table';
+import { cellAfter, columnsInView, sorted, widthsOf, WIDTH_PX_MIN } from './table';
 
 const rows = (...cells: string[]) => cells.map((cell) => ({ TS: '', Row: [cell] }));
 
@@ -40,5 +40,26 @@ describe('the columns', () => {
 
   it('are none where there are none', () => {
     expect(columnsInView([], 0, 250)).toEqual({ first: 0, last: 0, leftPx: 0, wholePx: 0 });
+  });
+});
+
+describe('walking over cells', () => {
+  const size = { rows: 100, columns: 3, page: 20 };
+
+  it('stays inside the table', () => {
+    const at = { row: 0, column: 2 };
+    expect(cellAfter('ArrowUp', at, size)).toEqual(at);
+    expect(cellAfter('ArrowRight', at, size)).toEqual(at);
+    expect(cellAfter('ArrowDown', at, size)).toEqual({ row: 1, column: 2 });
+    expect(cellAfter('Home', at, size)).toEqual({ row: 0, column: 0 });
+    expect(cellAfter('PageDown', { row: 95, column: 0 }, size)).toEqual({ row: 99, column: 0 });
+  });
+
+  it('leaves other keys to others', () => {
+    expect(cellAfter('Tab', { row: 0, column: 0 }, size)).toBeNull();
+    expect(cellAfter('constructor', { row: 0, column: 0 }, size)).toBeNull();
+    expect(
+      cellAfter('ArrowUp', { row: 0, column: 0 }, { rows: 0, columns: 0, page: 1 }),
+    ).toBeNull();
   });
 });

@@ -7,6 +7,8 @@ import type { WireTable } from './types';
 export const WIDTH_PX_MIN = 48;
 const WIDTH_PX_FIRST_MAX = 420;
 const CHARACTER_PX = 8.6;
+/** Digits are all as wide as the widest. */
+const DIGIT_PX = 9.7;
 const PADDING_PX = 34;
 /** So many rows decide how wide the columns begin. */
 const ROWS_LOOKED_AT = 100;
@@ -26,13 +28,44 @@ export function isNumber(cell: string): boolean {
 /** Wide enough for what the first rows hold, within bounds. */
 export function widthsOf(columns: readonly string[], rows: readonly TableRow[]): number[] {
   return columns.map((name, i) => {
-    let longest = name.length + 2;
+    let longest = (name.length + 2) * CHARACTER_PX;
     for (const row of rows.slice(0, ROWS_LOOKED_AT)) {
-      longest = Math.max(longest, row.Row[i]?.length ?? 0);
+      const cell = row.Row[i] ?? '';
+      longest = Math.max(longest, cell.length * (isNumber(cell) ? DIGIT_PX : CHARACTER_PX));
     }
-    const px = Math.round(longest * CHARACTER_PX + PADDING_PX);
+    const px = Math.round(longest + PADDING_PX);
     return Math.min(WIDTH_PX_FIRST_MAX, Math.max(WIDTH_PX_MIN, px));
   });
+}
+
+export interface Cell {
+  row: number;
+  column: number;
+}
+
+/** Where a key leads from a cell; null: the key is not about cells. `page` is in rows. */
+export function cellAfter(
+  key: string,
+  at: Cell,
+  size: { rows: number; columns: number; page: number },
+): Cell | null {
+  const steps: Record<string, Cell> = {
+    ArrowUp: { row: at.row - 1, column: at.column },
+    ArrowDown: { row: at.row + 1, column: at.column },
+    ArrowLeft: { row: at.row, column: at.column - 1 },
+    ArrowRight: { row: at.row, column: at.column + 1 },
+    PageUp: { row: at.row - size.page, column: at.column },
+    PageDown: { row: at.row + size.page, column: at.column },
+    Home: { row: at.row, column: 0 },
+    End: { row: at.row, column: size.columns - 1 },
+  };
+  const to = Object.hasOwn(steps, key) ? steps[key] : undefined;
+  return to === undefined || size.rows === 0 || size.columns === 0
+    ? null
+    : {
+        row: Math.min(size.rows - 1, Math.max(0, to.row)),
+        column: Math.min(size.columns - 1, Math.max(0, to.column)),
+      };
 }
 
 export interface ColumnsView {

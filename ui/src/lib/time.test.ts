@@ -12,6 +12,7 @@ import {
   rangeLabel,
   rangeToText,
   SECOND,
+  shifted,
   stampText,
   toField,
   toRfc3339,
@@ -76,8 +77,17 @@ describe('a time range', () => {
 
   it('has the names of the picker', () => {
     expect(rangeLabel({ kind: 'last', ms: DAY })).toBe('Last 24 hours');
-    expect(rangeLabel({ kind: 'last', ms: 5 * MINUTE })).toBe('Last 5m');
+    expect(rangeLabel({ kind: 'last', ms: 3 * MINUTE })).toBe('Last 3m');
     expect(rangeLabel({ kind: 'all' })).toBe('All time');
+  });
+
+  it('goes to what is before and behind it, by its own length', () => {
+    expect(shifted(NOW - HOUR, NOW, -1)).toEqual({
+      kind: 'absolute',
+      from: NOW - 2 * HOUR,
+      to: NOW - HOUR,
+    });
+    expect(shifted(NOW - HOUR, NOW, 1)).toMatchObject({ from: NOW, to: NOW + HOUR });
   });
 
   it('doubles when zoomed out, and does not reach into the future', () => {

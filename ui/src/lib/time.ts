@@ -17,11 +17,14 @@ export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
 export const PRESETS: { label: string; short: string; range: TimeRange }[] = [
+  { label: 'Last 5 minutes', short: '5m', range: { kind: 'last', ms: 5 * MINUTE } },
   { label: 'Last 15 minutes', short: '15m', range: { kind: 'last', ms: 15 * MINUTE } },
   { label: 'Last hour', short: '1h', range: { kind: 'last', ms: HOUR } },
+  { label: 'Last 6 hours', short: '6h', range: { kind: 'last', ms: 6 * HOUR } },
   { label: 'Last 24 hours', short: '24h', range: { kind: 'last', ms: DAY } },
   { label: 'Last 7 days', short: '7d', range: { kind: 'last', ms: 7 * DAY } },
   { label: 'Last 30 days', short: '30d', range: { kind: 'last', ms: 30 * DAY } },
+  { label: 'Last 90 days', short: '90d', range: { kind: 'last', ms: 90 * DAY } },
   { label: 'All time', short: 'all', range: { kind: 'all' } },
 ];
 
@@ -137,6 +140,12 @@ export function zoomOut(from: number, to: number, now: number): TimeRange {
   const half = Math.max(SECOND, (to - from) / 2);
   const end = to <= now + SECOND ? Math.min(to + half, now + SECOND) : to + half;
   return { kind: 'absolute', from: Math.max(ALL_FROM, end - (to - from) - 2 * half), to: end };
+}
+
+/** The range of the same length right before or behind. */
+export function shifted(from: number, to: number, way: -1 | 1): TimeRange {
+  const by = way * Math.max(SECOND, to - from);
+  return { kind: 'absolute', from: Math.max(ALL_FROM, from + by), to: to + by };
 }
 
 export function toRfc3339(ms: number): string {

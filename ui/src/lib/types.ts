@@ -57,6 +57,8 @@ export interface ParseAnswer {
 export interface SearchInfo {
   StartRange: string;
   EndRange: string;
+  /** What the renderer can be downloaded as. */
+  RenderDownloadFormats?: string[] | null;
 }
 
 export interface LaunchAnswer {

@@ -9,6 +9,8 @@ import { queryErrorOf, type QueryError } from './search.svelte';
 import { session } from './session.svelte';
 
 const PARSE_AFTER_MS = 350;
+/** Words about what is half typed would be in the way; the underline comes at once. */
+const TELL_AFTER_MS = 1200;
 const HINT_CHARACTERS_MAX = 60;
 
 interface Macro {
@@ -31,11 +33,14 @@ function shortened(text: string): string {
 export class Assist {
   /** What is wrong with the text in the editor; null: nothing, as far as is known. */
   error: QueryError | null = $state.raw(null);
+  /** It is time to say it in words, too. */
+  telling = $state(false);
   readonly recall = new Recall();
   private macros: Suggestion[] = $state.raw([]);
   private queries: Suggestion[] = $state.raw([]);
   private fields: string[] = $state.raw([]);
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private tellTimer: ReturnType<typeof setTimeout> | undefined;
   private abort = new AbortController();
 
   get known(): Known {
@@ -88,13 +93,16 @@ export class Assist {
   changed(text: string): void {
     this.settle();
     this.timer = setTimeout(() => void this.parse(text), PARSE_AFTER_MS);
+    this.tellTimer = setTimeout(() => (this.telling = true), TELL_AFTER_MS);
   }
 
   /** Forgets what was wrong, and does not ask any more. */
   settle(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.tellTimer);
     this.abort.abort();
     this.error = null;
+    this.telling = false;
   }
 
   private async parse(text: string): Promise<void> {

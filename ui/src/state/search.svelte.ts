@@ -84,6 +84,8 @@ export class Search {
   rowsVersion = $state(0);
   id = $state('');
   renderer = $state('');
+  /** The forms in which the results can be downloaded. */
+  formats: string[] = $state.raw([]);
   /** The columns and the first rows, when the query ends in a table. */
   table: WireTable = $state.raw({ Columns: [], Rows: [] });
   /** What a chart, a gauge or the like shows so far; null: nothing yet. */
@@ -170,6 +172,7 @@ export class Search {
     this.id = answer.SearchID;
     this.sid = answer.SearchSessionID;
     this.renderer = answer.RenderModule;
+    this.formats = answer.Info?.RenderDownloadFormats ?? [];
     this.messages = answer.Messages;
     this.from = timeOr(answer.Info?.StartRange, asked.from);
     this.to = timeOr(answer.Info?.EndRange, asked.to);
@@ -214,6 +217,19 @@ export class Search {
   /** The row if it is here; else undefined, and it is on its way. */
   row(index: number): Entry | undefined {
     return this.pages.get(Math.floor(index / PAGE_ROWS))?.[index % PAGE_ROWS];
+  }
+
+  /** The first entries that are here, without a gap. */
+  loaded(most: number): Entry[] {
+    const all: Entry[] = [];
+    for (let page = 0; all.length < most; page++) {
+      const rows = this.pages.get(page);
+      all.push(...(rows ?? []));
+      if (rows === undefined || rows.length < PAGE_ROWS) {
+        break;
+      }
+    }
+    return all.slice(0, most);
   }
 
   /** Fetches what is missing of these rows; done when they are here, or not to be had. */
@@ -472,6 +488,7 @@ export class Search {
     this.picture = { ...asked, buckets: [] };
     this.messages = [];
     this.renderer = '';
+    this.formats = [];
     this.table = { Columns: [], Rows: [] };
     this.drawing = null;
     this.startedMs = Date.now();
