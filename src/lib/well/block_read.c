@@ -12,13 +12,16 @@
 #include "well/fields.h"
 #include "well/numbers.h"
 
+/* Columns of numbers that are looked at together. */
+enum { TIMES, STAMPS, ORIGINS, SOURCES, LENGTHS, COLUMNS_MAX };
+
 struct block_reader {
     ZSTD_DCtx *zstd;
     struct numbers numbers;
-    struct buf raw;     /* block_reader_raw() */
-    struct buf split;   /* scratch: columns of fields, */
-    struct buf column;  /* numbers, */
-    struct buf lengths; /* and of lines */
+    struct buf raw;                  /* block_reader_raw() */
+    struct buf split;                /* scratch: columns of fields, */
+    struct buf columns[COLUMNS_MAX]; /* numbers, */
+    struct buf lengths;              /* and of lines */
 };
 
 /*
@@ -39,8 +42,12 @@ static struct {
 
 static size_t reader_bytes(const struct block_reader *reader)
 {
-    return ZSTD_sizeof_DCtx(reader->zstd) + reader->raw.capacity + reader->split.capacity +
-           reader->column.capacity + reader->lengths.capacity;
+    size_t bytes = ZSTD_sizeof_DCtx(reader->zstd) + reader->raw.capacity + reader->split.capacity +
+                   reader->lengths.capacity;
+    for (size_t i = 0; i < COLUMNS_MAX; i++) {
+        bytes += reader->columns[i].capacity;
+    }
+    return bytes;
 }
 
 static size_t block_bytes(const struct block *block)
@@ -93,7 +100,9 @@ void block_reader_free(struct block_reader **place)
         numbers_deinit(&reader->numbers);
         buf_deinit(&reader->raw);
         buf_deinit(&reader->split);
-        buf_deinit(&reader->column);
+        for (size_t i = 0; i < COLUMNS_MAX; i++) {
+            buf_deinit(&reader->columns[i]);
+        }
         buf_deinit(&reader->lengths);
         mem_free(reader);
     }
@@ -218,6 +227,9 @@ static bool get_pieces_1(struct wire_reader *columns, struct block *block, struc
 
 static bool get_entries_1(const struct block_header *header, struct block *block)
 {
+    for (size_t i = 0; i < block->count; i++) {
+        block->entries[i] = (struct entry){.tag = header->tag};
+    }
     struct wire_reader columns = wire_reader_of(buf_span(&block->columns));
     get_times_1(&columns, header->first_ns, block);
     bool good = get_sources_1(&columns, block);
@@ -232,127 +244,112 @@ static bool get_entries_1(const struct block_header *header, struct block *block
  * AQB2.
  */
 
-/* The next column of numbers, one per entry; NULL: it is damaged. */
-static const int64_t *get_column(struct block_reader *reader, struct span *rest, size_t count)
+/* A column of numbers, one per entry. */
+struct column {
+    const int64_t *values; /* NULL: all are `same` */
+    int64_t same;
+};
+
+static bool get_numbers(struct block_reader *reader, int which, struct span *rest, size_t count,
+                        struct column *ret_column)
 {
-    int64_t *column = (int64_t *)(void *)room(&reader->column, count * sizeof(*column));
-    return numbers_get(&reader->numbers, rest, column, count) < 0 ? NULL : column;
+    *ret_column = (struct column){NULL, 0};
+    if (numbers_get_same(rest, &ret_column->same)) {
+        return true;
+    }
+    int64_t *values = (int64_t *)(void *)room(&reader->columns[which], count * sizeof(*values));
+    ret_column->values = values;
+    return numbers_get(&reader->numbers, rest, values, count) == 0;
 }
 
-static bool get_times(struct block_reader *reader, struct span *rest, int64_t first_ns,
-                      struct block *block)
+static inline int64_t number_at(const struct column *column, size_t i)
 {
-    const int64_t *column = get_column(reader, rest, block->count);
-    for (size_t i = 0; column != NULL && i < block->count; i++) {
-        block->entries[i].time_ns = (int64_t)((uint64_t)first_ns + (uint64_t)column[i]);
-    }
-    return column != NULL;
+    return column->values != NULL ? column->values[i] : column->same;
 }
 
-static bool get_stamps(struct block_reader *reader, struct span *rest, struct block *block)
+/* Are all of them in [0, bound)? */
+static bool are_below(const struct column *column, size_t count, uint64_t bound)
 {
-    const int64_t *column = get_column(reader, rest, block->count);
-    for (size_t i = 0; column != NULL && i < block->count; i++) {
-        block->entries[i].stamp.time = (uint64_t)column[i];
+    bool below = (uint64_t)column->same < bound;
+    for (size_t i = 0; column->values != NULL && i < count; i++) {
+        below = below && (uint64_t)column->values[i] < bound;
     }
-    column = column == NULL ? NULL : get_column(reader, rest, block->count);
-    for (size_t i = 0; column != NULL && i < block->count; i++) {
-        if (column[i] < 0 || column[i] > UINT16_MAX) {
-            return false;
-        }
-        block->entries[i].stamp.origin = (uint16_t)column[i];
-    }
-    return column != NULL;
+    return below;
 }
 
-static bool get_sources(struct block_reader *reader, struct span *rest, struct block *block)
+/* The different sources, and which of them each entry has. */
+static bool get_sources(struct block_reader *reader, struct span *rest, size_t count,
+                        const uint8_t **ret_table, struct column *ret_places)
 {
     struct wire_reader columns = wire_reader_of(*rest);
-    uint64_t count = wire_get_varint(&columns);
-    if (count == 0 || count > block->count) {
+    uint64_t different = wire_get_varint(&columns);
+    if (different == 0 || different > count) {
         return false;
     }
-    struct span table = wire_get_raw(&columns, (size_t)count * ENTRY_SOURCE_BYTES);
+    struct span table = wire_get_raw(&columns, (size_t)different * ENTRY_SOURCE_BYTES);
     *rest = columns.rest;
-    const int64_t *column = columns.failed ? NULL : get_column(reader, rest, block->count);
-    for (size_t i = 0; column != NULL && i < block->count; i++) {
-        if (column[i] < 0 || (uint64_t)column[i] >= count) {
-            return false;
-        }
-        memcpy(block->entries[i].source, table.data + (size_t)column[i] * ENTRY_SOURCE_BYTES,
-               ENTRY_SOURCE_BYTES);
-    }
-    return column != NULL;
+    *ret_table = table.data;
+    return !columns.failed && get_numbers(reader, SOURCES, rest, count, ret_places) &&
+           are_below(ret_places, count, different);
 }
 
-/* Cuts `data` into one piece per entry. */
-static bool get_pieces(struct block_reader *reader, struct span *rest, struct span data,
-                       bool enumerated, struct block *block)
+static uint32_t *lengths_of(struct block_reader *reader, size_t count)
 {
-    const int64_t *column = get_column(reader, rest, block->count);
-    for (size_t i = 0; column != NULL && i < block->count; i++) {
-        if (column[i] < 0 || (uint64_t)column[i] > data.bytes) {
-            return false;
-        }
-        struct span piece = span_first(data, (size_t)column[i]);
-        if (enumerated) {
-            block->entries[i].enumerated = piece;
-        } else {
-            block->entries[i].data = piece;
-        }
-        data = span_from(data, piece.bytes);
-    }
-    return column != NULL && data.bytes == 0;
+    return (uint32_t *)(void *)room(&reader->lengths, count * sizeof(uint32_t));
 }
 
-/* Joins the columns of fields in reader->split to lines in block->data. */
-static bool join_fields(struct block_reader *reader, struct fields_form form, struct span *rest,
-                        size_t data_bytes, struct block *block)
+/* How many bytes each entry has of `data_bytes`, all in all. NULL: it is damaged. */
+static const uint32_t *get_lengths(struct block_reader *reader, struct span *rest,
+                                   size_t data_bytes, size_t count)
+{
+    struct column column;
+    uint64_t left = data_bytes;
+    uint32_t *lengths = lengths_of(reader, count);
+    if (!get_numbers(reader, LENGTHS, rest, count, &column)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bytes = (uint64_t)number_at(&column, i);
+        if (bytes > left) {
+            return NULL;
+        }
+        lengths[i] = (uint32_t)bytes;
+        left -= bytes;
+    }
+    return left == 0 ? lengths : NULL;
+}
+
+/* Joins the columns of fields in reader->split to lines in block->data; just one is there. */
+static const uint32_t *join_fields(struct block_reader *reader, struct fields_form form,
+                                   struct span *rest, size_t data_bytes, struct block *block)
 {
     uint32_t column_bytes[FIELDS_COLUMNS_MAX];
-    const int64_t *column = get_column(reader, rest, form.columns);
-    for (size_t i = 0; column != NULL && i < form.columns; i++) {
-        if (column[i] < 0 || (uint64_t)column[i] > reader->split.bytes) {
-            return false;
-        }
-        column_bytes[i] = (uint32_t)column[i];
+    struct column column;
+    if (!get_numbers(reader, LENGTHS, rest, form.columns, &column) ||
+        !are_below(&column, form.columns, data_bytes + block->count + 1)) {
+        return NULL;
     }
-    if (column == NULL) {
-        return false;
+    for (size_t i = 0; i < form.columns; i++) {
+        column_bytes[i] = (uint32_t)number_at(&column, i);
     }
-    size_t lengths_bytes = block->count * sizeof(uint32_t);
-    uint32_t *lengths = (uint32_t *)(void *)room(&reader->lengths, lengths_bytes);
-    uint8_t *text = room(&block->data, data_bytes + FIELDS_PADDING);
-    if (!fields_join(buf_span(&reader->split), column_bytes, form, block->count, text, data_bytes,
-                     lengths)) {
-        return false;
+    uint32_t *lengths = lengths_of(reader, block->count);
+    bool good = false;
+    if (form.columns == 1) {
+        good = fields_lines(buf_span(&block->data), form.terminator, block->count, lengths);
+    } else {
+        uint8_t *text = room(&block->data, data_bytes + FIELDS_PADDING);
+        block->data.bytes = data_bytes;
+        good = fields_join(buf_span(&reader->split), column_bytes, form, block->count, text,
+                           data_bytes, lengths);
     }
-    block->data.bytes = data_bytes;
-    for (size_t i = 0; i < block->count; i++) {
-        block->entries[i].data = span_of(text, lengths[i]);
-        text += lengths[i];
-    }
-    return true;
+    return good ? lengths : NULL;
 }
 
-/* Lines that were not cut stay where they are, each with its terminator behind it. */
-static bool find_lines(struct fields_form form, size_t data_bytes, struct block *block)
-{
-    struct span rest = buf_span(&block->data);
-    for (size_t i = 0; i < block->count; i++) {
-        ptrdiff_t bytes = span_find_byte(rest, form.terminator);
-        if (bytes < 0) {
-            return false;
-        }
-        block->entries[i].data = span_first(rest, (size_t)bytes);
-        rest = span_from(rest, (size_t)bytes + 1);
-    }
-    return rest.bytes == 0 && block->data.bytes == data_bytes + block->count;
-}
-
-/* The data's part: `stored` as columns of fields, or as it is. */
-static bool get_data(struct block_reader *reader, const struct block_header *header,
-                     struct span stored, struct span *rest, struct block *block)
+/* The data's part: `stored` as columns of fields, or as it is. Lines that were not cut stay where
+ * they are, with *ret_gap bytes behind each. Returns their lengths; NULL: it is damaged. */
+static const uint32_t *get_data(struct block_reader *reader, const struct block_header *header,
+                                struct span stored, struct span *rest, struct block *block,
+                                size_t *ret_gap)
 {
     size_t raw_bytes = header->parts[DATA].raw;
     bool packed = (header->packed >> DATA & 1) != 0;
@@ -365,32 +362,67 @@ static bool get_data(struct block_reader *reader, const struct block_header *hea
         form.columns = (uint32_t)MIN(count, (uint64_t)FIELDS_COLUMNS_MAX + 1);
     }
     *rest = columns.rest;
+    *ret_gap = form.columns == 1 ? 1 : 0;
     if (columns.failed || form.columns > FIELDS_COLUMNS_MAX) {
-        return false;
+        return NULL;
     }
     if (form.columns == 0) {
-        return get_part(reader, stored, raw_bytes, packed, &block->data) == 0 &&
-               get_pieces(reader, rest, buf_span(&block->data), false, block);
+        return get_part(reader, stored, raw_bytes, packed, &block->data) < 0
+                   ? NULL
+                   : get_lengths(reader, rest, raw_bytes, block->count);
     }
-    if (form.columns == 1) {
-        return get_part(reader, stored, raw_bytes + block->count, packed, &block->data) == 0 &&
-               get_column(reader, rest, form.columns) != NULL && find_lines(form, raw_bytes, block);
+    struct buf *split = form.columns == 1 ? &block->data : &reader->split;
+    return get_part(reader, stored, raw_bytes + block->count, packed, split) < 0
+               ? NULL
+               : join_fields(reader, form, rest, raw_bytes, block);
+}
+
+/* Cuts the enumerated values into one piece per entry. */
+static bool get_enumerated(struct block_reader *reader, struct span *rest, struct block *block)
+{
+    struct span values = buf_span(&block->enumerated);
+    const uint32_t *lengths = get_lengths(reader, rest, values.bytes, block->count);
+    for (size_t i = 0; lengths != NULL && i < block->count; i++) {
+        block->entries[i].enumerated = span_first(values, lengths[i]);
+        values = span_from(values, lengths[i]);
     }
-    return get_part(reader, stored, raw_bytes + block->count, packed, &reader->split) == 0 &&
-           join_fields(reader, form, rest, raw_bytes, block);
+    return lengths != NULL;
 }
 
 static bool get_entries(struct block_reader *reader, const struct block_header *header,
-                        struct span data, struct block *block)
+                        struct span stored, struct block *block)
 {
+    struct column times, stamps, origins, sources;
+    const uint8_t *table = NULL;
+    size_t gap = 0;
     struct span rest = buf_span(&block->columns);
-    bool good = get_times(reader, &rest, header->first_ns, block) &&
-                get_stamps(reader, &rest, block) && get_sources(reader, &rest, block) &&
-                get_data(reader, header, data, &rest, block);
-    if (good && block->enumerated.bytes > 0) {
-        good = get_pieces(reader, &rest, buf_span(&block->enumerated), true, block);
+    size_t count = block->count;
+    if (!get_numbers(reader, TIMES, &rest, count, &times) ||
+        !get_numbers(reader, STAMPS, &rest, count, &stamps) ||
+        !get_numbers(reader, ORIGINS, &rest, count, &origins) ||
+        !are_below(&origins, count, UINT16_MAX + 1) ||
+        !get_sources(reader, &rest, count, &table, &sources)) {
+        return false;
     }
-    return good && rest.bytes == 0;
+    const uint32_t *lengths = get_data(reader, header, stored, &rest, block, &gap);
+    if (lengths == NULL) {
+        return false;
+    }
+    const uint8_t *text = block->data.data;
+    for (size_t i = 0; i < count; i++) {
+        struct entry *entry = &block->entries[i];
+        size_t source = (size_t)number_at(&sources, i);
+        entry->time_ns = (int64_t)((uint64_t)header->first_ns + (uint64_t)number_at(&times, i));
+        entry->tag = header->tag;
+        memcpy(entry->source, table + source * ENTRY_SOURCE_BYTES, ENTRY_SOURCE_BYTES);
+        entry->data = span_of(text, lengths[i]);
+        entry->enumerated = SPAN_NONE;
+        entry->stamp.time = (uint64_t)number_at(&stamps, i);
+        entry->stamp.origin = (uint16_t)number_at(&origins, i);
+        text += lengths[i] + gap;
+    }
+    return (block->enumerated.bytes == 0 || get_enumerated(reader, &rest, block)) &&
+           rest.bytes == 0;
 }
 
 static void make_room(struct block *block, const struct block_header *header)
@@ -401,11 +433,6 @@ static void make_room(struct block *block, const struct block_header *header)
         block->entries = mem_realloc(NULL, block->capacity * sizeof(*block->entries));
     }
     block->count = header->entries;
-    for (size_t i = 0; i < block->count; i++) {
-        block->entries[i].tag = header->tag;
-        block->entries[i].enumerated = SPAN_NONE;
-        block->entries[i].stamp = (struct stamp){0};
-    }
 }
 
 int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, struct block *block)

@@ -258,3 +258,29 @@ bool fields_join(struct span split, const uint32_t *column_bytes, struct fields_
     }
     return all;
 }
+
+bool fields_lines(struct span split, uint8_t terminator, size_t count, uint32_t *ret_line_bytes)
+{
+    size_t found = 0;
+    size_t begin = 0;
+    size_t at = 0;
+#ifdef __SSE2__
+    const __m128i terminators = _mm_set1_epi8((char)terminator);
+    for (; at + 16 <= split.bytes; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(split.data + at));
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, terminators));
+        for (; mask != 0 && found < count; mask &= mask - 1) {
+            size_t end = at + (size_t)__builtin_ctz(mask);
+            ret_line_bytes[found++] = (uint32_t)(end - begin);
+            begin = end + 1;
+        }
+    }
+#endif
+    for (; at < split.bytes; at++) {
+        if (split.data[at] == terminator && found < count) {
+            ret_line_bytes[found++] = (uint32_t)(at - begin);
+            begin = at + 1;
+        }
+    }
+    return found == count && begin == split.bytes;
+}

@@ -36,4 +36,8 @@ void fields_split(struct span text, const uint32_t *line_bytes, size_t count,
 bool fields_join(struct span split, const uint32_t *column_bytes, struct fields_form form,
                  size_t count, uint8_t *text, size_t text_bytes, uint32_t *ret_line_bytes);
 
+/* Lines that were not cut, where they stand: how many bytes each has up to its terminator. False:
+ * there are not just so many. */
+bool fields_lines(struct span split, uint8_t terminator, size_t count, uint32_t *ret_line_bytes);
+
 #endif

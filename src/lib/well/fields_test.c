@@ -124,6 +124,39 @@ static void lines_come_back(void **state)
     }
 }
 
+static void lines_that_were_not_cut_are_found_where_they_stand(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        struct lines lines;
+        struct buf split = {0};
+        uint32_t column_bytes = 0;
+        make_lines(&lines, seed);
+        struct fields_form form = form_of(&lines);
+        form.columns = 1;
+        fields_split(buf_span(&lines.text), lines.bytes.items, lines.bytes.count, form, &split,
+                     &column_bytes);
+        size_t count = lines.bytes.count;
+        uint32_t *bytes = mem_alloc_array(count + 1, sizeof(*bytes));
+        uint8_t *copy = mem_dup(split.data, split.bytes); /* nothing is read behind it */
+        struct span whole = span_of(copy, split.bytes);
+        assert_true(fields_lines(whole, form.terminator, count, bytes));
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(bytes[i], lines.bytes.items[i]);
+        }
+        assert_false(fields_lines(whole, form.terminator, count + 1, bytes));
+        if (count > 0) {
+            assert_false(fields_lines(whole, form.terminator, count - 1, bytes));
+            whole.bytes--;
+            assert_false(fields_lines(whole, form.terminator, count, bytes));
+        }
+        mem_free(copy);
+        mem_free(bytes);
+        buf_deinit(&split);
+        lines_deinit(&lines);
+    }
+}
+
 static void fields_stand_in_columns(void **state)
 {
     (void)state;
@@ -182,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_come_back),
+        cmocka_unit_test(lines_that_were_not_cut_are_found_where_they_stand),
         cmocka_unit_test(fields_stand_in_columns),
         cmocka_unit_test(what_has_all_bytes_has_no_terminator),
         cmocka_unit_test(damaged_columns_do_no_harm),

@@ -540,23 +540,36 @@ static void restore(unsigned how, uint64_t *values, size_t count, uint64_t first
     }
 }
 
+bool numbers_get_same(struct span *rest, int64_t *ret_value)
+{
+    struct wire_reader reader = wire_reader_of(*rest);
+    unsigned form = wire_get_u8(&reader);
+    int64_t value = wire_get_svarint(&reader);
+    if (form != (PACK_NONE | AS_IS) || reader.failed) {
+        return false;
+    }
+    *ret_value = value;
+    *rest = reader.rest;
+    return true;
+}
+
 int numbers_get(struct numbers *numbers, struct span *rest, int64_t *values, size_t count)
 {
     CHECK(count <= NUMBERS_COUNT_MAX);
     if (count == 0) {
         return 0;
     }
+    int64_t same;
+    if (numbers_get_same(rest, &same)) {
+        for (size_t i = 0; i < count; i++) {
+            values[i] = same;
+        }
+        return 0;
+    }
     struct wire_reader reader = wire_reader_of(*rest);
     unsigned form = wire_get_u8(&reader);
     unsigned how = form & 3;
     uint64_t first = (uint64_t)wire_get_svarint(&reader);
-    if (form == (PACK_NONE | AS_IS) && !reader.failed) {
-        for (size_t i = 0; i < count; i++) {
-            values[i] = (int64_t)first;
-        }
-        *rest = reader.rest;
-        return 0;
-    }
     uint64_t divisor = (form & DIVIDED) != 0 ? wire_get_varint(&reader) : 1;
     uint64_t base = (uint64_t)wire_get_svarint(&reader);
     struct span packed = reader.rest;

@@ -37,6 +37,10 @@ void numbers_put_doubles(struct numbers *numbers, const double *values, size_t c
  * are no such sequence. */
 MUST_CHECK int numbers_get(struct numbers *numbers, struct span *rest, int64_t *values,
                            size_t count);
+
+/* The same, of a sequence that is one number again and again, however long. False: it is not, and
+ * *rest is left alone. */
+bool numbers_get_same(struct span *rest, int64_t *ret_value);
 MUST_CHECK int numbers_get_doubles(struct numbers *numbers, struct span *rest, double *values,
                                    size_t count);
 
