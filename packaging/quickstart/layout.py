@@ -147,6 +147,7 @@ class Layout:
                 f"Web-Listen-Address={HOST}",
                 f"Web-Port={process.port}",
                 "Insecure-Disable-HTTPS=true",
+                "Insecure-Keep-First-Password=true",
                 f"External-Addr={HOST}:{process.port}",
                 *[f"Datastore={HOST}:{p.port}" for p in self.datastores],
                 "Datastore-Insecure-Disable-TLS=true",

@@ -25,6 +25,11 @@ void account_set_password(struct object *user, const char *password)
     char hash[PASSWORD_HASH_BYTES];
     password_hash(password, hash);
     json_object_set_new(body_of(user), "Password", json_string(hash));
+    if (strcmp(password, ACCOUNT_FIRST_PASSWORD) == 0) {
+        json_object_set_new(user->body, "FirstPassword", json_true());
+    } else {
+        (void)json_object_del(user->body, "FirstPassword");
+    }
 }
 
 void account_end_sessions(struct object *user, int64_t now_ns, const char *keep)
@@ -87,11 +92,12 @@ json_t *account_json(const struct webserver *webserver, const struct object *use
     json_t *mfa = json_pack("{s:{s:b}, s:{s:b, s:i, s:s}}", "TOTP", "Enabled", 0, "RecoveryCodes",
                             "Enabled", 0, "Remaining", 0, "Generated", "0001-01-01T00:00:00Z");
     json_t *json = json_pack(
-        "{s:I, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:b, s:b}", "UID", (json_int_t)user->number,
-        "User", user->name, "Name", object_body_text(user, "Name"), "Email",
-        object_body_text(user, "Email"), "Admin", object_body_bool(user, "Admin"), "Locked",
-        object_body_bool(user, "Locked"), "TS", request_time_json(user->updated_ns), "Groups",
-        groups_json(webserver, user), "MFA", mfa, "Synced", !user->dirty, "SSOUser", 0);
+        "{s:I, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:b, s:b, s:b}", "UID",
+        (json_int_t)user->number, "User", user->name, "Name", object_body_text(user, "Name"),
+        "Email", object_body_text(user, "Email"), "Admin", object_body_bool(user, "Admin"),
+        "Locked", object_body_bool(user, "Locked"), "TS", request_time_json(user->updated_ns),
+        "Groups", groups_json(webserver, user), "MFA", mfa, "Synced", !user->dirty, "SSOUser", 0,
+        "FirstPassword", object_body_bool(user, "FirstPassword"));
     int64_t default_gid = object_body_int(user, "DefaultGID");
     if (default_gid != 0) {
         json_object_set_new(json, "DefaultGID", json_integer(default_gid));

@@ -5,6 +5,7 @@
  *     Name, Email        as shown
  *     Password           argon2id (password.h); never leaves the webservers
  *     Admin, Locked      flags
+ *     FirstPassword      the password is still the one that every first account has
  *     Groups             list of gids
  *     DefaultGID         default search group
  *     Grants             what it may do, absent for everything (grant.h)

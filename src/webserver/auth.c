@@ -125,6 +125,7 @@ static struct auth_user *user_in_arena(struct http_request *request, const struc
     found->session = arena_strdup(arena, session);
     found->capabilities = capabilities;
     found->by_token = by_token;
+    found->of_admin = object_body_bool(user, "Admin");
     mem_free(gids.items);
     return found;
 }

@@ -22,7 +22,8 @@ struct auth_user {
     int32_t default_gid;               /* default search group, 0 for none */
     const char *session;               /* id of the session (uuid text); "" with an API token */
     uint64_t capabilities;             /* capability.h */
-    bool by_token;                     /* an API token, not a login */
+    bool by_token;                     /* an API token, not a login: never an admin ... */
+    bool of_admin;                     /* ... even if its owner is one */
 };
 
 /* The session token as a cookie, for downloads and pages; counts for reads only. */

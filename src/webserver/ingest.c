@@ -53,7 +53,7 @@ static bool is_member(const struct webserver *webserver, const struct auth_user 
 bool ingest_allowed(const struct webserver *webserver, const struct auth_user *user)
 {
     const struct conf *conf = webserver->conf;
-    bool allowed = user->principal.admin;
+    bool allowed = user->of_admin;
     for (size_t i = 0; i < conf_list_count(conf, CONF_GLOBAL, "Webserver-Ingest-Groups"); i++) {
         const char *name = conf_list(conf, CONF_GLOBAL, "Webserver-Ingest-Groups", i);
         allowed = allowed || is_member(webserver, user, name);

@@ -77,6 +77,9 @@ static void get_settings(struct http_request *request, void *context)
                   "MaxJsonRequestSize", (json_int_t)JSON_REQUEST_BYTES_MAX, "IngestAllowed",
                   ingest_allowed(webserver, auth_user(request)), "NonCommercial", 0);
     json_object_set_new(settings, "Datastore", datastore_json(webserver));
+    json_object_set_new(
+        settings, "FirstPasswordMayStay",
+        json_boolean(conf_bool(webserver->conf, CONF_GLOBAL, "Insecure-Keep-First-Password")));
     json_object_set_new(settings, "IngestTargets", ingest_targets_json(webserver->conf));
     http_reply_json(request, 200, settings);
 }

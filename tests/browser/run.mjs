@@ -15,6 +15,7 @@ import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
 import { scenarios as exploring } from './scenarios/exploring.mjs';
+import { scenarios as first } from './scenarios/first.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as library } from './scenarios/library.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
@@ -46,6 +47,7 @@ const { values: options } = parseArgs({
 
 const all = Object.entries({
     ...access,
+    ...first,
     ...searching,
     ...editor,
     ...exploring,

@@ -66,6 +66,8 @@ static const struct conf_key global_keys[] = {
     KEY("Web-Port", CONF_PORT, W, "443", "port of the web UI and API; 0 takes any free one"),
     KEY("Web-Listen-Address", CONF_ADDRESS, W, NULL, "address to listen on; empty: all"),
     KEY("Insecure-Disable-HTTPS", CONF_BOOL, W, "false", "serve plain HTTP on Web-Port"),
+    KEY("Insecure-Keep-First-Password", CONF_BOOL, W, "false",
+        "the page does not insist on another password than the first account's (ours)"),
     KEY("Disable-HTTP-Redirector", CONF_BOOL, W | LATER, "false",
         "with HTTPS, do not redirect plain HTTP"),
     KEY("Key-File", CONF_PATH, W | I | D, "{config}/key.pem", "private key, PEM"),

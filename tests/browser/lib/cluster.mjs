@@ -16,15 +16,15 @@ export class Cluster {
         this.pids = description.pids;
     }
 
+    /** Where the programs are. */
+    get bin() {
+        return path.resolve(ROOT, process.env.AQUIFER_BUILD ?? 'build/debug', 'bin');
+    }
+
     /** Sends lines through the command line program; they are durable when this returns. */
     ingest(tag, lines) {
-        const program = path.resolve(
-            ROOT,
-            process.env.AQUIFER_BUILD ?? 'build/debug',
-            'bin/aquifer',
-        );
         const done = spawnSync(
-            program,
+            path.join(this.bin, 'aquifer'),
             [
                 'ingest',
                 '--tag',

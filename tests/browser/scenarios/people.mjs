@@ -57,18 +57,56 @@ export const scenarios = {
 
     async preferences_follow_the_user_to_another_browser(tabs, cluster) {
         const page = await tabs.login(cluster.webservers[0], { hash: '#/account' });
-        const save = async (colours, range) => {
+        const save = async (colours, range, zone) => {
+            await page.getByLabel('Time zone').selectOption(zone);
             await page.getByLabel('Colours', { exact: true }).selectOption(colours);
             await page.getByLabel('Time range of a new search').selectOption(range);
             await page.getByRole('button', { name: 'Save preferences' }).click();
             await page.getByText('Your preferences have been saved.').waitFor();
         };
-        await save('Dark', 'Last 7 days');
+        await save('Dark', 'Last 7 days', 'Asia/Tokyo');
         const there = await tabs.login(cluster.webservers[1]);
         await there.locator(':root[data-theme=dark]').waitFor();
         await there.getByRole('button', { name: 'Time range: Last 7 days' }).waitFor();
-        await save('As the system', 'Last hour');
+        await there.evaluate(() => (location.hash = '#/account'));
+        await eventually(
+            'the zone',
+            async () => (await there.getByLabel('Time zone').inputValue()) === 'Asia/Tokyo',
+        );
+        await save('As the system', 'Last hour', 'As the browser');
         await page.locator(':root:not([data-theme])').waitFor();
+    },
+
+    async a_user_is_limited_and_sessions_are_ended_from_elsewhere(tabs, cluster) {
+        tabs.allow(/status of 40[13]/);
+        const login = `limited${Date.now()}`;
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/people' });
+        await page.getByRole('button', { name: 'User', exact: true }).click();
+        await page.getByLabel('User name').fill(login);
+        await page.getByLabel('Password').fill('pw');
+        await page.getByLabel('May only do what is chosen here').check();
+        await page.getByRole('button', { name: 'Reader' }).click();
+        await page.getByLabel('Read macros').uncheck();
+        await tabs.shot(page, 'people-rights');
+        await page.getByRole('button', { name: 'Save' }).click();
+        await page.getByRole('dialog').waitFor({ state: 'detached' });
+
+        const there = await tabs.open(cluster.webservers[1], { hash: '#/macros' });
+        await logIn(there, login, 'pw');
+        await there.getByText('does not have this capability').waitFor();
+        await there.getByRole('link', { name: 'Templates' }).click();
+        await there.getByRole('heading', { name: 'Templates' }).waitFor();
+
+        // Ended from here: the page there stays as it is, below a login.
+        await page
+            .getByRole('list', { name: 'Users' })
+            .getByRole('button', { name: login })
+            .click();
+        await page.getByRole('button', { name: /^End the session/ }).click();
+        await there.getByRole('dialog', { name: 'Log in again' }).waitFor();
+        await page.getByText('None.').waitFor();
+        await page.getByRole('button', { name: 'Delete' }).click();
+        await page.getByRole('button', { name: 'Delete for good' }).click();
     },
 
     async a_token_is_shown_once_and_may_what_was_chosen(tabs, cluster) {

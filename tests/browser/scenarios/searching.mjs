@@ -188,7 +188,7 @@ export const scenarios = {
             .filter({ hasText: 'aquifer ingest --' })
             .first()
             .innerText();
-        assert.match(command, /^aquifer ingest --indexer 127\.0\.0\.1:\d+ --tag syslog /);
+        assert.match(command, /aquifer ingest --indexer 127\.0\.0\.1:\d+ --tag first -$/);
         await page.getByRole('button', { name: 'Copy the command' }).first().click();
         await page.getByText('Command copied.').waitFor();
         await tabs.shot(page, 'newcomer');

@@ -19,12 +19,16 @@ export interface User {
   Email: string;
   Admin: boolean;
   Groups?: { GID: number; Name: string }[] | null;
+  /** The password is still the one that every new installation has. */
+  FirstPassword?: boolean;
 }
 
 export interface Settings {
   DistributedWebservers: boolean;
   IngestAllowed: boolean;
   ServerTime: string;
+  /** Nobody need change the first account's password: a quickstart. */
+  FirstPasswordMayStay?: boolean;
   /** Absent on servers that do not say. */
   /** host:port of indexers that take lines. */
   IngestTargets?: string[];

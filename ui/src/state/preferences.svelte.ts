@@ -3,6 +3,7 @@
  * other clients or later versions, stay as they are.
  */
 import { rangeFromText } from '../lib/time';
+import { LOCAL } from '../lib/zone';
 import { app } from './app.svelte';
 import { router } from './router.svelte';
 import { session } from './session.svelte';
@@ -43,9 +44,9 @@ class Preferences {
     }
   }
 
-  async save(choice: Theme, range: string): Promise<void> {
-    const kept = (this.all['aquifer'] ?? {}) as Kept;
-    this.all = { ...this.all, aquifer: { ...kept, theme: choice, range } };
+  async save(choice: Theme, range: string, timeZone: string): Promise<void> {
+    const kept = { ...(this.all['aquifer'] as Kept | undefined), theme: choice, range };
+    this.all = { ...this.all, TimeZone: timeZone, aquifer: kept };
     await session.api.change('PUT', this.path(), this.all);
   }
 
@@ -57,6 +58,10 @@ class Preferences {
     this.all = { ...this.all, aquifer: { ...(this.all['aquifer'] as Kept), favourites } };
     await session.api.change('PUT', this.path(), this.all);
     this.favourites = favourites;
+  }
+
+  get timeZone(): string {
+    return typeof this.all['TimeZone'] === 'string' ? this.all['TimeZone'] : LOCAL;
   }
 
   get range(): string {

@@ -16,7 +16,7 @@ const TOKEN_KEY = 'aquifer.token';
 const KNOWN_KEY = 'aquifer.known'; /* somebody has logged in from this browser before */
 
 export const DEFAULT_USER = 'admin';
-const DEFAULT_PASSWORD = 'changeme';
+export const DEFAULT_PASSWORD = 'changeme';
 
 /** How often it is looked whether the token is due for a new one. */
 const REFRESH_LOOK_MS = 30_000;
@@ -29,8 +29,7 @@ class Session {
   settings: Settings | null = $state(null);
   /** Why the login page is shown, when it is not the user's own doing. */
   notice: string = $state('');
-  /** The password that was just typed is the one every new installation has. */
-  defaultPassword = $state(false);
+  private typedDefault = $state(false);
   newcomer = $state(localStorage.getItem(KNOWN_KEY) === null);
 
   readonly api = new ApiClient({
@@ -50,6 +49,16 @@ class Session {
       }
     });
     setInterval(() => void this.refreshToken(), REFRESH_LOOK_MS);
+  }
+
+  /** The password is the one that every new installation has. */
+  get defaultPassword(): boolean {
+    return this.user?.FirstPassword ?? this.typedDefault;
+  }
+
+  /** Nothing else goes on before it is another one. */
+  get mustChangePassword(): boolean {
+    return this.phase === 'in' && this.defaultPassword && !this.settings?.FirstPasswordMayStay;
   }
 
   /** What is to be dropped when nobody is logged in any more. */
@@ -87,7 +96,7 @@ class Session {
     await this.enter();
     localStorage.setItem(KNOWN_KEY, 'yes');
     this.newcomer = false;
-    this.defaultPassword = user === DEFAULT_USER && password === DEFAULT_PASSWORD;
+    this.typedDefault = user === DEFAULT_USER && password === DEFAULT_PASSWORD;
   }
 
   async logout(): Promise<void> {
@@ -108,7 +117,10 @@ class Session {
 
   async changePassword(old: string, fresh: string): Promise<void> {
     await this.api.changePassword(this.user?.UID ?? 0, old, fresh);
-    this.defaultPassword = fresh === DEFAULT_PASSWORD;
+    this.typedDefault = fresh === DEFAULT_PASSWORD;
+    if (this.user) {
+      this.user = { ...this.user, FirstPassword: this.typedDefault };
+    }
     // Other sessions may end with the old password; this one goes on with a new token.
     if (this.user) {
       localStorage.setItem(TOKEN_KEY, await this.api.login(this.user.User, fresh));
@@ -162,7 +174,7 @@ class Session {
     this.phase = 'out';
     this.notice = notice;
     this.user = null;
-    this.defaultPassword = false;
+    this.typedDefault = false;
   }
 
   private drop(): void {
