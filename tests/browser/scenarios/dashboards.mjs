@@ -420,7 +420,7 @@ export const scenarios = {
         const text = fs.readFileSync(await download.path(), 'utf8');
 
         await page.getByRole('link', { name: 'Dashboards' }).click();
-        await page.getByRole('button', { name: 'Import' }).click();
+        await page.getByRole('button', { name: 'Import', exact: true }).click();
         const dialog = page.getByRole('dialog', { name: 'Import a dashboard' });
         await dialog.getByLabel('Or its text').fill(text.slice(0, 60));
         await dialog.getByText('this is no JSON').waitFor();
@@ -662,7 +662,7 @@ export const scenarios = {
 
         await menu(page, `Menu of ${mark} alpha`, 'Share');
         const share = page.getByRole('dialog', { name: 'Share this dashboard' });
-        await share.getByLabel('Everybody may').selectOption('see');
+        await share.getByLabel('Everybody', { exact: true }).check();
         await share.getByRole('button', { name: 'Share', exact: true }).click();
         await page.getByText('for everybody').first().waitFor();
         const shared = await stored(cluster, token, id);
@@ -673,6 +673,54 @@ export const scenarios = {
         await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
         await page.getByText(`“${mark} beta” has been deleted.`).waitFor();
         await eventually('it is gone', async () => (await names()).length === 2);
+    },
+
+    async a_tile_follows_a_saved_query_and_an_earlier_version_comes_back(tabs, cluster) {
+        ingestSome(cluster);
+        const page = await tabs.login(cluster.webservers[0], { viewport: PHONE });
+        const token = await tokenOf(page);
+        const call = (method, path, json) =>
+            cluster.call(cluster.webservers[0], method, path, token, json);
+        const kept = { Name: `Saved ${process.pid}`, Query: `tag=${TAG} limit 3` };
+        const saved = JSON.parse(await call('POST', '/api/library', kept));
+        const id = await make(
+            cluster,
+            token,
+            'Following',
+            dataOf([tile(1, 'First', `tag=${TAG} limit 1`, 0, 0, 6, 6)]),
+        );
+        await show(page, id);
+        await page.getByRole('button', { name: 'Edit', exact: true }).click();
+        await page.getByRole('button', { name: 'Add tile' }).click();
+        const dialog = page.getByRole('dialog', { name: 'Add a tile' });
+        await dialog.getByLabel('Query from').selectOption({ label: kept.Name });
+        await dialog.locator('ol li .data').nth(2).waitFor();
+        await dialog.getByRole('button', { name: 'Add the tile' }).click();
+        await tileOf(page, kept.Name).locator('ol li .data').nth(2).waitFor();
+
+        // In one column the menu moves.
+        await menu(page, `Menu of ${kept.Name}`, 'Move up');
+        await page
+            .getByRole('status')
+            .filter({ hasText: `${kept.Name}: 1 of 2` })
+            .waitFor({ state: 'attached' });
+        await page.getByRole('button', { name: 'Save', exact: true }).click();
+        await page.getByText('Saved.').waitFor();
+        const { Data } = await stored(cluster, token, id);
+        assert.equal(Data.searches[1].reference.id, saved.GUID);
+
+        await call('PUT', `/api/library/${saved.ThingUUID}`, {
+            ...saved,
+            Query: `tag=${TAG} limit 5`,
+        });
+        await page.reload();
+        await tileOf(page, kept.Name).locator('ol li .data').nth(4).waitFor();
+
+        await menu(page, 'More about this dashboard', 'Earlier versions');
+        await page.getByText('2 versions').click();
+        await page.getByRole('button', { name: 'Bring back' }).click();
+        await tileOf(page, kept.Name).waitFor({ state: 'detached' });
+        await tileOf(page, 'First').waitFor();
     },
 
     async pictures_of_dashboards_in_which_axe_finds_nothing(tabs, cluster) {

@@ -1,12 +1,7 @@
-/* The API's routes of dashboards, beside those of api.ts, and what they are shared with. */
+/* The API's routes of dashboards, beside those of api.ts, and saved queries for their tiles. */
 import type { ApiClient } from './api';
 import { readBoard, writeBoard, type Draft } from './dashboard';
 import type { Dashboard } from './types';
-
-export interface Group {
-  GID: number;
-  Name: string;
-}
 
 export interface SavedQuery {
   ThingUUID: string;
@@ -48,10 +43,6 @@ export async function saveDashboard(
 export async function addDashboard(api: ApiClient, draft: Draft): Promise<number> {
   const body = { ...wireOf(draft), UID: 0, GIDs: null, Global: false };
   return (await api.change<number>('POST', '/api/dashboards', body)) ?? 0;
-}
-
-export async function groups(api: ApiClient): Promise<Group[]> {
-  return (await api.get<Group[] | null>('/api/groups')) ?? [];
 }
 
 export async function savedQueries(api: ApiClient): Promise<SavedQuery[]> {

@@ -3,6 +3,7 @@ import {
   arranged,
   cellsOf,
   COLUMNS,
+  exchanged,
   firstFree,
   fitted,
   pixelsOf,
@@ -84,6 +85,15 @@ describe('the grid', () => {
     const at = pixelsOf({ x: 3, y: 2, w: 4, h: 5 }, 1188);
     expect(at).toEqual({ x: 300, y: 96, w: 388, h: 228 });
     expect(cellsOf(at.x, at.y, 1188)).toEqual({ x: 3, y: 2 });
+  });
+
+  it('lets neighbours in reading order change places, for screens of one column', () => {
+    const tiles = [tile(1, 0, 0, 6, 4), tile(2, 6, 0, 6, 4), tile(3, 0, 4, 12, 5)];
+    const ids = (list: Placed[]) => readingOrder(list).map((one) => one.id);
+    expect(ids(exchanged(tiles, 3, -1))).toEqual([1, 3, 2]);
+    expect(ids(exchanged(tiles, 1, 1))).toEqual([2, 1, 3]);
+    expect(exchanged(tiles, 1, -1)).toEqual(tiles);
+    expect(overlapping(exchanged(tiles, 3, -1))).toBe(false);
   });
 
   it('swaps with the tile below once it is dragged past its middle', () => {

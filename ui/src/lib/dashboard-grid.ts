@@ -188,6 +188,25 @@ export function stepped<T extends Placed>(
   return [...tiles];
 }
 
+/** Changes places with the tile before it (-1) or behind it (1), in reading order. */
+export function exchanged<T extends Placed>(tiles: readonly T[], id: number, by: -1 | 1): T[] {
+  const order = readingOrder(tiles);
+  const at = order.findIndex((tile) => tile.id === id);
+  const [one, other] = [order[at], order[at + by]];
+  if (!one || !other) {
+    return [...tiles];
+  }
+  return arranged(
+    tiles.map((tile) =>
+      tile === one
+        ? { ...tile, span: other.span }
+        : tile === other
+          ? { ...tile, span: one.span }
+          : tile,
+    ),
+  );
+}
+
 /** For those who hear where a tile is. */
 export function spanText(span: Span): string {
   return `column ${span.x + 1}, row ${span.y + 1}, ${span.w} wide, ${span.h} high`;
