@@ -2,12 +2,15 @@
 
 import base64
 import csv
+import http.client
 import io
 import json
 import shutil
 import struct
 import subprocess
+import urllib.parse
 import uuid
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from client import wait_until
@@ -87,6 +90,22 @@ def test_a_bound_that_is_reached_is_named(web):
     assert any("Max-Search-Memory-MB" in m["Value"] and m["Severity"] == "fatal"
                for m in messages), messages
     web.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+
+
+def test_a_reader_that_does_not_read_holds_up_no_ingest(web):
+    """Its search rests; meanwhile entries are taken, confirmed and found."""
+    now = datetime.now(timezone.utc)
+    target = "/api/search/direct?" + urllib.parse.urlencode({
+        "query": "tag=many", "format": "json", "start": (now - timedelta(hours=1)).isoformat(),
+        "end": (now + timedelta(minutes=1)).isoformat()})
+    wire = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=60)
+    wire.request("POST", target, headers={"Authorization": f"Bearer {web.token}"})
+    answer = wire.getresponse()
+    assert answer.status == 200
+    web.cluster.ingest("beside", lines=2000)
+    assert direct(web, "tag=beside count", "text").ok().body == b"2000\n"
+    assert answer.read().count(b"\n") == LINES
+    wire.close()
 
 
 # ---- packets ----

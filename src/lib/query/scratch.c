@@ -137,7 +137,7 @@ int query_scratch_open(struct query_scratch *scratch, struct query_scratch_file 
                             (unsigned long long)number);
     struct query_scratch_file *file = MEM_NEW(struct query_scratch_file);
     file->scratch = scratch;
-    int rc = io_make_dirs(io, scratch->options.path);
+    int rc = io_exists(io, scratch->options.path) ? 0 : io_make_dirs(io, scratch->options.path);
     rc = rc < 0 ? rc : io_open(io, path, IO_WRITE | IO_CREATE | IO_EXCLUSIVE, &file->file);
     rc = rc < 0 ? rc : io_remove(io, path);
     mem_free(path);

@@ -11,6 +11,7 @@
 
 #define QUANTUM_NS (5 * TIME_MS_NS) /* a thread looks for who else has work after this time */
 #define QUANTUM_BYTES QUERY_BATCH_BYTES_MAX
+#define PART_ENTRIES 256                   /* to begin with */
 #define FIRST_BYTES_MAX ((size_t)4 << 20)  /* frames of the slice that stands first */
 #define OTHER_BYTES_MAX ((size_t)32 << 20) /* of all others */
 #define SLICE_BYTES_MIN (UINT64_C(4) << 20)
@@ -22,7 +23,9 @@
 struct slice {
     int64_t start_ns;
     int64_t end_ns;
-    struct query_cursor *cursor; /* NULL: not begun, or ended */
+    struct query_cursor *cursor;     /* NULL: not begun, or ended */
+    struct query_source_block block; /* what the cursor gave last ... */
+    size_t at;                       /* ... of which so many entries have been run */
     bool begun;
     bool busy; /* a thread is in it: all but `frames` and `pending` is that thread's */
     bool ended;
@@ -41,6 +44,7 @@ struct lane {
     bool used;
     struct buf fresh;
     VEC(uint32_t) picks;
+    size_t part; /* entries that are run at a time: few as long as they take long */
     struct query_stage_stats stats[QUERY_STAGES_STATS_MAX]; /* as far as they are published */
 };
 
@@ -163,20 +167,19 @@ void query_sweep_put(const struct query_block *block, struct buf *frames)
     }
 }
 
-static int run_block(struct query_sweep *sweep, struct slice *slice, struct lane *lane,
-                     const struct query_source_block *source)
+static int run_part(struct query_sweep *sweep, struct slice *slice, struct lane *lane, size_t count)
 {
-    while (lane->picks.count < source->count) {
+    while (lane->picks.count < count) {
         vec_push(&lane->picks, 0);
     }
-    for (size_t i = 0; i < source->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         lane->picks.items[i] = (uint32_t)i;
     }
     struct query_block block = {
-        .entries = source->entries,
+        .entries = slice->block.entries + slice->at,
         .picks = lane->picks.items,
-        .count = source->count,
-        .region = source->region,
+        .count = count,
+        .region = slice->block.region,
         .tag_name = sweep->options.tag_name,
         .context = sweep->options.context,
     };
@@ -184,13 +187,39 @@ static int run_block(struct query_sweep *sweep, struct slice *slice, struct lane
     if (rc < 0) {
         return rc;
     }
+    slice->at += count;
     block.count = (size_t)MIN((uint64_t)block.count, sweep->options.entries_max - slice->sent);
     slice->sent += block.count;
     query_sweep_put(&block, &lane->fresh);
     return 0;
 }
 
-/* Some blocks of a slice, without the lock. QUERY_SOURCE_END: that was all. In a hurry: no more
+/* The next entries of the slice, as many as are likely to take less than the time that a thread has
+ * at once: an expression may take a millisecond for each. */
+static int run_some(struct query_sweep *sweep, struct slice *slice, struct lane *lane)
+{
+    int rc = query_scratch_look(sweep->options.scratch);
+    if (rc == 0 && slice->at == slice->block.count) {
+        slice->at = 0;
+        slice->block.count = 0;
+        rc = query_source_next(slice->cursor, &slice->block);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    lane->part = lane->part == 0 ? PART_ENTRIES : lane->part;
+    int64_t begin_ns = clock_ns();
+    rc = run_part(sweep, slice, lane, MIN(lane->part, slice->block.count - slice->at));
+    int64_t took_ns = clock_ns() - begin_ns;
+    if (took_ns > QUANTUM_NS) {
+        lane->part = MAX(lane->part / 4, (size_t)1);
+    } else if (took_ns < QUANTUM_NS / 4 && lane->part < SIZE_MAX / 8) {
+        lane->part *= 4;
+    }
+    return rc;
+}
+
+/* Some entries of a slice, without the lock. QUERY_SOURCE_END: that was all. In a hurry: no more
  * than it takes to find something. */
 static int work_on(struct query_sweep *sweep, struct slice *slice, struct lane *lane, bool hurry,
                    int64_t *reached_ns)
@@ -199,15 +228,13 @@ static int work_on(struct query_sweep *sweep, struct slice *slice, struct lane *
     size_t bytes_max = hurry ? 1 : QUANTUM_BYTES;
     int rc = slice->begun ? 0 : begin(sweep, slice);
     while (rc == 0 && lane->fresh.bytes < bytes_max) {
-        struct query_source_block block;
         if (slice->cursor == NULL || slice->sent >= sweep->options.entries_max ||
             query_pipeline_done(lane->pipeline)) {
             return QUERY_SOURCE_END;
         }
-        rc = query_source_next(slice->cursor, &block);
-        rc = rc != 0 ? rc : run_block(sweep, slice, lane, &block);
+        rc = run_some(sweep, slice, lane);
         if (rc == 0) {
-            *reached_ns = block.entries[block.count - 1].time_ns;
+            *reached_ns = slice->block.entries[slice->at - 1].time_ns;
         }
         if (clock_ns() >= until_ns) {
             break;
@@ -466,10 +493,17 @@ static void leave_pool(struct query_sweep *sweep)
     }
 }
 
+struct gathering {
+    const struct query_sweep *sweep;
+    struct query_pipeline *all;
+};
+
 static int gather(void *context, const struct query_block *block)
 {
+    const struct gathering *gathering = context;
     struct query_block copy = *block;
-    return query_pipeline_run(context, &copy);
+    int rc = query_scratch_look(gathering->sweep->options.scratch);
+    return rc < 0 ? rc : query_pipeline_run(gathering->all, &copy);
 }
 
 /* What all threads but the first collected goes into one, then out. */
@@ -478,14 +512,16 @@ static int finish_gathered(struct query_sweep *sweep, const struct query_block *
                            void *context)
 {
     struct query_pipeline *all = NULL;
+    struct gathering gathering = {sweep, NULL};
     int rc = query_pipeline_new_part(sweep->options.query, QUERY_PART_GATHER, &all);
     if (rc == 0) {
         query_pipeline_lend(all, sweep->options.scratch);
+        gathering.all = all;
     }
     for (size_t i = 0; i < sweep->lane_count && rc == 0; i++) {
         struct lane *lane = &sweep->lanes[i];
         if (lane->used) {
-            rc = query_pipeline_finish(lane->pipeline, like, gather, all);
+            rc = query_pipeline_finish(lane->pipeline, like, gather, &gathering);
             query_pipeline_free(&lane->pipeline);
         }
     }

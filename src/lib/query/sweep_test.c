@@ -274,6 +274,55 @@ static void a_fault_on_any_thread_is_told(void **state)
     mem_free(body);
 }
 
+struct watched {
+    atomic_bool cancel;
+    uint64_t seen; /* entries, when progress was told of some */
+};
+
+static int note_progress(void *context, struct span frames)
+{
+    struct watched *watched = context;
+    struct query_frame frame;
+    while (query_frame_get(&frames, &frame) == 0) {
+        if (frame.kind == QUERY_FRAME_PROGRESS && frame.progress.stages[0].in_count > 0 &&
+            !atomic_load(&watched->cancel)) {
+            watched->seen = frame.progress.stages[0].in_count;
+            atomic_store(&watched->cancel, true);
+        }
+        query_frame_deinit(&frame);
+    }
+    return 0;
+}
+
+/* One block of entries that an expression takes long for: it is run in parts, so that a search can
+ * be cancelled, and others have their turn, within it. */
+static void a_block_that_takes_long_is_run_in_parts(void **state)
+{
+    (void)state;
+    enum { SLOW_ENTRIES = 20000 };
+    struct query_pool *pool = query_pool_new(1);
+    struct query_source_memory *memory = query_source_memory_new(SLOW_ENTRIES, true);
+    struct entry entry = {
+        .data = SPAN_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"),
+    };
+    for (size_t i = 0; i < SLOW_ENTRIES; i++) {
+        query_source_memory_add(memory, "a", &entry);
+    }
+    char *body = request_of("tag=* regex \"^(a+)+$\"", 1, false);
+    struct query_serve *serve = NULL;
+    struct watched watched = {0};
+    assert_int_equal(query_serve_begin_pooled(span_of_str(body), query_source_memory_source(memory),
+                                              RANGE_NS, pool, NULL, &serve),
+                     0);
+    assert_int_equal(query_serve_run(serve, &watched.cancel, note_progress, &watched),
+                     ERR_CANCELLED);
+    query_serve_free(&serve);
+    assert_true(watched.seen > 0 && watched.seen < SLOW_ENTRIES);
+    query_source_memory_free(&memory);
+    query_pool_free(&pool);
+    mem_free(body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_holds_up_nobody_else),
         cmocka_unit_test(a_cancelled_search_ends),
         cmocka_unit_test(a_fault_on_any_thread_is_told),
+        cmocka_unit_test(a_block_that_takes_long_is_run_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

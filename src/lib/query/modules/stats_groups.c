@@ -329,17 +329,22 @@ int stats_finish(const void *plan, void *pointer, struct query_block *block)
     return 0;
 }
 
+void stats_free_groups(struct stats_state *state, size_t table)
+{
+    size_t cursor = 0;
+    struct span key;
+    void *group = NULL;
+    while (map_next(&state->groups[table], &cursor, &key, &group)) {
+        stats_group_free(state->plan, group);
+    }
+    map_deinit(&state->groups[table]);
+}
+
 void stats_stop(void *pointer)
 {
     struct stats_state *state = pointer;
     for (size_t i = 0; i < state->plan->table_count; i++) {
-        size_t cursor = 0;
-        struct span key;
-        void *group = NULL;
-        while (map_next(&state->groups[i], &cursor, &key, &group)) {
-            stats_group_free(state->plan, group);
-        }
-        map_deinit(&state->groups[i]);
+        stats_free_groups(state, i);
     }
     if (state->merged != NULL) {
         stats_group_free(state->plan, state->merged);

@@ -58,6 +58,7 @@ struct span stats_next_key(struct span *rest);
 /* The group of state->key, which begins with the window; a new one if there is none. */
 struct stats_group *stats_group_of(struct stats_state *state, size_t table, uint16_t tag);
 void stats_group_free(const struct stats_plan *plan, struct stats_group *group);
+void stats_free_groups(struct stats_state *state, size_t table); /* all of a table */
 
 int stats_too_many(const struct stats_plan *plan); /* a fault that names -maxtracked */
 

@@ -38,7 +38,8 @@ static void list_table(struct stats_state *state, size_t table)
     size_t cursor = 0;
     struct span key;
     void *item = NULL;
-    while (map_next(&state->groups[table], &cursor, &key, &item)) {
+    while (map_next(&state->groups[table], &cursor, &key, &item) &&
+           !query_scratch_is_cancelled(state->holder.scratch)) {
         struct stats_place place = {.group = item};
         size_t before = state->order_bytes.bytes;
         put_order(place.group, &state->order_bytes);
@@ -133,11 +134,8 @@ static int add_record(struct stats_state *state, struct wire_reader *reader)
 
 static void forget_groups(struct stats_state *state)
 {
-    for (size_t i = 0; i < state->list.count; i++) {
-        stats_group_free(state->plan, state->list.items[i].group);
-    }
     for (size_t i = 0; i < state->plan->table_count; i++) {
-        map_deinit(&state->groups[i]);
+        stats_free_groups(state, i);
     }
     memset(state->recent, 0,
            state->plan->table_count * STATS_RECENT_MAX * sizeof(struct stats_group *));
