@@ -89,6 +89,7 @@ static const struct {
     {"/api/search/", 0, 0},
     {"/api/parse", 0, 0},
     {"/api/query/language", 0, CAPABILITY_NEVER},
+    {"/api/explore/", 0, 0},
     {"/api/tags", 0, CAPABILITY_NEVER},
     {"/api/ws/search", 0, 0},
     {"/api/ingest", 38, 38},

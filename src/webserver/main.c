@@ -27,6 +27,7 @@
 #include "webserver/capability.h"
 #include "webserver/change.h"
 #include "webserver/cluster.h"
+#include "webserver/explore.h"
 #include "webserver/extractor.h"
 #include "webserver/file.h"
 #include "webserver/grant.h"
@@ -204,6 +205,7 @@ static int start_http(struct webserver *webserver, const struct http_routes *thi
     vec_push(&tables, (struct http_routes){history_routes, history_route_count, webserver});
     vec_push(&tables, (struct http_routes){ingest_routes, ingest_route_count, webserver});
     vec_push(&tables, (struct http_routes){search_routes, search_route_count, webserver});
+    vec_push(&tables, (struct http_routes){explore_routes, explore_route_count, webserver});
     vec_push(&tables, (struct http_routes){extractor_routes, extractor_route_count, webserver});
     vec_push(&tables, (struct http_routes){language_routes, language_route_count, webserver});
     vec_push(&tables, (struct http_routes){absent_routes, absent_route_count, webserver});

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "query/module.h"
 #include "series/evs.h"
+#include "webserver/explore.h"
 #include "webserver/request.h"
 
 static void put_time(struct buf *buf, const char *key, int64_t time_ns)
@@ -240,6 +241,9 @@ static int put_entries(struct search_one *one, struct query_result *result,
         binary = binary || is_binary(rows.entries[i].data);
     }
     buf_append_byte(buf, ']');
+    if (ask->id == SEARCH_REQUEST_EXPLORE || ask->id == SEARCH_REQUEST_EXPLORE_RANGE) {
+        explore_rows(one, result, &rows, buf);
+    }
     if (strcmp(one->renderer, "raw") == 0) {
         buf_printf(buf, ",\"ContainsBinaryEntries\":%s", binary ? "true" : "false");
     }
@@ -481,8 +485,10 @@ static int put_body(struct search_one *one, struct query_result *result,
     case SEARCH_REQUEST_ENTRIES:
     case SEARCH_REQUEST_STREAM:
     case SEARCH_REQUEST_RAW:
+    case SEARCH_REQUEST_EXPLORE:
         return put_entries(one, result, ask, false, buf, told);
     case SEARCH_REQUEST_RANGE:
+    case SEARCH_REQUEST_EXPLORE_RANGE:
         return put_entries(one, result, ask, true, buf, told);
     case SEARCH_REQUEST_METADATA:
         buf_append_str(buf, ",\"Metadata\":");

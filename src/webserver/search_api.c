@@ -381,7 +381,7 @@ static void decode_ask(struct http_request *request, struct search_ask *ask)
     };
 }
 
-static void get_renderer(struct http_request *request, void *context)
+static void reply_rows(struct http_request *request, void *context, uint32_t id)
 {
     struct search_one *one = NULL;
     struct search_ask ask;
@@ -395,11 +395,22 @@ static void get_renderer(struct http_request *request, void *context)
     } else {
         struct buf buf = {0};
         decode_ask(request, &ask);
+        ask.id = id;
         search_answer_rest(one, &ask, http_request_query(request, "sid"), &buf);
         http_reply_buf(request, 200, "application/json", &buf);
         buf_deinit(&buf);
     }
     search_one_unref(&one);
+}
+
+static void get_renderer(struct http_request *request, void *context)
+{
+    reply_rows(request, context, SEARCH_REQUEST_RANGE);
+}
+
+static void get_explore(struct http_request *request, void *context)
+{
+    reply_rows(request, context, SEARCH_REQUEST_EXPLORE_RANGE);
 }
 
 /* One request of the renderer protocol and its answer, for a websocket on another webserver. */
@@ -508,6 +519,7 @@ const struct http_route search_routes[] = {
     {"GET", ONE "/modules", get_modules, 0, 0},
     {"GET", ONE "/explain", get_explain, 0, 0},
     {"GET", ONE "/renderer/{renderer}", get_renderer, 0, 0},
+    {"GET", ONE "/renderer/{renderer}/explore", get_explore, 0, 0},
     {"GET", ONE "/download/{format}", search_download_get, 0, 0},
     {"POST", ONE "/download", search_download_post, 0, 0},
 };

@@ -1,11 +1,14 @@
 /* Tested by tests/cluster/test_query_modules.py. */
 #include "webserver/search_language.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "query/lex.h"
 #include "service/log.h"
 #include "store/store.h"
 #include "webserver/contents.h"
+#include "webserver/explore.h"
 #include "webserver/extractor.h"
 #include "webserver/resource.h"
 #include "webserver/search_indexers.h"
@@ -18,6 +21,7 @@ struct language {
     const struct search_queries *queries; /* parsed so far */
     struct object_list extractors;        /* once one is asked for */
     bool listed;
+    const json_t *filters; /* of the request, or NULL */
 };
 
 static bool tag_exists(void *context, const char *name)
@@ -127,11 +131,51 @@ static int load(struct language *language, struct query *query, struct query_err
     return rc < 0 ? ERR_INVALID : 0;
 }
 
+/* A place in the text with filters becomes the place in the text without; what is wrong in a filter
+ * stands where they were put in. */
+static void place_without(struct query_error *error, size_t at, size_t bytes)
+{
+    if (error->offset >= at + bytes) {
+        error->offset -= bytes;
+    } else if (error->offset >= at) {
+        error->offset = at;
+        error->bytes = 0;
+    }
+}
+
+/* The query with the filters as its first stages. */
+static int parse_filtered(struct language *language, struct span text,
+                          const struct query_options *options, struct query **ret_query,
+                          struct query_error *ret_error)
+{
+    struct query_filter filters[QUERY_FILTERS_MAX];
+    size_t count = 0;
+    size_t at = 0;
+    size_t bytes = 0;
+    struct buf filtered = {0};
+    int rc = explore_filters(language->filters, filters, &count);
+    rc = rc < 0 ? rc : query_filters_put(text, filters, count, &filtered, &at, &bytes);
+    if (rc < 0) {
+        char why[QUERY_ERROR_BYTES_MAX];
+        (void)snprintf(why, sizeof(why), "%s", err_text());
+        (void)query_fault(ret_error, 0, 0, "%s", why);
+    } else {
+        rc = query_parse(buf_span(&filtered), options, ret_query, ret_error);
+        if (rc < 0) {
+            place_without(ret_error, at, bytes);
+        }
+    }
+    buf_deinit(&filtered);
+    return rc;
+}
+
 static int parse_part(struct language *language, const struct query_compound_part *part,
                       const struct query_options *options, struct query **ret_query,
                       struct query_error *ret_error)
 {
-    int rc = query_parse(part->text, options, ret_query, ret_error);
+    bool filtered = part->name.bytes == 0 && json_array_size(language->filters) > 0;
+    int rc = filtered ? parse_filtered(language, part->text, options, ret_query, ret_error)
+                      : query_parse(part->text, options, ret_query, ret_error);
     rc = rc < 0 ? rc : load(language, *ret_query, ret_error);
     rc = rc < 0 ? rc : query_compound_check(part, *ret_query, ret_error);
     if (rc < 0 && part->offset > 0) {
@@ -143,11 +187,12 @@ static int parse_part(struct language *language, const struct query_compound_par
 }
 
 int search_language_parse(struct search *search, const struct object_principal *who,
-                          const char *text, int64_t start_ns, int64_t end_ns,
+                          const char *text, const json_t *filters, int64_t start_ns, int64_t end_ns,
                           struct search_queries *ret_queries, struct query_error *ret_error)
 {
     struct search_queries queries = {0};
-    struct language language = {.search = search, .who = who, .queries = &queries};
+    struct language language = {
+        .search = search, .who = who, .queries = &queries, .filters = filters};
     struct query_options options = {
         .now_ns = io_now_ns(search->webserver->io),
         .start_ns = start_ns,

@@ -15,12 +15,13 @@ struct search_queries {
     size_t inner_count;
 };
 
-/* Parses all parts, [start_ns, end_ns) being the range chosen outside, and reads the resources
+/* Parses all parts, the main one with the request's filters (may be NULL) as its first stages,
+ * [start_ns, end_ns) being the range chosen outside, and reads the resources
  * that they look into; those that begin with @ come when inner queries have run. A fault of the
  * query fills *ret_error, with its place in the whole text. */
 MUST_CHECK int search_language_parse(struct search *search, const struct object_principal *who,
-                                     const char *text, int64_t start_ns, int64_t end_ns,
-                                     struct search_queries *ret_queries,
+                                     const char *text, const json_t *filters, int64_t start_ns,
+                                     int64_t end_ns, struct search_queries *ret_queries,
                                      struct query_error *ret_error);
 void search_queries_deinit(struct search_queries *queries);
 

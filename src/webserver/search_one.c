@@ -148,7 +148,6 @@ void search_one_unref(struct search_one **one)
 void search_start_decode(const json_t *json, struct search_start *start)
 {
     const json_t *info = request_member(json, "LaunchInfo");
-    json_t *filters = request_member(json, "Filters");
     *start = (struct search_start){
         .text = request_text(json, "SearchString"),
         .start_ns = request_time(json, "SearchStart"),
@@ -159,7 +158,7 @@ void search_start_decode(const json_t *json, struct search_start *start)
         .non_temporal = request_bool(json, "NonTemporal"),
         .follow = request_bool(json, "Follow"),
         .global = request_bool(json, "Global"),
-        .filters = json_is_array(filters) && json_array_size(filters) > 0,
+        .filters = request_member(json, "Filters"),
         .name = request_text(json, "Name"),
         .method = info == NULL ? "" : request_text(info, "method"),
         .reference = info == NULL ? "" : request_text(info, "reference"),
@@ -329,12 +328,9 @@ int search_launch(struct search *search, const struct object_principal *who, int
     if (rc < 0) {
         return rc;
     }
-    if (start->filters) {
-        return err_set(ERR_UNSUPPORTED, "filters beside the query are not supported");
-    }
     struct search_queries queries = {0};
-    rc = search_language_parse(search, who, start->text, start->start_ns, start->end_ns, &queries,
-                               ret_error);
+    rc = search_language_parse(search, who, start->text, start->filters, start->start_ns,
+                               start->end_ns, &queries, ret_error);
     rc = rc < 0 || !start->follow ? rc : check_following(queries.main, ret_error);
     if (rc == 0 && start->may_not_write && query_save_of(queries.main) != NULL) {
         rc = err_set(ERR_DENIED, "table -save needs the capability ResourceWrite");

@@ -144,8 +144,8 @@ struct search_start {
     bool non_temporal;
     bool follow;
     bool global;
-    bool filters;       /* there are some */
-    bool may_not_write; /* resources, by the capabilities of the token */
+    const json_t *filters; /* or NULL; explore.h */
+    bool may_not_write;    /* resources, by the capabilities of the token */
     const char *name;
     const char *method;
     const char *reference;

@@ -88,11 +88,8 @@ json_t *search_parse_json(struct search *search, const struct object_principal *
     json_t *json = json_object();
     put(json, "Sequence", json_integer((json_int_t)request_int(request, "Sequence")));
     put(json, "RawQuery", json_string(text));
-    if (json_array_size(filters) > 0) {
-        (void)query_fault(&error, 0, 0, "filters beside the query are not supported");
-        put_bad(json, &error);
-    } else if (search_language_parse(search, who, text, TIME_UNSET, TIME_UNSET, &queries, &error) <
-               0) {
+    if (search_language_parse(search, who, text, filters, TIME_UNSET, TIME_UNSET, &queries,
+                              &error) < 0) {
         put_bad(json, &error);
     } else {
         put_good(json, queries.main);

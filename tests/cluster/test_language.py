@@ -1,5 +1,6 @@
 """What the query language says of itself, and what it keeps on the webserver."""
 
+import base64
 import json
 
 import pytest
@@ -34,9 +35,9 @@ def logins(cluster, session):
     wait_until(lambda: "logins" in session.get("/api/tags").ok().json(), 10, "the tag")
 
 
-def rows_of(session, query, error=None):
+def rows_of(session, query, error=None, filters=None):
     """The cells of a table, sorted, once the search has finished."""
-    launched = session.launch(query).ok().json()
+    launched = session.launch(query, Filters=filters).ok().json()
     path = f"/api/searchctrl/{launched['SearchID']}"
     window = {"sid": launched["SearchSessionID"], "start": launched["Info"]["StartRange"],
               "end": launched["Info"]["EndRange"], "first": 0, "last": 1000}
@@ -220,3 +221,56 @@ def test_the_parse_answer_says_what_stages_do(session, logins):
                      ("lookup", None, ["a"], ["@known"], False),
                      ("stats", ["count", "user"], ["user"], None, True),
                      ("sort", None, None, None, True)]
+
+
+def test_entries_are_explored(cluster, session, logins):
+    """Elements of JSON, of a definition; filters that were clicked become stages."""
+    launched = session.launch("tag=logins grep ann").ok().json()
+    path = f"/api/searchctrl/{launched['SearchID']}/renderer/text/explore"
+    window = {"sid": launched["SearchSessionID"], "start": launched["Info"]["StartRange"],
+              "end": launched["Info"]["EndRange"], "first": 0, "last": 10}
+
+    def over():
+        page = session.get(path, **window).ok().json()
+        return page if page["Finished"] else None
+    page = wait_until(over, 30, "the end of the search")
+    assert len(page["Entries"]) == len(page["Explore"]) == 1
+    item = page["Explore"][0]
+    assert item["Tag"] == "logins" and item["Module"] == "json"
+    assert [(one["Path"], one["Value"]) for one in item["Elements"]] == [
+        ("user", "ann"), ("ip", "10.0.0.1")]
+    data = base64.b64decode(page["Entries"][0]["Data"])
+    assert b"ann" in [data[begin:end] for begin, end in item["WordOffsets"]]
+
+    made = session.post("/api/autoextractors", {"Name": "w", "Module": "json",
+                                                "Params": "user as who", "Tag": "logins"}).json()
+    element = session.get(path, **window).ok().json()["Explore"][0]["Elements"][0]
+    assert (element["Module"], element["Path"], element["Value"]) == ("ax", "who", "ann")
+    clicked = [{"Tag": "logins", "Module": "ax", "Path": "who", "Name": "who", "Op": "!=",
+                "Value": "ann"},
+               {"Tag": "logins", "Module": "json", "Path": "ip", "Name": "address"}]
+    parsed = session.post("/api/parse", {"SearchString": "tag=logins table who address",
+                                         "Filters": clicked}).ok().json()
+    assert parsed["GoodQuery"] and parsed["RawQuery"] == "tag=logins table who address"
+    assert rows_of(session, "tag=logins table who address", filters=clicked) == [
+        ("bob", "10.0.0.1"), ("eve", "192.0.2.7")]
+    parsed = session.post("/api/parse", {"SearchString": "tag=logins nonsense",
+                                         "Filters": clicked}).ok().json()
+    assert "unknown module 'nonsense'" in parsed["ParseError"] and parsed["ErrorOffset"] == 11
+    parsed = session.post("/api/parse", {"SearchString": "tag=logins", "Filters": [
+        {"Module": "nothing"}]}).ok().json()
+    assert "module 'nothing' is not known" in parsed["ParseError"]
+    session.delete(f"/api/autoextractors/{made}").ok()
+    session.put(f"/api/searchctrl/{launched['SearchID']}/detach?sid="
+                f"{launched['SearchSessionID']}").ok()
+
+
+def test_definitions_are_offered_for_entries(session, logins):
+    entries = [{"TS": "2026-01-02T03:04:05Z", "SRC": "10.0.0.1", "Tag": 1, "Enumerated": None,
+                "Data": base64.b64encode(data).decode()} for data in (b"a=1 b=2", b"a=3 c=4")]
+    told = session.post("/api/explore/generate", {"Tag": "new", "Entries": entries}).ok().json()
+    offer = told["kv"][0]
+    assert offer["Confidence"] == 10 and offer["Entries"] == entries
+    assert len(offer["Explore"]) == 2
+    assert session.post("/api/autoextractors/test", offer["Extractor"]).ok().json() == {
+        "Fields": ["a", "b", "c"]}

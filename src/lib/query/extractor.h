@@ -40,4 +40,7 @@ MUST_CHECK int query_extractor_check(const struct query_extractor *extractor);
 MUST_CHECK int query_extractor_fields(const struct query_extractor *extractor,
                                       void (*each)(void *context, struct span name), void *context);
 
+/* Appends the stage `ax -def "…"` that has this definition. */
+void query_extractor_put(const struct query_extractor *extractor, struct buf *buf);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "query/explore.h"
 #include "query/macro.h"
 #include "query/module.h"
 #include "query/range.h"
@@ -604,6 +605,26 @@ int query_parse(struct span text, const struct query_options *options, struct qu
     }
     *ret_query = query;
     return 0;
+}
+
+size_t query_stages_offset(struct span text)
+{
+    struct query_options options = {0};
+    struct query_error error;
+    struct query query = {0};
+    struct arena *arena = arena_new(ARENA_BYTES_MAX);
+    struct parser parser = {
+        .text = text, .options = &options, .error = &error, .arena = arena, .query = &query};
+    bool good = query_lex(text, arena, &parser.tokens, &error) == 0;
+    while (good && at_constraint(&parser) &&
+           !(parser.tag_given && span_equal_str(peek(&parser, 0)->text, "tag"))) {
+        good = parse_constraint(&parser) == 0;
+    }
+    const struct query_token *token = peek(&parser, 0);
+    size_t offset = !good || token == NULL ? text.bytes : token->offset;
+    query_tokens_deinit(&parser.tokens);
+    arena_free(&arena);
+    return offset;
 }
 
 int query_load(struct query *query, query_resource *resource, void *context, size_t *ret_stage)

@@ -602,3 +602,9 @@ int query_extractor_check(const struct query_extractor *extractor)
 {
     return query_extractor_fields(extractor, NULL, NULL);
 }
+
+void query_extractor_put(const struct query_extractor *extractor, struct buf *buf)
+{
+    buf_append_str(buf, "ax");
+    put_json(extractor, buf);
+}
