@@ -373,9 +373,21 @@ static bool is_live(struct ingest_client *client, const void *context)
     return false;
 }
 
+/* It is there, be it that it takes nothing at the moment. */
+static bool is_reached(struct ingest_client *client, const void *context)
+{
+    for (size_t i = 0; i < client->endpoint_count; i++) {
+        if (client->endpoints[i].fault == ERR_NO_SPACE) {
+            return true;
+        }
+    }
+    return is_live(client, context);
+}
+
 int ingest_client_connect(struct ingest_client *client)
 {
-    return run_for(client, client->options.connect_ms, is_live, NULL);
+    int rc = run_for(client, client->options.connect_ms, is_reached, NULL);
+    return rc < 0 ? rc : run_until(client, is_live, NULL);
 }
 
 static bool all_answered(struct ingest_client *client, const void *context)

@@ -56,7 +56,8 @@ MUST_CHECK int ingest_client_new(const struct ingest_client_options *options,
 /* Closes at once; what is unconfirmed is forgotten. Clears `*client`, which may be NULL. */
 void ingest_client_free(struct ingest_client **client);
 
-/* Waits until one target is hot. ERR_AUTH, at once: all targets refuse the secret or show a
+/* Waits until one target is hot; when one is there that takes no entries at the moment (its disk is
+ * full), for patience_ms more. ERR_AUTH, at once: all targets refuse the secret or show a
  * certificate that nobody vouches for. */
 MUST_CHECK int ingest_client_connect(struct ingest_client *client);
 

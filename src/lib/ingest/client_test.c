@@ -51,6 +51,7 @@ struct server {
     atomic_int cut_after; /* end the connection after so many entries, confirming none; 0: never */
     atomic_bool mute;     /* take entries, confirm nothing */
     bool refuse_ingest;
+    int refusals;         /* so many times, and then no more */
     pthread_mutex_t lock; /* over what follows */
     struct map confirmed; /* by data */
     size_t entries, duplicates, connections, states;
@@ -76,7 +77,7 @@ static void act(struct server *server, struct ingest_session *session,
         }
         break;
     case INGEST_EVENT_ASKS_INGEST:
-        ingest_session_allow(session, !server->refuse_ingest);
+        ingest_session_allow(session, !server->refuse_ingest && server->refusals-- <= 0);
         break;
     case INGEST_EVENT_STATE:
         server->states++;
@@ -413,6 +414,20 @@ static void an_indexer_that_says_no_is_waited_for(void **state)
     server_stop(&server);
 }
 
+/* Who tries to reach one for a moment only still waits for one that is there. */
+static void an_indexer_that_is_full_is_waited_for_longer_than_none(void **state)
+{
+    (void)state;
+    struct server server = {.refusals = 2};
+    server_start(&server, "tcp");
+    const char *const targets[] = {server.target};
+    struct ingest_client *client =
+        client_of(targets, 1, (struct ingest_client_options){.connect_ms = 1});
+    assert_int_equal(ingest_client_connect(client), 0);
+    ingest_client_free(&client);
+    server_stop(&server);
+}
+
 static void tags_are_negotiated_on_the_live_connection(void **state)
 {
     (void)state;
@@ -636,6 +651,7 @@ int main(void)
         cmocka_unit_test(a_wrong_secret_is_told_at_once),
         cmocka_unit_test(nobody_there_is_a_fault_that_says_so),
         cmocka_unit_test(an_indexer_that_says_no_is_waited_for),
+        cmocka_unit_test(an_indexer_that_is_full_is_waited_for_longer_than_none),
         cmocka_unit_test(tags_are_negotiated_on_the_live_connection),
         cmocka_unit_test(cancelling_ends_a_call_that_waits),
         cmocka_unit_test(targets_are_read_in_all_their_forms),

@@ -357,7 +357,7 @@ static int ask_permission(struct ingest_link *link)
     ingest_message_write(&link->out, INGEST_OK);
     int rc = expect(link, INGEST_CONFIRM_OK, sizeof(yes), yes);
     if (rc == 0 && wire_load_u64(yes) == 0) {
-        rc = err_set(ERR_UNAVAILABLE, "the indexer takes no entries at the moment");
+        rc = err_set(ERR_NO_SPACE, "the indexer takes no entries at the moment");
     }
     return rc;
 }
