@@ -2,32 +2,19 @@
  * Storages in one process over librdkafka's mock cluster: what one is given the other holds, once,
  * of every kind, whatever is restarted; what is missing, foreign or broken is named.
  */
-#include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include <cmocka.h>
 
 #include "base/arena.h"
-#include "base/mem.h"
-#include "base/time.h"
 #include "indexer/kafka_forwarder.h"
 #include "indexer/kafka_offsets.h"
 #include "indexer/kafka_source.h"
-#include "io/sim.h"
+#include "indexer/storage_testing.h"
 #include "kafka/piece.h"
 
 #define TOPIC "hub"
 #define PARTITIONS 3
-#define WAIT_MS 20000
 
 struct node {
     struct io_sim sim;
@@ -47,37 +34,12 @@ struct world {
     char quarantine[96];
 };
 
-static void pause_a_moment(void)
-{
-    struct timespec moment = {0, 2000000};
-    nanosleep(&moment, NULL);
-}
-
-static void open_node(struct node *node)
-{
-    static const struct storage_well well = {.name = STORAGE_WELL_DEFAULT,
-                                             .location = "/data/default"};
-    struct storage_options options = {
-        .io = &node->sim.io,
-        .node = node->id,
-        .datalog_dir = "/data/log",
-        .tags_path = "/data/tags.dat",
-        .wells = &well,
-        .wells_count = 1,
-        .datalog_segment_bytes_max = 4000,
-        .datalog_kept_bytes_max = 8000,
-        .manual = true,
-        .begin_anew = true,
-    };
-    assert_int_equal(storage_open(&options, &node->storage), 0);
-}
-
 static void start_node(struct world *world, struct node *node, uint8_t number)
 {
     io_sim_init(&node->sim, number);
     node->id.bytes[0] = number;
     snprintf(node->offsets, sizeof(node->offsets), "%s/offsets-%u", world->dir, number);
-    open_node(node);
+    node->storage = testing_open_storage(&node->sim, node->id);
 }
 
 static int set_up(void **state)
@@ -159,8 +121,8 @@ static struct kafka_info info_of(struct kafka_link *link)
 
 static void wait_for_state(struct kafka_link *link, enum kafka_state state)
 {
-    for (int i = 0; i < WAIT_MS / 2 && info_of(link).state != state; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && info_of(link).state != state; i++) {
+        testing_pause();
     }
     assert_string_equal(kafka_state_name(info_of(link).state), kafka_state_name(state));
 }
@@ -176,53 +138,10 @@ static void write_entries(struct node *node, uint64_t from, uint64_t count)
         char tag[16];
         uint16_t number;
         snprintf(tag, sizeof(tag), "tag-%" PRIu64, (from + i) % 5);
-        snprintf(texts[i], sizeof(texts[i]), "entry %" PRIu64, from + i);
         assert_int_equal(storage_tag(node->storage, span_of_str(tag), &number), 0);
-        entries[i] = (struct entry){
-            .time_ns = (int64_t)(from + i), .tag = number, .data = span_of_str(texts[i])};
-        entry_source_of_v4((uint8_t[4]){10, 0, 0, (uint8_t)((from + i) % 3)}, entries[i].source);
+        entries[i] = testing_entry(from + i, number, texts[i]);
     }
     assert_int_equal(storage_append(node->storage, entries, count), 0);
-}
-
-/* Entries of 0 to count - 1 that are there; the test fails when one is there twice. */
-static uint64_t count_entries(struct node *node, uint64_t count)
-{
-    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
-    bool *seen = mem_alloc_array(count, sizeof(*seen));
-    struct well_cursor *cursor;
-    struct well_block block;
-    uint64_t found = 0;
-    assert_int_equal(storage_scan(node->storage, &scan, &cursor), 0);
-    while (well_cursor_next(cursor, &block) == 0) {
-        for (size_t i = 0; i < block.count; i++) {
-            uint64_t number = 0;
-            assert_true(span_to_u64(span_from(block.entries[i].data, 6), &number));
-            assert_true(number < count && !seen[number]);
-            assert_int_equal(block.entries[i].source[15], number % 3);
-            seen[number] = true;
-            found++;
-        }
-    }
-    well_cursor_close(&cursor);
-    mem_free(seen);
-    return found;
-}
-
-static void wait_for_entries(struct node *node, uint64_t count)
-{
-    for (int i = 0; i < WAIT_MS / 2 && count_entries(node, count) < count; i++) {
-        pause_a_moment();
-    }
-    assert_int_equal(count_entries(node, count), count);
-}
-
-static void make_key(struct buf *key, uint64_t i)
-{
-    char host[32];
-    snprintf(host, sizeof(host), "host-%" PRIu64, i);
-    struct series_label label = {SPAN_LIT("host"), span_of_str(host)};
-    assert_int_equal(series_key_make(key, SPAN_LIT("load"), &label, 1), 0);
 }
 
 /* One record with a point of each of `count` series. */
@@ -232,7 +151,7 @@ static void write_points(struct node *node, uint64_t count, int64_t time_ns, int
     struct storage_points *points = mem_alloc_array(count, sizeof(*points));
     struct element element = {.time_ns = time_ns, .type = ELEMENT_I64, .value.i64 = value};
     for (uint64_t i = 0; i < count; i++) {
-        make_key(&keys[i], i);
+        testing_make_key(&keys[i], i);
         points[i] = (struct storage_points){SERIES_NONE, buf_span(&keys[i]), &element, 1};
     }
     assert_int_equal(storage_append_points(node->storage, points, count), 0);
@@ -243,49 +162,15 @@ static void write_points(struct node *node, uint64_t count, int64_t time_ns, int
     mem_free(points);
 }
 
-/* The value at that time, -1: none. */
-static int64_t value_at(struct node *node, uint64_t series, int64_t time_ns)
-{
-    struct buf key = {0};
-    uint32_t number;
-    int64_t value = -1;
-    make_key(&key, series);
-    if (series_catalogue_find(storage_catalogue(node->storage), buf_span(&key), &number)) {
-        struct well_fetch fetch = {.series = &number,
-                                   .series_count = 1,
-                                   .start_ns = time_ns,
-                                   .end_ns = time_ns,
-                                   .count_max = UINT64_MAX};
-        struct well_points_cursor *cursor;
-        struct well_points points;
-        assert_int_equal(storage_fetch(node->storage, &fetch, &cursor), 0);
-        while (well_points_cursor_next(cursor, &points) == 0) {
-            assert_true(points.count == 1 && value == -1);
-            value = well_points_at(&points, 0).value.i64;
-        }
-        well_points_cursor_close(&cursor);
-    }
-    buf_deinit(&key);
-    return value;
-}
-
-static void wait_for_value(struct node *node, uint64_t series, int64_t time_ns, int64_t value)
-{
-    for (int i = 0; i < WAIT_MS / 2 && value_at(node, series, time_ns) != value; i++) {
-        pause_a_moment();
-    }
-    assert_int_equal(value_at(node, series, time_ns), value);
-}
-
 static void wait_for_same_places(struct node *from, struct node *to)
 {
     struct datalog *log = storage_log(from->storage);
     struct datalog_origin origin = datalog_origin(log);
     uint64_t position = datalog_origin_position(log, origin);
-    for (int i = 0;
-         i < WAIT_MS / 2 && datalog_origin_position(storage_log(to->storage), origin) < position;
+    for (int i = 0; i < TESTING_WAIT_MS / 2 &&
+                    datalog_origin_position(storage_log(to->storage), origin) < position;
          i++) {
-        pause_a_moment();
+        testing_pause();
     }
     assert_int_equal(datalog_origin_position(storage_log(to->storage), origin), position);
 }
@@ -307,14 +192,14 @@ static void every_kind_of_record_arrives_once(void **state)
         .start_ns = 0, .end_ns = 1000, .selector = SPAN_LIT("load{host=host-3}")};
     assert_int_equal(storage_delete(world->a.storage, &deletion, NULL), 0);
     write_points(&world->a, 1, 200, 9);
-    wait_for_value(&world->b, 0, 200, 9);
+    testing_wait_for_value(world->b.storage, 0, 200, 9);
     for (uint64_t i = 0; i < 50; i++) {
         int64_t value = i == 3 ? -1 : i < 10 ? 8 : 7;
-        assert_int_equal(value_at(&world->a, i, 100), value);
-        assert_int_equal(value_at(&world->b, i, 100), value);
+        assert_int_equal(testing_value_at(world->a.storage, i, 100), value);
+        assert_int_equal(testing_value_at(world->b.storage, i, 100), value);
     }
-    wait_for_value(&world->a, 2, 5, 1);
-    wait_for_entries(&world->b, 60);
+    testing_wait_for_value(world->a.storage, 2, 5, 1);
+    testing_wait_for_entries(world->b.storage, 60);
     wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
     wait_for_state(kafka_forwarder_link(world->b.forwarder), KAFKA_FOLLOWING);
     wait_for_same_places(&world->a, &world->b);
@@ -337,10 +222,10 @@ static void a_large_entry_goes_in_pieces(void **state)
     take(world, &world->b);
     struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
     bool found = false;
-    for (int i = 0; i < WAIT_MS / 2 && !found; i++) {
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && !found; i++) {
         struct well_cursor *cursor;
         struct well_block block;
-        pause_a_moment();
+        testing_pause();
         assert_int_equal(storage_scan(world->b.storage, &scan, &cursor), 0);
         while (well_cursor_next(cursor, &block) == 0) {
             assert_false(found);
@@ -363,7 +248,7 @@ static void restarts_of_both_sides_repeat_nothing(void **state)
         take(world, &world->b);
         write_entries(&world->a, count, 40);
         count += 40;
-        wait_for_entries(&world->b, count);
+        testing_wait_for_entries(world->b.storage, count);
         stop_node(&world->a);
         stop_node(&world->b);
         if (i % 2 == 0) { /* the offsets are lost: the topic is read anew */
@@ -373,13 +258,13 @@ static void restarts_of_both_sides_repeat_nothing(void **state)
             io_sim_crash(&world->a.sim);
             io_sim_crash(&world->b.sim);
         }
-        open_node(&world->a);
-        open_node(&world->b);
-        assert_int_equal(count_entries(&world->b, count), count);
+        world->a.storage = testing_open_storage(&world->a.sim, world->a.id);
+        world->b.storage = testing_open_storage(&world->b.sim, world->b.id);
+        assert_int_equal(testing_count_entries(world->b.storage, count), count);
     }
     take(world, &world->b);
     wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
-    assert_int_equal(count_entries(&world->b, count), count);
+    assert_int_equal(testing_count_entries(world->b.storage, count), count);
 }
 
 /* Another link, or a snapshot, brings the records. */
@@ -419,11 +304,11 @@ static void what_was_trimmed_is_named_until_another_way_brings_it(void **state)
     snprintf(said, sizeof(said), "records 1 to %" PRIu64 " of 01000000", first - 1);
     assert_non_null(strstr(info.fault, said));
     assert_int_equal(info.kind, KAFKA_FAULT_MISSING);
-    assert_int_equal(count_entries(&world->b, 800), 0);
+    assert_int_equal(testing_count_entries(world->b.storage, 800), 0);
     bring(&world->a, &world->b, first - 1);
     wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
     wait_for_same_places(&world->a, &world->b);
-    assert_int_equal(count_entries(&world->b, 800), 800 - 40 * (first - 1));
+    assert_int_equal(testing_count_entries(world->b.storage, 800), 800 - 40 * (first - 1));
 }
 
 /* ---- what is broken ---- */
@@ -475,10 +360,10 @@ static void a_record_that_cannot_be_applied_is_set_aside_and_its_place_kept(void
     write_record(world, 2, DATALOG_SERIES, SPAN_LIT("\1"), true);
     write_record(world, 3, DATALOG_SERIES, SPAN_LIT("\1"), false);
     take(world, &world->b);
-    for (int i = 0;
-         i < WAIT_MS / 2 && datalog_origin_position(storage_log(world->b.storage), origin) < 3;
+    for (int i = 0; i < TESTING_WAIT_MS / 2 &&
+                    datalog_origin_position(storage_log(world->b.storage), origin) < 3;
          i++) {
-        pause_a_moment();
+        testing_pause();
     }
     assert_int_equal(datalog_origin_position(storage_log(world->b.storage), origin), 3);
     struct kafka_info info = info_of(kafka_source_link(world->b.source));
@@ -489,8 +374,8 @@ static void a_record_that_cannot_be_applied_is_set_aside_and_its_place_kept(void
 
 static void wait_for_fault(struct kafka_link *link, enum kafka_fault kind)
 {
-    for (int i = 0; i < WAIT_MS / 2 && info_of(link).kind != kind; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && info_of(link).kind != kind; i++) {
+        testing_pause();
     }
     assert_string_equal(kafka_fault_name(info_of(link).kind), kafka_fault_name(kind));
 }
@@ -506,7 +391,7 @@ static void a_topic_that_is_missing_is_waited_for(void **state)
     wait_for_fault(kafka_source_link(world->b.source), KAFKA_FAULT_TOPIC);
     assert_int_equal(info_of(kafka_source_link(world->b.source)).state, KAFKA_CONNECTING);
     rd_kafka_mock_topic_set_error(world->cluster, TOPIC, RD_KAFKA_RESP_ERR_NO_ERROR);
-    wait_for_entries(&world->b, 10);
+    testing_wait_for_entries(world->b.storage, 10);
     wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
     wait_for_state(kafka_forwarder_link(world->a.forwarder), KAFKA_FOLLOWING);
 }
@@ -523,7 +408,7 @@ static void messages_that_are_too_large_become_smaller(void **state)
     rd_kafka_mock_push_request_errors_array(world->cluster, 0, ARRAY_COUNT(errors), errors);
     forward(world, &world->a);
     take(world, &world->b);
-    wait_for_entries(&world->b, 10);
+    testing_wait_for_entries(world->b.storage, 10);
     wait_for_state(kafka_forwarder_link(world->a.forwarder), KAFKA_FOLLOWING);
     struct kafka_info info = info_of(kafka_forwarder_link(world->a.forwarder));
     assert_true(info.faults[KAFKA_FAULT_TOO_LARGE] > 0);

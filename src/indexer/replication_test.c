@@ -2,27 +2,14 @@
  * Replication between storages in one process, over real sockets: what one node is given all
  * hold, once, of every kind; wrong secrets and double ids are named; a gap is never passed over.
  */
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
-#include "base/time.h"
 #include "indexer/datalog2x.h"
 #include "indexer/replication.h"
 #include "indexer/storage_intake.h"
-#include "io/sim.h"
+#include "indexer/storage_testing.h"
 
 #define SECRET "the secret of the tests"
 #define NODES_MAX 4
-#define WAIT_MS 20000
 
 struct node {
     struct io_sim sim;
@@ -39,37 +26,12 @@ struct node {
     uint64_t rate_bytes;
 };
 
-static void pause_a_moment(void)
-{
-    struct timespec moment = {0, 2000000};
-    nanosleep(&moment, NULL);
-}
-
-static void open_node(struct node *node)
-{
-    static const struct storage_well well = {.name = STORAGE_WELL_DEFAULT,
-                                             .location = "/data/default"};
-    struct storage_options options = {
-        .io = &node->sim.io,
-        .node = node->id,
-        .datalog_dir = "/data/log",
-        .tags_path = "/data/tags.dat",
-        .wells = &well,
-        .wells_count = 1,
-        .datalog_segment_bytes_max = 4000,
-        .datalog_kept_bytes_max = 8000,
-        .manual = true,
-        .begin_anew = true,
-    };
-    assert_int_equal(storage_open(&options, &node->storage), 0);
-}
-
 static void start_node(struct node *node, uint8_t number)
 {
     memset(node, 0, sizeof(*node));
     io_sim_init(&node->sim, number);
     node->id.bytes[0] = number;
-    open_node(node);
+    node->storage = testing_open_storage(&node->sim, node->id);
 }
 
 static void listen_at(struct node *node, const char *secret)
@@ -138,94 +100,19 @@ static void write_entries(struct node *node, const char *tag, uint64_t from, uin
     assert_int_equal(storage_tag(node->storage, span_of_str(tag), &number), 0);
     for (uint64_t i = from; i < from + count; i++) {
         char text[32];
-        snprintf(text, sizeof(text), "entry %" PRIu64, i);
-        struct entry entry = {.time_ns = (int64_t)i, .tag = number, .data = span_of_str(text)};
+        struct entry entry = testing_entry(i, number, text);
         assert_int_equal(storage_append(node->storage, &entry, 1), 0);
     }
-}
-
-/* Entries of 0 to count - 1 that are there; the test fails when one is there twice. */
-static uint64_t count_entries(struct node *node, uint64_t count)
-{
-    struct well_scan scan = {.start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS};
-    bool *seen = mem_alloc_array(count, sizeof(*seen));
-    struct well_cursor *cursor;
-    struct well_block block;
-    uint64_t found = 0;
-    assert_int_equal(storage_scan(node->storage, &scan, &cursor), 0);
-    while (well_cursor_next(cursor, &block) == 0) {
-        for (size_t i = 0; i < block.count; i++) {
-            uint64_t number = 0;
-            assert_true(span_to_u64(span_from(block.entries[i].data, 6), &number));
-            assert_true(number < count && !seen[number]);
-            assert_true(block.entries[i].time_ns == (int64_t)number);
-            seen[number] = true;
-            found++;
-        }
-    }
-    well_cursor_close(&cursor);
-    mem_free(seen);
-    return found;
-}
-
-static void wait_for_entries(struct node *node, uint64_t count)
-{
-    for (int i = 0; i < WAIT_MS / 2 && count_entries(node, count) < count; i++) {
-        pause_a_moment();
-    }
-    assert_true(count_entries(node, count) == count);
-}
-
-static void make_key(struct buf *key, uint64_t i)
-{
-    char host[32];
-    snprintf(host, sizeof(host), "host-%" PRIu64, i);
-    struct series_label label = {SPAN_LIT("host"), span_of_str(host)};
-    assert_int_equal(series_key_make(key, SPAN_LIT("load"), &label, 1), 0);
 }
 
 static void write_point(struct node *node, uint64_t series, int64_t time_ns, int64_t value)
 {
     struct buf key = {0};
-    make_key(&key, series);
+    testing_make_key(&key, series);
     struct element element = {.time_ns = time_ns, .type = ELEMENT_I64, .value.i64 = value};
     struct storage_points points = {SERIES_NONE, buf_span(&key), &element, 1};
     assert_int_equal(storage_append_points(node->storage, &points, 1), 0);
     buf_deinit(&key);
-}
-
-/* The value at that time, -1: none. */
-static int64_t value_at(struct node *node, uint64_t series, int64_t time_ns)
-{
-    struct buf key = {0};
-    uint32_t number;
-    int64_t value = -1;
-    make_key(&key, series);
-    if (series_catalogue_find(storage_catalogue(node->storage), buf_span(&key), &number)) {
-        struct well_fetch fetch = {.series = &number,
-                                   .series_count = 1,
-                                   .start_ns = time_ns,
-                                   .end_ns = time_ns,
-                                   .count_max = UINT64_MAX};
-        struct well_points_cursor *cursor;
-        struct well_points points;
-        assert_int_equal(storage_fetch(node->storage, &fetch, &cursor), 0);
-        while (well_points_cursor_next(cursor, &points) == 0) {
-            assert_true(points.count == 1 && value == -1);
-            value = well_points_at(&points, 0).value.i64;
-        }
-        well_points_cursor_close(&cursor);
-    }
-    buf_deinit(&key);
-    return value;
-}
-
-static void wait_for_value(struct node *node, uint64_t series, int64_t time_ns, int64_t value)
-{
-    for (int i = 0; i < WAIT_MS / 2 && value_at(node, series, time_ns) != value; i++) {
-        pause_a_moment();
-    }
-    assert_true(value_at(node, series, time_ns) == value);
 }
 
 static struct forwarder_info info_of(struct node *node)
@@ -249,16 +136,16 @@ static struct forwarder_info info_of(struct node *node)
 
 static void wait_for_state(struct node *node, enum forwarder_state state)
 {
-    for (int i = 0; i < WAIT_MS / 2 && info_of(node).state != state; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && info_of(node).state != state; i++) {
+        testing_pause();
     }
     assert_int_equal(info_of(node).state, state);
 }
 
 static void wait_for_fault(struct node *node, const char *text)
 {
-    for (int i = 0; i < WAIT_MS / 2 && strstr(info_of(node).fault, text) == NULL; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && strstr(info_of(node).fault, text) == NULL; i++) {
+        testing_pause();
     }
     assert_non_null(strstr(info_of(node).fault, text));
 }
@@ -294,15 +181,15 @@ static void a_pair_holds_what_each_was_given(void **state)
     forward_to(&b, &a);
     write_entries(&a, "both", 20, 200);
     write_entries(&b, "both", 220, 200);
-    wait_for_entries(&a, 420);
-    wait_for_entries(&b, 420);
+    testing_wait_for_entries(a.storage, 420);
+    testing_wait_for_entries(b.storage, 420);
     for (int round = 0; round < 2; round++) { /* what went round is not sent again */
         replication_stop(&a.way);
         replication_stop(&b.way);
         replication_stop(&a.door);
         replication_stop(&b.door);
         storage_close(&a.storage);
-        open_node(&a);
+        a.storage = testing_open_storage(&a.sim, a.id);
         listen_at(&a, SECRET);
         listen_at(&b, SECRET);
         forward_to(&a, &b);
@@ -312,8 +199,8 @@ static void a_pair_holds_what_each_was_given(void **state)
         assert_true(info_of(&a).records == 0 && info_of(&b).records == 0);
     }
     write_entries(&a, "both", 420, 20);
-    wait_for_entries(&a, 440);
-    wait_for_entries(&b, 440);
+    testing_wait_for_entries(a.storage, 440);
+    testing_wait_for_entries(b.storage, 440);
     end_node(&a);
     end_node(&b);
 }
@@ -335,12 +222,12 @@ static void a_ring_holds_points_attributes_and_deletes(void **state)
     }
     for (size_t n = 0; n < 3; n++) {
         for (uint64_t i = 0; i < 60; i++) {
-            wait_for_value(&nodes[n], i % 7, (int64_t)i, (int64_t)i * 10);
+            testing_wait_for_value(nodes[n].storage, i % 7, (int64_t)i, (int64_t)i * 10);
         }
     }
     write_point(&nodes[1], 3, 3, 77); /* the last write stands */
     for (size_t n = 0; n < 3; n++) {
-        wait_for_value(&nodes[n], 3, 3, 77);
+        testing_wait_for_value(nodes[n].storage, 3, 3, 77);
     }
     struct series_delete deletion = {
         .selector = SPAN_LIT("load{host=host-3}"), .start_ns = 0, .end_ns = 20};
@@ -348,19 +235,19 @@ static void a_ring_holds_points_attributes_and_deletes(void **state)
     assert_int_equal(storage_delete(nodes[2].storage, &deletion, &deleted), 0);
     assert_true(deleted.series == 1);
     for (size_t n = 0; n < 3; n++) {
-        wait_for_value(&nodes[n], 3, 3, -1);
-        wait_for_value(&nodes[n], 3, 24, 240);
+        testing_wait_for_value(nodes[n].storage, 3, 3, -1);
+        testing_wait_for_value(nodes[n].storage, 3, 24, 240);
     }
     struct buf metas = {0};
     struct buf key = {0};
     struct series_attribute attribute = {SPAN_LIT("unit"), SPAN_LIT("percent"), false};
-    make_key(&key, 5);
+    testing_make_key(&key, 5);
     series_metas_begin(&metas);
     assert_int_equal(series_metas_put(&metas, buf_span(&key), false, &attribute, 1), 0);
     assert_int_equal(storage_append_meta(nodes[0].storage, buf_span(&metas)), 0);
     write_point(&nodes[0], 100, 1, 1); /* behind it */
     for (size_t n = 0; n < 3; n++) {
-        wait_for_value(&nodes[n], 100, 1, 1);
+        testing_wait_for_value(nodes[n].storage, 100, 1, 1);
         uint32_t number;
         int rc = 0;
         assert_true(
@@ -390,7 +277,7 @@ static void what_came_from_a_warp10_goes_on(void **state)
     listen_at(&b, SECRET);
     forward_to(&a, &b);
     struct buf key = {0};
-    make_key(&key, 1);
+    testing_make_key(&key, 1);
     for (int64_t i = 1; i <= 5; i++) {
         struct element element = {.time_ns = i, .type = ELEMENT_I64, .value.i64 = i};
         struct storage_points points = {SERIES_NONE, buf_span(&key), &element, 1};
@@ -404,9 +291,9 @@ static void what_came_from_a_warp10_goes_on(void **state)
     }
     buf_deinit(&key);
     write_entries(&a, "t", 0, 3);
-    wait_for_entries(&b, 3);
+    testing_wait_for_entries(b.storage, 3);
     for (int64_t i = 1; i <= 5; i++) {
-        wait_for_value(&b, 1, i, i);
+        testing_wait_for_value(b.storage, 1, i, i);
     }
     end_node(&a);
     end_node(&b);
@@ -423,7 +310,7 @@ static void another_secret_is_refused_and_named(void **state)
     listen_at(&b, "what nobody knows");
     forward_to(&a, &b);
     wait_for_fault(&a, "another secret");
-    assert_true(count_entries(&b, 3) == 0);
+    assert_true(testing_count_entries(b.storage, 3) == 0);
     end_node(&a);
     end_node(&b);
 }
@@ -439,7 +326,7 @@ static void two_nodes_with_one_id_are_named(void **state)
     listen_at(&b, SECRET);
     forward_to(&a, &b);
     wait_for_fault(&a, "two nodes have the id 05000000-");
-    assert_true(count_entries(&b, 3) == 0);
+    assert_true(testing_count_entries(b.storage, 3) == 0);
     end_node(&a);
     end_node(&b);
 }
@@ -467,13 +354,13 @@ static void who_lacks_what_was_trimmed_gets_a_snapshot(void **state)
     wait_for_state(&b, FORWARDER_FOLLOWING);
     forward_to(&a, &b);
     write_entries(&a, "t", 200, 5);
-    wait_for_entries(&b, 210);
-    wait_for_entries(&c, 210);
+    testing_wait_for_entries(b.storage, 210);
+    testing_wait_for_entries(c.storage, 210);
     wait_for_state(&a, FORWARDER_FOLLOWING);
     assert_true(info_of(&a).snapshots == 1 && info_of(&b).snapshots == 1);
     write_entries(&a, "t", 210, 5);
     write_entries(&b, "t", 215, 5);
-    wait_for_entries(&c, 220);
+    testing_wait_for_entries(c.storage, 220);
     end_node(&a);
     end_node(&b);
     end_node(&c);
@@ -490,7 +377,7 @@ static void a_target_that_was_away_catches_up(void **state)
     listen_at(&b, SECRET);
     forward_to(&a, &b);
     write_entries(&a, "t", 0, 20);
-    wait_for_entries(&b, 20);
+    testing_wait_for_entries(b.storage, 20);
     replication_stop(&b.door);
     for (uint64_t i = 20; i < 420; i += 50) {
         write_entries(&a, "t", i, 50);
@@ -499,10 +386,10 @@ static void a_target_that_was_away_catches_up(void **state)
     assert_true(info_of(&a).lag_records >= 400);
     replication_stop(&a.way); /* its door will be at another port */
     storage_close(&b.storage);
-    open_node(&b);
+    b.storage = testing_open_storage(&b.sim, b.id);
     listen_at(&b, SECRET);
     forward_to(&a, &b);
-    wait_for_entries(&b, 420);
+    testing_wait_for_entries(b.storage, 420);
     end_node(&a);
     end_node(&b);
 }
@@ -551,23 +438,25 @@ static void a_filter_brings_a_part_and_says_so(void **state)
         write_entries(&a, "no", 20 + i, 1);
         write_point(&a, i, 1, 1);
     }
-    wait_for_entries(&c, 20);
-    for (int i = 0; i < WAIT_MS / 2 && place_of_other(&c, &derived) < own_position(&a); i++) {
-        pause_a_moment();
+    testing_wait_for_entries(c.storage, 20);
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && place_of_other(&c, &derived) < own_position(&a);
+         i++) {
+        testing_pause();
     }
     assert_true(place_of_other(&c, &derived) == own_position(&a) && derived);
-    assert_true(count_entries(&c, 40) == 20 && value_at(&c, 1, 1) == -1);
+    assert_true(testing_count_entries(c.storage, 40) == 20 &&
+                testing_value_at(c.storage, 1, 1) == -1);
     wait_for_state(&a, FORWARDER_FOLLOWING);
     replication_stop(&a.way); /* now whole to b, and from there */
     a.filter.selector = NULL;
     forward_to(&a, &b);
     forward_to(&b, &c);
-    wait_for_entries(&b, 40);
+    testing_wait_for_entries(b.storage, 40);
     write_entries(&b, "b", 40, 1);
-    for (int i = 0; i < WAIT_MS / 2 && count_entries(&c, 41) < 21; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && testing_count_entries(c.storage, 41) < 21; i++) {
+        testing_pause();
     }
-    assert_true(count_entries(&c, 41) == 21);
+    assert_true(testing_count_entries(c.storage, 41) == 21);
     json_t *json = replication_json(b.way);
     const json_t *link = json_array_get(json_object_get(json, "forwarders"), 0);
     assert_int_equal(json_integer_value(json_object_get(link, "withheld")), own_position(&a));
@@ -605,13 +494,13 @@ static void ignored_nodes_are_left_out(void **state)
     forward_to(&a, &b);
     forward_to(&b, &c);
     write_entries(&a, "t", 0, 50);
-    wait_for_entries(&b, 50);
+    testing_wait_for_entries(b.storage, 50);
     write_entries(&b, "t", 50, 50);
-    for (int i = 0; i < WAIT_MS / 2 && count_entries(&c, 100) < 50; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && testing_count_entries(c.storage, 100) < 50; i++) {
+        testing_pause();
     }
     wait_for_state(&b, FORWARDER_FOLLOWING);
-    assert_true(count_entries(&c, 100) == 50);
+    assert_true(testing_count_entries(c.storage, 100) == 50);
     bool derived;
     assert_true(place_of_other(&c, &derived) == own_position(&b));
     assert_true(info_of(&b).fault[0] == '\0' && info_of(&b).snapshots == 0);
@@ -640,17 +529,19 @@ static void a_filtered_link_may_begin_with_a_snapshot(void **state)
     listen_at(&b, SECRET);
     a.filter.selector = "yes{}";
     forward_to(&a, &b);
-    wait_for_entries(&b, 100);
+    testing_wait_for_entries(b.storage, 100);
     wait_for_state(&a, FORWARDER_FOLLOWING);
     write_entries(&a, "no", 300, 10);
     write_entries(&a, "yes", 100, 10);
-    wait_for_entries(&b, 110);
-    for (int i = 0; i < WAIT_MS / 2 && place_of_other(&b, &derived) < own_position(&a); i++) {
-        pause_a_moment();
+    testing_wait_for_entries(b.storage, 110);
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && place_of_other(&b, &derived) < own_position(&a);
+         i++) {
+        testing_pause();
     }
     assert_true(place_of_other(&b, &derived) == own_position(&a) && derived);
     assert_true(info_of(&a).snapshots == 1);
-    assert_true(count_entries(&b, 310) == 110 && value_at(&b, 7, 1) == -1);
+    assert_true(testing_count_entries(b.storage, 310) == 110 &&
+                testing_value_at(b.storage, 7, 1) == -1);
     end_node(&a);
     end_node(&b);
 }
@@ -665,8 +556,8 @@ static size_t count_detours(struct node *node)
 
 static void wait_for_detours(struct node *node, size_t count)
 {
-    for (int i = 0; i < WAIT_MS / 2 && count_detours(node) != count; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && count_detours(node) != count; i++) {
+        testing_pause();
     }
     assert_int_equal(count_detours(node), count);
 }
@@ -674,7 +565,7 @@ static void wait_for_detours(struct node *node, size_t count)
 /* Until a node has heard that each of so many forwards to somebody. */
 static void wait_for_members(struct node *node, size_t count)
 {
-    for (int i = 0; i < WAIT_MS / 2; i++) {
+    for (int i = 0; i < TESTING_WAIT_MS / 2; i++) {
         json_t *json = replication_json(node->way);
         size_t heard = 0;
         size_t n;
@@ -687,7 +578,7 @@ static void wait_for_members(struct node *node, size_t count)
         if (heard == count) {
             return;
         }
-        pause_a_moment();
+        testing_pause();
     }
     fail_msg("%zu members were not heard of", count);
 }
@@ -713,27 +604,28 @@ static void dead_members_are_gone_round(void **state)
         start_links(&nodes[i], &next[i], i < 3 ? 1 : 0, true);
     }
     write_entries(&nodes[0], "t", 0, 10);
-    wait_for_entries(&nodes[3], 10);
+    testing_wait_for_entries(nodes[3].storage, 10);
     wait_for_members(&nodes[0], 3);
     for (size_t dead = 1; dead <= 2; dead++) {
         replication_stop(&nodes[dead].way);
         wait_for_detours(&nodes[0], dead);
         write_entries(&nodes[0], "t", dead * 10, 10);
-        wait_for_entries(&nodes[3], dead * 10 + 10);
+        testing_wait_for_entries(nodes[3].storage, dead * 10 + 10);
     }
-    assert_true(count_entries(&nodes[1], 30) == 10 && count_entries(&nodes[2], 30) == 20);
+    assert_true(testing_count_entries(nodes[1].storage, 30) == 10 &&
+                testing_count_entries(nodes[2].storage, 30) == 20);
     for (size_t i = 2; i > 0; i--) {
         start_links(&nodes[i], &next[i], 1, true);
-        wait_for_entries(&nodes[i], 30);
+        testing_wait_for_entries(nodes[i].storage, 30);
     }
     wait_for_detours(&nodes[0], 0);
-    for (int i = 0; i < WAIT_MS / 2 && count_cursors(&nodes[0]) > 1; i++) {
-        pause_a_moment();
+    for (int i = 0; i < TESTING_WAIT_MS / 2 && count_cursors(&nodes[0]) > 1; i++) {
+        testing_pause();
     }
     assert_int_equal(count_cursors(&nodes[0]), 1);
     write_entries(&nodes[0], "t", 30, 10);
     for (size_t i = 1; i < 4; i++) {
-        wait_for_entries(&nodes[i], 40);
+        testing_wait_for_entries(nodes[i].storage, 40);
     }
     for (size_t i = 0; i < 4; i++) {
         replication_stop(&nodes[i].way);
