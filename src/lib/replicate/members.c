@@ -114,7 +114,7 @@ bool replicate_members_learn(struct replicate_members *members, struct uuid self
         if (!uuid_equal(other->node, self)) {
             put(members, other);
             changed = true;
-        } else if (known != NULL && *contradictions < REPLICATE_CONTRADICTIONS_MAX &&
+        } else if (known != NULL && *contradictions < REPLICATE_CONTRADICTIONS_QUIET &&
                    contradict(known, other)) {
             ++*contradictions;
             changed = true;

@@ -15,6 +15,9 @@
 
 #define REPLICATE_MEMBERS_MAX 256
 #define REPLICATE_CONTRADICTIONS_MAX 3
+/* A node whose id is another's too goes on for as long again: the other one is to hear enough of
+ * it, whatever it said in between. */
+#define REPLICATE_CONTRADICTIONS_QUIET (2 * REPLICATE_CONTRADICTIONS_MAX)
 #define REPLICATE_TARGETS_MAX 64        /* of one node */
 #define REPLICATE_ADDRESS_BYTES_MAX 320 /* "tcp://host:port" or "tls://host:port" */
 

@@ -120,12 +120,17 @@ static void another_node_with_our_id_is_noticed(void **state)
     unsigned others = 0;
     assert_true(replicate_members_say(&a, node(1), 77, SPAN_LIT(""), 5));
     assert_true(replicate_members_say(&b, node(1), 78, SPAN_LIT(""), 6));
-    for (int i = 0; i < 5; i++) {
+    for (uint64_t i = 0; i < 2; i++) { /* one learns its targets, and is heard of by the other */
+        (void)replicate_members_learn(&a, node(1), &b, &contradictions);
+        assert_true(replicate_members_say(&b, node(1), 78, i == 0 ? SPAN_LIT("1") : SPAN_LIT("2"),
+                                          100 + 10 * i));
+    }
+    for (int i = 0; i < 2 * REPLICATE_CONTRADICTIONS_QUIET; i++) {
         (void)replicate_members_learn(&a, node(1), &b, &contradictions);
         (void)replicate_members_learn(&b, node(1), &a, &others);
     }
-    assert_int_equal(contradictions, REPLICATE_CONTRADICTIONS_MAX);
-    assert_int_equal(others, REPLICATE_CONTRADICTIONS_MAX);
+    assert_true(contradictions >= REPLICATE_CONTRADICTIONS_MAX);
+    assert_true(others >= REPLICATE_CONTRADICTIONS_MAX);
     assert_false(replicate_members_learn(&a, node(1), &b, &contradictions)); /* and it is quiet */
     contradictions = 0; /* an earlier life of ours is heard of once */
     assert_true(replicate_members_say(&a, node(1), 79, SPAN_LIT(""), 1));
