@@ -18,6 +18,7 @@ struct etcd {
     struct io *io;
     char *urls[ETCD_MEMBERS_MAX];
     size_t url_count;
+    unsigned attempt_ms; /* for one member */
     char *prefix;
     struct http_client *client;
     struct http_cancel *cancel;
@@ -48,6 +49,7 @@ static int read_url(struct etcd *etcd, const char *url)
     if (!tls && strncmp(url, "etcd://", 7) != 0) {
         return err_set(ERR_INVALID, "\"%.64s\": etcd://h1:2379,h2:2379 is expected", url);
     }
+    etcd->attempt_ms = tls ? ETCD_TLS_ATTEMPT_MS : ETCD_ATTEMPT_MS;
     const char *members = url + (tls ? 8 : 7);
     const char *slash = strchr(members, '/');
     size_t bytes = slash == NULL ? strlen(members) : (size_t)(slash - members);
@@ -92,12 +94,13 @@ static int read_tls(const char *url, const struct etcd_tls *tls,
 int etcd_new(struct io *io, const char *url, const struct etcd_tls *tls, struct etcd **ret_etcd)
 {
     struct etcd *etcd = MEM_NEW(struct etcd);
-    struct http_client_options options = {.io = io, .connect_timeout_ms = ETCD_ATTEMPT_MS};
+    struct http_client_options options = {.io = io};
     etcd->io = io;
     etcd->cancel = http_cancel_new();
     (void)pthread_mutex_init(&etcd->lock, NULL);
     int rc = read_url(etcd, url);
     rc = rc < 0 ? rc : read_tls(url, tls, &options);
+    options.connect_timeout_ms = etcd->attempt_ms;
     rc = rc < 0 ? rc : http_client_new(&options, &etcd->client);
     if (rc < 0) {
         etcd_free(&etcd);
@@ -191,7 +194,7 @@ int etcd_call(struct etcd *etcd, const char *path, const json_t *body, unsigned 
         }
         size_t member = present_member(etcd);
         /* A call that may take long is one that answers much: it gets the time. */
-        unsigned attempt_ms = timeout_ms > ETCD_CALL_MS ? timeout_ms : ETCD_ATTEMPT_MS;
+        unsigned attempt_ms = timeout_ms > ETCD_CALL_MS ? timeout_ms : etcd->attempt_ms;
         int rc = call_member(etcd, member, path, body, (unsigned)MIN(left_ms, (int64_t)attempt_ms),
                              ret_answer);
         if (rc == 0 || (rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT)) {

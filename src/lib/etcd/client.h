@@ -15,9 +15,10 @@
 #include "net/http_client.h"
 
 #define ETCD_MEMBERS_MAX 16
-#define ETCD_ATTEMPT_MS 400 /* for one member, before the next one is asked */
-#define ETCD_CALL_MS 2500   /* for a call, all members together */
-#define ETCD_PUTS_MAX 100   /* in a transaction; etcd's own default is 128 operations */
+#define ETCD_ATTEMPT_MS 400      /* for one member, before the next one is asked */
+#define ETCD_TLS_ATTEMPT_MS 1000 /* a handshake may belong to it */
+#define ETCD_CALL_MS 2500        /* for a call, all members together */
+#define ETCD_PUTS_MAX 100        /* in a transaction; etcd's own default is 128 operations */
 #define ETCD_BYTES_MAX                                                                             \
     1400000 /* of keys and values in a transaction; etcd's default is 1.5 MiB                      \
              */
