@@ -217,6 +217,22 @@ bool extract_uses(const void *plan, struct span name)
     return span_equal(((const struct extract_plan *)plan)->source, name);
 }
 
+size_t extract_required(const void *pointer, struct span *ret_words, size_t words_max)
+{
+    const struct extract_plan *plan = pointer;
+    size_t count = 0;
+    if (plan->source.bytes > 0 || plan->pass || plan->drop_found) {
+        return 0;
+    }
+    for (size_t i = 0; i < plan->count && count < words_max; i++) {
+        const struct extract_item *item = &plan->items[i];
+        if (item->filter.op == EXTRACT_EQ && !item->numeric && item->filter.text.bytes > 0) {
+            ret_words[count++] = item->filter.text;
+        }
+    }
+    return count;
+}
+
 void extract_settle(void *pointer, const struct query *query, size_t stage)
 {
     struct extract_plan *plan = pointer;

@@ -91,6 +91,9 @@ MUST_CHECK int extract_parse_index(struct query_args *args, uint64_t *ret_index,
 /* Rows of struct query_module. */
 int extract_run(const void *plan, void *state, struct query_block *block);
 bool extract_uses(const void *plan, struct span name);
+
+/* For modules whose values stand in the data as they are, with no letter or digit beside them. */
+size_t extract_required(const void *plan, struct span *ret_words, size_t words_max);
 void extract_tell(const void *plan, query_tell *each, void *context);
 void extract_settle(void *plan, const struct query *query, size_t stage);
 

@@ -200,4 +200,5 @@ const struct query_module query_module_json = {
     .uses = uses,
     .settle = settle,
     .tell = extract_tell,
+    .required = extract_required,
 };

@@ -24,6 +24,7 @@ struct own {
     bool whole;             /* ... or all of it */
     bool quotes;
     bool clean;
+    bool apart; /* no letter or digit ends a key or a value */
 };
 
 static int parse_path(struct query_args *args, struct extract_plan *plan, struct extract_item *item)
@@ -149,6 +150,17 @@ static bool find(const struct extract_plan *plan, void *state, struct span data,
 
 static const struct extract_way way = {.path = parse_path, .find = find};
 
+static bool has_letter_or_digit(struct span text)
+{
+    bool has = false;
+    for (size_t i = 0; i < text.bytes; i++) {
+        uint8_t letter = text.data[i] | 0x20;
+        has =
+            has || (text.data[i] >= '0' && text.data[i] <= '9') || (letter >= 'a' && letter <= 'z');
+    }
+    return has;
+}
+
 static int parse(struct query_args *args, void **ret_plan)
 {
     struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
@@ -173,10 +185,17 @@ static int parse(struct query_args *args, void **ret_plan)
     if (rc == QUERY_ARGS_END && (own->separator.bytes == 0 || own->delimiters.bytes == 0)) {
         return query_args_fault(args, "a separator cannot be empty");
     }
+    own->apart = !has_letter_or_digit(own->separator) && !has_letter_or_digit(own->delimiters);
     for (size_t i = 0; i < own->delimiters.bytes; i++) {
         own->delimits[own->delimiters.data[i]] = true;
     }
     return rc < 0 ? rc : extract_parse_items(args, plan);
+}
+
+static size_t required(const void *pointer, struct span *ret_words, size_t words_max)
+{
+    const struct own *own = ((const struct extract_plan *)pointer)->own;
+    return own->apart ? extract_required(pointer, ret_words, words_max) : 0;
 }
 
 const struct query_module query_module_kv = {
@@ -187,4 +206,5 @@ const struct query_module query_module_kv = {
     .uses = extract_uses,
     .settle = extract_settle,
     .tell = extract_tell,
+    .required = required,
 };
