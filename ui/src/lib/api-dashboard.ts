@@ -11,7 +11,10 @@ export interface SavedQuery {
   Query: string;
 }
 
-export function draftOf(dashboard: Dashboard): Draft {
+/** What an edit changes of a dashboard, as it is stored. */
+export type WireDraft = Pick<Dashboard, 'Name' | 'Description' | 'Labels' | 'Data'>;
+
+export function draftOf(dashboard: WireDraft): Draft {
   return {
     name: dashboard.Name,
     description: dashboard.Description,
@@ -20,7 +23,7 @@ export function draftOf(dashboard: Dashboard): Draft {
   };
 }
 
-function wireOf(draft: Draft) {
+export function wireOf(draft: Draft): WireDraft {
   return {
     Name: draft.name,
     Description: draft.description,

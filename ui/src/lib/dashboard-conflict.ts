@@ -71,7 +71,7 @@ function partsOf({ name, description, labels, board }: Draft): Parts {
     board.refreshSeconds > 0 ? `every ${board.refreshSeconds} s` : 'off',
     board.refreshSeconds,
   );
-  put('rest', 'Other settings', exactly(board.rest), board.rest);
+  put('rest', 'Other settings', exactly(board.rest), [board.rest, board.surplus]);
   for (const one of board.variables) {
     const { name: variable, kind, defaultValue } = one;
     const text = `${variable}: ${kind}${defaultValue ? `, ${defaultValue}` : ''}`;
@@ -154,6 +154,7 @@ export function merged(base: Draft, mine: Draft, theirs: Draft): Draft | null {
       range: pick(b.range, m.range, t.range),
       refreshSeconds: pick(b.refreshSeconds, m.refreshSeconds, t.refreshSeconds),
       rest: pick(b.rest, m.rest, t.rest),
+      surplus: pick(b.surplus, m.surplus, t.surplus),
       variables: united(b.variables, m.variables, t.variables, (one) => one.name),
       tiles: arranged(
         tiles.map((tile) => {

@@ -68,18 +68,6 @@ function lowered(span: Span, others: readonly Span[]): Span {
   return at;
 }
 
-function risen(span: Span, others: readonly Span[]): Span {
-  let at = span;
-  while (at.y > 0) {
-    const up = { ...at, y: at.y - 1 };
-    if (others.some((o) => overlaps(o, up))) {
-      break;
-    }
-    at = up;
-  }
-  return at;
-}
-
 /**
  * The same tiles, in the same order, so that nothing overlaps; `leader` gets what it wishes. It
  * goes before a tile when its top is above that one's middle.
@@ -99,9 +87,13 @@ export function arranged<T extends Placed>(tiles: readonly T[], leader?: number)
     const taken = apart.map((other) => other.span);
     apart.push({ id: tile.id, span: lowered(tile.span, taken) });
   }
+  // From top to bottom, so that a tile rises to the lowest of those above it.
   const spans = new Map<number, Span>();
-  for (const tile of readingOrder(apart)) {
-    spans.set(tile.id, risen(tile.span, [...spans.values()]));
+  const bottoms = new Array<number>(COLUMNS).fill(0);
+  for (const { id, span } of readingOrder(apart)) {
+    const y = Math.max(...bottoms.slice(span.x, span.x + span.w));
+    spans.set(id, { ...span, y });
+    bottoms.fill(y + span.h, span.x, span.x + span.w);
   }
   return tiles.map((tile) => {
     const span = spans.get(tile.id) ?? tile.span;
@@ -116,18 +108,28 @@ export function withSpan<T extends Placed>(tiles: readonly T[], id: number, span
   );
 }
 
+/** A bit for each column. */
+function bitsOf(x: number, w: number): number {
+  return ((1 << w) - 1) << x;
+}
+
 /** The first place, line by line, where a tile of this size fits without moving any other. */
 export function firstFree(taken: readonly Span[], size: { w: number; h: number }): Span {
-  const bottom = taken.reduce((most, span) => Math.max(most, span.y + span.h), 0);
-  for (let y = 0; y < bottom; y++) {
+  const rows: number[] = [];
+  for (const { x, y, w, h } of taken) {
+    for (let row = y; row < y + h; row++) {
+      rows[row] = (rows[row] ?? 0) | bitsOf(x, w);
+    }
+  }
+  for (let y = 0; y < rows.length; y++) {
+    const used = rows.slice(y, y + size.h).reduce((all, row) => all | (row ?? 0), 0);
     for (let x = 0; x + size.w <= COLUMNS; x++) {
-      const span = { ...size, x, y };
-      if (!taken.some((other) => overlaps(other, span))) {
-        return span;
+      if ((used & bitsOf(x, size.w)) === 0) {
+        return { ...size, x, y };
       }
     }
   }
-  return { ...size, x: 0, y: bottom };
+  return { ...size, x: 0, y: rows.length };
 }
 
 /** How many cells a pointer has moved, in a grid that is `px` wide. */

@@ -71,7 +71,7 @@ describe('variables of a dashboard', () => {
     expect(readVariables(odd)).toEqual([{ ...newVariable('IP'), required: true }]);
     expect(readVariables([{ name: 'a' }, { name: 'a', label: 'again' }])).toHaveLength(1);
     expect(readVariables({ name: 'a' })).toEqual([]);
-    expect(readVariables([{ name: 'a', options: ['x', 3] }])[0]).toMatchObject({
+    expect(readVariables([{ name: 'a', options: ['x', 3, 'x'] }])[0]).toMatchObject({
       kind: 'list',
       options: ['x'],
     });

@@ -67,7 +67,7 @@ export function readVariables(value: unknown): Variable[] {
       label: text(one['label']),
       kind: kind ?? (options.length > 0 ? 'list' : 'text'),
       defaultValue: text(one['defaultValue']),
-      options: options.slice(0, OPTIONS_MAX),
+      options: [...new Set(options)].slice(0, OPTIONS_MAX),
       query: text(one['query']),
       raw: one['raw'] === true,
       required: one['required'] === true,

@@ -5,6 +5,7 @@ import {
   newTile,
   rangeOf,
   readBoard,
+  TILES_MAX,
   withCopy,
   withoutTile,
   withTile,
@@ -149,6 +150,46 @@ describe('a dashboard', () => {
     expect(copied.tiles[2]).toMatchObject({ id: 13, view: 'stackedchart', span: { w: 8, h: 6 } });
     expect(withoutTile(copied, 12).tiles[1]?.span.y).toBe(0);
     expect(withCopy(board, 99)).toBe(board);
+  });
+
+  it('keeps what cannot be understood, as long as nobody changes it', () => {
+    const odd = {
+      timeframe: { timeframe: 'TODAY' },
+      liveUpdateInterval: { every: 'minute' },
+      variables: { host: 'a' },
+      searches: [{ alias: 'a', query: 'tag=a', timeframe: { timeframe: 'YESTERDAY' } }],
+      tiles: [{ id: 1, searchesIndex: 0 }],
+    } as unknown as DashboardData;
+    const board = readBoard(odd);
+    expect(writeBoard(board)).toMatchObject({
+      timeframe: { timeframe: 'TODAY' },
+      liveUpdateInterval: { every: 'minute' },
+      variables: { host: 'a' },
+      searches: [{ timeframe: { timeframe: 'YESTERDAY' } }],
+    });
+    expect(writeBoard({ ...board, range: { kind: 'all' } }).timeframe?.timeframe).toBe('all');
+  });
+
+  it('keeps tiles that are too many to be shown', () => {
+    const many = Array.from({ length: TILES_MAX + 3 }, (_, i) => ({
+      alias: `${i}`,
+      query: 'tag=a',
+    }));
+    const board = readBoard({ searches: many });
+    expect(board.tiles).toHaveLength(TILES_MAX);
+    const written = writeBoard(withoutTile(board, board.tiles[0]!.id));
+    expect(written.searches).toHaveLength(TILES_MAX + 2);
+    const last = written.tiles?.[TILES_MAX + 1];
+    expect(written.searches?.[last!.searchesIndex]?.alias).toBe(`${TILES_MAX + 2}`);
+  });
+
+  it('whose searches all say its own time range has tiles that follow it', () => {
+    const hour = { timeframe: 'PT1H' };
+    const data = { timeframe: hour, searches: [{ alias: '', query: 'a', timeframe: hour }] };
+    const board = readBoard(data as DashboardData);
+    expect(board.tiles[0]?.range).toBeNull();
+    const own = withTile(board, { ...board.tiles[0]!, range: { kind: 'last', ms: HOUR } });
+    expect(readBoard(writeBoard(own)).tiles[0]?.range).toEqual({ kind: 'last', ms: HOUR });
   });
 
   it('of an older version, or of any shape at all, is borne', () => {

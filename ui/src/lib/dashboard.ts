@@ -10,7 +10,7 @@ import { arranged, DEFAULT_SIZE, firstFree, fitted, type Span } from './dashboar
 import type { ChartKind } from './chart';
 import { readTimeframe, writeTimeframe } from './dashboard-time';
 import { readVariables, type Variable } from './dashboard-variables';
-import { DAY, type TimeRange } from './time';
+import { DAY, sameRange, type TimeRange } from './time';
 import type { DashboardData } from './types';
 
 /** How a tile shows what its query ends in. What does not fit the query is shown as `auto`. */
@@ -52,6 +52,14 @@ export interface Board {
   refreshSeconds: number;
   variables: Variable[];
   rest: Members;
+  /** Beyond what a page can show; kept as they are. */
+  surplus: Raw[];
+}
+
+/** A tile and its search as they are stored. */
+interface Raw {
+  tile: Members;
+  search: Members;
 }
 
 /** What is drawn of a query's results, and which kind of chart if it is one. */
@@ -91,6 +99,7 @@ export interface Draft {
 
 export const TILES_MAX = 200;
 const REFRESH_SECONDS_MAX = 86_400;
+const RANGE_OTHERWISE: TimeRange = { kind: 'last', ms: DAY };
 const VERSION = 2;
 
 /** Names that other front ends have for our views. */
@@ -150,7 +159,7 @@ export function readBoard(data: DashboardData | null | undefined): Board {
   const all = members(data);
   const searches = list(all['searches']).map(members);
   const shown = new Set<number>();
-  const raw: { tile: Members; search: Members }[] = [];
+  const raw: Raw[] = [];
   for (const tile of list(all['tiles']).map(members)) {
     const index = Number(tile['searchesIndex'] ?? -1);
     const search = searches[index];
@@ -164,24 +173,33 @@ export function readBoard(data: DashboardData | null | undefined): Board {
       raw.push({ tile: {}, search });
     }
   });
+  const range = readTimeframe(all['timeframe']);
+  const refreshSeconds = refreshOf(all['liveUpdateInterval']);
+  const variables = readVariables(all['variables']);
+  const understood = [
+    ...(range ? ['timeframe'] : []),
+    ...(refreshSeconds > 0 || !all['liveUpdateInterval'] ? ['liveUpdateInterval'] : []),
+    ...(variables.length > 0 ? ['variables'] : []),
+  ];
   return {
-    tiles: placed(raw.slice(0, TILES_MAX)),
-    range: readTimeframe(all['timeframe']) ?? { kind: 'last', ms: DAY },
-    refreshSeconds: refreshOf(all['liveUpdateInterval']),
-    variables: readVariables(all['variables']),
-    rest: without(
-      all,
-      'searches',
-      'tiles',
-      'timeframe',
-      'liveUpdateInterval',
-      'variables',
-      'version',
-    ),
+    tiles: placed(raw.slice(0, TILES_MAX)).map((tile) => following(tile, range)),
+    range: range ?? RANGE_OTHERWISE,
+    refreshSeconds,
+    variables,
+    rest: without(all, 'searches', 'tiles', 'version', ...understood),
+    surplus: raw.slice(TILES_MAX),
   };
 }
 
-function placed(raw: { tile: Members; search: Members }[]): Tile[] {
+/** Other front ends write the dashboard's range into each search: that is none of its own. */
+function following(tile: Tile, range: TimeRange | null): Tile {
+  const own = members(tile.search['timeframe'])['own'] === true;
+  return tile.range && range && !own && sameRange(tile.range, range)
+    ? { ...tile, range: null }
+    : tile;
+}
+
+function placed(raw: Raw[]): Tile[] {
   const ids = new Set<number>();
   let next = raw.reduce((most, { tile }) => Math.max(most, Number(tile['id']) || 0), 0) + 1;
   const taken: Span[] = raw.flatMap(({ tile }) => spanOf(tile['span']) ?? []);
@@ -221,42 +239,54 @@ function rendererOf(tile: Tile): { renderer: string; options: Members | undefine
   };
 }
 
-export function writeBoard(board: Board): DashboardData {
+function searchOf(tile: Tile): { alias: string; query: string } & Members {
+  const unread = tile.search['timeframe'];
+  const foreign = unread !== undefined && !readTimeframe(unread);
   return {
-    ...board.rest,
+    ...without(tile.search, 'timeframe', 'reference'),
+    alias: tile.title,
+    query: tile.query,
+    ...(tile.range
+      ? { timeframe: { ...writeTimeframe(tile.range), own: true } }
+      : foreign
+        ? { timeframe: unread }
+        : {}),
+    ...(tile.saved
+      ? {
+          reference: { type: 'savedQuery', ...members(tile.search['reference']), id: tile.saved },
+        }
+      : {}),
+  };
+}
+
+export function writeBoard(board: Board): DashboardData {
+  const { rest, tiles, surplus } = board;
+  const untouched = rest['timeframe'] !== undefined && sameRange(board.range, RANGE_OTHERWISE);
+  const written = {
+    ...rest,
     version: VERSION,
-    timeframe: writeTimeframe(board.range),
+    ...(untouched ? {} : { timeframe: writeTimeframe(board.range) }),
     ...(board.refreshSeconds > 0 ? { liveUpdateInterval: board.refreshSeconds } : {}),
     ...(board.variables.length > 0 ? { variables: board.variables } : {}),
-    searches: board.tiles.map((tile) => ({
-      ...without(tile.search, 'timeframe', 'reference'),
-      alias: tile.title,
-      query: tile.query,
-      ...(tile.range ? { timeframe: writeTimeframe(tile.range) } : {}),
-      ...(tile.saved
-        ? {
-            reference: {
-              type: 'savedQuery',
-              ...members(tile.search['reference']),
-              id: tile.saved,
-            },
-          }
-        : {}),
-    })),
-    tiles: board.tiles.map((tile, index) => {
-      const { renderer, options } = rendererOf(tile);
-      const { w, h, x, y } = tile.span;
-      return {
-        ...without(tile.rest, 'rendererOptions'),
-        id: tile.id,
-        title: tile.title,
-        renderer,
-        span: { col: w, row: h, x, y },
-        searchesIndex: index,
-        ...(options ? { rendererOptions: options } : {}),
-      };
-    }),
+    searches: [...tiles.map(searchOf), ...surplus.map((raw) => raw.search)],
+    tiles: [
+      ...tiles.map((tile, index) => {
+        const { renderer, options } = rendererOf(tile);
+        const { w, h, x, y } = tile.span;
+        return {
+          ...without(tile.rest, 'rendererOptions'),
+          id: tile.id,
+          title: tile.title,
+          renderer,
+          span: { col: w, row: h, x, y },
+          searchesIndex: index,
+          ...(options ? { rendererOptions: options } : {}),
+        };
+      }),
+      ...surplus.map((raw, i) => ({ ...raw.tile, searchesIndex: tiles.length + i })),
+    ],
   };
+  return written as DashboardData;
 }
 
 /* ---- changes; each gives a new board ---- */

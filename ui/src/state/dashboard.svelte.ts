@@ -14,7 +14,9 @@ import {
   draftOf,
   saveDashboard,
   shareDashboard,
+  wireOf,
   type Sharing,
+  type WireDraft,
 } from '../lib/api-dashboard';
 import type { Draft } from '../lib/dashboard';
 import { merged, sameDraft, verdict } from '../lib/dashboard-conflict';
@@ -26,9 +28,10 @@ import { session } from './session.svelte';
 const LOOK_MS = 2500;
 const KEY = 'aquifer.dashboard';
 
+/** In the form of the wire: a later version of this page may read it. */
 interface Kept {
   base: Dashboard;
-  draft: Draft;
+  draft: WireDraft;
   at: number;
 }
 
@@ -166,7 +169,7 @@ export class OpenDashboard {
   private set(edits: Edits<Draft>): void {
     this.edits = edits;
     if (this.unsaved && this.base) {
-      const kept: Kept = { base: this.base, draft: edits.present, at: Date.now() };
+      const kept: Kept = { base: this.base, draft: wireOf(edits.present), at: Date.now() };
       try {
         localStorage.setItem(this.key, JSON.stringify(kept));
       } catch {
@@ -180,9 +183,9 @@ export class OpenDashboard {
   private recall(): void {
     try {
       const kept = JSON.parse(localStorage.getItem(this.key) ?? 'null') as Kept | null;
-      if (kept?.base.ID === this.id) {
+      if (kept?.base.ID === this.id && kept.draft.Data) {
         this.base = kept.base;
-        this.edits = editsOf(draftOf(kept.base), kept.draft);
+        this.edits = editsOf(draftOf(kept.base), draftOf(kept.draft));
         this.keptSince = kept.at;
       }
     } catch {
