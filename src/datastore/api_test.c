@@ -198,6 +198,7 @@ static void start_node(struct world *world, size_t index)
                                    .webserver = node->uuid,
                                    .external_addr = node->name,
                                    .interval_ms = 300,
+                                   .confirm_wait_ms = PATIENCE_MS,
                                    .on_event = print_event,
                                    .context = node};
     assert_int_equal(sync_start(&options, &node->sync), 0);

@@ -42,6 +42,7 @@ struct sync_options {
     struct uuid webserver;     /* Webserver-UUID */
     const char *external_addr; /* host:port that others reach this webserver by; may be "" */
     int64_t interval_ms;       /* check-in; 0: 10 s */
+    int64_t confirm_wait_ms;   /* of local-first writes; 0: SYNC_CONFIRM_WAIT_MS */
 
     /* May be NULL. `object` borrows; it may be a tombstone. Own writes are reported too. */
     void (*on_change)(void *context, const struct object *object);

@@ -222,7 +222,8 @@ static int write_here(struct sync *sync, struct writing *writing)
     struct sync_event dirty = {.type = SYNC_EVENT_DIRTY};
     add_waiter(sync, &waiter);
     int rc = in_transaction(sync, writing, store_here);
-    int64_t until_ms = sync_now_ms(sync) + SYNC_CONFIRM_WAIT_MS;
+    int64_t wait_ms = sync->options.confirm_wait_ms;
+    int64_t until_ms = sync_now_ms(sync) + (wait_ms > 0 ? wait_ms : SYNC_CONFIRM_WAIT_MS);
     (void)pthread_mutex_lock(&sync->lock);
     if (rc == 0) {
         sync_post(sync, &dirty);
