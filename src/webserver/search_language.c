@@ -200,6 +200,7 @@ int search_language_parse(struct search *search, const struct object_principal *
         .tag_exists = tag_exists,
         .macro = macro,
         .extractor = extractor,
+        .resource = resource,
         .context = &language,
     };
     struct query_compound compound;

@@ -14,8 +14,9 @@
 
 #include "query/extractor.h"
 
-#define QUERY_EXPLORE_BYTES_MAX ((size_t)256 * 1024) /* of an entry; larger ones have no elements  \
-                                                      */
+#define QUERY_EXPLORE_BYTES_MAX                                                                    \
+    ((size_t)256 * 1024) /* of an entry; larger ones have no elements                              \
+                          */
 #define QUERY_EXPLORE_ELEMENTS_MAX 1000
 #define QUERY_EXPLORE_WORDS_MAX 4096
 #define QUERY_FILTERS_MAX 64

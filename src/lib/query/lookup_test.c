@@ -27,6 +27,8 @@ static int resource(void *context, const char *name, struct buf *contents)
         buf_append_str(contents,
                        "CIDR,network,owner\n10.0.0.0/8,storage,Bob\n192.168.1.0/24,research,"
                        "Tim\n192.168.0.0/16,all,CEO\n192.0.2.7/32,one,\n2001:db8::/32,v6,Ann\n");
+    } else if (strcmp(name, "login") == 0) {
+        buf_append_str(contents, "for (?P<user>\\S+) from (?P<ip>\\S+)\n");
     } else if (strcmp(name, "times") == 0) {
         buf_append_str(contents, "when,what\n2026-01-02T12:00:30Z,a\nnever,b\n");
     } else {
@@ -168,6 +170,26 @@ static void rows_of_a_table_become_entries(void **unused)
     refuse("tag=app dump -r hosts (a)", "the name of a column");
 }
 
+static void an_expression_may_come_from_a_resource(void **unused)
+{
+    (void)unused;
+    struct query *query = NULL;
+    struct query_error error;
+    struct query_options options = test_options;
+    options.resource = resource;
+    assert_int_equal(query_parse(SPAN_LIT("tag=auth regex -p -r login user==bob | table user ip"),
+                                 &options, &query, &error),
+                     0);
+    assert_string_equal(query->stages[0].text,
+                        "regex -p \"for (?P<user>\\\\S+) from (?P<ip>\\\\S+)\" user==bob");
+    assert_string_equal(query->stages[0].resources[0], "login");
+    query_free(&query);
+    test_options.resource = resource;
+    expect("tag=auth regex -r login user==bob | table user ip", "bob 192.0.2.7\n");
+    test_options.resource = NULL;
+    refuse("tag=auth regex -r login", "there are no resources here");
+}
+
 static bool no_tag_exists(void *context, const char *name)
 {
     (void)context;
@@ -256,6 +278,7 @@ int main(void)
         cmocka_unit_test(ipexist_filters_by_a_set),
         cmocka_unit_test(iplookup_takes_the_smallest_network),
         cmocka_unit_test(rows_of_a_table_become_entries),
+        cmocka_unit_test(an_expression_may_come_from_a_resource),
         cmocka_unit_test(rows_need_no_tag),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(csv_is_read_in_all_its_forms),

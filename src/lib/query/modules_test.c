@@ -64,7 +64,7 @@ static void stats_condense_by_keys_and_time(void **unused)
            "   1\nalice 7.75 12.5 2\nbob 40 40 1\n");
     expect("tag=app json user | stats unique_count(user) | table unique_count", "3\n");
     expect("tag=app json user ms | stats sum(ms) by user sum(ms) as all | table -nt user sum all",
-           "  55.5\nalice 15.5 55.5\nbob 40 55.5\n");
+           "alice 15.5 55.5\nbob 40 55.5\n");
     expect("tag=app json code | stats count by code over 1m | table -nt code count",
            "200 2\n404 1\n500 1\n");
     expect_ordered("tag=app stats count over 2s | table -nt TIMESTAMP count",
@@ -87,7 +87,7 @@ static void math_modules_are_single_operations(void **unused)
     (void)unused;
     expect("tag=app json user | count by user | table user count", " 1\nalice 2\nbob 1\n");
     expect("tag=app json ms | sum ms | table sum", "55.5\n");
-    expect("tag=app json ms user | mean ms by user | table user mean", " \nalice 7.75\nbob 40\n");
+    expect("tag=app json ms user | mean ms by user | table user mean", "alice 7.75\nbob 40\n");
     expect("tag=app json ms | max ms | table max", "40\n");
 }
 

@@ -306,6 +306,9 @@ static int parse_module(struct parser *parser, const struct query_token *name, s
     if (stage->module != NULL) {
         int rc = stage->module->parse(&args, &stage->plan);
         stage->text = args.effective != NULL ? args.effective : stage->text;
+        if (args.resource != NULL) {
+            stage->resources[stage->resource_count++] = args.resource;
+        }
         return rc < 0 ? rc : query_args_finish(&args);
     }
     const struct query_renderer *renderer = parser->query->renderer;
@@ -541,8 +544,10 @@ static void note_resources(struct query *query)
             int rc = stage->module->load(stage->plan, note_resource, &needs);
             CHECK(rc == 0);
         }
-        memcpy(stage->resources, needs.names, sizeof(needs.names));
-        stage->resource_count = needs.count;
+        for (size_t j = 0; j < needs.count && stage->resource_count < ARRAY_COUNT(needs.names);
+             j++) {
+            stage->resources[stage->resource_count++] = needs.names[j];
+        }
     }
 }
 

@@ -77,6 +77,11 @@ struct query {
 
 struct query_extractor;
 
+/* Appends the contents of a resource, or says why not. QUERY_RESOURCE_LATER: it will be there, but
+ * is not yet. */
+#define QUERY_RESOURCE_LATER 1
+typedef int query_resource(void *context, const char *name, struct buf *contents);
+
 struct query_options {
     int64_t now_ns;
     int64_t start_ns; /* the range chosen outside the text; start= and end= override it */
@@ -92,6 +97,9 @@ struct query_options {
     /* Gives extraction definition `index` of those that the asker may use, the nearest ones first;
      * false: there are no more. What it gives lives until the next call. NULL: there are none. */
     bool (*extractor)(void *context, size_t index, struct query_extractor *ret_extractor);
+
+    /* For what a stage must know while it is parsed; NULL: there are no resources. */
+    query_resource *resource;
 };
 
 /* Copies `text`. A fault is ERR_INVALID or ERR_TOO_LARGE, with *ret_error filled and err_text()
@@ -104,8 +112,6 @@ void query_free(struct query **query);
  * the contents of one, says why not, or QUERY_RESOURCE_LATER: the query will be loaded once more,
  * what is there stays then. Not while the query runs. A fault: *ret_stage (may be NULL) is the
  * stage. */
-#define QUERY_RESOURCE_LATER 1
-typedef int query_resource(void *context, const char *name, struct buf *contents);
 MUST_CHECK int query_load(struct query *query, query_resource *resource, void *context,
                           size_t *ret_stage);
 

@@ -1,22 +1,23 @@
 /*
- * regex [-e value] [-v] [-p] [-a] "expression" [name OP value …]
+ * regex [-e value] [-v] [-p] [-a] ("expression" | -r resource) [name OP value …]
  *
- * Named groups become values, with -a those of all matches. An entry on which the expression
- * reaches its bounds (expression.h) does not match and is counted. Back-references and look-around
- * are refused nowhere, RE2 would refuse them.
- * Tested by modules_test.c.
+ * With -r the expression is what the resource holds; the effective text has it. Named groups become
+ * values, with -a those of all matches. An entry on which the expression reaches its bounds
+ * (expression.h) does not match and is counted. Back-references and look-around are refused
+ * nowhere, RE2 would refuse them. Tested by modules_test.c.
  */
 #include "base/mem.h"
 #include "query/modules/expression.h"
 #include "query/modules/extract.h"
 #include "query/modules/modules.h"
 
-enum { FLAG_E, FLAG_V, FLAG_P, FLAG_A };
+enum { FLAG_E, FLAG_V, FLAG_P, FLAG_A, FLAG_R };
 
 static const struct query_flag flags[] = {[FLAG_E] = {"e", true},
                                           [FLAG_V] = {"v", false},
                                           [FLAG_P] = {"p", false},
-                                          [FLAG_A] = {"a", false}};
+                                          [FLAG_A] = {"a", false},
+                                          [FLAG_R] = {"r", true}};
 
 struct own {
     struct expression *expression;
@@ -126,6 +127,57 @@ static bool find(const struct extract_plan *plan, void *run, struct span data, s
 
 static const struct extract_way way = {.find = find};
 
+static void put_quoted(struct buf *buf, struct span text)
+{
+    buf_append_byte(buf, '"');
+    for (size_t i = 0; i < text.bytes; i++) {
+        buf_append_str(buf, text.data[i] == '"' || text.data[i] == '\\' ? "\\" : "");
+        buf_append_byte(buf, text.data[i]);
+    }
+    buf_append_byte(buf, '"');
+}
+
+/* Reads the expression, and says what runs instead. */
+static int read_resource(struct query_args *args, const struct extract_plan *plan,
+                         const char *resource, struct span *ret_pattern)
+{
+    const struct query_options *options = args->options;
+    const struct own *own = plan->own;
+    struct buf contents = {0};
+    struct buf text = {0};
+    int rc = options->resource == NULL ? err_set(ERR_UNAVAILABLE, "there are no resources here")
+                                       : options->resource(options->context, resource, &contents);
+    if (rc == QUERY_RESOURCE_LATER) {
+        rc = err_set(ERR_INVALID, "an expression cannot come from an inner query");
+    }
+    if (rc < 0) {
+        buf_deinit(&contents);
+        return query_args_fault(args, "resource '%.64s': %.128s", resource, err_text());
+    }
+    *ret_pattern = arena_span_dup(args->arena, span_trim(buf_span(&contents)));
+    buf_append_str(&text, "regex");
+    if (plan->source.bytes > 0) {
+        buf_append_str(&text, " -e ");
+        put_quoted(&text, plan->source);
+    }
+    buf_append_str(&text, plan->drop_found ? " -v" : "");
+    buf_append_str(&text, plan->pass ? " -p" : "");
+    buf_append_str(&text, own->all ? " -a " : " ");
+    put_quoted(&text, *ret_pattern);
+    if (args->next < args->count) {
+        const struct query_token *first = &args->tokens[args->next];
+        const struct query_token *last = &args->tokens[args->count - 1];
+        size_t bytes = last->offset + last->bytes - first->offset;
+        buf_append_byte(&text, ' ');
+        query_strip(span_first(span_from(args->text, first->offset), bytes), &text);
+    }
+    args->effective = arena_span_str(args->arena, buf_span(&text));
+    args->resource = arena_strdup(args->arena, resource);
+    buf_deinit(&contents);
+    buf_deinit(&text);
+    return 0;
+}
+
 static int parse(struct query_args *args, void **ret_plan)
 {
     struct extract_plan *plan = ARENA_NEW(args->arena, struct extract_plan);
@@ -135,16 +187,20 @@ static int parse(struct query_args *args, void **ret_plan)
     *ret_plan = plan;
     size_t flag = 0;
     const char *value = NULL;
+    const char *resource = NULL;
     int rc = 0;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        plan->drop_found = plan->drop_found || flag == FLAG_V;
         plan->pass = plan->pass || flag == FLAG_P;
+        plan->drop_found = plan->drop_found || flag == FLAG_V;
         own->all = own->all || flag == FLAG_A;
         plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
+        resource = flag == FLAG_R ? value : resource;
     }
-    struct query_token token;
-    struct span pattern;
-    rc = rc < 0 ? rc : query_args_word(args, &pattern, &token);
+    struct query_token token = {.offset = args->offset, .bytes = strlen("regex")};
+    struct span pattern = SPAN_NONE;
+    rc = rc < 0             ? rc
+         : resource != NULL ? read_resource(args, plan, resource, &pattern)
+                            : query_args_word(args, &pattern, &token);
     if (rc != 0) {
         return rc < 0 ? rc : query_args_fault(args, "an expression is missing");
     }

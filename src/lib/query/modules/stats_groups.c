@@ -206,9 +206,11 @@ static void put_row_keys(const struct stats_plan *plan, const struct stats_group
     }
 }
 
-/* A row of the result: keys, then results, as enumerated values; as text in its data. */
-static void put_row(struct stats_state *state, const struct stats_group *row, struct entry *entry)
+/* A row of the result: keys, then results, as enumerated values; as text in its data. False: no
+ * operation has a result for these keys, there is no such row. */
+static bool put_row(struct stats_state *state, const struct stats_group *row, struct entry *entry)
 {
+    bool any = state->plan->tables[0].keys.count == 0;
     const struct stats_plan *plan = state->plan;
     struct buf text = {0};
     size_t before = state->bytes.bytes;
@@ -227,6 +229,7 @@ static void put_row(struct stats_state *state, const struct stats_group *row, st
             state->estimated = state->estimated || aggregate_is_estimate(&group->states[at]);
             query_value_put_ev(&value, op->out, &state->bytes, begin);
             query_value_put_text(&value, &text);
+            any = any || table->keys.count > 0;
             buf_append_str(&text, i + 1 < plan->op_count ? "  " : "");
         }
     }
@@ -234,6 +237,8 @@ static void put_row(struct stats_state *state, const struct stats_group *row, st
     entry->data.bytes = text.bytes;
     buf_append(&state->bytes, buf_span(&text));
     buf_deinit(&text);
+    state->bytes.bytes = any ? state->bytes.bytes : before;
+    return any;
 }
 
 bool stats_remark(const void *plan, const void *pointer, struct buf *text)
@@ -274,8 +279,8 @@ static void put_group(struct stats_state *state, const struct stats_group *group
     if (gives_states(state)) {
         put_state(state->plan, group, &state->bytes);
         entry.data.bytes = state->bytes.bytes - before;
-    } else {
-        put_row(state, group, &entry);
+    } else if (!put_row(state, group, &entry)) {
+        return;
     }
     vec_push(&state->picks, (uint32_t)state->entries.count);
     vec_push(&state->entries, entry);

@@ -6,9 +6,11 @@
 #define TRACKED_MAX 1000000
 #define CHART_BUCKETS 300
 
-enum { FLAG_TRACKED };
+enum { FLAG_TRACKED, FLAG_SIZE };
 
-static const struct query_flag flags[] = {[FLAG_TRACKED] = {"maxtracked", true}};
+static const struct query_flag flags[] = {
+    [FLAG_TRACKED] = {"maxtracked", true}, [FLAG_SIZE] = {"maxsize", true}}; /* of no effect:
+                                                                                bounded anyway */
 
 static const struct query_token *peek(const struct query_args *args, size_t ahead)
 {
@@ -186,9 +188,11 @@ static int parse_flags(struct query_args *args, struct stats_plan *plan)
     int rc = 0;
     plan->tracked_max = TRACKED_MAX;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        if (!span_to_u64(span_of_str(value), &plan->tracked_max) || plan->tracked_max == 0) {
-            return query_args_fault(args, "-maxtracked needs a number");
+        uint64_t number = 0;
+        if (!span_to_u64(span_of_str(value), &number) || number == 0) {
+            return query_args_fault(args, "-%s needs a number", flags[flag].name);
         }
+        plan->tracked_max = flag == FLAG_TRACKED ? number : plan->tracked_max;
     }
     return rc < 0 ? rc : 0;
 }

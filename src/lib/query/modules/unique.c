@@ -1,8 +1,9 @@
 /*
- * unique [-maxtracked n] [name …] [over duration]
+ * unique [-maxtracked n] [-maxsize MB] [name …] [over duration]
  *
  * Passes the first entry of each combination of values; without names, of each DATA;
- * with `over` in each window. Entries that lack a value are dropped.
+ * with `over` in each window. Entries that lack a value are dropped. -maxsize is understood and has
+ * nothing to do: memory has its bound anyway.
  *
  * What was seen is known by a 128-bit hash. When no more of them fit into memory, entries that are
  * none of these wait in a file until the end: sorted by hash, the first of each stays; sorted by
@@ -19,9 +20,10 @@
 #define NAMES_MAX 16
 #define TRACKED_MAX 1000000
 
-enum { FLAG_TRACKED };
+enum { FLAG_TRACKED, FLAG_SIZE };
 
-static const struct query_flag flags[] = {[FLAG_TRACKED] = {"maxtracked", true}};
+static const struct query_flag flags[] = {
+    [FLAG_TRACKED] = {"maxtracked", true}, [FLAG_SIZE] = {"maxsize", true}};
 
 struct plan {
     struct span names[NAMES_MAX];
@@ -72,9 +74,11 @@ static int parse(struct query_args *args, void **ret_plan)
     const char *value = NULL;
     int rc = 0;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        if (!span_to_u64(span_of_str(value), &plan->tracked_max) || plan->tracked_max == 0) {
-            return query_args_fault(args, "-maxtracked needs a number");
+        uint64_t number = 0;
+        if (!span_to_u64(span_of_str(value), &number) || number == 0) {
+            return query_args_fault(args, "-%s needs a number", flags[flag].name);
         }
+        plan->tracked_max = flag == FLAG_TRACKED ? number : plan->tracked_max;
     }
     while (rc >= 0 && args->next < args->count) {
         if (query_args_take(args, "over")) {
