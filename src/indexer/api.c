@@ -139,6 +139,8 @@ static json_t *storage_json(struct storage *storage)
     json_object_set_new(json, "log_bytes", json_u64(stats.log_bytes));
     json_object_set_new(json, "log_groups", json_u64(stats.log_groups));
     json_object_set_new(json, "corrupt", json_u64(stats.corrupt));
+    json_object_set_new(json, "disk_free_bytes", json_u64(stats.disk_free_bytes));
+    json_object_set_new(json, "disk_bytes", json_u64(stats.disk_bytes));
     json_t *cursors = json_array();
     (void)!storage_cursors(storage, add_cursor, cursors);
     json_object_set_new(json, "cursors", cursors);

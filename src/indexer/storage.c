@@ -182,6 +182,10 @@ struct storage_stats storage_stats(struct storage *storage)
         stats.dropped_bytes += well.dropped_bytes;
         stats.dropped_partitions += well.dropped_partitions;
     }
+    if (io_space(storage->io, storage->datalog_dir, &stats.disk_free_bytes, &stats.disk_bytes) <
+        0) {
+        stats.disk_free_bytes = stats.disk_bytes = 0;
+    }
     return stats;
 }
 

@@ -251,6 +251,8 @@ struct storage_stats {
     uint64_t log_groups; /* syncs */
     uint64_t log_cursors;
     uint64_t log_detached;    /* of them */
+    uint64_t disk_free_bytes; /* on the file system that the datalog is on ... */
+    uint64_t disk_bytes;      /* ... of so many; 0 when it does not say */
     uint64_t corrupt;         /* damaged records, blocks and lines met so far */
     uint64_t flushed_bytes;   /* of segment files, since it was opened; so the next two */
     uint64_t merged_bytes;    /* written by merges */

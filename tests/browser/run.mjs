@@ -15,6 +15,7 @@ import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
 import { scenarios as exploring } from './scenarios/exploring.mjs';
+import { scenarios as failing } from './scenarios/failing.mjs';
 import { scenarios as first } from './scenarios/first.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as library } from './scenarios/library.mjs';
@@ -63,6 +64,7 @@ const all = Object.entries({
     ...people,
     ...resources,
     ...library,
+    ...failing,
     ...pictures,
 }).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
 

@@ -1,6 +1,6 @@
 // Macros, templates, actionables, saved queries: made here, changed there, brought back.
 import assert from 'node:assert/strict';
-import { typed } from '../lib/browser.mjs';
+import { rows, search, typed } from '../lib/browser.mjs';
 import { eventually } from '../lib/cluster.mjs';
 
 const row = (on, list, name) =>
@@ -129,6 +129,19 @@ export const scenarios = {
         await tabs.shot(page, 'actionable');
         await save(page);
         await row(there, 'Actionables', name).getByText('Find it').waitFor();
+
+        // Offered with a result, here.
+        const word = `found${Date.now()}`;
+        cluster.ingest('actions', [`${word} from 192.0.2.7`, `other line to 192.0.2.7 and on`]);
+        await page.evaluate(() => (location.hash = '#/search'));
+        await search(page, `tag=actions grep ${word}`);
+        await rows(page).first().click();
+        await page.getByRole('button', { name: 'Find it 192.0.2.7' }).click();
+        await eventually(
+            'the query of the action',
+            async () => (await typed(page)) === 'tag=* grep 192.0.2.7',
+        );
+        await page.evaluate(() => (location.hash = '#/actionables'));
         await row(there, 'Actionables', name).click();
         await remove(there);
         await row(page, 'Actionables', name).waitFor({ state: 'detached' });

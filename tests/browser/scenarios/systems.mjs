@@ -1,21 +1,23 @@
 // The page "Systems": every part, the links, what is wrong and what to do.
 import assert from 'node:assert/strict';
-import { DESKTOP, PHONE } from '../lib/browser.mjs';
+import { DESKTOP, logIn, PHONE } from '../lib/browser.mjs';
+import { tokenOf } from '../lib/cluster.mjs';
 
 export const scenarios = {
     async the_systems_page_shows_every_part_and_link(tabs, cluster) {
         cluster.ingest('pictured', ['one', 'two']);
-        for (const [index, webserver] of cluster.webservers.entries()) {
+        for (const webserver of cluster.webservers) {
             const page = await tabs.login(webserver, { hash: '#/systems' });
             await page.getByRole('status').getByText('All is well').waitFor();
             const indexers = page.getByRole('region', { name: 'Indexers', exact: true });
             assert.equal(await indexers.locator('li').count(), cluster.indexers.length);
             const webservers = page.getByRole('region', { name: 'Webservers', exact: true });
             assert.equal(await webservers.locator('li').count(), cluster.webservers.length);
-            assert.match(
-                await webservers.locator('li').nth(index).innerText(),
-                /answers this page/,
-            );
+            await webservers
+                .locator('li')
+                .filter({ hasText: new URL(webserver).host })
+                .getByText('answers this page')
+                .waitFor();
             await page.getByRole('cell', { name: 'following' }).first().waitFor();
             await page.getByRole('button', { name: /^pictured/ }).waitFor();
         }
@@ -65,5 +67,43 @@ export const scenarios = {
         await tabs.shot(page, 'systems-away');
         away = false;
         await page.getByRole('status').getByText('All is well').waitFor();
+    },
+
+    async an_administrator_tells_everybody_and_each_dismisses_it_for_himself(tabs, cluster) {
+        const text = `<b>maintenance</b> ${Date.now()}`;
+        const login = `reader${Date.now()}`;
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/systems' });
+        const token = await tokenOf(page);
+        await cluster.call(cluster.webservers[0], 'POST', '/api/users', token, {
+            User: login,
+            Pass: 'pw',
+            Name: login,
+            Email: '',
+            Admin: false,
+        });
+        const there = await tabs.open(cluster.webservers[1]);
+        await logIn(there, login, 'pw');
+        const bell = (on) => on.getByRole('button', { name: /notification/i });
+        await page.getByLabel('Tell everybody').fill(text);
+        await page.getByLabel('How serious').selectOption('Warning');
+        await page.getByRole('button', { name: 'Send', exact: true }).click();
+        await there.getByRole('button', { name: /^\d+ notifications?$/ }).waitFor();
+        await bell(there).first().click();
+        await there.getByText(text).waitFor();
+        await tabs.shot(there, 'notifications');
+        assert.equal(await there.getByRole('button', { name: /^Take back/ }).count(), 0);
+        await there.getByRole('button', { name: `Dismiss: ${text}` }).click();
+        await there.getByText(text).waitFor({ state: 'detached' });
+        await there.reload();
+        await there.getByRole('heading', { name: 'How to ask' }).waitFor();
+
+        // The others still have it, until it is taken back.
+        const notifications = page.getByRole('region', { name: 'Notifications', exact: true });
+        await notifications.getByText(text).waitFor();
+        assert.equal(await there.getByRole('button', { name: /^\d+ notif/ }).count(), 0);
+        await notifications
+            .getByRole('button', { name: `Take back for everybody: ${text}` })
+            .click();
+        await notifications.getByText(text).waitFor({ state: 'detached' });
     },
 };

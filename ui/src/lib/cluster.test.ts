@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   bytesText,
+  indexerHealth,
   linkHealth,
   linksOf,
   rateChart,
@@ -70,6 +71,19 @@ describe('the picture of the cluster', () => {
     expect(linkHealth(forwarder({ state: 'catching up' }))).toBe('warn');
     expect(linkHealth(forwarder({ state: 'connecting', fault: 'refused' }))).toBe('bad');
     expect(linkHealth(forwarder({ quarantined: 1 }))).toBe('bad');
+  });
+
+  it('says that a disk is almost full, and how much is left', () => {
+    const full = (free: number) => {
+      const one = indexer('x:1', 'id-a');
+      Object.assign(one.Stats?.storage ?? {}, { disk_free_bytes: free, disk_bytes: 1000 * 1024 });
+      return troublesOf(null, [], [one]);
+    };
+    expect(full(500 * 1024)).toEqual([]);
+    expect(full(40 * 1024)).toMatchObject([{ health: 'warn' }]);
+    expect(full(10 * 1024)[0]).toMatchObject({ health: 'bad' });
+    expect(full(10 * 1024)[0]?.what).toContain('10.0 KiB are free');
+    expect(indexerHealth(indexer('x:1', 'id-a'))).toBe('ok');
   });
 
   it('counts once what linked indexers both have, and twice what separate ones have', () => {

@@ -43,6 +43,8 @@ export interface WireWell {
   bytes: number;
   disk_bytes: number;
   segments: number;
+  partitions?: number;
+  memtable_bytes?: number;
   corrupt_blocks: number;
   oldest: string | null;
   newest: string | null;
@@ -79,7 +81,12 @@ export interface WireIndexer {
     reason: string;
   };
   Stats?: {
-    storage: { log_bytes: number; corrupt: number };
+    storage: {
+      log_bytes: number;
+      corrupt: number;
+      disk_free_bytes?: number;
+      disk_bytes?: number;
+    };
     replication: { forwarders?: WireForwarder[]; double_id?: boolean } | null;
     wells: WireWell[];
     connections: WireIngester[];
@@ -142,9 +149,36 @@ export function linksOf(indexers: WireIndexer[]): Link[] {
   );
 }
 
+/** Less of the disk than this is worth a look, or trouble: the wells' own limits come later. */
+const DISK_WARN = 0.05;
+const DISK_BAD = 0.02;
+
+/** The share of its disk that is free; null when it does not say. */
+export function diskFree(indexer: WireIndexer): number | null {
+  const { disk_free_bytes: free, disk_bytes: all } = indexer.Stats?.storage ?? {};
+  return free === undefined || !all ? null : free / all;
+}
+
+function diskTrouble(indexer: WireIndexer): Trouble | null {
+  const share = diskFree(indexer);
+  if (share === null || share >= DISK_WARN) {
+    return null;
+  }
+  const left = bytesText(indexer.Stats?.storage.disk_free_bytes ?? 0);
+  return {
+    health: share < DISK_BAD ? 'bad' : 'warn',
+    what: `The disk of the indexer ${indexer.Address} is almost full: ${left} are free.`,
+    advice: 'Let its wells keep less (Hot-Duration, Max-Hot-Storage-GB), or give it more room.',
+  };
+}
+
 export function indexerHealth(indexer: WireIndexer): Health {
   if (!indexer.Up || indexer.Info?.takes_entries === false) {
     return 'bad';
+  }
+  const disk = diskTrouble(indexer)?.health;
+  if (disk) {
+    return disk;
   }
   const damaged =
     (indexer.Stats?.storage.corrupt ?? 0) > 0 ||
@@ -211,7 +245,10 @@ function indexerTroubles(indexer: WireIndexer): Trouble[] {
       advice: 'Give one of them an Indexer-UUID of its own and restart it.',
     });
   }
-  if (indexer.Info?.takes_entries !== false && indexerHealth(indexer) === 'warn') {
+  const disk = diskTrouble(indexer);
+  if (disk) {
+    troubles.push(disk);
+  } else if (indexer.Info?.takes_entries !== false && indexerHealth(indexer) === 'warn') {
     troubles.push({
       health: 'warn',
       what: `The indexer ${indexer.Address} has found damaged data on its disk.`,

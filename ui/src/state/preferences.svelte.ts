@@ -10,15 +10,20 @@ import { session } from './session.svelte';
 import { theme, type Theme } from './theme.svelte';
 import { zone } from './zone.svelte';
 
+const DISMISSED_MAX = 100;
+
 interface Kept {
   theme?: string;
   range?: string;
   favourites?: string[];
+  dismissed?: string[];
 }
 
 class Preferences {
   /** Dashboards, by their uuid. */
   favourites: string[] = $state.raw([]);
+  /** Notifications to everybody that this user has seen enough of. */
+  dismissed: string[] = $state.raw([]);
   private all: Record<string, unknown> = {};
 
   /**
@@ -37,6 +42,7 @@ class Preferences {
       theme.set(kept.theme);
     }
     this.favourites = Array.isArray(kept.favourites) ? kept.favourites : [];
+    this.dismissed = Array.isArray(kept.dismissed) ? kept.dismissed : [];
     const range = rangeFromText(kept.range ?? '');
     const linked = router.route.page === 'search' && router.route.query !== '';
     if (range && withRange && !linked) {
@@ -58,6 +64,14 @@ class Preferences {
     this.all = { ...this.all, aquifer: { ...(this.all['aquifer'] as Kept), favourites } };
     await session.api.change('PUT', this.path(), this.all);
     this.favourites = favourites;
+  }
+
+  async dismiss(notification: string): Promise<void> {
+    await this.load(false);
+    this.dismissed = [...this.dismissed, notification].slice(-DISMISSED_MAX);
+    const kept = { ...(this.all['aquifer'] as Kept | undefined), dismissed: this.dismissed };
+    this.all = { ...this.all, aquifer: kept };
+    await session.api.change('PUT', this.path(), this.all);
   }
 
   get timeZone(): string {
