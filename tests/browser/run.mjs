@@ -14,6 +14,7 @@ import { scenarios as access } from './scenarios/access.mjs';
 import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
+import { scenarios as dashboardsEdited } from './scenarios/dashboards-edited.mjs';
 import { scenarios as exploring } from './scenarios/exploring.mjs';
 import { scenarios as failing } from './scenarios/failing.mjs';
 import { scenarios as first } from './scenarios/first.mjs';
@@ -58,6 +59,7 @@ const all = Object.entries({
     ...searches,
     ...tables,
     ...dashboards,
+    ...dashboardsEdited,
     ...kept,
     ...security,
     ...systems,
