@@ -186,6 +186,21 @@ static int parse_part(struct language *language, const struct query_compound_par
     return rc;
 }
 
+/* The bounds of the main query, which inner ones refer to. False: it is wrong, as will be said. */
+static bool outer_of(const struct query_compound *compound, const struct query_options *options,
+                     struct query_outer *ret_outer)
+{
+    struct query *query = NULL;
+    struct query_error error;
+    const struct query_compound_part *part = &compound->parts[compound->count - 1];
+    if (query_parse(part->text, options, &query, &error) < 0) {
+        return false;
+    }
+    *ret_outer = (struct query_outer){query->start_ns, query->end_ns};
+    query_free(&query);
+    return true;
+}
+
 int search_language_parse(struct search *search, const struct object_principal *who,
                           const char *text, const json_t *filters, int64_t start_ns, int64_t end_ns,
                           struct search_queries *ret_queries, struct query_error *ret_error)
@@ -205,8 +220,11 @@ int search_language_parse(struct search *search, const struct object_principal *
     };
     struct query_compound compound;
     int rc = query_compound_split(span_of_str(text), &compound, ret_error);
+    struct query_outer outer;
+    bool inner = rc == 0 && compound.count > 1 && outer_of(&compound, &options, &outer);
     for (size_t i = 0; rc == 0 && i < compound.count; i++) {
         const struct query_compound_part *part = &compound.parts[i];
+        options.outer = inner && i + 1 < compound.count ? &outer : NULL;
         struct query *query = NULL;
         rc = parse_part(&language, part, &options, &query, ret_error);
         if (i + 1 == compound.count) {

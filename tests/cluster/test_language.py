@@ -274,3 +274,13 @@ def test_definitions_are_offered_for_entries(session, logins):
     assert len(offer["Explore"]) == 2
     assert session.post("/api/autoextractors/test", offer["Extractor"]).ok().json() == {
         "Fields": ["a", "b", "c"]}
+
+
+def test_inner_times_refer_to_the_main_query(session, logins):
+    """The main query looks a day back, where nothing is; the inner one comes back to now."""
+    query = ("@now{{ tag=logins start={} end=+1d json user | unique user | table user }};"
+             "tag=logins start=-25h end=-24h dump -r @now | table user")
+    assert rows_of(session, query.format("-1h")) == [("ann",), ("bob",), ("eve",)]
+    assert rows_of(session, query.format("END+23h")) == [("ann",), ("bob",), ("eve",)]
+    assert rows_of(session, "@then{ tag=logins start=START end=END json user | table user };"
+                            "tag=logins start=-25h end=-24h dump -r @then | table user") == []

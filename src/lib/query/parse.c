@@ -395,6 +395,20 @@ static int64_t resolve(struct query_time time, int64_t now_ns, int64_t start_ns,
     return MAX(sum, TIME_MIN_NS);
 }
 
+/* What a bound of an inner query means by itself: the main query's bounds are known. */
+static struct query_time of_outer(const struct query_outer *outer, struct query_time time,
+                                  int64_t same_bound_ns)
+{
+    int64_t base = time.base == QUERY_TIME_START ? outer->start_ns
+                   : time.base == QUERY_TIME_END ? outer->end_ns
+                                                 : same_bound_ns;
+    bool relative = time.bare || time.base == QUERY_TIME_START || time.base == QUERY_TIME_END;
+    return relative ? (struct query_time){.ns = resolve((struct query_time){.base = QUERY_TIME_NOW,
+                                                                            .ns = time.ns},
+                                                        base, 0, 0)}
+                    : time;
+}
+
 /* start= and end= over the range that came from outside; one alone goes with now. */
 static int resolve_range(struct parser *parser)
 {
@@ -410,6 +424,10 @@ static int resolve_range(struct parser *parser)
         struct query_time at_now = {.base = QUERY_TIME_NOW};
         struct query_time from = parser->start.given ? parser->start.time : at_now;
         struct query_time to = parser->end.given ? parser->end.time : at_now;
+        if (options->outer != NULL) {
+            from = of_outer(options->outer, from, options->outer->start_ns);
+            to = of_outer(options->outer, to, options->outer->end_ns);
+        }
         bool circle = (from.base == QUERY_TIME_END && to.base == QUERY_TIME_START) ||
                       from.base == QUERY_TIME_START || to.base == QUERY_TIME_END;
         if (circle) {
@@ -472,23 +490,33 @@ static int supply_renderer(struct parser *parser)
     return 0;
 }
 
+static void put_tags(const struct parser *parser, const struct query_tag *tags, size_t count,
+                     struct buf *buf)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(buf, i == 0 ? "tag=" : ",");
+        buf_append(buf, span_first(span_from(parser->text, tags[i].offset), tags[i].bytes));
+    }
+}
+
 /* Constraints as typed, then the stages with `|` between them. */
 static void compose_effective(struct parser *parser)
 {
     struct query *query = parser->query;
     struct buf buf = {0};
-    query_strip(span_first(parser->text, parser->constraints_bytes), &buf);
+    if (parser->tag_given && parser->options->outer != NULL) {
+        put_tags(parser, query->tags, query->tag_count,
+                 &buf); /* its times mean nothing elsewhere */
+    } else if (parser->options->outer == NULL) {
+        query_strip(span_first(parser->text, parser->constraints_bytes), &buf);
+    }
     if (!parser->tag_given) {
         buf_append_str(&buf, buf.bytes > 0 ? " tag=default" : "tag=default");
     }
     for (size_t i = 0; i < query->stage_count; i++) {
         const struct query_stage *stage = &query->stages[i];
         buf_append_str(&buf, i == 0 ? " " : " | ");
-        for (size_t j = 0; j < stage->tag_count; j++) {
-            const struct query_tag *tag = &stage->tags[j];
-            buf_append_str(&buf, j == 0 ? "tag=" : ",");
-            buf_append(&buf, span_first(span_from(parser->text, tag->offset), tag->bytes));
-        }
+        put_tags(parser, stage->tags, stage->tag_count, &buf);
         buf_append_str(&buf, stage->tag_count > 0 ? " " : "");
         buf_append_str(&buf, stage->text);
     }

@@ -262,6 +262,39 @@ static void bounds_are_reached_with_a_fault(void **state)
     buf_deinit(&text);
 }
 
+static void inner_range(const char *text, const char *start, const char *end)
+{
+    struct query_outer outer = {at("2026-01-02T08:00:00Z"), at("2026-01-02T09:00:00Z")};
+    struct query_options options = {.now_ns = at("2026-01-02T12:00:00Z"),
+                                    .start_ns = at("2026-01-02T11:00:00Z"),
+                                    .end_ns = at("2026-01-02T12:00:00Z"),
+                                    .outer = &outer};
+    struct query *query = NULL;
+    struct query_error error;
+    if (query_parse(span_of_str(text), &options, &query, &error) < 0) {
+        fail_msg("%s: %s", text, error.text);
+    }
+    if (query->start_ns != at(start) || query->end_ns != at(end)) {
+        fail_msg("%s: another range", text);
+    }
+    assert_string_equal(query->effective, "tag=a text"); /* its times mean nothing elsewhere */
+    query_free(&query);
+}
+
+static void times_of_an_inner_query_refer_to_the_main_one(void **unused)
+{
+    (void)unused;
+    inner_range("tag=a start=-10h", "2026-01-01T22:00:00Z", "2026-01-02T12:00:00Z");
+    inner_range("tag=a start=-10h end=-1h", "2026-01-01T22:00:00Z", "2026-01-02T08:00:00Z");
+    inner_range("tag=a start=START-1h end=END", "2026-01-02T07:00:00Z", "2026-01-02T09:00:00Z");
+    inner_range("tag=a start=START end=START+5m", "2026-01-02T08:00:00Z", "2026-01-02T08:05:00Z");
+    inner_range("tag=a start=END+2h end=+1d", "2026-01-02T11:00:00Z", "2026-01-03T09:00:00Z");
+    inner_range("tag=a start=NOW-2h", "2026-01-02T10:00:00Z", "2026-01-02T12:00:00Z");
+    inner_range("tag=a start=\"2026-01-02T01:00:00Z\" end=-30m", "2026-01-02T01:00:00Z",
+                "2026-01-02T08:30:00Z");
+    inner_range("tag=a", "2026-01-02T11:00:00Z", "2026-01-02T12:00:00Z"); /* as chosen outside */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +305,7 @@ int main(void)
         cmocka_unit_test(faults_say_what_and_where),
         cmocka_unit_test(hints_name_the_physical_stages),
         cmocka_unit_test(bounds_are_reached_with_a_fault),
+        cmocka_unit_test(times_of_an_inner_query_refer_to_the_main_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,10 +82,20 @@ struct query_extractor;
 #define QUERY_RESOURCE_LATER 1
 typedef int query_resource(void *context, const char *name, struct buf *contents);
 
+/* The bounds of the main query, for an inner one. */
+struct query_outer {
+    int64_t start_ns;
+    int64_t end_ns;
+};
+
 struct query_options {
     int64_t now_ns;
     int64_t start_ns; /* the range chosen outside the text; start= and end= override it */
     int64_t end_ns;
+
+    /* An inner query: its START and END are these, and so is what a bare offset goes from, start=
+     * from the start and end= from the end. NULL: it is none. */
+    const struct query_outer *outer;
 
     /* Says whether a plain tag name exists. NULL: every name is accepted. */
     bool (*tag_exists)(void *context, const char *name);

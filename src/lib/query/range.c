@@ -200,11 +200,13 @@ static bool parse_arithmetic(struct span text, struct query_time *ret_time)
 bool query_time_parse(struct span text, struct query_time *ret_time)
 {
     text = span_trim(text);
+    ret_time->bare = false;
     if (text.bytes == 0) {
         return false;
     }
     if (text.data[0] == '-' || text.data[0] == '+') {
         ret_time->base = QUERY_TIME_NOW;
+        ret_time->bare = true;
         return text.bytes > 1 && !span_equal_str(text, "-0") &&
                time_parse_duration(text, &ret_time->ns);
     }

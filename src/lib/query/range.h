@@ -19,6 +19,7 @@ enum query_time_base {
 struct query_time {
     enum query_time_base base;
     int64_t ns; /* a time when absolute, else an offset */
+    bool bare;  /* an offset alone, "-1h": not "NOW-1h" */
 };
 
 /* False when the text has none of the forms. */

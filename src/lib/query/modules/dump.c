@@ -2,9 +2,9 @@
  * dump -r resource [-p] [-t column] [column [OP value] [as name] …]
  *
  * The rows of a table become entries, their cells values. Without columns, or when all that are
- * named have filters, all columns. -t: the time of a row is in this column; else it is now. Without
- * -p nothing else is in the stream: the indexers are not asked for any entries. Runs where
- * resources are. Tested by lookup_test.c.
+ * named have filters, all columns. -t: the time of a row is in this column; else it is now, or the
+ * end of the range when that is earlier. Without -p nothing else is in the stream: the indexers are
+ * not asked for any entries. Runs where resources are. Tested by lookup_test.c.
  */
 #include "base/mem.h"
 #include "query/modules/extract.h"
@@ -63,7 +63,6 @@ static int parse(struct query_args *args, void **ret_plan)
     struct plan *plan = ARENA_NEW(args->arena, struct plan);
     *ret_plan = plan;
     plan->extract.way = &way;
-    plan->now_ns = args->options->now_ns;
     size_t flag = 0;
     const char *value = NULL;
     int rc = 0;
@@ -79,6 +78,14 @@ static int parse(struct query_args *args, void **ret_plan)
         return query_args_fault(args, "-p and -t do not go together");
     }
     return args->next < args->count ? extract_parse_items(args, &plan->extract) : 0;
+}
+
+/* Rows without a time of their own are seen in the range of the query. */
+static void settle(void *pointer, const struct query *query, size_t stage)
+{
+    struct plan *plan = pointer;
+    (void)stage;
+    plan->now_ns = MAX(MIN(query->now_ns, query->end_ns - 1), query->start_ns);
 }
 
 /* ── Loading ─────────────────────────────────────────────────────────────────────────────── */
@@ -257,6 +264,7 @@ const struct query_module query_module_dump = {
     .start = start,
     .stop = stop,
     .load = load,
+    .settle = settle,
     .run = run,
     .tell = tell,
     .finish = finish,
