@@ -106,12 +106,13 @@ static int take_deletes(struct snapshot_take *take, struct storage *storage,
     for (size_t i = 0; rc == 0 && i < part->count; i++) {
         struct series_delete deletion;
         struct tombstone *tombstone = NULL;
+        struct stamp stamp = stamp_at(take, part, i);
         rc = replicate_part_next_piece(&rest, &payload);
         rc = rc < 0 ? rc : series_delete_decode(payload, &deletion);
-        rc = rc < 0 ? rc
-                    : tombstone_new(&deletion, 0, stamp_at(take, part, i), storage_now_ns(storage),
-                                    &tombstone);
-        if (rc == 0) {
+        if (rc == 0 && !storage_intake_is_other(storage, stamp)) {
+            rc = tombstone_new(&deletion, 0, stamp, storage_now_ns(storage), &tombstone);
+        }
+        if (tombstone != NULL) {
             vec_push(&tombstones, tombstone);
         }
     }

@@ -350,6 +350,35 @@ static int submit_record(struct node *to, struct node *of, int *ret_done)
     return storage_submit_received(to->storage, &entry, 1, &received, ignore_done, ret_done);
 }
 
+static void what_came_in_one_form_is_not_taken_in_another(void **state)
+{
+    (void)state;
+    struct node a;
+    struct node b;
+    int done = 0;
+    struct link_filter_options options = {.selector = "~web.*{}"};
+    struct link_filter *filter;
+    assert_int_equal(link_filter_new(&options, &filter), 0);
+    start_node(&a, 1, false);
+    start_node(&b, 2, false);
+    write_a_lot(&a);
+    assert_false(send_some(&a, &b, 4, false, filter)); /* cut short */
+    assert_int_equal(submit_record(&b, &a, &done), ERR_CONFLICT);
+    uint64_t before = held(&b, NULL);
+    assert_true(before > 0);
+    assert_true(send_snapshot(&a, &b, NO_CUT)); /* the whole, from somebody else */
+    assert_int_equal(held(&b, NULL), before);
+    assert_true(send_some(&a, &b, NO_CUT, false, filter));
+    assert_in_range(held(&b, NULL), before + 1, held(&a, NULL) - 1);
+    uint64_t part = held(&b, NULL);
+    storage_need(b.storage, INT64_MIN, INT64_MAX); /* nor when something is missing */
+    assert_true(send_some(&a, &b, NO_CUT, true, NULL));
+    assert_int_equal(held(&b, NULL), part);
+    link_filter_free(&filter);
+    end_node(&a);
+    end_node(&b);
+}
+
 static void wherever_it_is_cut_short_another_one_completes_it(void **state)
 {
     (void)state;
@@ -515,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_snapshot_brings_everything),
         cmocka_unit_test(a_link_of_some_wells_sends_a_snapshot_of_these),
+        cmocka_unit_test(what_came_in_one_form_is_not_taken_in_another),
         cmocka_unit_test(wherever_it_is_cut_short_another_one_completes_it),
         cmocka_unit_test(one_snapshot_at_a_time),
         cmocka_unit_test(a_memory_well_is_filled_again),

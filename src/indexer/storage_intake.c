@@ -270,6 +270,10 @@ int storage_intake_enter(struct storage *storage, const struct storage_received 
                      intake->receiver.snapshot
                          ? "a snapshot that is under way brings it too"
                          : "a snapshot that was cut short may have brought it: it needs another");
+    } else if (replicate_places_other_form(&intake->receiver.doubt, received->origin)) {
+        rc =
+            err_set(ERR_CONFLICT, "a snapshot has begun to bring an origin in another form: whole, "
+                                  "or through another filter");
     } else {
         intake->in_flight++;
     }
@@ -402,6 +406,14 @@ int64_t storage_now_ns(const struct storage *storage)
 
 /* ---- entries ---- */
 
+bool storage_intake_is_other(const struct storage *storage, struct stamp stamp)
+{
+    struct series_origin origin;
+    return series_origins_get(storage->origins, stamp.origin, &origin) &&
+           replicate_snapshot_is_other(&storage->intake->receiver,
+                                       (struct datalog_origin){origin.node, origin.incarnation});
+}
+
 static enum replicate_wish wish_of(const struct storage *storage, int64_t time_ns,
                                    struct stamp stamp)
 {
@@ -413,7 +425,8 @@ static enum replicate_wish wish_of(const struct storage *storage, int64_t time_n
     struct datalog_origin of = {origin.node, origin.incarnation};
     enum replicate_wish wish = replicate_snapshot_wish(&intake->receiver, of, stamp.time);
     bool may_miss = time_ns >= intake->serves.missing_ns && time_ns < intake->serves.missing_end_ns;
-    return wish == REPLICATE_HELD && may_miss ? REPLICATE_LOOK : wish;
+    bool looks = wish == REPLICATE_HELD && may_miss && !storage_intake_is_other(storage, stamp);
+    return looks ? REPLICATE_LOOK : wish;
 }
 
 /* An entry that may be here. */
@@ -664,5 +677,7 @@ int storage_intake_points(struct storage *storage, const struct storage_points *
 
 int storage_intake_meta(struct storage *storage, struct span metas, struct stamp stamp)
 {
-    return series_catalogue_apply_meta(storage->catalogue, metas, stamp);
+    return storage_intake_is_other(storage, stamp)
+               ? 0
+               : series_catalogue_apply_meta(storage->catalogue, metas, stamp);
 }

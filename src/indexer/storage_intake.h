@@ -55,6 +55,9 @@ MUST_CHECK int storage_intake_entries(struct storage *storage, const struct entr
                                       size_t count);
 MUST_CHECK int storage_intake_points(struct storage *storage, const struct storage_points *points,
                                      size_t count);
+/* During a snapshot: whether writes of this stamp's origin are held in another form. Nothing of it
+ * is taken then, or it would be here twice. */
+bool storage_intake_is_other(const struct storage *storage, struct stamp stamp);
 MUST_CHECK int storage_intake_meta(struct storage *storage, struct span metas, struct stamp stamp);
 /* Takes the tombstones. */
 MUST_CHECK int storage_intake_deletes(struct storage *storage, struct tombstone **tombstones,

@@ -25,6 +25,14 @@ static bool is_in_doubt(const struct replicate_receiver *receiver, struct replic
            place.position <= replicate_places_of(&receiver->doubt, place.origin).position;
 }
 
+/* What a snapshot has begun to bring in a form is held in that one, whether it came to its end. */
+static bool holds_other_form(const struct replicate_receiver *receiver,
+                             struct datalog_origin origin)
+{
+    return has_other_form(&receiver->have, origin, receiver->canary) ||
+           has_other_form(&receiver->doubt, origin, receiver->canary);
+}
+
 enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
                                          const struct replicate_head *head)
 {
@@ -33,7 +41,7 @@ enum replicate_verdict replicate_receive(struct replicate_receiver *receiver,
         return REPLICATE_KNOWN;
     }
     bool is_gap = head->previous > have && receiver->canary != REPLICATE_CANARY_TAKE_GAPS;
-    is_gap = is_gap || has_other_form(&receiver->have, head->place.origin, receiver->canary);
+    is_gap = is_gap || holds_other_form(receiver, head->place.origin);
     if (is_gap || is_in_doubt(receiver, head->place)) {
         return receiver->snapshot ? REPLICATE_LATER : REPLICATE_GAP;
     }
@@ -50,16 +58,18 @@ enum replicate_verdict replicate_receive_places(const struct replicate_receiver 
     return receiver->snapshot ? REPLICATE_LATER : REPLICATE_GAP;
 }
 
-/* Of the snapshot only what is not held in another form. */
-static void take_forms(struct replicate_receiver *receiver, const struct replicate_places *coming)
+/* Of the snapshot only what is not held in another form; it is in doubt from now on. */
+static void take_forms(struct replicate_receiver *receiver, struct replicate_places *to,
+                       const struct replicate_places *coming)
 {
-    vec_clear(&receiver->coming.all);
     for (size_t i = 0; i < coming->all.count; i++) {
-        if (!has_other_form(&receiver->have, coming->all.items[i].origin, receiver->canary)) {
-            vec_push(&receiver->coming.all, coming->all.items[i]);
+        if (holds_other_form(receiver, coming->all.items[i].origin)) {
+            receiver->is_mixed = true;
+        } else {
+            replicate_places_raise(to, coming->all.items[i]);
+            replicate_places_raise(&receiver->doubt, coming->all.items[i]);
         }
     }
-    receiver->is_mixed = receiver->coming.all.count < coming->all.count;
 }
 
 bool replicate_snapshot_begin(struct replicate_receiver *receiver,
@@ -69,17 +79,27 @@ bool replicate_snapshot_begin(struct replicate_receiver *receiver,
     if (receiver->snapshot) {
         return false;
     }
+    struct replicate_places unsure = {0};
     receiver->snapshot = true;
-    take_forms(receiver, coming);
+    receiver->is_mixed = false;
+    vec_clear(&receiver->coming.all);
     replicate_places_copy(&receiver->before, &receiver->have);
     replicate_places_copy(&receiver->unsure, &receiver->doubt);
-    replicate_places_raise_all(&receiver->doubt, &receiver->coming);
-    replicate_places_raise_all(&receiver->doubt, doubt);
+    take_forms(receiver, &receiver->coming, coming);
+    take_forms(receiver, &unsure, doubt);
+    replicate_places_deinit(&unsure);
     replicate_settle_doubt(receiver);
     if (receiver->canary == REPLICATE_CANARY_HALF_SNAPSHOT) {
         replicate_places_raise_all(&receiver->have, &receiver->coming);
     }
     return true;
+}
+
+bool replicate_snapshot_is_other(const struct replicate_receiver *receiver,
+                                 struct datalog_origin origin)
+{
+    return receiver->is_mixed && (has_other_form(&receiver->before, origin, receiver->canary) ||
+                                  has_other_form(&receiver->unsure, origin, receiver->canary));
 }
 
 enum replicate_wish replicate_snapshot_wish(const struct replicate_receiver *receiver,
@@ -88,7 +108,7 @@ enum replicate_wish replicate_snapshot_wish(const struct replicate_receiver *rec
     if (receiver->canary == REPLICATE_CANARY_WHOLE_SNAPSHOT) {
         return REPLICATE_TAKE;
     }
-    if (receiver->is_mixed && has_other_form(&receiver->before, origin, receiver->canary)) {
+    if (replicate_snapshot_is_other(receiver, origin)) {
         return REPLICATE_HELD;
     }
     struct replicate_place before = replicate_places_of(&receiver->before, origin);
@@ -153,12 +173,18 @@ void replicate_sender_deinit(struct replicate_sender *sender)
     replicate_places_deinit(&sender->passed);
 }
 
+static bool is_theirs_in_another(const struct replicate_sender *sender, struct datalog_origin sent)
+{
+    return has_other_form(&sender->theirs, sent, sender->canary) ||
+           has_other_form(&sender->doubt, sent, sender->canary);
+}
+
 /* What goes back to who wrote it, and what they have in another form, they do not lack. */
 static bool is_for_them(const struct replicate_sender *sender, struct datalog_origin sent)
 {
     return replicate_origin_compare(sent, sender->them) != 0 &&
            !replicate_origin_is_other_form(sent, sender->them) &&
-           !has_other_form(&sender->theirs, sent, sender->canary);
+           !is_theirs_in_another(sender, sent);
 }
 
 static bool lack(const struct replicate_sender *sender, struct datalog_origin origin,
@@ -198,7 +224,7 @@ enum replicate_offer replicate_sender_offer(struct replicate_sender *sender,
     }
     replicate_places_raise(&sender->passed, place);
     if (known || theirs) {
-        sender->withheld += theirs && has_other_form(&sender->theirs, sent.origin, sender->canary);
+        sender->withheld += theirs && is_theirs_in_another(sender, sent.origin);
         return REPLICATE_SKIP;
     }
     replicate_places_raise(&sender->theirs, sent);
@@ -229,7 +255,7 @@ void replicate_sender_sent_snapshot(struct replicate_sender *sender,
     for (size_t i = 0; i < places->all.count; i++) {
         struct replicate_place sent = places->all.items[i];
         sent.origin = replicate_origin_through(sent.origin, sender->filter);
-        if (!has_other_form(&sender->theirs, sent.origin, sender->canary)) {
+        if (!is_theirs_in_another(sender, sent.origin)) {
             replicate_places_raise(&sender->theirs, sent);
         }
     }

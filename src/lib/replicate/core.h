@@ -83,6 +83,11 @@ bool replicate_snapshot_begin(struct replicate_receiver *receiver,
                               const struct replicate_places *coming,
                               const struct replicate_places *doubt);
 
+/* Whether an origin of the snapshot is held, or in doubt, in another form: nothing of it is taken.
+ */
+bool replicate_snapshot_is_other(const struct replicate_receiver *receiver,
+                                 struct datalog_origin origin);
+
 enum replicate_wish {
     REPLICATE_HELD, /* it is here, or was */
     REPLICATE_TAKE,
