@@ -18,6 +18,7 @@ import { scenarios as dashboardsEdited } from './scenarios/dashboards-edited.mjs
 import { scenarios as exploring } from './scenarios/exploring.mjs';
 import { scenarios as failing } from './scenarios/failing.mjs';
 import { scenarios as first } from './scenarios/first.mjs';
+import { scenarios as hostile } from './scenarios/hostile.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as library } from './scenarios/library.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
@@ -67,6 +68,7 @@ const all = Object.entries({
     ...resources,
     ...library,
     ...failing,
+    ...hostile,
     ...pictures,
 }).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
 

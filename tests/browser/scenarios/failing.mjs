@@ -47,11 +47,15 @@ export const scenarios = {
         } finally {
             process.kill(pid, 'SIGCONT');
         }
+        const made = JSON.parse(
+            await cluster.call(cluster.webservers[1 - index], 'GET', '/api/macros', token),
+        ).find((one) => one.Name === name);
         // Back again, it has what was made while it was away.
         await eventually('the macro on the one that was away', async () =>
             (await cluster.call(cluster.webservers[index], 'GET', '/api/macros', token)).includes(
                 name,
             ),
         );
+        await cluster.call(cluster.webservers[index], 'DELETE', `/api/macros/${made.ID}`, token);
     },
 };

@@ -147,6 +147,34 @@ export const scenarios = {
         await row(page, 'Actionables', name).waitFor({ state: 'detached' });
     },
 
+    async an_extractor_is_made_tested_and_used_there(tabs, cluster) {
+        tabs.allow(/status of 4\d\d/);
+        const name = `fields ${Date.now()}`;
+        const tag = `extracted${Date.now()}`;
+        cluster.ingest(tag, ['one,alpha', 'two,beta']);
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/extractors' });
+        const there = await tabs.login(cluster.webservers[1], { hash: '#/extractors' });
+        await page.getByRole('button', { name: 'New extractor' }).click();
+        await page.getByLabel('Name', { exact: true }).fill(name);
+        await page.getByLabel('Tags', { exact: true }).fill(tag);
+        await page.getByLabel('Module', { exact: true }).selectOption('regex');
+        await page.getByLabel('Pattern', { exact: true }).fill('(?P<broken');
+        await page.getByRole('button', { name: 'Test it' }).click();
+        await page.locator('.test .wrong').getByText(/./).waitFor();
+        await page.getByLabel('Module', { exact: true }).selectOption('csv');
+        await page.getByLabel('Fields', { exact: true }).fill('number, letter');
+        await page.getByRole('button', { name: 'Test it' }).click();
+        await page.getByText('The server understands it.').waitFor();
+        await tabs.shot(page, 'extractor');
+        await save(page);
+        await row(there, 'Extractors', name).getByText(tag).waitFor();
+        await there.evaluate(() => (location.hash = '#/search'));
+        await search(there, `tag=${tag} ax letter | table letter`);
+        await there.getByText('alpha').first().waitFor();
+        await row(page, 'Extractors', name).click();
+        await remove(page);
+    },
+
     async a_file_is_uploaded_edited_in_place_and_deleted_there(tabs, cluster) {
         const name = `notes-${Date.now()}.csv`;
         const page = await tabs.login(cluster.webservers[0], { hash: '#/files' });
