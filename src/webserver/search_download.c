@@ -73,6 +73,7 @@ static const struct format formats[] = {
     {"text", "text/plain; charset=utf-8", "txt", NULL, put_text},
     {"json", "application/json", "json", NULL, put_json},
     {"csv", "text/csv; charset=utf-8", "csv", begin_csv, put_csv},
+    {"lookupdata", "application/json", "json", NULL, put_json}, /* of tables, as their JSON */
     {"pcap", "application/x-pcapng", "pcapng", pcapng_put_head, put_pcap},
     {"archive", "application/octet-stream", "archive", NULL, NULL}, /* of every renderer */
 };

@@ -75,6 +75,11 @@ def test_rows_are_saved_and_looked_up(session, logins):
     assert rows_of(session, "tag=logins json user ip | ipexist -r ips ip | table user") == [
         ("eve",)]
     assert rows_of(session, "dump -r plain user==bob | table") == [("bob", "10.0.0.1")]
+    launched = session.launch("tag=logins json user ip | table user ip").ok().json()
+    table = session.get(f"/api/searchctrl/{launched['SearchID']}/download/lookupdata").ok()
+    guid = session.post("/api/resources", {"ResourceName": "loaded"}).ok().json()["GUID"]
+    session.put_file(f"/api/resources/{guid}/raw", table.body).ok()
+    assert rows_of(session, "dump -r loaded user==bob | table") == [("bob", "10.0.0.1")]
 
 
 def test_saved_rows_are_updated_and_deleted(session, logins):

@@ -90,7 +90,8 @@ static void serve(struct query_source_memory *indexer, const struct query *query
 }
 
 /* Every indexer's states, one indexer after the other: the merge by time is not needed here. */
-static char *search(struct query_source_memory **indexers, size_t count, const char *text)
+static char *search(struct query_source_memory **indexers, size_t count, const char *text,
+                    int (*sink)(void *context, const struct query_block *block))
 {
     struct query_options options = {
         .now_ns = BASE_NS, .start_ns = BASE_NS, .end_ns = BASE_NS + TIME_MINUTE_NS};
@@ -125,7 +126,7 @@ static char *search(struct query_source_memory **indexers, size_t count, const c
         }
         buf_deinit(&frames);
     }
-    assert_int_equal(query_pipeline_finish(pipeline, &like, print, &out), 0);
+    assert_int_equal(query_pipeline_finish(pipeline, &like, sink, &out), 0);
     query_pipeline_free(&pipeline);
     query_tags_deinit(&tags);
     query_free(&query);
@@ -209,7 +210,7 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
         mem_printf("tag=t json %s size %s %s | stats count sum(size) max(size) by user %s | "
                    "table -nt user count sum max",
                    filter, above, divide, asked->windows ? "over 10s" : "");
-    char *got = search(indexers, count, query);
+    char *got = search(indexers, count, query, print);
     char *want = evaluate(rows, asked);
     if (strcmp(got, want) != 0) {
         fail_msg("%s, %zu indexers, blocks of %zu:\n%sinstead of\n%s", query, count, block_entries,
@@ -222,6 +223,95 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
     mem_free(divide);
     for (size_t i = 0; i < count; i++) {
         query_source_memory_free(&indexers[i]);
+    }
+}
+
+/* ── top, bottom, and what is made of texts on the way ───────────────────────────────────── */
+
+struct ordered {
+    bool smallest;
+    size_t most;
+    int64_t above; /* of the size without its sign */
+};
+
+/* "user-size" a row, as written by printf, there and back through base64 and hexadecimal. */
+static int print_texts(void *context, const struct query_block *block)
+{
+    for (size_t i = 0; i < block->count; i++) {
+        (void)query_value_text(block, block->picks[i], SPAN_LIT("text"), context);
+        buf_append_byte(context, '\n');
+    }
+    return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = ((const struct row *)a)->size;
+    int64_t y = ((const struct row *)b)->size;
+    return x < y ? -1 : x > y;
+}
+
+static char *evaluate_ordered(const struct row *rows, const struct ordered *asked)
+{
+    struct row sorted[ROWS];
+    struct buf out = {0};
+    size_t given = 0;
+    memcpy(sorted, rows, sizeof(sorted));
+    qsort(sorted, ROWS, sizeof(sorted[0]), by_size);
+    buf_append_str(&out, "");
+    for (size_t i = 0; i < ROWS && given < asked->most; i++) {
+        const struct row *row = &sorted[asked->smallest ? i : ROWS - 1 - i];
+        if (llabs(row->size) > asked->above && row->user >= 0) {
+            buf_printf(&out, "u%d-%" PRId64 "\n", row->user, row->size);
+            given++;
+        }
+    }
+    return buf_take(&out);
+}
+
+static void compare_ordered(const struct row *rows, const struct ordered *asked, size_t count,
+                            uint64_t *seed)
+{
+    struct query_source_memory *indexers[INDEXERS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        indexers[i] =
+            query_source_memory_new(1 + next_random(seed) % 90, next_random(seed) % 2 == 0);
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        add(indexers[next_random(seed) % count], &rows[i]);
+    }
+    char *query = mem_printf(
+        "tag=t json user size | require user | abs size as a | (a > %" PRId64 ") | printf -e text "
+        "\"%%s-%%s  \" user size | base64 text | hexlify text | hexlify -d text | base64 -d text | "
+        "trimspace text | %s -n %zu size | table text",
+        asked->above, asked->smallest ? "bottom" : "top", asked->most);
+    char *got = search(indexers, count, query, print_texts);
+    char *want = evaluate_ordered(rows, asked);
+    if (strcmp(got, want) != 0) {
+        fail_msg("%s, %zu indexers:\n%sinstead of\n%s", query, count, got, want);
+    }
+    mem_free(got);
+    mem_free(want);
+    mem_free(query);
+    for (size_t i = 0; i < count; i++) {
+        query_source_memory_free(&indexers[i]);
+    }
+}
+
+static void any_spread_gives_the_largest_and_the_smallest(void **unused)
+{
+    (void)unused;
+    static const size_t counts[] = {1, 2, 7};
+    uint64_t seed = 0x70B;
+    struct row rows[ROWS];
+    for (size_t round = 0; round < ROUNDS; round++) {
+        fill(rows, &seed);
+        struct ordered asked = {.smallest = next_random(&seed) % 2 == 0,
+                                .most = 1 + next_random(&seed) % ROWS,
+                                .above = (int64_t)(next_random(&seed) >> 14)};
+        for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
+            compare_ordered(rows, &asked, counts[i], &seed);
+        }
     }
 }
 
@@ -252,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_spread_gives_what_a_simple_evaluator_finds),
+        cmocka_unit_test(any_spread_gives_the_largest_and_the_smallest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -391,6 +391,69 @@ FUNCTION(f_unix)
     return true;
 }
 
+/* Six pairs of hexadecimal digits, with ':', '-' or nothing between them; as "aa:bb:cc:dd:ee:ff".
+ */
+FUNCTION(c_mac)
+{
+    UNUSED_ARGS();
+    struct span text;
+    struct buf digits = {0};
+    struct buf bytes = {0};
+    struct buf mac = {0};
+    if (!eval_value_text(run, &args[0], &text)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.bytes; i++) {
+        bool mark = text.data[i] == ':' || text.data[i] == '-';
+        if (!mark || i % 3 != 2) {
+            buf_append_byte(&digits, text.data[i]);
+        }
+    }
+    bool good = digits.bytes == 12 && text_unhex(&bytes, buf_span(&digits));
+    for (size_t i = 0; good && i < bytes.bytes; i++) {
+        buf_printf(&mac, i > 0 ? ":%02x" : "%02x", bytes.data[i]);
+    }
+    *ret = good ? eval_text(run, buf_span(&mac)) : *ret;
+    buf_deinit(&digits);
+    buf_deinit(&bytes);
+    buf_deinit(&mac);
+    return good;
+}
+
+/* location(lat, long), location("50.1 14.4"): two numbers as the maps read them. */
+FUNCTION(c_location)
+{
+    UNUSED_ARGS();
+    struct span texts[2];
+    struct buf place = {0};
+    for (size_t i = 0; i < count; i++) {
+        double degrees = 0;
+        if (!eval_value_text(run, &args[i], &texts[i]) ||
+            (count == 2 &&
+             (!eval_real(&args[i], &degrees) || fabs(degrees) > (i == 0 ? 90 : 180)))) {
+            buf_deinit(&place);
+            return false;
+        }
+        buf_append_str(&place, i > 0 ? " " : "");
+        buf_append(&place, texts[i]);
+    }
+    *ret = eval_text(run, buf_span(&place));
+    buf_deinit(&place);
+    return true;
+}
+
+/* Nothing is written anywhere: the text of its argument. */
+FUNCTION(f_log)
+{
+    UNUSED_ARGS();
+    struct span text;
+    if (!eval_value_text(run, &args[0], &text)) {
+        return false;
+    }
+    *ret = eval_text(run, text);
+    return true;
+}
+
 const struct eval_function eval_functions_core[] = {
     {"has", 1, 1, false, f_has},
     {"delete", 1, 1, true, f_delete},
@@ -425,5 +488,8 @@ const struct eval_function eval_functions_core[] = {
     {"duration", 1, 1, false, c_duration},
     {"bool", 1, 1, false, c_bool},
     {"array", 0, 255, false, c_array},
+    {"mac", 1, 1, false, c_mac},
+    {"location", 1, 2, false, c_location},
+    {"log", 1, 1, true, f_log},
     {0},
 };

@@ -98,6 +98,11 @@ static void functions_do_what_their_names_say(void **unused)
     gives("len(\"abc\")", "3");
     gives("type(1.5)", "float");
     gives("match(\"abc123\", \"^[a-z]+\\d+$\")", "true");
+    gives("mac(\"AA-BB-CC-00-11-22\")", "aa:bb:cc:00:11:22");
+    gives("mac(\"aabbcc001122\")", "aa:bb:cc:00:11:22");
+    gives("location(50.1, 14)", "50.1 14");
+    gives("location(\"50.1 14\")", "50.1 14");
+    gives("log(\"x\") + \"y\"", "xy");
     gives("ip_in_cidr(\"10.2.3.4\", \"10.0.0.0/8\")", "true");
     gives("unix(time(\"2026-01-02T12:00:00Z\"))", "1767355200");
     gives("printf(\"%05d|%-4s|%x|%.2f|%%\", 42, \"ab\", 255, 3.14159)", "00042|ab  |ff|3.14|%");

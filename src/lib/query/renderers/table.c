@@ -166,7 +166,7 @@ static void text(struct span data, struct buf *buf)
     buf_append(buf, data);
 }
 
-static const char *const formats[] = {"text", "json", "csv", NULL};
+static const char *const formats[] = {"text", "json", "csv", "lookupdata", NULL};
 
 const struct query_renderer query_renderer_table = {
     .name = "table",
