@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "service/log.h"
+#include "service/metrics.h"
 
 #define CONNECT_MS 5000
 #define SNAPSHOT_PAUSE_MS 5000 /* a neighbour may bring what is missing meanwhile */
@@ -537,6 +538,7 @@ int forwarder_start(const struct forwarder_options *options, struct forwarder **
         free_forwarder(forwarder);
         return err_wrap(rc, "forwarder %s", options->name);
     }
+    forwarder_publish(forwarder, options->name);
     *ret_forwarder = forwarder;
     return 0;
 }
@@ -549,6 +551,7 @@ void forwarder_stop(struct forwarder **place)
         return;
     }
     uint64_t one = 1;
+    metric_forget(forwarder);
     atomic_store(&forwarder->stopping, true);
     (void)!write(forwarder->stop_fd, &one, sizeof(one));
     wake(forwarder);

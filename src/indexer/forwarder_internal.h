@@ -72,4 +72,7 @@ MUST_CHECK int forwarder_send_some(struct forwarder *forwarder);
 /* 0: window and rate let more go; else for so long they do not, unless something comes. */
 int forwarder_pause_ms(const struct forwarder *forwarder);
 
+/* Shows it in /metrics, until metric_forget(). */
+void forwarder_publish(struct forwarder *forwarder, const char *name);
+
 #endif

@@ -163,61 +163,9 @@ int replication_options_of_conf(const struct conf *conf, struct arena *arena,
 
 /* ---- metrics ---- */
 
-/* Of a forwarder: type, name, what it is, from its info. */
-#define FORWARDER_METRICS(X)                                                                       \
-    X(gauge, lag_records, "records the target has not acknowledged", (double)info.lag_records)     \
-    X(gauge, lag_bytes, "their bytes in the log", (double)info.lag_bytes)                          \
-    X(gauge, lag_seconds, "age of the oldest of them", (double)info.lag_ns / 1e9)                  \
-    X(gauge, following, "1 while the target has everything but that",                              \
-      info.state == FORWARDER_FOLLOWING)                                                           \
-    X(gauge, detached, "1: it held back more than Max-Datalog-GB and needs a snapshot",            \
-      info.detached)                                                                               \
-    X(counter, snapshots_total, "snapshots begun since start", (double)info.snapshots)             \
-    X(gauge, snapshot_elements, "elements sent of the present or last snapshot",                   \
-      (double)info.given)                                                                          \
-    X(gauge, records_per_second, "sent in the last second", (double)info.records_per_s)            \
-    X(counter, sent_records_total, "records sent", (double)info.records)                           \
-    X(counter, sent_bytes_total, "bytes written to the target", (double)info.bytes)                \
-    X(counter, link_faults_total, "links that ended with a fault", (double)info.faults)
-
-#define X(type, name, help, value)                                                                 \
-    static double read_##name(void *context)                                                       \
-    {                                                                                              \
-        struct forwarder_info info;                                                                \
-        forwarder_info(context, &info);                                                            \
-        return value;                                                                              \
-    }
-FORWARDER_METRICS(X)
-#undef X
-
-static void count_behind(void *context, const struct forwarder_origin *origin)
-{
-    *(double *)context += origin->theirs.position < origin->ours.position ? 1 : 0;
-}
-
-static double read_origins_behind(void *context)
-{
-    double behind = 0;
-    forwarder_origins(context, count_behind, &behind);
-    return behind;
-}
-
 static double read_quarantined(void *context)
 {
     return (double)link_poison_count(context);
-}
-
-static void publish_metrics(struct forwarder *forwarder, const char *name)
-{
-    char *label = mem_printf("forwarder=\"%s\"", name);
-#define X(type, name, help, value)                                                                 \
-    metric_##type##_call("aquifer_datalog_" #name, help, label, read_##name, forwarder);
-    FORWARDER_METRICS(X)
-#undef X
-    metric_gauge_call("aquifer_datalog_origins_behind",
-                      "origins of which the target lacks something", label, read_origins_behind,
-                      forwarder);
-    mem_free(label);
 }
 
 /* ---- life ---- */
@@ -291,7 +239,6 @@ static int start_forwarders(struct replication *replication)
         rc = forwarder_start(forwarder, &replication->forwarders[i]);
         if (rc == 0) {
             replication->forwarders_count++;
-            publish_metrics(replication->forwarders[i], forwarder->name);
         }
     }
     struct round_options round = {
@@ -353,7 +300,6 @@ void replication_stop(struct replication **place)
     joined_stop(&replication->joined);
     round_stop(&replication->round);
     for (size_t i = 0; i < replication->forwarders_count; i++) {
-        metric_forget(replication->forwarders[i]);
         forwarder_stop(&replication->forwarders[i]);
     }
     listener_stop(&replication->listener);

@@ -136,6 +136,7 @@ def test_a_chain_goes_round_a_dead_member():
         c.expect_found_at(2, "web", ids, 30)
         [detour] = [f for f in c.stats(0)["forwarders"] if f["instead_of"]]
         assert detour["node"] == c.layout.secrets["ids"]["indexer-2"]
+        assert f'aquifer_datalog_sent_records_total{{forwarder="{detour["name"]}"}}' in c.metrics(0)
         c.indexer(0).kill()  # it remembers who is behind the dead one
         c.indexer(0).start()
         ids += c.ingest("web", 100)
