@@ -268,6 +268,19 @@ static void post_search(struct http_request *request, void *context)
     }
 }
 
+/* A table that searches look into. */
+static void put_table(struct http_request *request, void *context)
+{
+    const struct api *api = context;
+    int rc = query_tables_put(api->scratch.tables, http_request_param(request, "hash"),
+                              http_request_body(request));
+    if (rc < 0) {
+        http_reply_fault(request, rc);
+    } else {
+        http_reply_json(request, 200, json_object());
+    }
+}
+
 /* One more try with a record of a link that was set aside: its file's request. */
 static void post_retry(struct http_request *request, void *context)
 {
@@ -315,6 +328,7 @@ const struct http_route api_routes[] = {
     {"POST", "/control/v1/quarantine/retry", post_retry, HTTP_CONTROL,
      2 * (size_t)REPLICATE_BODY_BYTES_MAX},
     {"POST", "/control/v1/search", post_search, HTTP_CONTROL, QUERY_SERVE_REQUEST_BYTES_MAX},
+    {"PUT", "/control/v1/tables/{hash}", put_table, HTTP_CONTROL, QUERY_COPY_BYTES_MAX},
 };
 const size_t api_route_count = ARRAY_COUNT(api_routes);
 

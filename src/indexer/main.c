@@ -19,10 +19,12 @@
 #include "indexer/states.h"
 #include "indexer/storage.h"
 #include "indexer/warp10.h"
+#include "query/tables.h"
 #include "service/service.h"
 
 #define CONF_ARENA_BYTES_MAX (16u << 20)
-#define CONTROL_WORKERS ((size_t)96) /* one per search, and for the rest than updates */
+#define CONTROL_WORKERS ((size_t)96)           /* one per search, and for the rest than updates */
+#define TABLES_BYTES_MAX (UINT64_C(256) << 20) /* of searches */
 #define SEARCH_THREADS_MAX 256
 
 struct indexer {
@@ -187,6 +189,7 @@ static int start_server(struct indexer *indexer)
                                     << 20,
                 .file_bytes_max = (uint64_t)conf_int(conf, CONF_GLOBAL, "Search-Scratch-Limit")
                                   << 20,
+                .tables = query_tables_new(TABLES_BYTES_MAX),
             },
         .uuid = indexer->uuid,
         .started_ns = io_now_ns(indexer->io),
@@ -274,6 +277,7 @@ static void stop(struct indexer *indexer)
     if (indexer->storage != NULL) {
         storage_close(&indexer->storage);
     }
+    query_tables_free(&indexer->api.scratch.tables);
     arena_free(&indexer->arena);
 }
 

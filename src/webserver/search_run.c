@@ -21,6 +21,7 @@
 #include "webserver/table_save.h"
 
 #define FRAMES_WAITING_MAX 8 /* per indexer, while the merge waits for another one */
+#define HTTP_CONFLICT 409    /* a table is not there */
 #define IDLE_MS 60000        /* an indexer that says nothing for so long is given up */
 #define FLUSH_INTERVAL_NS (50 * TIME_MS_NS)
 #define FLUSH_ROWS 1024
@@ -121,12 +122,43 @@ static int on_bytes(void *context, struct span data)
     return rc < 0 ? rc : 0;
 }
 
-/* One answer, to its end; what went wrong goes the way of the frames. */
-static void read_answer(struct stream *stream)
+/* The tables that an indexer said it lacks: all of them, it keeps them by their hash. */
+static int push_tables(struct stream *stream)
+{
+    struct search_indexers *indexers = stream->one->search->indexers;
+    const struct query *query = stream->one->query;
+    int rc = 0;
+    for (size_t i = 0; i < query->copy_count && rc == 0; i++) {
+        char *path = mem_printf("/control/v1/tables/%s", query->copies[i].hash);
+        char *url = search_indexer_url(indexers, stream->index, path);
+        struct http_answer answer = {0};
+        struct http_call call = {
+            .method = "PUT",
+            .url = url,
+            .body = buf_span(&query->copies[i].contents),
+            .content_type = "application/octet-stream",
+            .control = true,
+            .idle_ms = IDLE_MS,
+            .cancel = stream->one->cancel,
+        };
+        rc = http_call(search_indexers_client(indexers), &call, &answer);
+        if (rc == 0) {
+            rc = answer.status == 200 ? 0
+                                      : err_set(ERR_UNAVAILABLE, "table '%s': %s",
+                                                query->copies[i].name, http_answer_error(&answer));
+            http_answer_deinit(&answer);
+        }
+        mem_free(url);
+        mem_free(path);
+    }
+    return rc;
+}
+
+/* Asks; when tables are missing there, a second time with them. */
+static int call_indexer(struct stream *stream, struct http_answer *answer)
 {
     struct search_indexers *indexers = stream->one->search->indexers;
     char *url = search_indexer_url(indexers, stream->index, "/control/v1/search");
-    struct http_answer answer = {0};
     struct http_call call = {
         .method = "POST",
         .url = url,
@@ -137,9 +169,24 @@ static void read_answer(struct stream *stream)
         .idle_ms = IDLE_MS,
         .cancel = stream->one->cancel,
     };
-    struct query_frame frame = {.kind = QUERY_FRAME_FAULT};
     int rc = stream->fault != NULL ? err_set(ERR_UNAVAILABLE, "%s", stream->fault)
-                                   : http_call(search_indexers_client(indexers), &call, &answer);
+                                   : http_call(search_indexers_client(indexers), &call, answer);
+    if (rc == 0 && answer->status == HTTP_CONFLICT) {
+        http_answer_deinit(answer);
+        *answer = (struct http_answer){0};
+        rc = push_tables(stream);
+        rc = rc < 0 ? rc : http_call(search_indexers_client(indexers), &call, answer);
+    }
+    mem_free(url);
+    return rc;
+}
+
+/* One answer, to its end; what went wrong goes the way of the frames. */
+static void read_answer(struct stream *stream)
+{
+    struct http_answer answer = {0};
+    struct query_frame frame = {.kind = QUERY_FRAME_FAULT};
+    int rc = call_indexer(stream, &answer);
     if (rc < 0) {
         (void)snprintf(frame.fault, sizeof(frame.fault), "%.200s", err_text());
     } else if (answer.status != 200) {
@@ -153,7 +200,6 @@ static void read_answer(struct stream *stream)
     if (rc == 0) {
         http_answer_deinit(&answer);
     }
-    mem_free(url);
 }
 
 static void *read_stream(void *context)
@@ -196,6 +242,7 @@ static void start_stream(struct run *run, size_t index, json_t *share, int64_t e
         .entries_max = query_first_needed(one->query),
         .follow = one->follow,
         .share = share,
+        .tables = one->query,
     };
     if (one->preview) {
         request.entries_max = MIN(request.entries_max, (uint64_t)SEARCH_PREVIEW_ROWS);

@@ -111,6 +111,22 @@ def test_inner_queries_give_sets_and_networks(session, logins):
                    ) == [("ann",), ("bob",), ("eve",)]
 
 
+def test_lookups_run_beside_the_data(session, logins):
+    """The table goes to the indexers; what it contains now counts, not what it once did."""
+    query = "tag=logins json user | lookup -r who user name role | stats count by role | table"
+    assert rows_of(session, "tag=logins json user as name | eval role = \"first\";"
+                            " | table -save who -csv name role")
+    assert rows_of(session, query) == [("first", "3")]
+    launched = session.launch(query).ok().json()
+    path = f"/api/searchctrl/{launched['SearchID']}"
+    stages = session.get(path + "/explain").ok().json()["Stages"]
+    assert [stage["Where"] for stage in stages[:2]] == ["indexers", "indexers"], stages
+    session.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+    assert rows_of(session, "tag=logins json user as name | eval role = \"second\";"
+                            " | table -save who -csv name role")
+    assert rows_of(session, query) == [("second", "3")]
+
+
 def test_a_token_without_the_right_saves_nothing(cluster, session, logins):
     made = session.post("/api/tokens", {"name": "reader", "capabilities": ["Search"]}).ok().json()
     query = {"SearchString": "tag=logins json user | table -save stolen user"}

@@ -267,6 +267,55 @@ static void csv_is_read_in_all_its_forms(void **unused)
     assert_int_equal(csv_table_new(SPAN_LIT(" \n"), &table), ERR_INVALID);
 }
 
+static int later(void *context, const char *name, struct buf *contents)
+{
+    return name[0] == '@' ? QUERY_RESOURCE_LATER : resource(context, name, contents);
+}
+
+static int large(void *context, const char *name, struct buf *contents)
+{
+    int rc = resource(context, name, contents);
+    while (contents->bytes <= QUERY_COPY_BYTES_MAX) {
+        buf_append_str(contents, "10.0.0.1,ten,here\n");
+    }
+    return rc;
+}
+
+/* Tables go to indexers with the search, so a lookup in front of what condenses runs there. */
+static void lookups_run_on_indexers_where_their_table_can_go(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *query;
+        query_resource *resource; /* NULL: none is loaded */
+        size_t collapse;
+        size_t copies;
+    } cases[] = {
+        {"tag=a json ip | lookup -r hosts ip ip name | stats count by name", resource, 2, 1},
+        {"tag=a json ip | lookup -r hosts ip ip name", resource, 2, 1},
+        {"tag=a json ip | sort by ip | lookup -r hosts ip ip name", resource, 1, 1},
+        {"tag=a json ip | lookup -r hosts ip ip name | lookup -s -r @x ip ip ()", later, 2, 1},
+        {"tag=a json ip | ipexist -r ips ip | iplookup -r nets -e ip owner", resource, 3, 2},
+        {"tag=a json ip | lookup -r hosts ip ip name | count", large, 1, 0},
+        {"tag=a json ip | lookup -r hosts ip ip name | count", NULL, 1, 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct query *query = NULL;
+        struct query_error error;
+        const char *text = cases[i].query;
+        if (query_parse(span_of_str(text), &test_options, &query, &error) < 0) {
+            fail_msg("%s: %s", text, error.text);
+        }
+        if (cases[i].resource != NULL) {
+            assert_int_equal(query_load(query, cases[i].resource, NULL, NULL), 0);
+        }
+        if (query->collapse != cases[i].collapse || query->copy_count != cases[i].copies) {
+            fail_msg("%s: %zu stages, %zu copies", text, query->collapse, query->copy_count);
+        }
+        query_free(&query);
+    }
+}
+
 int main(void)
 {
     test_resource = resource;
@@ -282,6 +331,7 @@ int main(void)
         cmocka_unit_test(rows_need_no_tag),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(csv_is_read_in_all_its_forms),
+        cmocka_unit_test(lookups_run_on_indexers_where_their_table_can_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

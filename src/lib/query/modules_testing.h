@@ -145,16 +145,34 @@ static inline void serve(struct query_source_memory *indexer, const struct query
         .end_ns = query->end_ns,
         .stages = query->collapse,
         .entries_max = query_first_needed(query),
+        .tables = query,
     };
+    struct query_scratch_options options = {
+        .memory_bytes_max = UINT64_MAX / 2,
+        .tables = query_tables_new(UINT64_MAX),
+    };
+    struct query_scratch *scratch = test_scratch;
+    if (scratch == NULL) {
+        scratch = query_scratch_new(&options);
+    }
+    for (size_t i = 0; i < query->copy_count; i++) {
+        assert_int_equal(query_tables_put(options.tables, query->copies[i].hash,
+                                          buf_span(&query->copies[i].contents)),
+                         0);
+    }
     char *body = query_request_encode(&request);
     struct query_serve *serve = NULL;
     int rc = query_serve_begin_pooled(span_of_str(body), query_source_memory_source(indexer),
-                                      BASE_NS, NULL, test_scratch, &serve);
+                                      BASE_NS, NULL, scratch, &serve);
     if (rc < 0) {
         fail_msg("%s: %s", body, err_text());
     }
     assert_int_equal(query_serve_run(serve, NULL, collect, out), 0);
     query_serve_free(&serve);
+    if (scratch != test_scratch) {
+        query_scratch_free(&scratch);
+    }
+    query_tables_free(&options.tables);
     mem_free(body);
 }
 

@@ -537,6 +537,33 @@ static void find_collapse(struct query *query)
     }
 }
 
+static const struct query_copy *copy_of(const struct query *query, const char *name)
+{
+    for (size_t i = 0; i < query->copy_count; i++) {
+        if (strcmp(query->copies[i].name, name) == 0) {
+            return &query->copies[i];
+        }
+    }
+    return NULL;
+}
+
+/* Stages that look into a table of which there is no copy run on the webserver. */
+static void keep_back(struct query *query)
+{
+    find_collapse(query);
+    for (size_t i = 0; i < query->collapse; i++) {
+        const struct query_stage *stage = &query->stages[i];
+        bool loads = stage->module != NULL && stage->module->load != NULL;
+        for (size_t j = 0; loads && j < QUERY_STAGE_RESOURCES_MAX && stage->resources[j] != NULL;
+             j++) {
+            if (copy_of(query, stage->resources[j]) == NULL) {
+                query->collapse = i;
+                return;
+            }
+        }
+    }
+}
+
 static void settle(struct query *query)
 {
     for (size_t i = 0; i < query->stage_count; i++) {
@@ -596,8 +623,8 @@ static int parse(struct parser *parser)
         return rc;
     }
     compose_effective(parser);
-    find_collapse(parser->query);
     note_resources(parser->query);
+    keep_back(parser->query);
     settle(parser->query);
     return 0;
 }
@@ -660,9 +687,10 @@ size_t query_stages_offset(struct span text)
     return offset;
 }
 
-int query_load(struct query *query, query_resource *resource, void *context, size_t *ret_stage)
+static int load_stages(struct query *query, size_t count, query_resource *resource, void *context,
+                       size_t *ret_stage)
 {
-    for (size_t i = 0; i < query->stage_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct query_module *module = query->stages[i].module;
         int rc = module == NULL || module->load == NULL
                      ? 0
@@ -677,6 +705,43 @@ int query_load(struct query *query, query_resource *resource, void *context, siz
     return 0;
 }
 
+struct loading {
+    struct query *query;
+    query_resource *resource;
+    void *context;
+};
+
+static int load_and_copy(void *pointer, const char *name, struct buf *contents)
+{
+    struct loading *loading = pointer;
+    struct query *query = loading->query;
+    int rc = loading->resource(loading->context, name, contents);
+    if (rc == 0 && contents->bytes <= QUERY_COPY_BYTES_MAX && copy_of(query, name) == NULL) {
+        struct query_copy copy = {.name = mem_strdup(name)};
+        query_table_hash(buf_span(contents), copy.hash);
+        buf_append(&copy.contents, buf_span(contents));
+        query->copies =
+            mem_realloc(query->copies, (query->copy_count + 1) * sizeof(*query->copies));
+        query->copies[query->copy_count++] = copy;
+    }
+    return rc;
+}
+
+int query_load(struct query *query, query_resource *resource, void *context, size_t *ret_stage)
+{
+    struct loading loading = {query, resource, context};
+    int rc = load_stages(query, query->stage_count, load_and_copy, &loading, ret_stage);
+    keep_back(query);
+    return rc;
+}
+
+int query_load_part(struct query *query, size_t stages, query_resource *resource, void *context)
+{
+    int rc = load_stages(query, MIN(stages, query->stage_count), resource, context, NULL);
+    find_collapse(query);
+    return rc;
+}
+
 void query_free(struct query **query)
 {
     if (*query == NULL) {
@@ -689,6 +754,11 @@ void query_free(struct query **query)
             stage->module->free(stage->plan);
         }
     }
+    for (size_t i = 0; i < (*query)->copy_count; i++) {
+        mem_free((*query)->copies[i].name);
+        buf_deinit(&(*query)->copies[i].contents);
+    }
+    mem_free((*query)->copies);
     arena_free(&owned->arena);
     mem_free(owned);
     *query = NULL;

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "query/tables.h"
 
 #define QUERY_TEXT_BYTES_MAX (256 * 1024)
 #define QUERY_STAGES_MAX 64
@@ -53,6 +54,13 @@ struct query_stage {
     size_t resource_count;
 };
 
+/* A table that was loaded, as it goes to indexers. */
+struct query_copy {
+    char *name; /* of the resource */
+    char hash[QUERY_TABLE_HASH_BYTES];
+    struct buf contents;
+};
+
 struct query {
     const char *text;      /* as typed */
     const char *effective; /* as it runs: no comments, tag and renderer spelled out */
@@ -69,6 +77,8 @@ struct query {
     struct query_stage *stages; /* the last one is the renderer */
     size_t stage_count;
     size_t collapse; /* first stage that runs on the webserver */
+    struct query_copy *copies;
+    size_t copy_count;
 
     const struct query_renderer *renderer;
     const char *renderer_text; /* as typed or supplied: "text" */
@@ -120,10 +130,16 @@ void query_free(struct query **query);
 
 /* Gives the stages the tables that they look into, before a run on a webserver; `resource` appends
  * the contents of one, says why not, or QUERY_RESOURCE_LATER: the query will be loaded once more,
- * what is there stays then. Not while the query runs. A fault: *ret_stage (may be NULL) is the
- * stage. */
+ * what is there stays then. A stage that looks into a table runs on indexers, which are given
+ * copies, if the table is there and not larger than QUERY_COPY_BYTES_MAX. Not while the query runs.
+ * A fault: *ret_stage (may be NULL) is the stage. */
+#define QUERY_COPY_BYTES_MAX ((size_t)64 << 20)
 MUST_CHECK int query_load(struct query *query, query_resource *resource, void *context,
                           size_t *ret_stage);
+
+/* The same on an indexer, for its stages [0, stages). */
+MUST_CHECK int query_load_part(struct query *query, size_t stages, query_resource *resource,
+                               void *context);
 
 /* Does this tag belong to the query (or to the stage)? */
 bool query_tags_match(const struct query_tag *tags, size_t count, const char *name);

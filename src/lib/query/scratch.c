@@ -41,6 +41,11 @@ void query_scratch_free(struct query_scratch **place)
     }
 }
 
+struct query_tables *query_scratch_tables(const struct query_scratch *scratch)
+{
+    return scratch == NULL ? NULL : scratch->options.tables;
+}
+
 uint64_t query_scratch_written(const struct query_scratch *scratch)
 {
     return scratch == NULL ? 0 : atomic_load(&scratch->written);

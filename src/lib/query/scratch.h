@@ -16,17 +16,21 @@
 
 struct query_scratch;
 struct query_scratch_file;
+struct query_tables;
 
 struct query_scratch_options {
     struct io *io;
     const char *path; /* of the directory; made with the first file. Borrowed */
     uint64_t memory_bytes_max;
-    uint64_t file_bytes_max;   /* of all files together, as long as they are open */
-    const atomic_bool *cancel; /* the search should end without an answer; NULL: never */
+    uint64_t file_bytes_max;     /* of all files together, as long as they are open */
+    const atomic_bool *cancel;   /* the search should end without an answer; NULL: never */
+    struct query_tables *tables; /* of an indexer; may be NULL */
 };
 
 struct query_scratch *query_scratch_new(const struct query_scratch_options *options);
 void query_scratch_free(struct query_scratch **scratch); /* may be NULL */
+
+struct query_tables *query_scratch_tables(const struct query_scratch *scratch);
 
 /* Bytes written so far, in all. */
 uint64_t query_scratch_written(const struct query_scratch *scratch);

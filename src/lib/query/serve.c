@@ -38,6 +38,15 @@ struct query_serve {
     int64_t last_progress_ns;
 };
 
+static json_t *tables_json(const struct query *query)
+{
+    json_t *json = json_object();
+    for (size_t i = 0; i < query->copy_count; i++) {
+        json_object_set_new(json, query->copies[i].name, json_string(query->copies[i].hash));
+    }
+    return json;
+}
+
 char *query_request_encode(const struct query_request *request)
 {
     json_t *json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "query", request->query, "start_ns",
@@ -51,6 +60,9 @@ char *query_request_encode(const struct query_request *request)
     }
     if (request->share != NULL) {
         json_object_set(json, "share", request->share);
+    }
+    if (request->tables != NULL && request->tables->copy_count > 0) {
+        json_object_set_new(json, "tables", tables_json(request->tables));
     }
     char *text = json_dumps(json, JSON_COMPACT);
     CHECK(text != NULL);
@@ -84,6 +96,7 @@ static int decode(json_t *json, struct query_request *request)
     request->entries_max = entries_max == INT64_MAX ? UINT64_MAX : (uint64_t)entries_max;
     request->ascending = ascending != 0;
     request->follow = follow != 0;
+    request->hashes = json_object_get(json, "tables");
     return 0;
 }
 
@@ -171,6 +184,20 @@ static void free_tail(struct tail *tail)
     }
 }
 
+struct wanted {
+    const json_t *hashes; /* by name */
+    struct query_tables *tables;
+};
+
+static int find_table(void *context, const char *name, struct buf *contents)
+{
+    const struct wanted *wanted = context;
+    const char *hash = json_string_value(json_object_get(wanted->hashes, name));
+    bool here =
+        hash != NULL && wanted->tables != NULL && query_tables_get(wanted->tables, hash, contents);
+    return here ? 0 : err_set(ERR_CONFLICT, "the table is not here");
+}
+
 static int prepare(struct query_serve *serve, const struct query_request *request, int64_t now_ns,
                    struct query_pool *pool, struct query_scratch *scratch)
 {
@@ -184,11 +211,16 @@ static int prepare(struct query_serve *serve, const struct query_request *reques
     if (rc < 0) {
         return rc;
     }
+    serve->stages = request->stages;
+    struct wanted wanted = {request->hashes, query_scratch_tables(scratch)};
+    rc = query_load_part(serve->query, serve->stages, find_table, &wanted);
+    if (rc < 0) {
+        return rc;
+    }
     if (request->stages > serve->query->collapse) {
         return err_set(ERR_INVALID, "search request: %zu stages, the query has %zu for an indexer",
                        request->stages, serve->query->collapse);
     }
-    serve->stages = request->stages;
     rc = query_source_tags(serve->source, collect_tag, serve);
     if (rc == 0 && request->follow) {
         return open_tail(serve);

@@ -10,6 +10,7 @@
 
 #include "query/batch.h"
 #include "query/pool.h"
+#include "query/query.h"
 #include "query/scratch.h"
 #include "query/source.h"
 
@@ -26,6 +27,8 @@ struct query_request {
     bool ascending;
     bool follow;   /* not what is stored: what is from now on, in the order of its arrival */
     json_t *share; /* encode: the room's own member "share", or NULL. Borrowed. */
+    const struct query *tables; /* encode: names the copies of its tables; or NULL */
+    const json_t *hashes;       /* decode: of the tables, by name; or NULL. Borrowed. */
 };
 
 char *query_request_encode(const struct query_request *request); /* JSON; mem_free() */
@@ -33,7 +36,7 @@ char *query_request_encode(const struct query_request *request); /* JSON; mem_fr
 struct query_serve;
 
 /* Checks the request and opens the scan. The source must outlive it. ERR_INVALID: answer 400
- * with err_text(). */
+ * with err_text(). ERR_CONFLICT: a table that it looks into is not here (409). */
 MUST_CHECK int query_serve_begin(struct span request, struct query_source *source, int64_t now_ns,
                                  struct query_serve **ret_serve);
 

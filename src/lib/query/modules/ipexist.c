@@ -151,12 +151,6 @@ static int run(const void *pointer, void *state, struct query_block *block)
     return 0;
 }
 
-static bool merged(const void *plan)
-{
-    (void)plan;
-    return true;
-}
-
 static bool uses(const void *pointer, struct span name)
 {
     const struct plan *plan = pointer;
@@ -176,5 +170,4 @@ const struct query_module query_module_ipexist = {
     .load = load,
     .run = run,
     .uses = uses,
-    .merged = merged,
 };

@@ -187,12 +187,6 @@ static int run(const void *pointer, void *state, struct query_block *block)
     return 0;
 }
 
-static bool merged(const void *plan)
-{
-    (void)plan;
-    return true;
-}
-
 static bool uses(const void *pointer, struct span name)
 {
     const char *value = ((const struct plan *)pointer)->given[FLAG_E];
@@ -216,5 +210,4 @@ const struct query_module query_module_iplookup = {
     .run = run,
     .tell = tell,
     .uses = uses,
-    .merged = merged,
 };

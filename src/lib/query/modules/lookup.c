@@ -9,7 +9,7 @@
  * enrich [-o] name value …, enrich -r resource [column [as name] …]: sets values of all entries
  * that have none of that name, with -o of all; from the first row of the resource.
  *
- * Both run where resources are: on the webserver. Tested by lookup_test.c.
+ * Tables go to indexers with the search. Tested by lookup_test.c.
  */
 #include "base/map.h"
 #include "base/mem.h"
@@ -251,17 +251,6 @@ static void free_plan(void *pointer)
 
 /* ── Running ─────────────────────────────────────────────────────────────────────────────── */
 
-static bool merged(const void *plan)
-{
-    (void)plan;
-    return true;
-}
-
-static bool merged_enrich(const void *plan)
-{
-    return ((const struct plan *)plan)->resource != NULL;
-}
-
 static bool uses(const void *pointer, struct span name)
 {
     const struct plan *plan = pointer;
@@ -352,7 +341,6 @@ const struct query_module query_module_lookup = {
     .run = run_lookup,
     .tell = tell,
     .uses = uses,
-    .merged = merged,
 };
 
 const struct query_module query_module_enrich = {
@@ -364,5 +352,4 @@ const struct query_module query_module_enrich = {
     .run = run_enrich,
     .tell = tell,
     .uses = uses,
-    .merged = merged_enrich,
 };
