@@ -497,7 +497,7 @@ static void each_seed(bool crashes, bool faults, size_t steps)
     const char *from = getenv("AQUIFER_SEED");
     const char *more = getenv("AQUIFER_SEEDS");
     unsigned long first = from != NULL ? strtoul(from, NULL, 10) : 1;
-    unsigned long count = more != NULL ? strtoul(more, NULL, 10) : from != NULL ? 1 : 8;
+    unsigned long count = more != NULL ? strtoul(more, NULL, 10) : from != NULL ? 1 : 4;
     for (unsigned long seed = first; seed < first + count; seed++) {
         live(seed, crashes, faults, steps);
     }

@@ -201,7 +201,7 @@ static void seeded_lives_keep_every_acked_entry_once(void **state)
 {
     (void)state;
     const char *more = getenv("AQUIFER_SEEDS");
-    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 25;
+    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 12;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct io_sim sim;
         struct history history = {0};

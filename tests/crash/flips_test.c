@@ -22,7 +22,7 @@
 #include "world.h"
 
 #define SEEDS 2
-#define EVERY_DEFAULT 1499
+#define EVERY_DEFAULT 2999
 #define WORDS 60
 
 static uint64_t every(void)

@@ -18,7 +18,7 @@
 #include "base/time.h"
 #include "world.h"
 
-#define SEEDS_DEFAULT 20
+#define SEEDS_DEFAULT 10
 #define SEEDS_TO_NOTICE_A_LIE 400
 #define STEPS_MAX 120
 

@@ -18,7 +18,7 @@
 #include "world.h"
 
 #define SEED 5
-#define EVERY_DEFAULT 173
+#define EVERY_DEFAULT 347
 
 enum way { WAY_FAULT, WAY_NO_SPACE, WAY_POWER, WAYS };
 

@@ -477,7 +477,7 @@ static void seeded_lives_lose_nothing_and_bring_nothing_back(void **state)
 {
     (void)state;
     const char *more = getenv("AQUIFER_SEEDS");
-    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 150;
+    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 60;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct world world;
         world_init(&world, seed);

@@ -370,7 +370,7 @@ static void seeded_lives_keep_every_entry_once(void **state)
 {
     (void)state;
     const char *more = getenv("AQUIFER_SEEDS");
-    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 60;
+    uint64_t seeds = more != NULL ? strtoull(more, NULL, 10) : 30;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct world world;
         world_init(&world, seed);
