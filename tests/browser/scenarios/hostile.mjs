@@ -64,6 +64,12 @@ const KINDS = [
         path: '/api/resources',
         json: (name) => ({ ResourceName: name + ALL, Description: ALL }),
     },
+    {
+        page: 'people',
+        path: '/api/users',
+        json: (name) => ({ User: `evil ${name}${ALL}`, Pass: 'x', Name: ALL, Email: ALL }),
+        known: 'evil hostile',
+    },
     { page: 'people', path: '/api/groups', json: (name) => ({ Name: name + ALL, Desc: ALL }) },
 ];
 const SHARING = { Description: ALL, Desc: ALL, Labels: CORPUS, Global: true, GIDs: [] };

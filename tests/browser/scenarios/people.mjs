@@ -125,11 +125,15 @@ export const scenarios = {
         await page.getByRole('button', { name: 'Done' }).click();
         const tokens = page.getByRole('region', { name: 'API tokens' });
         await tokens.getByText(name).waitFor();
+        const there = await tabs.login(cluster.webservers[1], { hash: '#/account' });
+        const far = there.getByRole('region', { name: 'API tokens' }).getByText(name);
+        await far.waitFor();
         assert.equal(await page.getByText(value.trim()).count(), 0);
         const remove = page.getByRole('button', { name: `Delete ${name}` });
         await remove.click();
         await remove.click();
         await tokens.getByText(name).waitFor({ state: 'detached' });
+        await far.waitFor({ state: 'detached' });
     },
 
     async pictures_of_people_and_account(tabs, cluster) {

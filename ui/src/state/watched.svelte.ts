@@ -2,14 +2,17 @@
  * A list that follows the server: what anybody changes on any webserver appears by itself. A page
  * makes one per list and keeps it going with start().
  */
+import { ApiError } from '../lib/api';
 import { repeat } from './attention';
 
 const REFRESH_MS = 2000;
+const REFUSED_MS = 30_000; /* whoever may not look need not ask again soon */
 
 export class Watched<T> {
   all: T[] = $state.raw([]);
   loaded = $state(false);
   error = $state('');
+  private refused = false;
 
   constructor(private readonly load: (signal?: AbortSignal) => Promise<T[]>) {}
 
@@ -22,8 +25,10 @@ export class Watched<T> {
       }
       this.loaded = true;
       this.error = '';
+      this.refused = false;
     } catch (reason) {
       if (!signal?.aborted) {
+        this.refused = reason instanceof ApiError && reason.kind === 'forbidden';
         this.error = reason instanceof Error ? reason.message : String(reason);
       }
     }
@@ -33,7 +38,7 @@ export class Watched<T> {
   start(): () => void {
     return repeat(async (signal) => {
       await this.look(signal);
-      return REFRESH_MS;
+      return this.refused ? REFUSED_MS : REFRESH_MS;
     });
   }
 }
