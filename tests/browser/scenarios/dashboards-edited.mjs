@@ -240,6 +240,40 @@ export const scenarios = {
         assert.equal((await stored(cluster, token, id)).Data.tiles[0].title, 'Faster');
     },
 
+    async who_is_copied_beside_is_told_and_may_still_choose(tabs, cluster) {
+        ingestSome(cluster);
+        const page = await tabs.login(cluster.webservers[0]);
+        const token = await tokenOf(page);
+        const board = (title) => dataOf([tile(1, title, `tag=${TAG} limit 1`, 0, 0, 6, 6)]);
+        const id = await make(cluster, token, 'Beside', board('Before'));
+        const path = `/api/dashboards/${id}`;
+        await show(page, id);
+        await page.getByRole('button', { name: 'Edit', exact: true }).click();
+        await page.getByRole('button', { name: 'Edit Before', exact: true }).click();
+        await page.getByRole('textbox', { name: 'Title' }).fill('Mine');
+        await page.getByRole('button', { name: 'Apply' }).click();
+
+        let answered = false;
+        // As when somebody was equally fast on another webserver, and first at the datastore.
+        await page.route(`**${path}`, async (route) => {
+            if (route.request().method() !== 'PUT' || answered) {
+                await route.fallback();
+                return;
+            }
+            answered = true;
+            const body = route.request().postDataJSON();
+            const { Change: _, ...theirs } = { ...body, Data: board('Theirs') };
+            await cluster.call(cluster.webservers[0], 'PUT', path, token, theirs);
+            await route.fulfill({ json: { ...body, CopiedBeside: true } });
+        });
+        await page.getByRole('button', { name: 'Save', exact: true }).click();
+        const dialog = page.getByRole('dialog', { name: 'Somebody else was faster' });
+        await dialog.getByText('Yours has been kept as a copy beside it already.').waitFor();
+        await dialog.getByRole('button', { name: 'Keep mine' }).click();
+        await page.getByText('Saved.').waitFor();
+        assert.equal((await stored(cluster, token, id)).Data.tiles[0].title, 'Mine');
+    },
+
     async what_is_not_saved_outlives_the_session_and_the_page_and_leaving_asks(tabs, cluster) {
         tabs.allow(/status of 401|a dialog opened|net::ERR_/);
         ingestSome(cluster);
