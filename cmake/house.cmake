@@ -19,8 +19,20 @@ target_compile_options(house INTERFACE
     -fno-common -fstack-protector-strong)
 target_link_libraries(house INTERFACE Threads::Threads)
 if(AQUIFER_FUZZ)
-    target_compile_options(house INTERFACE -fsanitize=fuzzer-no-link)
+    # What no fuzz target runs is compiled for the warnings of this compiler alone.
+    target_compile_options(house INTERFACE
+        "$<IF:$<BOOL:$<TARGET_PROPERTY:HOUSE_UNUSED>>,-O0;-g0;-fno-sanitize=all,-fsanitize=fuzzer-no-link>")
 endif()
+
+# A program that is no fuzz target: with AQUIFER_FUZZ it is compiled and not linked.
+function(house_executable name)
+    if(AQUIFER_FUZZ)
+        add_library(${name} OBJECT ${ARGN})
+        set_target_properties(${name} PROPERTIES HOUSE_UNUSED ON)
+    else()
+        add_executable(${name} ${ARGN})
+    endif()
+endfunction()
 
 add_custom_target(programs) # all of them, without the tests
 
@@ -64,13 +76,14 @@ function(house_tests prefix folder)
     file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${folder}/*_test.c)
     foreach(test IN LISTS tests)
         get_filename_component(name ${test} NAME_WE)
-        add_executable(${prefix}_${name} ${test})
+        house_executable(${prefix}_${name} ${test})
+        target_compile_options(${prefix}_${name} PRIVATE $<$<CONFIG:Debug>:-O0>) # built faster
         target_link_libraries(${prefix}_${name} PRIVATE ${ARGN} house)
         house_link(${prefix}_${name} PRIVATE cmocka)
         set_target_properties(${prefix}_${name} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
         add_test(NAME ${prefix}_${name} COMMAND ${prefix}_${name})
-        set_tests_properties(${prefix}_${name} PROPERTIES TIMEOUT 120
+        set_tests_properties(${prefix}_${name} PROPERTIES TIMEOUT 300
             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     endforeach()
 endfunction()
@@ -110,10 +123,11 @@ function(program name)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.c)
     list(FILTER sources EXCLUDE REGEX "_test\\.c$|/main\\.c$")
     add_library(room_${name} OBJECT ${sources})
+    set_target_properties(room_${name} PROPERTIES HOUSE_UNUSED ${AQUIFER_FUZZ})
     target_include_directories(room_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(room_${name} PUBLIC ${arg_USES} house)
     house_link(room_${name} PUBLIC ${arg_LINKS})
-    add_executable(aquifer-${name} ${folder}/main.c)
+    house_executable(aquifer-${name} ${folder}/main.c)
     target_include_directories(aquifer-${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(aquifer-${name} PRIVATE room_${name} ${arg_USES} house)
     if(name STREQUAL "cli")

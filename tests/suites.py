@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Builds what the suites need, runs them and counts. ./check calls this after installing packages.
 
-    tests/suites.py [unit] [cluster] [browser] [interop]      the suites of ./check
+    tests/suites.py [unit] [cluster] [browser] [interop] [fuzz]    the suites of ./check
     tests/suites.py fuzz [--fuzz-seconds N]                   the fuzz targets alone
     tests/suites.py soak [--minutes N]                        many random lives, then cluster
                                                               scenarios, again and again
 
 Cluster and browser tests run against the sanitizer build: a daemon that reads past its buffer or
-leaks fails its scenario, and there is only one build to wait for. What a suite prints goes to
-build/check/SUITE.log; of a suite that fails, the log is shown.
+leaks fails its scenario, and there is only one build to wait for. Suites that mostly wait run
+beside suites that mostly compute. What a suite prints goes to build/check/SUITE.log; of a suite
+that fails, the log is shown. In the end it is said how long each part took.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
@@ -77,6 +79,31 @@ def begin(name, command, cwd=ROOT, **more):
                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
 
+parts = []  # (name, seconds, seconds of a processor) of every command that has ended
+
+
+def finish(name, process, begun):
+    """Waits for its end; returns its exit status."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    parts.append((name, time.monotonic() - begun, used.ru_utime + used.ru_stime))
+    return process.returncode
+
+
+def run_command(name, command, cwd=ROOT, **more):
+    begun = time.monotonic()
+    return finish(name, begin(name, command, cwd, **more), begun)
+
+
+def tell_parts():
+    """What ran under one name ran together."""
+    say("part                took  of processors")
+    for name in dict.fromkeys(name for name, _, _ in parts):
+        took = max(seconds for of, seconds, _ in parts if of == name)
+        cpu = sum(cpu for of, _, cpu in parts if of == name)
+        say(f"{name:16} {took:5.0f} s {cpu:11.0f} s")
+
+
 def show(name):
     lines = (LOGS / f"{name}.log").read_text(errors="replace").splitlines()
     lines = [line for line in lines if not NOISE.match(line)]
@@ -86,21 +113,50 @@ def show(name):
 
 
 def build(name, *commands):
-    begun = time.monotonic()
-    for command in commands:
-        if begin(name, command).wait() != 0:
-            show(name)
-            raise BuildFailed(f"failed: {' '.join(command)}")
-    say(f"{name}: built in {time.monotonic() - begun:.0f} s")
+    words = " && ".join(shlex.join(command) for command in commands)
+    if run_command(name, ["sh", "-c", words]) != 0:
+        show(name)
+        raise BuildFailed(f"failed: {name}")
 
 
-def launcher():
-    return ["-DCMAKE_C_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+def configure(preset):
+    """With lines for the reports of sanitizers, without what debuggers want: a sixth is saved."""
+    return ["cmake", "--preset", preset, "-DCMAKE_C_FLAGS_DEBUG=-g1",
+            *(["-DCMAKE_C_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else [])]
 
 
 def build_debug(target):
-    build(f"build-{target}", ["cmake", "--preset", "debug", *launcher()],
+    build("build", configure("debug"),
           ["cmake", "--build", str(DEBUG), "--parallel", CORES, "--target", target])
+
+
+class Ahead:
+    """What is built from now on, beside everything else, and waited for when it is needed."""
+
+    def __init__(self, name, *commands):
+        self.failure = None
+
+        def run():
+            try:
+                build(name, *commands)
+            except BuildFailed as failure:
+                self.failure = failure
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+
+    def wait(self):
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+
+
+def ui_ahead():
+    return Ahead("build-ui", ["packaging/build-ui"])
+
+
+def clang_ahead(target, *before):
+    return Ahead("build-clang", configure("clang"),
+                 [*before, "cmake", "--build", str(CLANG), "--parallel", CORES, "--target", target])
 
 
 def counted_junit(path):
@@ -124,7 +180,7 @@ def run_junit(name, command, cwd=ROOT, **more):
     report = LOGS / f"{name}.xml"
     report.unlink(missing_ok=True)
     words = [word.replace("REPORT", str(report)) for word in command]
-    status = begin(name, words, cwd, **more).wait()
+    status = run_command(name, words, cwd, **more)
     count = counted_junit(report)
     if status != 0 and count.failed == 0:
         count.failed = 1
@@ -147,28 +203,32 @@ def pytest(name, folder, *more):
 # The suites.
 
 
-ahead = []  # a build of clang's that has begun, while other suites wait more than they compute
+def run_unit(options):
+    return run_junit("unit", ["ctest", "--test-dir", str(DEBUG), "--output-on-failure",
+                              "--parallel", CORES, "--output-junit", "REPORT"])
 
 
-def clang_commands(target):
-    return (["cmake", "--preset", "clang", *launcher()],
-            ["cmake", "--build", str(CLANG), "--parallel", CORES, "--target", target])
+def run_cluster(options):
+    # They wait more than they compute.
+    return pytest("cluster", "tests/cluster", "-n", "4", "--dist", "loadgroup")
 
 
-def build_clang_ahead():
-    words = " && ".join(shlex.join(command) for command in clang_commands("all"))
-    ahead.append(begin("build-clang-ahead", ["nice", "-n", "19", "sh", "-c", words]))
+def run_browser(options):
+    options.ui.wait()
+    return pytest("browser", "tests/browser")
 
 
-def build_clang(target):
-    while ahead:
-        ahead.pop().wait()
-    build("build-clang", *clang_commands(target))
+def run_interop(options):
+    if not shutil.which("go"):
+        return Count(skipped=1, note="Go is missing")
+    return pytest("interop", "tests/interop")
 
 
-def run_fuzz(seconds, target="fuzz_targets"):
-    build_clang(target)
+def run_fuzz(options):
+    """Everything built with the second compiler, whose warnings count too; then fuzzing."""
+    options.clang.wait()
     running = {}
+    seconds, begun = options.fuzz_seconds, time.monotonic()
     for target in sorted((CLANG / "fuzz").glob("fuzz_*")):
         name = target.name.removeprefix("fuzz_")
         found = LOGS / "found" / name
@@ -182,7 +242,7 @@ def run_fuzz(seconds, target="fuzz_targets"):
             str(found), *([str(corpus)] if corpus.exists() else [])])
     count = Count()
     for name, process in running.items():
-        if process.wait() == 0:
+        if finish("fuzz", process, begun) == 0:
             count.passed += 1
             log = (LOGS / f"fuzz-{name}.log").read_text(errors="replace")
             runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", log)
@@ -193,41 +253,40 @@ def run_fuzz(seconds, target="fuzz_targets"):
     return count
 
 
-def run_unit(options):
-    build_debug("all")
-    count = run_junit("unit", ["ctest", "--test-dir", str(DEBUG), "--output-on-failure",
-                               "--parallel", CORES, "--output-junit", "REPORT"])
-    return count
-
-
-def run_cluster(options):
-    build_debug("programs")
-    # They wait more than they compute: three files at a time.
-    return pytest("cluster", "tests/cluster", "-n", "3", "--dist", "loadfile")
-
-
-def run_browser(options):
-    build_debug("programs")
-    if begin("ui", ["packaging/build-ui"]).wait() != 0:
-        show("ui")
-        return Count(failed=1)
-    return pytest("browser", "tests/browser")
-
-
-def run_interop(options):
-    if not shutil.which("go"):
-        return Count(skipped=1, note="Go is missing")
-    build_debug("programs")
-    return pytest("interop", "tests/interop")
-
-
-def run_clang(options):
-    """Everything built with the second compiler, whose warnings count too; then fuzzing."""
-    return run_fuzz(options.fuzz_seconds, "all")
-
-
 SUITES = {"unit": run_unit, "cluster": run_cluster, "browser": run_browser, "interop": run_interop,
-          "fuzz": run_clang}
+          "fuzz": run_fuzz}
+# Beside each other, those of a lane one after the other.
+LANES = [["cluster", "interop"], ["unit", "browser", "fuzz"]]
+
+
+def build_for(suites, options):
+    """What they need at once; what they need later goes on meanwhile."""
+    if "browser" in suites:
+        options.ui = ui_ahead()
+    if suites != ["fuzz"]:
+        build_debug("all" if "unit" in suites else "programs")
+    if "fuzz" in suites:
+        options.clang = clang_ahead("all", *([] if suites == ["fuzz"] else ["nice", "-n", "10"]))
+
+
+def run_suites(suites, options):
+    total = Count()
+    try:
+        build_for(suites, options)
+    except BuildFailed as failure:
+        say(str(failure))
+        return Count(failed=1)
+
+    def run_lane(lane):
+        for suite in lane:
+            if suite in suites:
+                total.add(run(suite, SUITES[suite], options))
+    threads = [threading.Thread(target=run_lane, args=(lane,)) for lane in LANES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return total
 
 
 # What repeats random lives, and how many: ./check unit runs few of each. In the release build.
@@ -247,7 +306,7 @@ LIVES = {
 
 
 def run_lives():
-    build("build-lives", ["cmake", "--preset", "release", *launcher()],
+    build("build-lives", configure("release"),
           ["cmake", "--build", str(RELEASE), "--parallel", CORES, "--target", *LIVES])
     count = Count()
     waiting, running = list(LIVES), {}
@@ -272,6 +331,7 @@ def soak(options):
     total = run_lives()
     build_debug("programs")
     os.environ.setdefault("AQUIFER_FAILOVER_S", "60")
+    os.environ.setdefault("AQUIFER_ETCD_TURNS", "3")
     end, rounds = time.monotonic() + options.minutes * 60, 0
     while time.monotonic() < end and not total.failed:
         rounds += 1
@@ -284,8 +344,8 @@ def run(suite, function, options):
     begun = time.monotonic()
     try:
         count = function(options)
-    except BuildFailed as failure:
-        say(str(failure))
+    except Exception as failure:  # whatever it is, the suite is not green
+        say(f"{suite}: {failure!r}")
         count = Count(failed=1)
     note = f" ({count.note})" if count.note else ""
     say(f"{suite}: {count}{note} in {time.monotonic() - begun:.0f} s")
@@ -298,14 +358,11 @@ def main():
     parser.add_argument("--fuzz-seconds", type=int, default=15)
     parser.add_argument("--minutes", type=float, default=60)
     options = parser.parse_args()
-    known = {**SUITES, "soak": soak}
-    total = Count()
-    for suite in options.suites:
-        if suite == "cluster" and "fuzz" in options.suites:
-            build_clang_ahead()
-        if suite not in known:
-            parser.error(f"no suite {suite}; there are {', '.join(known)}")
-        total.add(run(suite, known[suite], options))
+    unknown = set(options.suites) - {*SUITES, "soak"}
+    if unknown:
+        parser.error(f"no suite {min(unknown)}; there are {', '.join(SUITES)} and soak")
+    total = soak(options) if "soak" in options.suites else run_suites(options.suites, options)
+    tell_parts()
     say(str(total))
     return 1 if total.failed else 0
 

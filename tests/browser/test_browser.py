@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests/cluster"))
 from cluster import Cluster  # noqa: E402
 from layout import Layout  # noqa: E402
 
-SCENARIOS_WITHIN_S = 400
+SCENARIOS_WITHIN_S = 900
 
 
 def npm(folder, *arguments):

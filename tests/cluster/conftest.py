@@ -14,6 +14,18 @@ def pytest_sessionstart(session):
         pytest.exit(f"{BUILD}/bin is not built; ./check cluster builds it", returncode=3)
 
 
+def pytest_collection_modifyitems(items):
+    """For `-n N --dist loadgroup`: those who share something of their file go to one worker, and go
+    first, since they are the longest; the others go wherever there is time."""
+    def shares(item):
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        return any(f[-1].scope == "module" and f[-1].baseid for f in fixtures)
+    for item in items:
+        if shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: not shares(item))
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """One cluster for the tests of a file that neither kill nor stop anything."""

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
-import { DESKTOP, PHONE, rows, search } from '../lib/browser.mjs';
+import { DESKTOP, onceWithin, PHONE, rows, search } from '../lib/browser.mjs';
 
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const FIRST_PAGE_BYTES_MAX = 300 * 1024;
@@ -79,23 +79,26 @@ export const scenarios = {
         }
     },
 
-    async the_first_page_is_small_and_quick(tabs, cluster) {
+    async the_first_page_is_small(tabs, cluster) {
         const page = await tabs.open(cluster.webservers[0]);
         await page.getByLabel('User name').waitFor();
-        await page.waitForFunction(
-            () => performance.getEntriesByName('first-contentful-paint').length > 0,
-        );
-        const { bytes, painted } = await page.evaluate(() => ({
-            bytes: performance
+        const bytes = await page.evaluate(() =>
+            performance
                 .getEntriesByType('resource')
                 .reduce((sum, entry) => sum + entry.transferSize, 0),
-            painted: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0,
-        }));
-        assert.ok(bytes > 0 && bytes < FIRST_PAGE_BYTES_MAX, `${bytes} bytes`);
-        assert.ok(
-            painted > 0 && painted < FIRST_PAINT_MS_MAX,
-            `first contentful paint after ${painted} ms`,
         );
+        assert.ok(bytes > 0 && bytes < FIRST_PAGE_BYTES_MAX, `${bytes} bytes`);
+    },
+
+    async the_first_page_is_quick(tabs, cluster) {
+        await onceWithin(FIRST_PAINT_MS_MAX, 'first contentful paint', async () => {
+            const page = await tabs.open(cluster.webservers[0]);
+            const paints = await page.waitForFunction(() => {
+                const found = performance.getEntriesByName('first-contentful-paint');
+                return found.length > 0 ? found : null;
+            });
+            return await paints.evaluate((found) => found[0].startTime);
+        });
     },
 
     async nothing_serious_is_found_by_axe(tabs, cluster) {
