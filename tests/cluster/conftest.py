@@ -14,6 +14,7 @@ def pytest_sessionstart(session):
         pytest.exit(f"{BUILD}/bin is not built; ./check cluster builds it", returncode=3)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
     """For `-n N --dist loadgroup`: those who share something of their file go to one worker, and go
     first, since they are the longest; the others go wherever there is time."""
