@@ -268,8 +268,9 @@ static bool text_number(struct span text, struct query_value *ret_number)
 {
     char copy[NUMBER_TEXT_BYTES];
     int64_t number = 0;
-    if (digits_number(text, &number)) {
-        *ret_number = query_value_of_i64(number);
+    if (digits_number(text, &number)) { /* by its members: a copy would wait for both */
+        ret_number->type = QUERY_VALUE_I64;
+        ret_number->number = number;
         return true;
     }
     text = span_trim(text);

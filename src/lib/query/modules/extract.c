@@ -188,7 +188,10 @@ static bool run_one(const struct extract_plan *plan, void *state, struct query_b
         return false;
     }
     for (size_t i = 0; i < plan->count; i++) {
-        if (values[i].type != QUERY_VALUE_NONE && columns[i] != NULL) {
+        if (values[i].type == QUERY_VALUE_TEXT && columns[i] != NULL) {
+            columns[i][index].type = QUERY_VALUE_TEXT; /* members are there sooner than the whole */
+            columns[i][index].text = values[i].text;
+        } else if (values[i].type != QUERY_VALUE_NONE && columns[i] != NULL) {
             columns[i][index] = values[i];
         }
     }

@@ -66,18 +66,23 @@ static inline bool get_text(const struct query_block *block, size_t index,
 }
 
 /* NONE: there is none. */
-static inline struct query_value get_value(const struct query_block *block, size_t index,
-                                           const struct source *source)
+static inline void get_value(const struct query_block *block, size_t index,
+                             const struct source *source, struct query_value *ret_value)
 {
-    struct query_value value = {.type = QUERY_VALUE_NONE};
-    struct query_value number;
-    if (source->column != NULL && is_text(&source->column[index])) {
-        value = source->column[index];
-    } else if (!query_block_get(block, index, source->name, &value)) {
+    const struct query_value *text = source->column == NULL ? NULL : &source->column[index];
+    struct query_value value;
+    if (text == NULL || !is_text(text)) {
         value.type = QUERY_VALUE_NONE;
+        bool there = query_block_get(block, index, source->name, &value);
+        ret_value->type = QUERY_VALUE_NONE;
+        if (!there) {
+            return;
+        }
+        text = &value;
     }
-    bool as_number = source->as_number && is_text(&value) && query_value_number(&value, &number);
-    return as_number ? number : value;
+    if (!source->as_number || !is_text(text) || !query_value_number(text, ret_value)) {
+        *ret_value = *text;
+    }
 }
 
 static int64_t window_of(const struct stats_plan *plan, int64_t time_ns)
@@ -174,7 +179,7 @@ void stats_add_block(struct stats_state *state, const struct query_block *block,
             continue;
         }
         for (size_t j = 0; j < sources.operand_count; j++) {
-            values[j] = get_value(block, index, &sources.operands[j]);
+            get_value(block, index, &sources.operands[j], &values[j]);
         }
         for (size_t j = 0; j < table->op_count; j++) {
             enum aggregate_op op = plan->ops[table->ops[j]].op;
