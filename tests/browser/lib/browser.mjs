@@ -154,6 +154,13 @@ export function editor(page) {
     return page.getByRole('textbox', { name: 'Query' });
 }
 
+/** Puts a query into the editor in place of what is there. */
+export async function write(page, query) {
+    await editor(page).focus();
+    await page.keyboard.press('Control+a');
+    await (query === '' ? page.keyboard.press('Backspace') : page.keyboard.insertText(query));
+}
+
 /** What is in the editor. */
 export function typed(page) {
     return editor(page).evaluate((node) =>
@@ -168,7 +175,7 @@ export function typed(page) {
 /** Types a query, runs it with the keyboard and waits for its end. */
 export async function search(page, query, range = 'All time') {
     await choose(page, range);
-    await editor(page).fill(query);
+    await write(page, query);
     await page.keyboard.press('Control+Enter');
     await finished(page);
 }

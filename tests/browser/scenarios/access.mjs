@@ -1,6 +1,6 @@
 // Getting in and out.
 import assert from 'node:assert/strict';
-import { editor, logIn, search, rows, typed } from '../lib/browser.mjs';
+import { logIn, search, rows, typed, write } from '../lib/browser.mjs';
 import { tokenOf } from '../lib/cluster.mjs';
 
 export const scenarios = {
@@ -53,7 +53,7 @@ export const scenarios = {
         tabs.allow(/status of 401/);
         const page = await tabs.login(cluster.webservers[0]);
         await search(page, 'tag=gravwell');
-        await editor(page).fill('tag=gravwell grep "half a thou');
+        await write(page, 'tag=gravwell grep "half a thou');
         await cluster.call(cluster.webservers[0], 'PUT', '/api/logout', await tokenOf(page));
         await page.getByText('Your session has ended.').waitFor();
         await logIn(page);

@@ -26,6 +26,7 @@ function ingestSome(cluster) {
                 peer: `db${i % 2}`,
                 ms: 40 + ((i * 37) % 160),
                 place: PLACES[i % 5],
+                there: PLACES[(i + 2) % 5],
             });
         }),
     );
@@ -38,6 +39,7 @@ const QUERIES = {
     numbercard: 'json ms | stats mean(ms) count | numbercard mean count',
     wordcloud: 'json status | stats count by status | wordcloud count by status',
     pointmap: 'json place host | pointmap -loc place host',
+    point2point: 'json place there host | point2point -srcloc place -dstloc there host',
     fdg: 'json host peer | fdg host peer',
 };
 
@@ -99,6 +101,25 @@ export const scenarios = {
     async pictures_are_drawn_in_the_dark_and_on_a_phone(tabs, cluster) {
         await all(tabs, cluster, 'dark', { scheme: 'dark', viewport: DESKTOP });
         await all(tabs, cluster, 'phone', { scheme: 'light', viewport: PHONE });
+    },
+
+    async ten_thousand_series_are_drawn_in_part_and_said_to_be(tabs, cluster) {
+        ingestSome(cluster);
+        const page = await tabs.login(cluster.webservers[0]);
+        const Names = Array.from({ length: 10_000 }, (_, i) => `series ${i} ${HOSTILE}`);
+        const Values = Array.from({ length: 20 }, (_, at) => ({
+            TS: new Date(Date.now() - at * 60_000).toISOString(),
+            Data: Names.map((_, i) => (i * at) % 97),
+        }));
+        await page.route(/\/renderer\/chart\?/, async (route) => {
+            const response = await route.fetch();
+            const json = { ...(await response.json()), Entries: { Names, Values } };
+            await route.fulfill({ response, json });
+        });
+        await search(page, `tag=drawn ${QUERIES.chart}`, 'Last hour');
+        await page.getByText('The first 200 of 10000 series.').waitFor();
+        await drawn(page, 'chart');
+        await tabs.shot(page, 'chart-10000-series');
     },
 
     async a_chart_has_kinds_and_figures(tabs, cluster) {

@@ -1,6 +1,6 @@
 // Typing a query.
 import assert from 'node:assert/strict';
-import { editor, finished, rows, typed } from '../lib/browser.mjs';
+import { editor, finished, rows, typed, write } from '../lib/browser.mjs';
 import { eventually, tokenOf } from '../lib/cluster.mjs';
 
 const CHUNK = /\/assets\/codemirror-/;
@@ -17,7 +17,7 @@ async function reads(page, text) {
 export const scenarios = {
     async a_parse_error_is_underlined_where_it_is(tabs, cluster) {
         const page = await tabs.login(cluster.webservers[0]);
-        await editor(page).fill('tag=gravwell grep "ü😀" | gerp error | limit 5');
+        await write(page, 'tag=gravwell grep "ü😀" | gerp error | limit 5');
         await page.locator('.bad').waitFor();
         assert.equal(await page.locator('.bad').innerText(), 'gerp');
         assert.match(await page.locator('#query-error').innerText(), /gerp/);
@@ -25,7 +25,7 @@ export const scenarios = {
         await page.locator('.bad').waitFor();
         assert.equal(await rows(page).count(), 0);
         await tabs.shot(page, 'parse-error');
-        await editor(page).fill('tag=gravwell limit 5');
+        await write(page, 'tag=gravwell limit 5');
         await page.locator('.bad').waitFor({ state: 'detached' });
     },
 
@@ -35,7 +35,7 @@ export const scenarios = {
         const token = await tokenOf(page);
         await cluster.call(cluster.webservers[0], 'POST', '/api/macros', token, macro);
         await page.reload();
-        await editor(page).fill('');
+        await write(page, '');
         await editor(page).pressSequentially('tag=gravwell json status | sta');
         const list = page.getByRole('listbox', { name: 'Suggestions' });
         await list.getByRole('option', { name: 'stats' }).click();
@@ -77,7 +77,7 @@ export const scenarios = {
         await cluster.call(cluster.webservers[0], 'POST', '/api/library', token, saved);
         await page.reload();
         await ready(page);
-        await editor(page).fill('');
+        await write(page, '');
         await editor(page).pressSequentially('failing sh');
         await page.getByRole('option', { name }).waitFor();
         await tabs.shot(page, 'suggestions');
@@ -88,7 +88,7 @@ export const scenarios = {
     async the_keyboard_is_enough_for_a_query(tabs, cluster) {
         const page = await tabs.login(cluster.webservers[0]);
         await ready(page);
-        await editor(page).fill('');
+        await write(page, '');
         await editor(page).pressSequentially('tag=gravwell limit 2 ');
         await page.keyboard.press('Escape');
         await page.keyboard.press('Shift+Enter');
@@ -97,11 +97,11 @@ export const scenarios = {
         await finished(page);
         await page.getByText('2 entries in').waitFor();
         await reads(page, 'tag=gravwell limit 2 \n| raw');
-        await editor(page).fill('tag=gravwell limit 3');
+        await write(page, 'tag=gravwell limit 3');
         await page.keyboard.press('Control+Enter');
         await page.getByText('3 entries in').waitFor();
         // Earlier queries, and the way back to what was being typed.
-        await editor(page).fill('half');
+        await write(page, 'half');
         await page.keyboard.press('Escape');
         await page.keyboard.press('ArrowUp');
         await reads(page, 'tag=gravwell limit 3');
@@ -150,7 +150,7 @@ export const scenarios = {
         await page.route(CHUNK, (route) => route.abort());
         await page.getByLabel('Password').fill('changeme');
         await page.keyboard.press('Enter');
-        await editor(page).fill('tag=gravwell limit 1');
+        await write(page, 'tag=gravwell limit 1');
         await page.keyboard.press('Enter');
         await rows(page).first().waitFor();
     },

@@ -1,6 +1,6 @@
 // A search that follows shows what arrives, by itself, until it is stopped.
 import assert from 'node:assert/strict';
-import { editor, rows } from '../lib/browser.mjs';
+import { rows, write } from '../lib/browser.mjs';
 
 const TAG = `tail${process.pid}`;
 
@@ -13,7 +13,7 @@ export const scenarios = {
     async what_arrives_appears_by_itself_until_it_is_stopped(tabs, cluster) {
         lines(cluster, 0, 1);
         const page = await tabs.login(cluster.webservers[0]);
-        await editor(page).fill(`tag=${TAG}`);
+        await write(page, `tag=${TAG}`);
         await page.getByRole('button', { name: 'Live', exact: true }).click();
         await page.getByText('Waiting for entries.').waitFor();
         lines(cluster, 1, 3);
@@ -32,7 +32,7 @@ export const scenarios = {
         lines(cluster, 0, 1);
         const page = await tabs.login(cluster.webservers[0]);
         tabs.allow(/status of 400/);
-        await editor(page).fill(`tag=${TAG} stats count`);
+        await write(page, `tag=${TAG} stats count`);
         await page.getByRole('button', { name: 'Live', exact: true }).click();
         await page.getByRole('alert').getByText('it cannot be followed').waitFor();
     },

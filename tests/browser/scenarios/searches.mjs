@@ -1,5 +1,5 @@
 // Searches that are kept: saved on one webserver, seen, opened and deleted on another.
-import { DESKTOP, PHONE, finished, rows, search } from '../lib/browser.mjs';
+import { DESKTOP, PHONE, finished, rows, search, write } from '../lib/browser.mjs';
 import { tokenOf } from '../lib/cluster.mjs';
 
 const TAG = `kept${process.pid}`;
@@ -43,7 +43,7 @@ export const scenarios = {
         cluster.ingest(TAG, ['kept three']);
         const page = await tabs.login(cluster.webservers[0]);
         const query = `tag=${TAG} grep nothing-${process.pid}`;
-        await page.getByRole('textbox', { name: 'Query' }).fill(query);
+        await write(page, query);
         await page.getByRole('button', { name: 'Live', exact: true }).click();
         await page.getByTitle('Goes on when you leave').click();
         await page.getByText('It goes on when you leave.').waitFor();

@@ -1,6 +1,7 @@
 // Asking and reading.
 import assert from 'node:assert/strict';
-import { choose, editor, finished, onceWithin, rows, search, typed } from '../lib/browser.mjs';
+import { choose, finished, onceWithin, rows, search, typed, write } from '../lib/browser.mjs';
+import { eventually } from '../lib/cluster.mjs';
 
 const MANY = 12_000;
 const LONG_TASK_MS_MAX = 200;
@@ -148,7 +149,7 @@ export const scenarios = {
         const page = await tabs.login(cluster.webservers[0]);
         await change(page, /\/stats\?/, (answer) => ({ ...answer, Finished: false }));
         await choose(page, 'All time');
-        await editor(page).fill('tag=gravwell');
+        await write(page, 'tag=gravwell');
         await page.keyboard.press('Control+Enter');
         await page.getByText('so far').waitFor();
         const stopped = page.waitForRequest(
@@ -158,6 +159,39 @@ export const scenarios = {
         await stopped;
         await page.getByText(/then stopped after/).waitFor();
         await rows(page).first().waitFor();
+    },
+
+    async a_search_outlives_a_lost_connection(tabs, cluster) {
+        tabs.allow(/ERR_CONNECTION|ERR_INTERNET|status of 502/);
+        const page = await tabs.login(cluster.webservers[0]);
+        let lost = 0;
+        await page.route(/\/stats\?/, (route) => {
+            lost++;
+            return lost < 3
+                ? route.abort('connectionreset')
+                : lost === 3
+                  ? route.fulfill({ status: 502, body: '<html>Bad gateway</html>' })
+                  : route.continue();
+        });
+        await search(page, 'tag=gravwell limit 7', 'Last hour');
+        await page.getByText('7 entries in').waitFor();
+        await rows(page).first().waitFor();
+        assert.ok(lost > 3);
+    },
+
+    async a_query_of_the_history_is_found_and_edited(tabs, cluster) {
+        const page = await tabs.login(cluster.webservers[0]);
+        const query = `tag=gravwell grep needle${process.pid}${Date.now()}`;
+        let launched = 0;
+        page.on('request', (request) => (launched += request.url().endsWith('/launch') ? 1 : 0));
+        await search(page, query, 'Last hour');
+        await write(page, 'something else');
+        await page.getByRole('link', { name: 'History' }).click();
+        await page.getByRole('searchbox', { name: 'Filter the history' }).fill(query.slice(9));
+        await page.getByRole('button', { name: 'Edit the query' }).click();
+        await page.locator('.cm-editor').waitFor();
+        await eventually('it is in the editor', async () => (await typed(page)) === query);
+        assert.equal(launched, 1, 'and has not run');
     },
 
     async what_a_search_warns_about_is_shown(tabs, cluster) {

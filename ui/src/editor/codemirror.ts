@@ -259,6 +259,19 @@ function keys(options: EditorOptions): Extension {
   ];
 }
 
+/** What the text takes the place of: the browser knows of a new selection a moment before us. */
+function replaced(event: InputEvent, view: EditorView): { from: number; to: number } {
+  const range = event.getTargetRanges()[0];
+  if (!range || !view.contentDOM.contains(range.startContainer)) {
+    return view.state.selection.main;
+  }
+  const ends = [
+    view.posAtDOM(range.startContainer, range.startOffset),
+    view.posAtDOM(range.endContainer, range.endOffset),
+  ];
+  return { from: Math.min(...ends), to: Math.max(...ends) };
+}
+
 /**
  * Typed text is put in by us, not by the browser: replacing coloured text the browser would carry
  * its colours over with inline styles, which the Content-Security-Policy forbids.
@@ -270,7 +283,10 @@ const typing = EditorView.domEventHandlers({
       return false;
     }
     event.preventDefault();
-    view.dispatch(view.state.replaceSelection(data), {
+    const { from, to } = replaced(event, view);
+    view.dispatch({
+      changes: { from, to, insert: data },
+      selection: { anchor: from + data.length },
       userEvent: 'input.type',
       scrollIntoView: true,
     });

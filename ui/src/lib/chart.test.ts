@@ -146,3 +146,29 @@ describe('the antimeridian', () => {
     expect(cutAtAntimeridian(ring)).toEqual([ring]);
   });
 });
+
+describe('arcs between places', () => {
+  const arcs = [
+    { Src: { Lat: 50, Long: 14 }, Dst: { Lat: 40, Long: -74 }, Magnitude: 3, Values: ['<b>'] },
+    { Src: { Lat: 50, Long: 14 }, Dst: { Lat: -33, Long: 151 }, Magnitude: 1 },
+  ];
+
+  it('have both ends, and are there as figures', () => {
+    const option = optionOf('point2point', arcs, 'line', {
+      text: '',
+      muted: '',
+      line: '',
+      surface: '',
+      accent: '',
+      font: '',
+      series: [],
+    });
+    const [lines] = option?.['series'] as { data: { coords: number[][] }[] }[];
+    expect(lines?.data[0]?.coords).toEqual([
+      [14, 50],
+      [-74, 40],
+    ]);
+    expect(figuresOf('point2point', arcs).rows[0]).toEqual(['50, 14', '40, -74', '3', '<b>']);
+    expect(figuresOf('point2point', null).rows).toEqual([]);
+  });
+});

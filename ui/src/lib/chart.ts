@@ -38,6 +38,12 @@ export interface WirePoint {
   Loc: { Lat: number; Long: number };
   Metadata?: Record<string, string>[];
 }
+export interface WireArc {
+  Src: { Lat: number; Long: number };
+  Dst: { Lat: number; Long: number };
+  Magnitude: number;
+  Values?: string[];
+}
 export interface WireGraph {
   nodes: { name: string; group: number }[];
   links: { value: number; source: number; target: number }[];
@@ -280,6 +286,44 @@ export function mapOption(
   };
 }
 
+/** Arcs between places: the ends as points, the arcs as bent lines. */
+export function arcsOption(arcs: WireArc[], colours: Colours): Option {
+  const most = arcs.reduce((max, arc) => Math.max(max, arc.Magnitude), 1);
+  const places = arcs.flatMap(({ Src, Dst, Magnitude }): [number, number, number][] => [
+    [Src.Lat, Src.Long, Magnitude],
+    [Dst.Lat, Dst.Long, Magnitude],
+  ]);
+  const map = mapOption(places, [], colours);
+  const name = (arc: WireArc) => `${list<string>(arc.Values).join(', ')}  ${number(arc.Magnitude)}`;
+  return {
+    ...map,
+    series: [
+      {
+        type: 'lines',
+        coordinateSystem: 'geo',
+        data: arcs.map((arc) => ({
+          name: name(arc).trim(),
+          coords: [
+            [arc.Src.Long, arc.Src.Lat],
+            [arc.Dst.Long, arc.Dst.Lat],
+          ],
+          lineStyle: { width: 1 + 4 * Math.sqrt(arc.Magnitude / most) },
+        })),
+        lineStyle: { color: colours.accent, opacity: 0.55, curveness: 0.25 },
+        tooltip: { formatter: (item: { name: string }) => item.name },
+      },
+      {
+        type: 'scatter',
+        coordinateSystem: 'geo',
+        silent: true,
+        itemStyle: { color: colours.accent },
+        symbolSize: 5,
+        data: places.map(([lat, long]) => [long, lat]),
+      },
+    ],
+  };
+}
+
 export function graphOption(graph: WireGraph, colours: Colours): Option {
   const degree = graph.nodes.map(() => 0);
   for (const link of graph.links) {
@@ -361,6 +405,8 @@ export function optionOf(
       const { points, labels } = placesOf(renderer, data);
       return mapOption(points, labels, colours);
     }
+    case 'point2point':
+      return arcsOption(list(data), colours);
     case 'fdg':
       return graphOption(graphOf(data), colours);
     default:
@@ -396,6 +442,16 @@ export function figuresOf(renderer: string, data: unknown): Figures {
         ]),
       };
     }
+    case 'point2point':
+      return {
+        columns: ['Source', 'Destination', 'Magnitude', 'Values'],
+        rows: list<WireArc>(data).map((arc) => [
+          `${number(arc.Src.Lat)}, ${number(arc.Src.Long)}`,
+          `${number(arc.Dst.Lat)}, ${number(arc.Dst.Long)}`,
+          number(arc.Magnitude),
+          list<string>(arc.Values).join(', '),
+        ]),
+      };
     case 'fdg': {
       const graph = graphOf(data);
       return {

@@ -4,6 +4,7 @@ import {
   GaugeChart,
   GraphChart,
   LineChart,
+  LinesChart,
   PieChart,
   ScatterChart,
 } from 'echarts/charts';
@@ -28,6 +29,7 @@ core.use([
   GridComponent,
   LegendComponent,
   LineChart,
+  LinesChart,
   PieChart,
   ScatterChart,
   TooltipComponent,

@@ -29,7 +29,7 @@ function entryOf(wire: WireEntry, names: Map<number, string>): Entry {
     tag: names.get(wire.Tag) ?? `#${wire.Tag}`,
     source: wire.SRC,
     bytes,
-    line: lineOf(textOf(bytes.subarray(0, LINE_CHARACTERS_MAX * 4))),
+    line: lineOf(wire.Text ?? textOf(bytes.subarray(0, LINE_CHARACTERS_MAX * 4))),
     enumerated: (wire.Enumerated ?? []).map((ev) => ({ name: ev.Name, value: ev.ValueStr })),
   };
 }

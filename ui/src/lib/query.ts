@@ -184,7 +184,8 @@ export function withStage(query: string, stage: string): string {
 
 const TAIL = new RegExp(
   '\\s*\\|?\\s*((?:limit\\b[^|]*\\|?\\s*)?(?:(?:' +
-    'text|raw|hex|table|chart|stackgraph|gauge|numbercard|wordcloud|pointmap|heatmap|fdg' +
+    'text|raw|hex|pcap|table|chart|stackgraph|gauge|numbercard|wordcloud|pointmap|heatmap|' +
+    'point2point|fdg' +
     ')\\b[^|]*)?)$',
   'u',
 );

@@ -22,7 +22,7 @@ describe('suggestions', () => {
   });
 
   it('are modules behind a pipe and behind the tags, those first that begin so', () => {
-    expect(texts('tag=web | li')).toEqual(['limit', 'alias', 'split']);
+    expect(texts('tag=web | li')).toEqual(['limit', 'alias', 'hexlify', 'slice', 'split']);
     expect(texts('tag=web | sta')?.slice(0, 2)).toEqual(['stackgraph', 'stats']);
     expect(texts('tag=web gre')).toEqual(['grep']);
     expect(texts('tag=web s')).toContain('start=');

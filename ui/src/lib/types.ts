@@ -104,6 +104,8 @@ export interface WireEntry {
   SRC: string;
   Tag: number;
   Data: string;
+  /** A packet in words, of the renderer `pcap`. */
+  Text?: string;
   Enumerated?: { Name: string; ValueStr: string }[] | null;
 }
 

@@ -76,6 +76,12 @@ class App {
     router.go(route);
   }
 
+  /** Shows the query in the editor and runs nothing. */
+  edit(query: string): void {
+    router.go({ page: 'search', query: '', range: this.range });
+    this.setDraft(query);
+  }
+
   /** Shows what arrives from now on. Its address is that of the search for what is stored. */
   follow(query: string): void {
     const text = query.trim();

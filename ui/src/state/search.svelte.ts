@@ -58,6 +58,7 @@ const PICTURE_RENDERERS = new Set([
   'wordcloud',
   'pointmap',
   'heatmap',
+  'point2point',
   'fdg',
 ]);
 
