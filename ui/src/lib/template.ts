@@ -27,7 +27,8 @@ export function blanksOf(query: string): string[] {
 export function variablesOf(query: string, known: Partial<Variable>[]): Variable[] {
   return blanksOf(query).map((name) => {
     const before = known.find((one) => one.name === name);
-    const word = name.replaceAll('%%', '').replaceAll('_', ' ').toLowerCase();
+    const bare = name.replaceAll('%%', '').replaceAll('_', ' ');
+    const word = bare.length <= 3 ? bare : bare.toLowerCase();
     return {
       name,
       label: before?.label ?? word.replace(/^./, (c) => c.toUpperCase()),
