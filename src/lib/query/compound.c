@@ -1,6 +1,7 @@
 #include "query/compound.h"
 
 #include "query/lex.h"
+#include "query/save.h"
 
 struct reader {
     struct span text;
@@ -124,10 +125,16 @@ int query_compound_check(const struct query_compound_part *part, const struct qu
                          struct query_error *ret_error)
 {
     const struct query_stage *last = &query->stages[query->stage_count - 1];
-    if (part->name.bytes == 0 || strcmp(last->name, "table") == 0) {
+    bool saves = query_save_of(query) != NULL;
+    if (part->name.bytes == 0 || (strcmp(last->name, "table") == 0 && !saves)) {
         return 0;
     }
     ret_error->stage = (int)query->stage_count - 1;
+    if (saves) {
+        return query_fault(ret_error, last->offset, strlen(last->name),
+                           "inner query '%.*s' cannot save its table",
+                           SPAN_ARG(span_first(part->name, 64)));
+    }
     return query_fault(ret_error, 0, part->text.bytes, "inner query '%.*s' must end in table",
                        SPAN_ARG(span_first(part->name, 64)));
 }

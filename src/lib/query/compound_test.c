@@ -78,12 +78,33 @@ static void inner_queries_end_in_table(void **unused)
     }
 }
 
+static void inner_queries_save_nothing(void **unused)
+{
+    (void)unused;
+    struct query_options options = {.now_ns = 1000000000000};
+    struct query_compound compound;
+    struct query_error error;
+    struct query *query = NULL;
+    assert_int_equal(
+        query_compound_split(SPAN_LIT("@a{ tag=x table -save b c }; tag=y table -save z w"),
+                             &compound, &error),
+        0);
+    assert_int_equal(query_parse(compound.parts[0].text, &options, &query, &error), 0);
+    assert_int_equal(query_compound_check(&compound.parts[0], query, &error), ERR_INVALID);
+    assert_non_null(strstr(error.text, "inner query '@a' cannot save its table"));
+    query_free(&query);
+    assert_int_equal(query_parse(compound.parts[1].text, &options, &query, &error), 0);
+    assert_int_equal(query_compound_check(&compound.parts[1], query, &error), 0);
+    query_free(&query);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_found_at_their_places),
         cmocka_unit_test(what_is_missing_is_said_with_its_place),
         cmocka_unit_test(inner_queries_end_in_table),
+        cmocka_unit_test(inner_queries_save_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
