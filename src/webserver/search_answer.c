@@ -430,6 +430,15 @@ static char *fault_of(struct search_one *one)
     return copy;
 }
 
+/* A search that failed on the way keeps what it had found. */
+static bool has_rows(struct search_one *one)
+{
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    bool there = !one->deleted && one->result != NULL;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    return there && search_one_rows(one) > 0;
+}
+
 static void put_limit(struct buf *buf, const struct query_result_counts *counts)
 {
     buf_printf(buf, ",\"OverLimit\":%s,\"LimitDroppedRange\":{",
@@ -509,9 +518,10 @@ static int put_members(struct search_one *one, const struct search_ask *ask, str
 {
     struct query_result *result = NULL;
     char *fault = fault_of(one);
+    bool partly = fault != NULL && has_rows(one);
     told->finished = search_one_is_over(one);
-    int rc = fault == NULL ? search_one_result(one, &result) : err_set(ERR_IO, "%s", fault);
-    mem_free(fault);
+    int rc =
+        fault == NULL || partly ? search_one_result(one, &result) : err_set(ERR_IO, "%s", fault);
     size_t begin = buf->bytes;
     if (rc == 0) {
         buf_printf(buf, "\"ID\":%" PRIu32, ask->id);
@@ -519,11 +529,16 @@ static int put_members(struct search_one *one, const struct search_ask *ask, str
     }
     if (rc == 0) {
         put_common(one, result, told, buf);
+        if (partly) {
+            buf_append_str(buf, ",\"Error\":");
+            text_json_string(buf, span_first(span_of_str(fault), QUERY_ERROR_BYTES_MAX));
+        }
     } else {
         buf->bytes = begin;
         told->finished = true;
         put_error(buf, ask->id, err_text());
     }
+    mem_free(fault);
     return rc;
 }
 

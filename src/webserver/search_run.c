@@ -756,6 +756,8 @@ static int run_search(struct run *run)
     }
     char fault[ERR_TEXT_BYTES_MAX];
     (void)snprintf(fault, sizeof(fault), "%s", err_text());
+    int ignored = rc < 0 ? flush(run) : 0; /* what was found stays */
+    (void)ignored;
     stop_streams(run);
     query_merge_free(&run->merge);
     query_pipeline_free(&run->pipeline);

@@ -92,6 +92,19 @@ def test_a_bound_that_is_reached_is_named(web):
     web.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
 
 
+def test_what_was_found_before_a_fault_stays(web):
+    launched = web.launch("tag=many kv user | unique -maxtracked 10000 user | table user"
+                          ).ok().json()
+    path = f"/api/searchctrl/{launched['SearchID']}"
+    window = {"sid": launched["SearchSessionID"], "start": launched["Info"]["StartRange"],
+              "end": launched["Info"]["EndRange"]}
+    wait_until(lambda: web.get(path + "/stats", **window).ok().json()["Finished"], 20, "the end")
+    page = web.get(path + "/renderer/table", first=0, last=500, **window).ok().json()
+    assert "-maxtracked" in page["Error"] and page["Finished"], page["Error"]
+    assert len(page["Entries"]["Rows"]) == 500 and page["EntryCount"] <= 10000
+    web.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+
+
 def test_a_reader_that_does_not_read_holds_up_no_ingest(web):
     """Its search rests; meanwhile entries are taken, confirmed and found."""
     now = datetime.now(timezone.utc)
