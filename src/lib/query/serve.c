@@ -429,6 +429,18 @@ static int put_held_back(void *context, const struct query_block *block)
     return serve->frames.bytes < FRAMES_BYTES_MAX ? 0 : hand_over(serve, finishing->output);
 }
 
+/* So that the webserver knows that somebody is at work. */
+static int say_alive(void *context)
+{
+    const struct finishing *finishing = context;
+    struct query_serve *serve = finishing->serve;
+    if (clock_ns() - serve->last_progress_ns <= PROGRESS_INTERVAL_NS) {
+        return 0;
+    }
+    put_progress(serve, QUERY_FRAME_PROGRESS);
+    return hand_over(serve, finishing->output);
+}
+
 /* When it was the writer that failed this goes nowhere, which does no harm. */
 static int tell_fault(struct query_serve *serve, int rc, const struct output *output)
 {
@@ -448,7 +460,7 @@ int query_serve_run(struct query_serve *serve, const atomic_bool *cancel,
         return fault == ERR_CANCELLED ? fault : tell_fault(serve, fault, &output);
     }
     int rc = scan(serve, cancel, &output);
-    rc = rc < 0 ? rc : query_sweep_finish(serve->sweep, put_held_back, &finishing);
+    rc = rc < 0 ? rc : query_sweep_finish(serve->sweep, put_held_back, say_alive, &finishing);
     if (rc == 0) {
         put_progress(serve, QUERY_FRAME_END);
         return hand_over(serve, &output);

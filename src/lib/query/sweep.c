@@ -496,6 +496,8 @@ static void leave_pool(struct query_sweep *sweep)
 struct gathering {
     const struct query_sweep *sweep;
     struct query_pipeline *all;
+    int (*alive)(void *context);
+    void *context;
 };
 
 static int gather(void *context, const struct query_block *block)
@@ -503,16 +505,17 @@ static int gather(void *context, const struct query_block *block)
     const struct gathering *gathering = context;
     struct query_block copy = *block;
     int rc = query_scratch_look(gathering->sweep->options.scratch);
+    rc = rc < 0 ? rc : gathering->alive(gathering->context);
     return rc < 0 ? rc : query_pipeline_run(gathering->all, &copy);
 }
 
 /* What all threads but the first collected goes into one, then out. */
 static int finish_gathered(struct query_sweep *sweep, const struct query_block *like,
                            int (*sink)(void *context, const struct query_block *block),
-                           void *context)
+                           int (*alive)(void *context), void *context)
 {
     struct query_pipeline *all = NULL;
-    struct gathering gathering = {sweep, NULL};
+    struct gathering gathering = {sweep, NULL, alive, context};
     int rc = query_pipeline_new_part(sweep->options.query, QUERY_PART_GATHER, &all);
     if (rc == 0) {
         query_pipeline_lend(all, sweep->options.scratch);
@@ -531,7 +534,8 @@ static int finish_gathered(struct query_sweep *sweep, const struct query_block *
 }
 
 int query_sweep_finish(struct query_sweep *sweep,
-                       int (*sink)(void *context, const struct query_block *block), void *context)
+                       int (*sink)(void *context, const struct query_block *block),
+                       int (*alive)(void *context), void *context)
 {
     struct query_block like = {
         .tag_name = sweep->options.tag_name,
@@ -546,7 +550,7 @@ int query_sweep_finish(struct query_sweep *sweep,
     }
     bool shared = sweep->options.half && query_is_shared(sweep->options.query);
     return shared && used > 1
-               ? finish_gathered(sweep, &like, sink, context)
+               ? finish_gathered(sweep, &like, sink, alive, context)
                : query_pipeline_finish(sweep->lanes[last].pipeline, &like, sink, context);
 }
 

@@ -48,10 +48,11 @@ MUST_CHECK int query_sweep_take(struct query_sweep *sweep, int64_t timeout_ms, s
 /* Where the frames that were taken end, and the counts of all threads. */
 void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_progress);
 
-/* After the end: gives `sink` what condensing stages collected, block by block. */
+/* After the end: gives `sink` what condensing stages collected, block by block. What threads
+ * collected is gathered first, which may take long: `alive` is called meanwhile, now and then. */
 MUST_CHECK int query_sweep_finish(struct query_sweep *sweep,
                                   int (*sink)(void *context, const struct query_block *block),
-                                  void *context);
+                                  int (*alive)(void *context), void *context);
 
 /* Appends the picked entries of a block as frames. */
 void query_sweep_put(const struct query_block *block, struct buf *frames);
