@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
 from client import wait_until
@@ -22,6 +24,14 @@ def test_the_language_describes_itself(session):
     assert modules["stats"]["Condensing"] and not modules["grep"]["Condensing"]
     assert {"text", "table", "chart"} <= {one["Name"] for one in told["Renderers"]}
     assert {"Name": "strings_trim", "ArgsMin": 2, "ArgsMax": 2} in told["Functions"]
+
+
+def test_the_editor_helps_with_all_of_the_language(session):
+    """ui/src/lib/modules.ts has words for each module and renderer, and for no other."""
+    told = session.get("/api/query/language").ok().json()
+    names = {one["Name"] for one in told["Modules"] + told["Renderers"]}
+    page = Path(__file__).resolve().parents[2] / "ui/src/lib/modules.ts"
+    assert set(re.findall(r"^  (\w+): \[", page.read_text(), re.M)) == names
 
 
 @pytest.fixture(scope="module")
