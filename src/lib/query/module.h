@@ -100,6 +100,9 @@ struct query_module {
     /* The whole query is known now: what the plan takes from it. May be NULL. */
     void (*settle)(void *plan, const struct query *query, size_t stage);
 
+    /* After settle: does each entry that it makes stand for the whole range? NULL: no. */
+    bool (*timeless)(const void *plan);
+
     /* Fetches the resources that the stage needs (query_load). NULL: none. */
     MUST_CHECK int (*load)(void *plan, query_resource *resource, void *context);
 

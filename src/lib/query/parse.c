@@ -571,6 +571,9 @@ static void settle(struct query *query)
         if (module != NULL && module->settle != NULL) {
             module->settle(query->stages[i].plan, query, i);
         }
+        query->time_zoom_disabled =
+            query->time_zoom_disabled ||
+            (module != NULL && module->timeless != NULL && module->timeless(query->stages[i].plan));
     }
 }
 

@@ -229,6 +229,29 @@ static void hints_name_the_physical_stages(void **state)
     query_free(&query);
 }
 
+/* Only without windows that something shows is the result one for the whole range. */
+static void a_result_for_the_whole_range_cannot_be_zoomed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool disabled;
+    } cases[] = {
+        {"tag=a", false},
+        {"tag=a stats count by SRC | table", true},
+        {"tag=a count by SRC | sort by count desc | table", true},
+        {"tag=a stats count by SRC over 1m", false},
+        {"tag=a stats count by SRC over 1m | table -nt", false},
+        {"tag=a count by SRC | chart count by SRC", false},
+        {"tag=a limit 3 | table", false},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct query *query = parsed(cases[i].text);
+        assert_int_equal(query->time_zoom_disabled, cases[i].disabled);
+        query_free(&query);
+    }
+}
+
 /* Bounds have names, and reaching one is a fault, not a crash. */
 static void bounds_are_reached_with_a_fault(void **state)
 {
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_range_in_the_text_overrides_the_one_outside),
         cmocka_unit_test(faults_say_what_and_where),
         cmocka_unit_test(hints_name_the_physical_stages),
+        cmocka_unit_test(a_result_for_the_whole_range_cannot_be_zoomed),
         cmocka_unit_test(bounds_are_reached_with_a_fault),
         cmocka_unit_test(times_of_an_inner_query_refer_to_the_main_one),
     };

@@ -82,7 +82,7 @@ struct query {
 
     const struct query_renderer *renderer;
     const char *renderer_text; /* as typed or supplied: "text" */
-    bool time_zoom_disabled;
+    bool time_zoom_disabled; /* the result is one for the whole range */
 };
 
 struct query_extractor;

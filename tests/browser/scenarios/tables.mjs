@@ -88,6 +88,21 @@ export const scenarios = {
         await eventually('as found', async () => (await firstCells(page))[2].includes('item/0?'));
     },
 
+    async a_result_for_the_whole_range_has_no_picture_over_time(tabs, cluster) {
+        ingestSome(cluster);
+        const page = await tabs.login(cluster.webservers[0]);
+        await search(
+            page,
+            `tag=${TAG} json host | stats count by host | table host count`,
+            'All time',
+        );
+        await table(page).getByRole('cell', { name: 'web3.example.com' }).waitFor();
+        await page.locator('.summary').getByText('All time').waitFor();
+        assert.equal(await page.getByRole('application').count(), 0);
+        await search(page, `tag=${TAG}`, 'All time');
+        await page.getByRole('application').waitFor();
+    },
+
     async a_column_is_as_wide_as_one_likes(tabs, cluster) {
         ingestSome(cluster);
         const page = await tabs.login(cluster.webservers[0]);

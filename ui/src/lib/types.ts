@@ -63,6 +63,8 @@ export interface SearchInfo {
   EndRange: string;
   /** What the renderer can be downloaded as. */
   RenderDownloadFormats?: string[] | null;
+  /** The result is one for the whole range: it has no counts by time. */
+  TimeZoomDisabled?: boolean;
 }
 
 export interface LaunchAnswer {

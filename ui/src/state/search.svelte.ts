@@ -76,6 +76,8 @@ export class Search {
   following = $state(false);
   /** Counts the looks at the server, so that views of rows know when more may be there. */
   polls = $state(0);
+  /** What is found stands for the whole range: there are no counts over time. */
+  timeless = $state(false);
   /** The counts over time, and the part of the range that they are drawn for. */
   picture: Picture = $state.raw({ from: 0, to: 0, buckets: [] });
   messages: Message[] = $state.raw([]);
@@ -174,6 +176,7 @@ export class Search {
     this.sid = answer.SearchSessionID;
     this.renderer = answer.RenderModule;
     this.formats = answer.Info?.RenderDownloadFormats ?? [];
+    this.timeless = answer.Info?.TimeZoomDisabled ?? false;
     this.messages = answer.Messages;
     this.from = timeOr(answer.Info?.StartRange, asked.from);
     this.to = timeOr(answer.Info?.EndRange, asked.to);
@@ -430,7 +433,7 @@ export class Search {
 
   /** "All time" begins long before the first entry: draws only the part that holds any. */
   private async lookCloser(signal: AbortSignal): Promise<void> {
-    if (this.to - this.from < SPARSE_MS || this.count === 0) {
+    if (this.timeless || this.to - this.from < SPARSE_MS || this.count === 0) {
       return;
     }
     let picture = this.picture;

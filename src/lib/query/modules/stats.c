@@ -24,8 +24,8 @@ static void tell(const void *pointer, query_tell *each, void *context)
         .name = (module_name), .summary = (module_summary), .condensing = true,                    \
         .collapser = module_name "Collapser", .parse = (how), .start = stats_start,                \
         .stop = stats_stop, .run = stats_run, .finish = stats_finish, .settle = stats_settle,      \
-        .uses = stats_uses, .replaces = true, .take_part = stats_take_part, .lend = stats_lend,    \
-        .remark = stats_remark, .tell = tell,                                                      \
+        .timeless = stats_timeless, .uses = stats_uses, .replaces = true,                          \
+        .take_part = stats_take_part, .lend = stats_lend, .remark = stats_remark, .tell = tell,    \
     }
 
 const struct query_module query_module_stats =

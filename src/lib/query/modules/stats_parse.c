@@ -264,6 +264,11 @@ void stats_settle(void *pointer, const struct query *query, size_t stage)
     }
 }
 
+bool stats_timeless(const void *pointer)
+{
+    return ((const struct stats_plan *)pointer)->window_ns == 0;
+}
+
 bool stats_uses(const void *pointer, struct span name)
 {
     const struct stats_plan *plan = pointer;

@@ -51,6 +51,7 @@ size_t stats_key_index(const struct stats_keys *keys, struct span name);
 int stats_parse(struct query_args *args, void **ret_plan);
 int stats_parse_one(struct query_args *args, void **ret_plan);
 void stats_settle(void *plan, const struct query *query, size_t stage);
+bool stats_timeless(const void *plan);
 bool stats_uses(const void *plan, struct span name);
 
 #endif
