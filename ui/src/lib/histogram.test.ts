@@ -84,3 +84,17 @@ describe('the histogram', () => {
     expect(progressOf(undefined, FROM, FROM + HOUR)).toBe(0);
   });
 });
+
+describe('slices of time', () => {
+  it('are whole seconds when that is possible, so that even traffic looks even', () => {
+    for (const seconds of [60, 416, 900, 3600, 6 * 3600, 86_400, 7 * 86_400]) {
+      const slices = bucketsFor(0, seconds * 1000);
+      expect(seconds % slices, `${seconds} s`).toBe(0);
+      const drawn = barCount(1220, 0, seconds * 1000);
+      expect(slices % drawn, `${seconds} s`).toBe(0);
+      expect(drawn).toBeGreaterThan(50);
+    }
+    expect(bucketsFor(0, 7919 * 1000)).toBe(240);
+    expect(bucketsFor(0, 500)).toBe(1);
+  });
+});

@@ -14,21 +14,31 @@ export interface Bar {
 const BUCKETS_MAX = 240; /* many divisors, so that bars are whole numbers of buckets */
 const BAR_PX_MIN = 7;
 
-/** How many slices to ask the server for: never finer than a second. */
+/**
+ * How many slices to ask the server for: never finer than a second, and of whole seconds if there
+ * is such a number: else even traffic would look uneven.
+ */
 export function bucketsFor(from: number, to: number): number {
-  return Math.max(1, Math.min(BUCKETS_MAX, Math.floor((to - from) / SECOND)));
+  const seconds = Math.max(1, Math.floor((to - from) / SECOND));
+  const most = Math.min(BUCKETS_MAX, seconds);
+  return dividing(seconds, most, most / 3) ?? most;
 }
 
 /** How many bars to draw of them: an equal number of slices each, if the width allows that. */
 export function barCount(widthPx: number, from: number, to: number): number {
   const slices = bucketsFor(from, to);
   const fits = Math.max(1, Math.min(slices, Math.floor(widthPx / BAR_PX_MIN)));
-  for (let count = fits; count > fits / 2; count--) {
-    if (slices % count === 0) {
+  return dividing(slices, fits, fits / 3) ?? fits;
+}
+
+/** The greatest number up to `most`, and above `least`, that divides `whole`. */
+function dividing(whole: number, most: number, least: number): number | undefined {
+  for (let count = most; count > least; count--) {
+    if (whole % count === 0) {
       return count;
     }
   }
-  return fits;
+  return undefined;
 }
 
 /**
