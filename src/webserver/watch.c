@@ -73,21 +73,30 @@ static void look_at(struct webserver *webserver, const char *indexer, const json
     }
 }
 
+/* One that does not answer is seen by every search. */
+static void ask(struct webserver *webserver, const struct search_indexers *indexers, size_t index)
+{
+    char *url = search_indexer_url(indexers, index, "/control/v1/stats");
+    struct http_call call = {.url = url, .control = true, .timeout_ms = ASK_TIMEOUT_MS};
+    json_t *stats = NULL;
+    if (http_call_json(search_indexers_client(indexers), &call, NULL, &stats) == 0) {
+        look_at(webserver, search_indexer_name(indexers, index), stats);
+        json_decref(stats);
+    }
+    mem_free(url);
+}
+
 static void *run(void *context)
 {
     struct watch *watch = context;
     const struct search_indexers *indexers = search_indexers_of(watch->webserver->search);
+    size_t next = 0;
     void *nothing;
-    while (channel_pop(watch->stop, WATCH_MS, &nothing) == CHANNEL_TIMEOUT) {
-        for (size_t i = 0; i < search_indexers_count(indexers); i++) {
-            char *url = search_indexer_url(indexers, i, "/control/v1/stats");
-            struct http_call call = {.url = url, .control = true, .timeout_ms = ASK_TIMEOUT_MS};
-            json_t *stats = NULL;
-            if (http_call_json(search_indexers_client(indexers), &call, NULL, &stats) == 0) {
-                look_at(watch->webserver, search_indexer_name(indexers, i), stats);
-                json_decref(stats);
-            } /* one that does not answer is seen by every search */
-            mem_free(url);
+    while (channel_pop(watch->stop, next == 0 ? WATCH_MS : 0, &nothing) == CHANNEL_TIMEOUT) {
+        if (next < search_indexers_count(indexers)) {
+            ask(watch->webserver, indexers, next++);
+        } else {
+            next = 0;
         }
     }
     return NULL;
