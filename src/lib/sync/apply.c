@@ -127,7 +127,7 @@ static void confirm_all(struct sync *sync, uint64_t generation, const struct sto
         struct sync_reply confirmed = {.change = stored->items[i]->change,
                                        .verdict = SYNC_ACCEPTED,
                                        .revision = stored->items[i]->revision};
-        sync_confirm(sync, generation, &confirmed);
+        sync_confirm(sync, generation, &stored->items[i]->id, &confirmed);
     }
 }
 
@@ -214,7 +214,7 @@ int sync_settle_all(struct sync *sync, uint64_t generation, struct object *const
     rc = end(sync, rc);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (replies[i].verdict != SYNC_NEEDS_BLOB) {
-            sync_confirm(sync, generation, &replies[i]);
+            sync_confirm(sync, generation, NULL, &replies[i]);
         }
     }
     wake(sync, 0, false);

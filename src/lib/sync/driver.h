@@ -36,6 +36,7 @@ enum sync_thread { SYNC_THREAD_LINK, SYNC_THREAD_FEED, SYNC_THREAD_PUSH, SYNC_TH
 /* A local-first write that waits for its confirmation; on the writer's stack. */
 struct sync_waiter {
     struct uuid change;
+    struct uuid object; /* zero: a new one */
     bool done;
     enum sync_verdict verdict;
     uint64_t revision;
@@ -127,7 +128,10 @@ uint64_t sync_generation(struct sync *sync);
 
 /* Reports changes to the room and wakes who waits for them. */
 void sync_report(struct sync *sync, const struct object *object);
-void sync_confirm(struct sync *sync, uint64_t generation, const struct sync_reply *reply);
+/* `object` is what the feed says has the change, NULL: it is the answer to a push. When it is
+ * another one than was written, that was copied beside: the feed may be faster than the answer. */
+void sync_confirm(struct sync *sync, uint64_t generation, const struct uuid *object,
+                  const struct sync_reply *reply);
 /* A write of this webserver is revision `revision` of the datastore of that generation. */
 void sync_note_revision(struct sync *sync, uint64_t generation, uint64_t revision);
 

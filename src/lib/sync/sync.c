@@ -178,14 +178,17 @@ void sync_note_revision(struct sync *sync, uint64_t generation, uint64_t revisio
     (void)pthread_mutex_unlock(&sync->lock);
 }
 
-void sync_confirm(struct sync *sync, uint64_t generation, const struct sync_reply *reply)
+void sync_confirm(struct sync *sync, uint64_t generation, const struct uuid *object,
+                  const struct sync_reply *reply)
 {
     (void)pthread_mutex_lock(&sync->lock);
     note_revision(sync, generation, reply->revision);
     for (struct sync_waiter *waiter = sync->waiters; waiter != NULL; waiter = waiter->next) {
         if (!waiter->done && uuid_equal(waiter->change, reply->change)) {
             waiter->done = true;
-            waiter->verdict = reply->verdict;
+            bool beside = object != NULL && !uuid_is_zero(waiter->object) &&
+                          !uuid_equal(*object, waiter->object);
+            waiter->verdict = beside ? SYNC_COPIED : reply->verdict;
             waiter->revision = reply->revision;
             waiter->fault = reply->fault;
             snprintf(waiter->text, sizeof(waiter->text), "%s", reply->text);

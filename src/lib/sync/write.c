@@ -218,7 +218,7 @@ static void add_waiter(struct sync *sync, struct sync_waiter *waiter)
 /* The waiter stands before the change can be pushed, let alone answered. */
 static int write_here(struct sync *sync, struct writing *writing)
 {
-    struct sync_waiter waiter = {.change = writing->change};
+    struct sync_waiter waiter = {.change = writing->change, .object = writing->object->id};
     struct sync_event dirty = {.type = SYNC_EVENT_DIRTY};
     add_waiter(sync, &waiter);
     int rc = in_transaction(sync, writing, store_here);
