@@ -21,7 +21,7 @@ THINGS = {
     "pivots": {"Name": "p", "Contents": {"actions": []}},
     "library": {"Name": "q", "Query": "tag=x"},
     "playbooks": {"Name": "b", "Body": "aGVsbG8="},
-    "autoextractors": {"Name": "e", "Module": "csv", "Tag": "x"},
+    "autoextractors": {"Name": "e", "Module": "csv", "Params": "a", "Tag": "x"},
 }
 LISTS = [*(f"/api/{path}?admin=true" for path in THINGS), "/api/users", "/api/groups",
          "/api/resources?admin=true", "/api/files?admin=true", "/api/secrets?admin=true",
