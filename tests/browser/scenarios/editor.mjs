@@ -38,7 +38,7 @@ export const scenarios = {
         await write(page, '');
         await editor(page).pressSequentially('tag=gravwell json status | sta');
         const list = page.getByRole('listbox', { name: 'Suggestions' });
-        await list.getByRole('option', { name: 'stats' }).click();
+        await list.getByRole('option', { name: /^stats / }).click();
         await editor(page).pressSequentially(' count by sta');
         await list.getByRole('option', { name: 'status' }).waitFor();
         await page.keyboard.press('Tab');
@@ -59,7 +59,11 @@ export const scenarios = {
         await editor(page).pressSequentially(' grep -');
         await page.getByRole('option', { name: '-simple' }).waitFor();
         await editor(page).pressSequentially('i x | li');
-        await page.getByRole('option', { name: 'limit' }).waitFor();
+        await page
+            .getByRole('option')
+            .first()
+            .filter({ hasText: /^limit/ })
+            .waitFor();
         await page.keyboard.press('ArrowDown');
         await page.keyboard.press('Enter');
         assert.equal(await typed(page), 'tag=gravwell grep -i x | limit');
