@@ -55,6 +55,23 @@ void account_groups(const struct object *user, struct object_gids *gids)
     request_gids(user->body, "Groups", gids);
 }
 
+int account_principal(const struct webserver *webserver, int32_t uid, struct object_gids *gids,
+                      struct object_principal *ret_who)
+{
+    struct object *user = NULL;
+    int rc = store_get_by_number(webserver->store, OBJECT_USER, (uint64_t)uid, &user);
+    if (rc != 0) {
+        return rc < 0 ? rc : err_set(ERR_DENIED, "the account is gone");
+    }
+    account_groups(user, gids);
+    *ret_who = (struct object_principal){.uid = uid,
+                                         .gids = gids->items,
+                                         .gid_count = gids->count,
+                                         .admin = object_body_bool(user, "Admin")};
+    object_free(&user);
+    return 0;
+}
+
 void account_set_groups(struct object *user, const struct object_gids *gids)
 {
     json_t *list = json_array();

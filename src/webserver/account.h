@@ -21,6 +21,7 @@
 #include <jansson.h>
 
 #include "net/http_server.h"
+#include "object/access.h"
 #include "object/object.h"
 #include "webserver/webserver.h"
 
@@ -46,6 +47,11 @@ json_t *account_group_json(const struct object *group);
 /* A body member of a user as a set of gids; the caller frees gids->items. */
 void account_groups(const struct object *user, struct object_gids *gids);
 void account_set_groups(struct object *user, const struct object_gids *gids);
+
+/* Who the user is now, for what is done in his name; the caller frees gids->items. ERR_DENIED: the
+ * account is gone. */
+MUST_CHECK int account_principal(const struct webserver *webserver, int32_t uid,
+                                 struct object_gids *gids, struct object_principal *ret_who);
 
 extern const struct http_route account_routes[];
 extern const size_t account_route_count;

@@ -45,17 +45,14 @@ int explore_filters(const json_t *json, struct query_filter *filters, size_t *re
 static int list_definitions(struct search_one *one, struct object_list *ret_list)
 {
     struct webserver *webserver = one->search->webserver;
-    struct object *user = NULL;
     struct object_gids gids = {0};
-    int rc = store_get_by_number(webserver->store, OBJECT_USER, (uint64_t)one->uid, &user);
-    if (rc != 0) {
-        return rc < 0 ? rc : err_set(ERR_NOT_FOUND, "the account is gone");
+    struct object_principal who;
+    int rc = account_principal(webserver, one->uid, &gids, &who);
+    if (rc < 0) {
+        return rc;
     }
-    account_groups(user, &gids);
-    struct object_principal who = {.uid = one->uid, .gids = gids.items, .gid_count = gids.count};
     rc = extractor_list(webserver, &who, ret_list);
     object_set_gids(&gids, NULL, 0);
-    object_free(&user);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "query/lex.h"
 #include "service/log.h"
 #include "store/store.h"
+#include "webserver/account.h"
 #include "webserver/contents.h"
 #include "webserver/explore.h"
 #include "webserver/extractor.h"
@@ -201,32 +202,24 @@ static bool outer_of(const struct query_compound *compound, const struct query_o
     return true;
 }
 
-int search_language_parse(struct search *search, const struct object_principal *who,
-                          const char *text, const json_t *filters, int64_t start_ns, int64_t end_ns,
-                          struct search_queries *ret_queries, struct query_error *ret_error)
+static int parse_all(struct language *language, const char *text, struct query_options *options,
+                     struct search_queries *ret_queries, struct query_error *ret_error)
 {
     struct search_queries queries = {0};
-    struct language language = {
-        .search = search, .who = who, .queries = &queries, .filters = filters};
-    struct query_options options = {
-        .now_ns = io_now_ns(search->webserver->io),
-        .start_ns = start_ns,
-        .end_ns = end_ns,
-        .tag_exists = tag_exists,
-        .macro = macro,
-        .extractor = extractor,
-        .resource = resource,
-        .context = &language,
-    };
+    language->queries = &queries;
+    options->macro = macro;
+    options->extractor = extractor;
+    options->resource = resource;
+    options->context = language;
     struct query_compound compound;
     int rc = query_compound_split(span_of_str(text), &compound, ret_error);
     struct query_outer outer;
-    bool inner = rc == 0 && compound.count > 1 && outer_of(&compound, &options, &outer);
+    bool inner = rc == 0 && compound.count > 1 && outer_of(&compound, options, &outer);
     for (size_t i = 0; rc == 0 && i < compound.count; i++) {
         const struct query_compound_part *part = &compound.parts[i];
-        options.outer = inner && i + 1 < compound.count ? &outer : NULL;
+        options->outer = inner && i + 1 < compound.count ? &outer : NULL;
         struct query *query = NULL;
-        rc = parse_part(&language, part, &options, &query, ret_error);
+        rc = parse_part(language, part, options, &query, ret_error);
         if (i + 1 == compound.count) {
             queries.main = query;
         } else {
@@ -234,13 +227,44 @@ int search_language_parse(struct search *search, const struct object_principal *
                 mem_strndup((const char *)part->name.data, part->name.bytes), query};
         }
     }
-    object_list_deinit(&language.extractors);
+    object_list_deinit(&language->extractors);
     if (rc < 0) {
         search_queries_deinit(&queries);
         return rc;
     }
     *ret_queries = queries;
     return 0;
+}
+
+int search_language_parse(struct search *search, const struct object_principal *who,
+                          const char *text, const json_t *filters, int64_t start_ns, int64_t end_ns,
+                          struct search_queries *ret_queries, struct query_error *ret_error)
+{
+    struct language language = {.search = search, .who = who, .filters = filters};
+    struct query_options options = {
+        .now_ns = io_now_ns(search->webserver->io),
+        .start_ns = start_ns,
+        .end_ns = end_ns,
+        .tag_exists = tag_exists,
+    };
+    return parse_all(&language, text, &options, ret_queries, ret_error);
+}
+
+int search_language_again(const struct search_one *one, struct search_queries *ret_queries)
+{
+    struct object_gids gids = {0};
+    struct object_principal who;
+    int rc = account_principal(one->search->webserver, one->uid, &gids, &who);
+    if (rc < 0) {
+        return rc;
+    }
+    struct language language = {.search = one->search, .who = &who, .filters = one->filters};
+    struct query_options options = {
+        .now_ns = one->launched_ns, .start_ns = one->start_ns, .end_ns = one->end_ns};
+    struct query_error error = {0};
+    rc = parse_all(&language, one->user_query, &options, ret_queries, &error);
+    object_set_gids(&gids, NULL, 0);
+    return rc < 0 && error.text[0] != '\0' ? err_set(ERR_INVALID, "%s", error.text) : rc;
 }
 
 void search_queries_deinit(struct search_queries *queries)

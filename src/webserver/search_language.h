@@ -23,6 +23,11 @@ MUST_CHECK int search_language_parse(struct search *search, const struct object_
                                      const char *text, const json_t *filters, int64_t start_ns,
                                      int64_t end_ns, struct search_queries *ret_queries,
                                      struct query_error *ret_error);
+
+/* The same for what a search asked when it was launched, at that time and over that range, with
+ * what its owner may read now; tags need not be known yet. */
+MUST_CHECK int search_language_again(const struct search_one *one,
+                                     struct search_queries *ret_queries);
 void search_queries_deinit(struct search_queries *queries);
 
 #endif

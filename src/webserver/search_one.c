@@ -114,6 +114,7 @@ static void free_one(struct search_one *one)
     vec_deinit(&one->sessions);
     json_decref(one->hints);
     json_decref(one->addendum);
+    json_decref(one->filters);
     json_decref(one->metadata);
     object_set_gids(&one->gids, NULL, 0);
     char *texts[] = {one->user_query, one->effective,  one->renderer,  one->renderer_text,
@@ -273,6 +274,7 @@ static void adopt(struct search_one *one, const struct object_principal *who, in
     one->started_ns = start->started_ns;
     one->expires_ns = start->expires_ns;
     one->addendum = json_incref(start->addendum);
+    one->filters = json_deep_copy(start->filters);
     one->metadata = json_incref(start->metadata);
     one->global = start->global && who->admin;
     if (start->gids.count > 0) {

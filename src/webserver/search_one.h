@@ -89,6 +89,7 @@ struct search_one {
     bool follow; /* entries as they come in, from the launch on */
     char *name;
     json_t *addendum; /* or NULL */
+    json_t *filters;  /* or NULL */
     int64_t launched_ns;
     struct http_cancel *cancel;
     atomic_bool stop;      /* the run should end; results stay */

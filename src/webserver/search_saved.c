@@ -10,6 +10,7 @@
 #include "query/module.h"
 #include "service/log.h"
 #include "webserver/request.h"
+#include "webserver/search_language.h"
 #include "webserver/search_one.h"
 
 #define RECORD_BYTES_MAX (4 * 1024 * 1024)
@@ -87,6 +88,7 @@ json_t *search_record_json(const struct search_one *one)
     json_object_set_new(json, "background", json_boolean(one->background));
     put_text(json, "name", one->name);
     json_object_set(json, "addendum", one->addendum == NULL ? json_null() : one->addendum);
+    json_object_set(json, "filters", one->filters == NULL ? json_null() : one->filters);
     json_object_set(json, "metadata", one->metadata == NULL ? json_null() : one->metadata);
     put_int(json, "launched_ns", one->launched_ns);
     put_int(json, "finished_ns", one->finished_ns);
@@ -282,6 +284,7 @@ static void take_record(struct search_one *one, const json_t *json)
     one->background = take_bool(json, "background");
     one->name = take_text(json, "name");
     one->addendum = take_json(json, "addendum");
+    one->filters = take_json(json, "filters");
     one->metadata = take_json(json, "metadata");
     one->launched_ns = take_int(json, "launched_ns");
     one->finished_ns = take_int(json, "finished_ns");
@@ -363,14 +366,30 @@ void search_remember(struct search_one *one)
     }
 }
 
+/* With all that it looks into: tables, macros, inner queries. */
+static int ask_again(struct search_one *one)
+{
+    struct search_queries queries = {0};
+    int rc = search_language_again(one, &queries);
+    if (rc < 0) {
+        return rc;
+    }
+    query_free(&one->query);
+    one->query = queries.main;
+    for (size_t i = 0; i < queries.inner_count; i++) {
+        vec_push(&one->inners, queries.inners[i]);
+    }
+    return 0;
+}
+
 /* It had not finished: from its beginning, over the same range. */
 static int begin_anew(struct search_one *one)
 {
     struct search *search = one->search;
     struct io *io = search->webserver->io;
     char *record = mem_printf("%s/record.json", one->path);
-    int rc = one->query != NULL ? io_remove(io, record)
-                                : err_set(ERR_INVALID, "its query is not understood");
+    int rc = ask_again(one);
+    rc = rc < 0 ? rc : io_remove(io, record);
     mem_free(record);
     rc = rc < 0 ? rc : query_result_remove(io, one->path);
     rc = rc < 0 ? rc

@@ -13,24 +13,6 @@
 #include "webserver/resource.h"
 #include "webserver/search_inner.h"
 
-/* The user as he is now: `gids` is his to free. */
-static int principal_of(struct webserver *webserver, int32_t uid, struct object_gids *gids,
-                        struct object_principal *ret_who)
-{
-    struct object *user = NULL;
-    int rc = store_get_by_number(webserver->store, OBJECT_USER, (uint64_t)uid, &user);
-    if (rc != 0) {
-        return rc < 0 ? rc : err_set(ERR_DENIED, "the account is gone");
-    }
-    account_groups(user, gids);
-    *ret_who = (struct object_principal){.uid = uid,
-                                         .gids = gids->items,
-                                         .gid_count = gids->count,
-                                         .admin = object_body_bool(user, "Admin")};
-    object_free(&user);
-    return 0;
-}
-
 static struct object *new_resource(const struct webserver *webserver, int32_t uid, const char *name)
 {
     struct object *resource = object_new(OBJECT_RESOURCE);
@@ -91,7 +73,7 @@ static int save_rows(struct search_one *one, const struct query_save *save, stru
     struct object *resource = NULL;
     struct buf old = {0};
     struct buf contents = {0};
-    int rc = principal_of(webserver, one->uid, &gids, &who);
+    int rc = account_principal(webserver, one->uid, &gids, &who);
     rc = rc < 0 ? rc : find_target(webserver, &who, save->name, &resource);
     bool needed = save->update != NULL || save->remove != NULL;
     if (rc == 0 && needed && resource->blob.present) {

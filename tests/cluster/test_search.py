@@ -293,6 +293,10 @@ def test_searches_in_the_background_outlive_a_restart(end):
         plain = session.launch("tag=back limit 5").ok().json()
         finished(session, plain)
         long = session.launch("tag=back grep back", Background=True).ok().json()
+        looks = session.launch(
+            "@few{ tag=back grep back | fields -d ' ' [1] as n | limit 3 | table n }; tag=back "
+            "fields -d ' ' [1] as n | lookup -s -r @few n n () | stats count".replace("'", '"'),
+            Background=True).ok().json()
         getattr(c.webserver(0), end)()
         c.webserver(0).start()
         session = c.webserver(0).login()
@@ -304,6 +308,8 @@ def test_searches_in_the_background_outlive_a_restart(end):
             info = session.get(path_of(long) + "/details").ok().json()
             return info if "ACTIVE" not in state(session, long) else None
         assert wait_until(over, 30, "the end of the search")["ItemCount"] == 60000
+        wait_until(lambda: "ACTIVE" not in state(session, looks), 30, "the end of the other")
+        assert session.get(path_of(looks) + "/download/text").ok().body.strip() == b"3"
         session.delete(path_of(done)).ok()
         files = c.webserver(0).process.dir / "render" / done["SearchID"]
         wait_until(lambda: not files.exists(), 5, "the end of its files")
