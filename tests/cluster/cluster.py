@@ -37,11 +37,20 @@ READY_WITHIN_S = 60
 STOP_WITHIN_S = 60
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed")
 PORTS = range(20000, 32000)  # below the kernel's own choice of ports
+SLICES = 8  # four for the workers of one pytest, which would race for a port; four for all others
+
+
+def own_ports():
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    at = int(worker) % (SLICES // 2) if worker else SLICES // 2 + os.getpid() % (SLICES // 2)
+    size = len(PORTS) // SLICES
+    return PORTS[at * size:(at + 1) * size]
 
 
 def free_port_base(count):
+    ports = own_ports()
     for _ in range(200):
-        base = random.randrange(PORTS.start, PORTS.stop - count)
+        base = random.randrange(ports.start, ports.stop - count)
         try:
             for port in range(base, base + count):
                 with socket.socket() as probe:
