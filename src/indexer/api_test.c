@@ -106,15 +106,13 @@ static void store(struct world *world, const char *tag, size_t count)
 }
 
 /* The status; the body goes to `body`. */
-static int call(struct world *world, struct http_client *client, const char *path,
-                const char *request, struct buf *body)
+static int call(struct world *world, struct http_client *client, const char *method,
+                const char *path, const char *request, struct buf *body)
 {
     char url[200];
     snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", http_server_port(world->server), path);
-    struct http_call http = {.method = request == NULL ? "GET" : "POST",
-                             .url = url,
-                             .body = span_of_str(request),
-                             .control = true};
+    struct http_call http = {
+        .method = method, .url = url, .body = span_of_str(request), .control = true};
     struct http_answer answer = {0};
     int rc = http_call(client, &http, &answer);
     if (rc < 0) {
@@ -130,7 +128,7 @@ static int call(struct world *world, struct http_client *client, const char *pat
 static json_t *get(struct world *world, const char *path)
 {
     struct buf body = {0};
-    assert_int_equal(call(world, world->client, path, NULL, &body), 200);
+    assert_int_equal(call(world, world->client, "GET", path, NULL, &body), 200);
     json_t *json = json_loadb((const char *)body.data, body.bytes, 0, NULL);
     assert_non_null(json);
     buf_deinit(&body);
@@ -179,8 +177,9 @@ static void without_the_secret_nothing_is_said(void **state)
     struct buf body = {0};
     for (size_t i = 0; i < api_route_count; i++) {
         assert_true((api_routes[i].flags & HTTP_CONTROL) != 0);
-        const char *request = strcmp(api_routes[i].method, "POST") == 0 ? "{}" : NULL;
-        int status = call(world, stranger, api_routes[i].path, request, &body);
+        const char *request = strcmp(api_routes[i].method, "GET") == 0 ? NULL : "{}";
+        int status =
+            call(world, stranger, api_routes[i].method, api_routes[i].path, request, &body);
         assert_true(status == ERR_AUTH || status == 401 || status == 403);
     }
     buf_deinit(&body);
@@ -199,7 +198,7 @@ static void a_search_streams_what_matches(void **state)
                                     .entries_max = 1000};
     char *text = query_request_encode(&request);
     struct buf body = {0};
-    assert_int_equal(call(world, world->client, "/control/v1/search", text, &body), 200);
+    assert_int_equal(call(world, world->client, "POST", "/control/v1/search", text, &body), 200);
     mem_free(text);
     size_t needles = 0;
     for (struct span rest = buf_span(&body); span_find(rest, SPAN_LIT("needle")) >= 0; needles++) {
@@ -213,7 +212,7 @@ static void a_bad_search_is_refused_with_a_reason(void **state)
 {
     struct world *world = *state;
     struct buf body = {0};
-    assert_int_equal(call(world, world->client, "/control/v1/search", "{", &body), 400);
+    assert_int_equal(call(world, world->client, "POST", "/control/v1/search", "{", &body), 400);
     assert_non_null(strstr(buf_str(&body), "Error"));
     buf_deinit(&body);
 }

@@ -180,11 +180,11 @@ def test_a_storage_on_a_full_disk_searches_restarts_and_resumes(small_disk):
         ballast = disk / "ballast"
         fill_disk(ballast)
         waiting = [uuid.uuid4().hex for _ in range(5000)]  # more than what is left
-        feeder = subprocess.Popen([BUILD / "bin/aquifer", *c.ingest_command("full")],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE)
-        feeder.stdin.write("".join(f"id={id}\n" for id in waiting).encode())
-        feeder.stdin.close()
+        lines = c.indexer(0).process.dir / "lines"
+        lines.write_text("".join(f"id={id}\n" for id in waiting))
+        with open(lines, "rb") as text:
+            feeder = subprocess.Popen([BUILD / "bin/aquifer", *c.ingest_command("full")],
+                                      stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_until(lambda: "disk full" in c.indexer(0).log(), 30, "that it says so")
         c.expect_found("full", ids)
         c.indexer(0).kill()
