@@ -255,8 +255,8 @@ def run_fuzz(options):
 
 SUITES = {"unit": run_unit, "cluster": run_cluster, "browser": run_browser, "interop": run_interop,
           "fuzz": run_fuzz}
-# Beside each other, those of a lane one after the other.
-LANES = [["cluster", "interop"], ["unit", "browser", "fuzz"]]
+# Beside each other, those of a lane one after the other: first what waits, then what computes.
+LANES = [["cluster", "interop"], ["browser", "unit", "fuzz"]]
 
 
 def build_for(suites, options):

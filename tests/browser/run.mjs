@@ -1,6 +1,7 @@
 // Drives the page of a running cluster with a real Chromium.
 //
 //     node tests/browser/run.mjs --cluster DIR/cluster.json [--only WORDS] [--report FILE]
+//                                [--share 1/2]      every second scenario, from the first on
 //     node tests/browser/run.mjs --list
 //
 // Prints a line per scenario, why it failed if it did, and last "N passed, N failed". Screenshots
@@ -42,12 +43,14 @@ const { values: options } = parseArgs({
     options: {
         cluster: { type: 'string', default: 'run/cluster.json' },
         only: { type: 'string', default: '' },
+        share: { type: 'string', default: '1/1' },
         screenshots: { type: 'string', default: path.join(ROOT, 'build/screenshots') },
         report: { type: 'string' },
         list: { type: 'boolean', default: false },
     },
 });
 
+const [share, shares] = options.share.split('/').map(Number);
 const all = Object.entries({
     ...access,
     ...first,
@@ -70,7 +73,9 @@ const all = Object.entries({
     ...failing,
     ...hostile,
     ...pictures,
-}).filter(([name]) => name.includes(options.only.replaceAll(' ', '_')));
+})
+    .filter(([name]) => name.includes(options.only.replaceAll(' ', '_')))
+    .filter((_, index) => index % shares === share - 1);
 
 if (options.list) {
     console.log(all.map(([name]) => name).join('\n'));

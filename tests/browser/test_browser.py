@@ -4,6 +4,7 @@ The scenarios are those of run.mjs; each of them is a test here. By hand, agains
 already there: node tests/browser/run.mjs --cluster run/cluster.json --only hostile
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from cluster import Cluster  # noqa: E402
 from layout import Layout  # noqa: E402
 
 SCENARIOS_WITHIN_S = 900
+SHARES = 2  # run beside each other
 
 
 def npm(folder, *arguments):
@@ -40,19 +42,32 @@ def scenario_names():
     return listed.stdout.split()
 
 
+def begin_share(stack, folder, share):
+    """Every SHARES-th scenario, in a browser and on a cluster of its own."""
+    c = stack.enter_context(Cluster(webservers=2, indexers=2, links=Layout.ring(2)))
+    pids = {name: node.pid for name, node in c.nodes.items()}
+    place = folder / f"cluster-{share}.json"
+    place.write_text(json.dumps(c.layout.cluster_json(pids)))
+    runner = subprocess.Popen(["node", "run.mjs", "--cluster", place, "--share",
+                               f"{share}/{SHARES}", "--report", folder / f"report-{share}.json"],
+                              cwd=HERE, stdin=subprocess.DEVNULL)
+    stack.callback(runner.kill)
+    return runner
+
+
 @pytest.fixture(scope="session")
 def report(tmp_path_factory):
     """What each scenario ended with: None, or what went wrong."""
     folder = tmp_path_factory.mktemp("browser")
-    with Cluster(webservers=2, indexers=2, links=Layout.ring(2)) as c:
-        pids = {name: node.pid for name, node in c.nodes.items()}
-        (folder / "cluster.json").write_text(json.dumps(c.layout.cluster_json(pids)))
-        command = ["node", "run.mjs", "--cluster", folder / "cluster.json",
-                   "--report", folder / "report.json"]
-        done = subprocess.run(command, cwd=HERE, timeout=SCENARIOS_WITHIN_S,
-                              stdin=subprocess.DEVNULL, check=False)
-        assert (folder / "report.json").exists(), f"run.mjs ended with {done.returncode}"
-    return json.loads((folder / "report.json").read_text())
+    found = {}
+    with contextlib.ExitStack() as stack:
+        runners = [begin_share(stack, folder, share + 1) for share in range(SHARES)]
+        for share, runner in enumerate(runners):
+            status = runner.wait(SCENARIOS_WITHIN_S)
+            place = folder / f"report-{share + 1}.json"
+            assert place.exists(), f"run.mjs ended with {status}"
+            found |= json.loads(place.read_text())
+    return found
 
 
 @pytest.mark.parametrize("scenario", scenario_names())

@@ -85,7 +85,7 @@ export const scenarios = {
         await page.getByLabel('User name').fill(login);
         await page.getByLabel('Password').fill('pw');
         await page.getByLabel('May only do what is chosen here').check();
-        await page.getByRole('button', { name: 'Reader' }).click();
+        await page.getByRole('button', { name: 'Reader', exact: true }).click();
         await page.getByLabel('Read macros').uncheck();
         await tabs.shot(page, 'people-rights');
         await page.getByRole('button', { name: 'Save' }).click();
