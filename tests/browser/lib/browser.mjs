@@ -5,6 +5,26 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+// Each window would render two pages for the address bar that nobody sees, a half of all the work;
+// the rest are those that Playwright disables itself, and that would be forgotten beside ours.
+const DISABLED = [
+    'WebUIOmniboxPopup',
+    'WebUIOmniboxAimPopup',
+    'AvoidUnnecessaryBeforeUnloadCheckSync',
+    'BoundaryEventDispatchTracksNodeRemoval',
+    'DestroyProfileOnBrowserClose',
+    'DialMediaRouteProvider',
+    'GlobalMediaControls',
+    'HttpsUpgrades',
+    'LensOverlay',
+    'MediaRouter',
+    'PaintHolding',
+    'ThirdPartyStoragePartitioning',
+    'Translate',
+    'AutoDeElevate',
+    'RenderDocument',
+    'OptimizationHints',
+];
 // Nothing of Chromium's own may reach for the network; root, as in containers, cannot have its
 // sandbox.
 const FLAGS = [
@@ -15,6 +35,7 @@ const FLAGS = [
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
+    `--disable-features=${DISABLED.join(',')}`,
 ];
 
 export const DESKTOP = { width: 1280, height: 800 };

@@ -186,9 +186,20 @@ function source(known: () => Known) {
   };
 }
 
-/** The one that is chosen, or the first. */
-function accept(view: EditorView): boolean {
-  if (completionStatus(view.state) !== 'active') {
+const ACCEPT_AGAIN_MS = 20;
+const ACCEPT_TRIES = 15;
+
+/**
+ * The one that is chosen, or the first. While the list is looked for, a fast Tab waits for it rather
+ * than to leave the editor.
+ */
+function accept(view: EditorView, tries = ACCEPT_TRIES): boolean {
+  const status = completionStatus(view.state);
+  if (status === 'pending' && tries > 0) {
+    setTimeout(() => accept(view, tries - 1), ACCEPT_AGAIN_MS);
+    return true;
+  }
+  if (status !== 'active') {
     return false;
   }
   if (selectedCompletion(view.state) === null) {
@@ -246,7 +257,7 @@ function keys(options: EditorOptions): Extension {
           run: (view) => (selectedCompletion(view.state) ? acceptCompletion(view) : run(view)),
           shift: insertNewline,
         },
-        { key: 'Tab', run: accept },
+        { key: 'Tab', run: (view) => accept(view) },
       ]),
     ),
     keymap.of([
