@@ -112,6 +112,38 @@ bool query_args_take(struct query_args *args, const char *word)
     return here;
 }
 
+int query_args_as(struct query_args *args, struct span *name)
+{
+    if (!query_args_take(args, "as")) {
+        return 0;
+    }
+    int rc = query_args_word(args, name, NULL);
+    return rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
+}
+
+int query_args_renames(struct query_args *args, const char *what, struct span *names,
+                       struct span *others, size_t max, size_t *ret_count)
+{
+    struct span name;
+    size_t count = 0;
+    int rc;
+    while ((rc = query_args_word(args, &name, NULL)) == 0) {
+        if (span_equal_str(name, ",")) {
+            continue;
+        }
+        if (count == max) {
+            return query_args_fault(args, "more than %zu %s", max, what);
+        }
+        names[count] = others[count] = name;
+        rc = query_args_as(args, &others[count++]);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    *ret_count = count;
+    return rc == QUERY_ARGS_END ? 0 : rc;
+}
+
 int query_args_names(struct query_args *args, struct span *names, size_t max, size_t *ret_count)
 {
     size_t count = 0;

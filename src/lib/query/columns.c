@@ -322,3 +322,16 @@ void query_block_seal(struct query_block *block,
     block->region = SPAN_NONE;
     columns->count = 0;
 }
+
+void query_block_keep(struct query_block *block,
+                      bool (*passes)(const void *plan, struct query_block *block, size_t index),
+                      const void *plan)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < block->count; i++) {
+        if (passes(plan, block, block->picks[i])) {
+            block->picks[kept++] = block->picks[i];
+        }
+    }
+    block->count = kept;
+}

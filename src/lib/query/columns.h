@@ -52,6 +52,11 @@ bool query_block_get(const struct query_block *block, size_t index, struct span 
 bool query_block_text(const struct query_block *block, size_t index, struct span name,
                       struct span *ret_text);
 
+/* Leaves the picks that pass. */
+void query_block_keep(struct query_block *block,
+                      bool (*passes)(const void *plan, struct query_block *block, size_t index),
+                      const void *plan);
+
 /* Sets a value of the entry; DATA is the entry's data. Texts live as long as the block. */
 void query_block_set(struct query_block *block, size_t index, struct span name,
                      struct query_value value);

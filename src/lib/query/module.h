@@ -70,6 +70,14 @@ MUST_CHECK int query_args_names(struct query_args *args, struct span *names, siz
 /* Is the next token this plain word? Takes it if so. */
 bool query_args_take(struct query_args *args, const char *word);
 
+/* "as NAME", if that is what comes next: sets the name. */
+MUST_CHECK int query_args_as(struct query_args *args, struct span *name);
+
+/* All that is left, "NAME [as OTHER]" up to `max` times, commas meaning nothing; without "as" the
+ * other name is the name. `what` they are, for faults: "values". */
+MUST_CHECK int query_args_renames(struct query_args *args, const char *what, struct span *names,
+                                  struct span *others, size_t max, size_t *ret_count);
+
 #define QUERY_MODULE_END 1
 
 typedef void query_tell(void *context, struct span name);

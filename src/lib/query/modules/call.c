@@ -44,32 +44,15 @@ static struct plan *new_plan(struct query_args *args, void **ret_plan, const cha
 /* value [as out] …; DATA when there are none and that is allowed. */
 static int parse_items(struct query_args *args, struct plan *plan, bool data)
 {
-    struct span name;
-    int rc = 0;
-    while ((rc = query_args_word(args, &name, NULL)) == 0) {
-        if (span_equal_str(name, ",")) {
-            continue;
-        }
-        if (plan->count == ITEMS_MAX) {
-            return query_args_fault(args, "more than %d values", ITEMS_MAX);
-        }
-        struct span *to = &plan->to[plan->count];
-        plan->from[plan->count++] = *to = name;
-        if (query_args_take(args, "as")) {
-            rc = query_args_word(args, to, NULL);
-            if (rc != 0) {
-                return rc < 0 ? rc : query_args_fault(args, "a name must follow 'as'");
-            }
-        }
-    }
-    if (rc > 0 && plan->count == 0 && !data) {
+    int rc = query_args_renames(args, "values", plan->from, plan->to, ITEMS_MAX, &plan->count);
+    if (rc == 0 && plan->count == 0 && !data) {
         return query_args_fault(args, "a name is missing");
     }
-    if (rc > 0 && plan->count == 0) {
+    if (rc == 0 && plan->count == 0) {
         plan->from[0] = plan->to[0] = SPAN_LIT("DATA");
         plan->count = 1;
     }
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 static int parse_abs(struct query_args *args, void **ret_plan)

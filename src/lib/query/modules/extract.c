@@ -59,11 +59,7 @@ int extract_parse_rest(struct query_args *args, struct extract_item *item)
     const struct query_token *at = peek(args);
     int rc = extract_parse_filter(args, &item->filter);
     rc = rc == 0 && item->filter.op != EXTRACT_NONE ? check_op(args, at, item) : rc;
-    if (rc < 0 || !query_args_take(args, "as")) {
-        return rc;
-    }
-    rc = query_args_word(args, &item->name, NULL);
-    return rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
+    return rc < 0 ? rc : query_args_as(args, &item->name);
 }
 
 int extract_parse_items(struct query_args *args, struct extract_plan *plan)

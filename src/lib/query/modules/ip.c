@@ -118,10 +118,7 @@ static int parse_ip(struct query_args *args, void **ret_plan)
         struct item *item = &plan->items[plan->count++];
         item->from = item->to = arena_span_dup(args->arena, args->tokens[args->next++].text);
         rc = parse_filter(args, item);
-        if (rc == 0 && query_args_take(args, "as")) {
-            rc = query_args_word(args, &item->to, NULL);
-            rc = rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
-        }
+        rc = rc < 0 ? rc : query_args_as(args, &item->to);
         if (categorize) {
             item->category =
                 span_of_str(arena_printf(args->arena, "%.*s_category", SPAN_ARG(item->to)));
@@ -158,8 +155,9 @@ static bool meets(const struct item *item, bool there, const struct query_value 
     return op == EXTRACT_NONE || (there && address_set_has(&item->set, address->ip) == wanted);
 }
 
-static bool run_one(const struct plan *plan, struct query_block *block, size_t index)
+static bool run_one(const void *pointer, struct query_block *block, size_t index)
 {
+    const struct plan *plan = pointer;
     bool all = true;
     bool any = false;
     bool filters = false;
@@ -185,13 +183,7 @@ static bool run_one(const struct plan *plan, struct query_block *block, size_t i
 static int run_ip(const void *plan, void *state, struct query_block *block)
 {
     (void)state;
-    size_t kept = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        if (run_one(plan, block, block->picks[i])) {
-            block->picks[kept++] = block->picks[i];
-        }
-    }
-    block->count = kept;
+    query_block_keep(block, run_one, plan);
     return 0;
 }
 
@@ -242,10 +234,7 @@ static int parse_subnet(struct query_args *args, void **ret_plan)
         item->from = arena_span_dup(args->arena, args->tokens[args->next++].text);
         item->to = SPAN_LIT("subnet");
         rc = parse_bits(args, plan, item);
-        if (rc == 0 && query_args_take(args, "as")) {
-            rc = query_args_word(args, &item->to, NULL);
-            rc = rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
-        }
+        rc = rc < 0 ? rc : query_args_as(args, &item->to);
     }
     return rc == 0 && plan->count == 0 ? query_args_fault(args, "a name is missing") : rc;
 }

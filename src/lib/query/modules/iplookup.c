@@ -36,29 +36,6 @@ struct plan {
     size_t cells[NAMES_MAX];
 };
 
-static int parse_columns(struct query_args *args, struct plan *plan)
-{
-    struct span name;
-    int rc = 0;
-    while ((rc = query_args_word(args, &name, NULL)) == 0) {
-        if (span_equal_str(name, ",")) {
-            continue;
-        }
-        if (plan->count == NAMES_MAX) {
-            return query_args_fault(args, "more than %d columns", NAMES_MAX);
-        }
-        struct span *to = &plan->to[plan->count];
-        plan->from[plan->count++] = *to = name;
-        if (query_args_take(args, "as")) {
-            rc = query_args_word(args, to, NULL);
-            if (rc != 0) {
-                return rc < 0 ? rc : query_args_fault(args, "a name must follow 'as'");
-            }
-        }
-    }
-    return rc < 0 ? rc : 0;
-}
-
 static int parse(struct query_args *args, void **ret_plan)
 {
     struct plan *plan = ARENA_NEW(args->arena, struct plan);
@@ -75,7 +52,9 @@ static int parse(struct query_args *args, void **ret_plan)
     if (rc > 0 && (plan->given[FLAG_R] == NULL || plan->given[FLAG_E] == NULL)) {
         return query_args_fault(args, "-r (a resource) and -e (a value) are needed");
     }
-    rc = rc < 0 ? rc : parse_columns(args, plan);
+    rc = rc < 0
+             ? rc
+             : query_args_renames(args, "columns", plan->from, plan->to, NAMES_MAX, &plan->count);
     if (rc == 0 && plan->inverted && plan->count > 0) {
         return query_args_fault(args, "-v passes what has no row: there are no columns to take");
     }

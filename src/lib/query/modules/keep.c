@@ -93,8 +93,9 @@ static int parse_intrinsic(struct query_args *args, void **ret_plan)
     return extract_parse_items(args, plan);
 }
 
-static bool intrinsic(const struct extract_plan *plan, struct query_block *block, size_t index)
+static bool intrinsic(const void *pointer, struct query_block *block, size_t index)
 {
+    const struct extract_plan *plan = pointer;
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];
         struct query_value value = {.type = QUERY_VALUE_NONE};
@@ -114,13 +115,7 @@ static bool intrinsic(const struct extract_plan *plan, struct query_block *block
 static int run_intrinsic(const void *plan, void *state, struct query_block *block)
 {
     (void)state;
-    size_t kept = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        if (intrinsic(plan, block, block->picks[i])) {
-            block->picks[kept++] = block->picks[i];
-        }
-    }
-    block->count = kept;
+    query_block_keep(block, intrinsic, plan);
     return 0;
 }
 

@@ -196,11 +196,7 @@ static int parse_item(struct query_args *args, struct item *item)
     item->to = arena_span_dup(args->arena, span_first(span_from(args->text, first->offset),
                                                       last->offset + last->bytes - first->offset));
     rc = parse_filter(args, item);
-    if (rc < 0 || !query_args_take(args, "as")) {
-        return rc;
-    }
-    rc = query_args_word(args, &item->to, NULL);
-    return rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
+    return rc < 0 ? rc : query_args_as(args, &item->to);
 }
 
 static int parse(struct query_args *args, void **ret_plan)
@@ -293,8 +289,9 @@ static bool meets(const struct item *item, const struct query_value *value)
     return extract_passes(&item->filter, number, value);
 }
 
-static bool run_one(const struct plan *plan, struct query_block *block, size_t index)
+static bool run_one(const void *pointer, struct query_block *block, size_t index)
 {
+    const struct plan *plan = pointer;
     for (size_t i = 0; i < plan->count; i++) {
         const struct item *item = &plan->items[i];
         struct query_value value = {.type = QUERY_VALUE_NONE};
@@ -314,13 +311,7 @@ static bool run_one(const struct plan *plan, struct query_block *block, size_t i
 static int run(const void *plan, void *state, struct query_block *block)
 {
     (void)state;
-    size_t kept = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        if (run_one(plan, block, block->picks[i])) {
-            block->picks[kept++] = block->picks[i];
-        }
-    }
-    block->count = kept;
+    query_block_keep(block, run_one, plan);
     return 0;
 }
 

@@ -104,10 +104,7 @@ static int parse_op(struct query_args *args, struct stats_op *op)
     if (rc == 0 && op->operand.bytes == 0 && op->op != AGGREGATE_COUNT) {
         op->operand = SPAN_LIT("DATA");
     }
-    if (rc == 0 && query_args_take(args, "as")) {
-        rc = query_args_word(args, &op->out, NULL);
-        rc = rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
-    }
+    rc = rc < 0 ? rc : query_args_as(args, &op->out);
     if (rc == 0 && query_args_take(args, "by")) {
         rc = parse_keys(args, &op->keys);
     }
