@@ -145,6 +145,11 @@ export const scenarios = {
         const set = (TimeZone) =>
             cluster.call(cluster.webservers[0], 'PUT', path, token, { ...before, TimeZone });
         await set('Asia/Kathmandu');
+        // Preferences that come late must not draw anew what is already being used.
+        await page.route(`**${path}`, async (route) => {
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            await route.continue();
+        });
         try {
             await page.reload();
             await search(page, `tag=${TAG} limit 1`);

@@ -24,6 +24,8 @@ class Preferences {
   favourites: string[] = $state.raw([]);
   /** Notifications to everybody that this user has seen enough of. */
   dismissed: string[] = $state.raw([]);
+  /** Whose they are: pages wait for this, so that none is drawn anew under somebody's hands. */
+  of: number | null = $state(null);
   private all: Record<string, unknown> = {};
 
   /**
@@ -31,11 +33,19 @@ class Preferences {
    * what a link says, stays. The server being away changes nothing.
    */
   async load(withRange: boolean): Promise<void> {
-    try {
-      this.all = (await session.api.get<Record<string, unknown> | null>(this.path())) ?? {};
-    } catch {
-      return;
+    const user = session.user?.UID ?? null;
+    const all = await session.api.get<Record<string, unknown> | null>(this.path()).then(
+      (kept) => kept ?? {},
+      () => null,
+    );
+    if (all !== null) {
+      this.all = all;
+      this.apply(withRange);
     }
+    this.of = user;
+  }
+
+  private apply(withRange: boolean): void {
     zone.set(this.all['TimeZone']);
     const kept = (this.all['aquifer'] ?? {}) as Kept;
     if (kept.theme === 'light' || kept.theme === 'dark' || kept.theme === 'auto') {
