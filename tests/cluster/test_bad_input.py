@@ -121,3 +121,17 @@ def test_the_command_line_says_what_is_wrong_with_its_arguments():
                       ["ingest", "--tag", "a b", "-"]):
         answer = run(*arguments)
         assert answer.returncode != 0 and answer.stderr, arguments
+
+
+def test_no_path_leads_out_of_the_pages_of_the_webserver(cluster):
+    """Climbing, as it is and escaped once: nothing of the file system but Web-Files-Path is given
+    to anybody. Escaped twice it is a name, which is not there."""
+    url = cluster.webserver(0).url.removeprefix("http://")
+    for path in ("/../../../../../../etc/passwd", "/..%2f..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+                 "/assets/%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2fetc/passwd",
+                 "/assets/..%252f..%252f..%252fetc%252fpasswd", "//etc/passwd", "/%2fetc%2fpasswd"):
+        wire = http.client.HTTPConnection(url, timeout=10)
+        wire.request("GET", path)
+        answer = wire.getresponse()
+        assert answer.status in (400, 404) and b"root:" not in answer.read(), path
+        wire.close()

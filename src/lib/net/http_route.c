@@ -157,6 +157,18 @@ static const char *decode(struct arena *arena, struct span text, bool plus)
     return decoded;
 }
 
+/* Slashes that were escaped count: what is decoded may become the path of a file. */
+static bool climbs(const char *segment)
+{
+    struct span rest = span_of_str(segment);
+    struct span piece;
+    bool found = false;
+    while (!found && span_split(&rest, '/', &piece)) {
+        found = span_equal_str(piece, ".") || span_equal_str(piece, "..");
+    }
+    return found;
+}
+
 static int parse_path(struct arena *arena, struct span raw, struct http_target *target)
 {
     target->path = decode(arena, raw, false);
@@ -173,7 +185,7 @@ static int parse_path(struct arena *arena, struct span raw, struct http_target *
             return err_set(ERR_INVALID, "the path has more than %d segments", HTTP_SEGMENTS_MAX);
         }
         const char *segment = decode(arena, piece, false);
-        if (segment == NULL || strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0) {
+        if (segment == NULL || climbs(segment)) {
             return err_set(ERR_INVALID, "the path has a segment that is not allowed");
         }
         target->rests[target->segment_count] =

@@ -31,7 +31,8 @@ struct http_target {
     size_t query_count;
 };
 
-/* ERR_INVALID: a bad escape, a NUL, "." or "..", or too many segments. */
+/* ERR_INVALID: a bad escape, a NUL, "." or ".." (also between escaped slashes), or too many
+ * segments. */
 MUST_CHECK int http_target_parse(struct arena *arena, const char *target,
                                  struct http_target *ret_target);
 

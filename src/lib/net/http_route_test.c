@@ -91,6 +91,10 @@ static void a_path_that_climbs_or_has_a_bad_escape_is_refused(void **state)
     assert_found("GET", "/files/../etc/passwd", "400");
     assert_found("GET", "/files/%2e%2E/etc/passwd", "400");
     assert_found("GET", "/files/./x", "400");
+    assert_found("GET", "/..%2f..%2Fetc%2fpasswd", "400");
+    assert_found("GET", "/files/a%2F..%2F..%2Fetc", "400");
+    assert_found("GET", "/files/a%2f.", "400");
+    assert_found("GET", "/files/..a%2fb..%2f...", "/files/{path*}|path=..a/b../...");
     assert_found("GET", "/files/a%00b", "400");
     assert_found("GET", "/files/a%zz", "400");
     assert_found("GET", "/files/x?a=%", "400");
