@@ -71,8 +71,15 @@ class Cluster:
         if self.pids and not self.options.detach:
             raise Failure(f"a cluster runs already in {self.options.dir}; stop it first: "
                           f"./quickstart --dir {self.options.dir} --stop")
+        shape = [self.options.port_base, self.options.webservers, self.options.indexers,
+                 not self.options.no_replicate]
+        if self.pids and self.state.data.get("shape", shape) != shape:
+            raise Failure(f"a cluster with other ports or processes runs already in "
+                          f"{self.options.dir}; stop it first: "
+                          f"./quickstart --dir {self.options.dir} --stop")
         missing = [p for p in self.layout.processes if p.name not in self.pids]
         processes.check_ports(self.layout, missing)
+        self.state.data["shape"] = shape
         for process in missing:
             processes.write_config(self.state, self.layout, process)
         for process in missing:
@@ -208,6 +215,8 @@ def main():
         stop(options) if options.stop else run(options)
     except Failure as failure:
         sys.exit(f"quickstart: {failure}")
+    except OSError as error:  # DIR cannot be made or written, or its disk is full
+        sys.exit(f"quickstart: {error.filename or options.dir}: {error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

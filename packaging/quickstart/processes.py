@@ -142,6 +142,8 @@ def check_ports(layout, processes):
         wanted[process.port] = process
         if process.ingest_port:
             wanted[process.ingest_port] = process
+        if process.datalog_port and layout.links:
+            wanted[process.datalog_port] = process
         if process is layout.balancer:
             wanted[layout.balancer_port] = process
     for port, process in wanted.items():

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -157,6 +158,26 @@ def test_quickstart_starts_again_only_what_is_missing(quickstarts):
     assert status == 0, said
     after = one.cluster()["pids"]
     assert {name for name in after if after[name] != before[name]} == {"indexer-0"}
+    base = ("--port-base", str(one.base + 1))  # the last one given counts
+    status, said = one("--detach", "--no-sample", *base)
+    assert status != 0 and "other ports" in said and "--stop" in said
+    assert one.cluster()["loadbalancer"] == f"http://127.0.0.1:{one.base}", "what does not run"
+
+
+def test_quickstart_says_in_one_line_what_it_cannot_have(quickstarts):
+    """A directory that cannot be made, the port of a link: no process is started, no traceback."""
+    one, _ = quickstarts
+    one.dir.write_text("a file")
+    status, said = one("--detach", "--no-sample")
+    assert status != 0 and said.count("\n") == 1 and str(one.dir) in said, said
+    one.dir.unlink()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = one.base + Layout.port_count(1, 2) - 1
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        status, said = one("--detach", "--no-sample", "--indexers", "2")
+    assert status != 0 and said.count("\n") == 1 and f"port {port}, meant for indexer-1" in said
 
 
 def test_quickstart_ingests_the_machines_logs_once(quickstarts):
