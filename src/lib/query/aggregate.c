@@ -7,6 +7,9 @@
 #define TEXT_BYTES_MAX (UINT32_C(128) << 20)
 #define ROOT_MAX INT64_C(3000000000) /* its square is an int64_t */
 #define PARTS_MAX UINT32_C(64)       /* doubles span 2098 bits, a part holds 53 of them */
+#define ADDED_MAX 1e290              /* so that no sum of what is added can be too large */
+#define SQUARED_MAX 1e145
+#define WHOLE_MAX 9223372036854775808.0 /* no int64_t is greater */
 
 static const char *const names[] = {
     [AGGREGATE_COUNT] = "count",
@@ -87,11 +90,21 @@ static void sum_add_product(struct aggregate_sum *sum, double x, double y)
     }
 }
 
+/* As two doubles without rounding. */
 static void put_whole(struct aggregate_sum *sum, int64_t whole)
 {
     int64_t low = whole & 0xFFFFFFFF;
     sum_add(sum, (double)(whole - low));
     sum_add(sum, (double)low);
+}
+
+static void put_square(struct aggregate_sum *sum, int64_t root)
+{
+    int64_t low = root & 0xFFFFFFFF;
+    double high = (double)(root - low);
+    sum_add_product(sum, high, high);
+    sum_add_product(sum, 2 * high, (double)low);
+    sum_add_product(sum, (double)low, (double)low);
 }
 
 static void sum_add_i64(struct aggregate_sum *sum, int64_t number)
@@ -141,7 +154,7 @@ static double sum_round(const struct aggregate_sum *sum)
         double next = high + twice;
         high = twice == next - high ? next : high;
     }
-    return high;
+    return high + 0.0; /* no negative zero */
 }
 
 /* The sum as two doubles, whatever parts it happens to have. */
@@ -156,14 +169,29 @@ static void sum_split(const struct aggregate_sum *sum, double *ret_high, double 
 
 /* ── Adding ──────────────────────────────────────────────────────────────────────────────── */
 
+static void add_square(struct aggregate *aggregate, const struct query_value *number)
+{
+    if (number->type == QUERY_VALUE_F64) {
+        sum_add_product(&aggregate->squares, number->real, number->real);
+    } else if (number->number >= -ROOT_MAX && number->number <= ROOT_MAX) {
+        sum_add_i64(&aggregate->squares, number->number * number->number);
+    } else {
+        put_square(&aggregate->squares, number->number);
+    }
+}
+
 static void add_number(struct aggregate *aggregate, enum aggregate_op op,
                        const struct query_value *value)
 {
     struct query_value number;
+    bool squares = op == AGGREGATE_VARIANCE || op == AGGREGATE_STDDEV;
     if (!query_value_number(value, &number)) {
         return;
     }
     bool real = number.type == QUERY_VALUE_F64;
+    if (real && fabs(number.real) > (squares ? SQUARED_MAX : ADDED_MAX)) {
+        return;
+    }
     aggregate->count++;
     aggregate->real = aggregate->real || real;
     if (real) {
@@ -171,49 +199,74 @@ static void add_number(struct aggregate *aggregate, enum aggregate_op op,
     } else {
         sum_add_i64(&aggregate->sum, number.number);
     }
-    if (op == AGGREGATE_VARIANCE || op == AGGREGATE_STDDEV) {
-        double x = query_value_real(&number);
-        if (!real && number.number >= -ROOT_MAX && number.number <= ROOT_MAX) {
-            sum_add_i64(&aggregate->squares, number.number * number.number);
-        } else {
-            sum_add_product(&aggregate->squares, x, x);
-        }
+    if (squares) {
+        add_square(aggregate, &number);
     }
 }
 
-/* Numbers and addresses as such: "7" and "7.0" are one value, however it was written. */
-static void add_best(struct aggregate *aggregate, enum aggregate_op op,
-                     const struct query_value *value)
+/* Numbers and addresses as such: "7" and "7.0" are one value, however it was written. The text is
+ * borrowed. */
+static struct query_value best_of(const struct query_value *value)
 {
-    struct query_value candidate = *value;
-    if (query_value_number(value, &candidate)) {
-        bool whole = candidate.type == QUERY_VALUE_F64 && fabs(candidate.real) < 1e15 &&
-                     candidate.real == floor(candidate.real);
-        candidate = whole ? query_value_of_i64((int64_t)candidate.real) : candidate;
-        candidate.type = value->type == QUERY_VALUE_TIME || value->type == QUERY_VALUE_DURATION
-                             ? value->type
-                             : candidate.type;
-    } else if (query_value_ip(value, candidate.ip)) {
-        candidate.type = QUERY_VALUE_IP;
+    struct query_value best;
+    if (query_value_number(value, &best)) {
+        bool whole = best.type == QUERY_VALUE_F64 && best.real >= -WHOLE_MAX &&
+                     best.real < WHOLE_MAX && best.real == floor(best.real);
+        best = whole ? query_value_of_i64((int64_t)best.real) : best;
+        bool time = value->type == QUERY_VALUE_TIME || value->type == QUERY_VALUE_DURATION;
+        best.type = time ? value->type : best.type;
+    } else if (query_value_ip(value, best.ip)) {
+        best.type = QUERY_VALUE_IP;
+    } else {
+        best = query_value_of_text(value->text);
     }
+    return best;
+}
+
+/* Any number is better than any address, that than any text: a "-" is not the largest size. */
+static int rank_of(const struct query_value *value)
+{
+    return value->type == QUERY_VALUE_TEXT ? 2 : value->type == QUERY_VALUE_IP ? 1 : 0;
+}
+
+static bool is_better(enum aggregate_op op, const struct query_value *a,
+                      const struct query_value *b)
+{
+    if (a->type == QUERY_VALUE_I64 && b->type == QUERY_VALUE_I64) {
+        return op == AGGREGATE_MIN ? a->number < b->number : a->number > b->number;
+    }
+    if (rank_of(a) != rank_of(b)) {
+        return rank_of(a) < rank_of(b);
+    }
+    int order = query_value_compare(a, b);
+    order = order == 0 ? (int)a->type - (int)b->type : order;
+    return op == AGGREGATE_MIN ? order < 0 : order > 0;
+}
+
+static size_t text_bytes(const struct query_value *value)
+{
+    return value->type == QUERY_VALUE_TEXT ? value->text.bytes : 0;
+}
+
+/* Returns how many bytes more are held. */
+static int64_t add_best(struct aggregate *aggregate, enum aggregate_op op,
+                        const struct query_value *value)
+{
+    struct query_value *best = &aggregate->best;
+    struct query_value candidate = best_of(value);
+    int64_t before = (int64_t)text_bytes(best);
     aggregate->count++;
-    if (aggregate->best.type != QUERY_VALUE_NONE) {
-        const struct query_value *best = &aggregate->best;
-        bool whole = candidate.type == QUERY_VALUE_I64 && best->type == QUERY_VALUE_I64;
-        int order = whole ? (candidate.number > best->number) - (candidate.number < best->number)
-                          : query_value_compare(&candidate, best);
-        if (op == AGGREGATE_MIN ? order >= 0 : order <= 0) {
-            return;
-        }
-        if (aggregate->best.type == QUERY_VALUE_TEXT) {
-            mem_free((void *)(uintptr_t)aggregate->best.text.data);
-        }
+    if (best->type != QUERY_VALUE_NONE && !is_better(op, &candidate, best)) {
+        return 0;
     }
-    if (candidate.type == QUERY_VALUE_TEXT || candidate.type == QUERY_VALUE_BYTES) {
-        candidate.type = QUERY_VALUE_TEXT;
-        candidate.text.data = mem_dup(candidate.text.data, candidate.text.bytes);
+    if (best->type == QUERY_VALUE_TEXT) {
+        mem_free((void *)(uintptr_t)best->text.data);
     }
-    aggregate->best = candidate;
+    *best = candidate;
+    if (best->type == QUERY_VALUE_TEXT) {
+        best->text.data = mem_dup(candidate.text.data, candidate.text.bytes);
+    }
+    return (int64_t)text_bytes(best) - before;
 }
 
 static struct distinct *distinct_of(struct aggregate *aggregate)
@@ -248,8 +301,7 @@ int64_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
         return 0;
     case AGGREGATE_MIN:
     case AGGREGATE_MAX:
-        add_best(aggregate, op, value);
-        return 0;
+        return add_best(aggregate, op, value);
     case AGGREGATE_UNIQUE_COUNT:
         return add_distinct(aggregate, value);
     default:
@@ -385,8 +437,10 @@ static void put_best(struct buf *buf, const struct query_value *best)
     }
 }
 
-static void take_best(struct aggregate *aggregate, enum aggregate_op op, struct wire_reader *reader)
+static int64_t take_best(struct aggregate *aggregate, enum aggregate_op op,
+                         struct wire_reader *reader)
 {
+    int64_t more = 0;
     struct query_value best = {.type = wire_get_u8(reader)};
     if (best.type == QUERY_VALUE_TEXT) {
         best.text = wire_get_bytes(reader, TEXT_BYTES_MAX);
@@ -402,9 +456,10 @@ static void take_best(struct aggregate *aggregate, enum aggregate_op op, struct 
     }
     if (best.type > QUERY_VALUE_NONE && best.type <= QUERY_VALUE_DURATION &&
         best.type != QUERY_VALUE_BYTES) {
-        add_best(aggregate, op, &best);
+        more = add_best(aggregate, op, &best);
         aggregate->count--;
     }
+    return more;
 }
 
 void aggregate_put(const struct aggregate *aggregate, enum aggregate_op op, struct buf *buf)
@@ -435,8 +490,9 @@ int64_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op,
     }
     aggregate->count += wire_get_u64(reader);
     if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
-        take_best(aggregate, op, reader);
-    } else if (op != AGGREGATE_COUNT) {
+        return take_best(aggregate, op, reader);
+    }
+    if (op != AGGREGATE_COUNT) {
         aggregate->real = (wire_get_u8(reader) != 0) || aggregate->real;
         take_sum(&aggregate->sum, reader);
         take_sum(&aggregate->squares, reader);

@@ -129,12 +129,103 @@ static void sums_of_integers_are_exact_beyond_what_an_integer_holds(void **unuse
     aggregate_deinit(&variance);
 }
 
+/* A result as text, of the values in this order, or the other way round. */
+static char *of_texts(enum aggregate_op op, const char *const *texts, size_t count, bool backwards)
+{
+    struct aggregate state = {0};
+    struct query_value value;
+    struct buf text = {0};
+    for (size_t i = 0; i < count; i++) {
+        value = query_value_of_text(span_of_str(texts[backwards ? count - 1 - i : i]));
+        value.type = i % 2 == 0 ? QUERY_VALUE_BYTES : QUERY_VALUE_TEXT;
+        (void)aggregate_add(&state, op, &value);
+    }
+    buf_append_str(&text, "");
+    if (aggregate_result(&state, op, &value)) {
+        query_value_put_text(&value, &text);
+    }
+    aggregate_deinit(&state);
+    return buf_take(&text);
+}
+
+static void expect(enum aggregate_op op, const char *const *texts, size_t count, const char *want)
+{
+    for (size_t backwards = 0; backwards < 2; backwards++) {
+        char *got = of_texts(op, texts, count, backwards == 1);
+        assert_string_equal(got, want);
+        mem_free(got);
+    }
+}
+
+static void what_is_too_large_to_be_added_is_skipped_in_any_order(void **unused)
+{
+    (void)unused;
+    static const char *const large[] = {"1e308", "5", "1.7e308", "1e308", "-1e308", "7"};
+    expect(AGGREGATE_SUM, large, ARRAY_COUNT(large), "12");
+    expect(AGGREGATE_MEAN, large, ARRAY_COUNT(large), "6");
+    expect(AGGREGATE_STDDEV, large, ARRAY_COUNT(large), "1");
+    expect(AGGREGATE_MAX, large, ARRAY_COUNT(large), "1.7e+308");
+    static const char *const squares[] = {"1e200", "5", "-1e160", "7"};
+    expect(AGGREGATE_VARIANCE, squares, ARRAY_COUNT(squares), "1");
+}
+
+static void numbers_that_are_equal_are_one_however_they_are_written(void **unused)
+{
+    (void)unused;
+    static const char *const whole[] = {"1e15", "1000000000000000", "1000000000000000.0"};
+    expect(AGGREGATE_MAX, whole, ARRAY_COUNT(whole), "1000000000000000");
+    static const char *const zeros[] = {"-0.0", "0", "0.0", "-0"};
+    expect(AGGREGATE_MIN, zeros, ARRAY_COUNT(zeros), "0");
+    expect(AGGREGATE_SUM, zeros, 1, "0");
+    static const char *const addresses[] = {"9.0.0.1", "10.0.0.1", "::ffff:10.0.0.1"};
+    expect(AGGREGATE_MAX, addresses, ARRAY_COUNT(addresses), "10.0.0.1");
+}
+
+static void the_largest_is_that_of_the_numbers(void **unused)
+{
+    (void)unused;
+    static const char *const sizes[] = {"-", "512", "", "99", "10.0.0.1", "n/a"};
+    expect(AGGREGATE_MAX, sizes, ARRAY_COUNT(sizes), "512");
+    expect(AGGREGATE_MIN, sizes, ARRAY_COUNT(sizes), "99");
+    expect(AGGREGATE_MAX, sizes, 1, "-");
+    static const char *const ids[] = {"beef", "dead", "10.0.0", "face", "0x10000000000000000"};
+    expect(AGGREGATE_MAX, ids, ARRAY_COUNT(ids), "face");
+    expect(AGGREGATE_MIN, ids, ARRAY_COUNT(ids), "0x10000000000000000");
+}
+
+/* Nanoseconds since 1970 are that large: their squares have 122 bits. */
+static void the_deviation_of_large_integers_is_exact(void **unused)
+{
+    (void)unused;
+    static const char *const times[] = {"1767355200000000001", "1767355200000000003",
+                                        "1767355200000000005", "1767355200000000007"};
+    expect(AGGREGATE_VARIANCE, times, ARRAY_COUNT(times), "5");
+}
+
+static void texts_that_are_held_are_counted(void **unused)
+{
+    (void)unused;
+    struct aggregate state = {0};
+    struct query_value value = query_value_of_text(SPAN_LIT("some"));
+    assert_int_equal(aggregate_add(&state, AGGREGATE_MAX, &value), 4);
+    value = query_value_of_text(SPAN_LIT("sun"));
+    assert_int_equal(aggregate_add(&state, AGGREGATE_MAX, &value), -1);
+    value = query_value_of_text(SPAN_LIT("a much longer text"));
+    assert_int_equal(aggregate_add(&state, AGGREGATE_MAX, &value), 0);
+    aggregate_deinit(&state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_how_values_are_spread),
         cmocka_unit_test(sums_are_exact),
         cmocka_unit_test(sums_of_integers_are_exact_beyond_what_an_integer_holds),
+        cmocka_unit_test(what_is_too_large_to_be_added_is_skipped_in_any_order),
+        cmocka_unit_test(numbers_that_are_equal_are_one_however_they_are_written),
+        cmocka_unit_test(the_largest_is_that_of_the_numbers),
+        cmocka_unit_test(the_deviation_of_large_integers_is_exact),
+        cmocka_unit_test(texts_that_are_held_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,7 @@ static void stats_condense_by_keys_and_time(void **unused)
            " 200 1\nalice 200 1\nalice 404 1\nbob 500 1\n");
     expect("tag=auth stats count by SRC | table SRC count", "10.0.0.5 2\n10.0.0.6 2\n");
     expect("tag=auth,app stats count by TAG | table TAG count", "app 5\nauth 4\n");
+    expect("tag=auth,app stats count | table TAG count", "app 9\n"); /* the first by name */
     expect("tag=auth stats count by SRC | stats sum(count) as n count | table n count", "4 2\n");
     refuse("tag=app stats averge(ms)", "'averge' is no operation");
     refuse("tag=app stats sum(a) sum(b)", "two results are named 'sum'");

@@ -12,6 +12,7 @@
 #define YEAR_1_SECONDS INT64_C(62135596800)
 #define DIGITS_MAX 18
 #define NUMBER_TEXT_BYTES 64
+#define HEX_BYTES_MAX 18 /* 0x and 64 bits */
 
 struct query_value query_value_of_i64(int64_t number)
 {
@@ -283,11 +284,14 @@ static bool text_number(struct span text, struct query_value *ret_number)
     }
     memcpy(copy, text.data, text.bytes);
     copy[text.bytes] = '\0';
-    if (strspn(copy, "+-.0123456789eExXabcdefABCDEF") != text.bytes || memchr(copy, 'p', 8)) {
+    if (strspn(copy, "+-.0123456789eExXabcdefABCDEF") != text.bytes) {
         return false;
     }
     char *end = NULL;
     bool hex = copy[0] == '0' && (copy[1] == 'x' || copy[1] == 'X');
+    if (hex && text.bytes > HEX_BYTES_MAX) {
+        return false;
+    }
     if (hex) {
         uint64_t value = strtoull(copy, &end, 16);
         *ret_number = of_u64(value);
@@ -328,7 +332,8 @@ bool query_value_ip(const struct query_value *value, uint8_t ret_ip[ENTRY_SOURCE
         memcpy(ret_ip, value->ip, ENTRY_SOURCE_BYTES);
         return true;
     }
-    return value->type == QUERY_VALUE_TEXT && entry_source_parse(value->text, ret_ip);
+    return (value->type == QUERY_VALUE_TEXT || value->type == QUERY_VALUE_BYTES) &&
+           entry_source_parse(value->text, ret_ip);
 }
 
 static int compare_numbers(const struct query_value *a, const struct query_value *b)

@@ -162,6 +162,7 @@ static struct stats_group *find_group(struct stats_state *state, size_t number,
     if (*recent == NULL || !has_key(*recent, window_ns, values, keys)) {
         *recent = look_up(state, number, window_ns, values, entry->tag);
     }
+    stats_note_tag(state, *recent, entry->tag);
     return *recent;
 }
 

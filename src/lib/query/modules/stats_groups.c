@@ -79,7 +79,16 @@ struct stats_group *stats_group_of(struct stats_state *state, size_t table, uint
         query_holder_add(&state->holder,
                          (int64_t)(GROUP_BYTES + bytes + 3 * key.bytes + ops * STATE_BYTES));
     }
+    stats_note_tag(state, group, tag);
     return group;
+}
+
+void stats_note_tag(const struct stats_state *state, struct stats_group *group, uint16_t tag)
+{
+    if (group->tag != tag && strcmp(state->tag_name(state->context, tag),
+                                    state->tag_name(state->context, group->tag)) < 0) {
+        group->tag = tag;
+    }
 }
 
 void stats_add_group(const struct stats_plan *plan, struct stats_group *to,
@@ -156,6 +165,8 @@ int stats_run(const void *pointer, void *state_pointer, struct query_block *bloc
     bool states = state->part == QUERY_PART_WEBSERVER || state->part == QUERY_PART_GATHER;
     size_t steps = states ? block->count : plan->table_count;
     int rc = 0;
+    state->tag_name = block->tag_name;
+    state->context = block->context;
     for (size_t i = 0; i < steps && rc == 0; i++) {
         if (states) {
             rc = add_state(state, &block->entries[block->picks[i]]);
@@ -313,6 +324,8 @@ int stats_finish(const void *plan, void *pointer, struct query_block *block)
 {
     (void)plan;
     struct stats_state *state = pointer;
+    state->tag_name = block->tag_name;
+    state->context = block->context;
     int rc = state->ended ? 0 : end_input(state);
     vec_clear(&state->entries);
     vec_clear(&state->picks);

@@ -35,6 +35,8 @@ struct stats_state {
     uint64_t tracked;            /* groups in memory, or those that came out of the runs */
     struct buf key;
     struct query_holder holder;
+    const char *(*tag_name)(const void *context, uint16_t tag); /* of the block at hand */
+    const void *context;
 
     /* Once the input has ended. */
     VEC(struct stats_place) list;
@@ -57,6 +59,9 @@ struct span stats_next_key(struct span *rest);
 
 /* The group of state->key, which begins with the window; a new one if there is none. */
 struct stats_group *stats_group_of(struct stats_state *state, size_t table, uint16_t tag);
+
+/* Of the tags of its entries a group has the first by name, in whatever order they come. */
+void stats_note_tag(const struct stats_state *state, struct stats_group *group, uint16_t tag);
 void stats_group_free(const struct stats_plan *plan, struct stats_group *group);
 void stats_free_groups(struct stats_state *state, size_t table); /* all of a table */
 

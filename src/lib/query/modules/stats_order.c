@@ -115,11 +115,14 @@ static struct stats_group *group_of_record(const struct stats_plan *plan,
     return group;
 }
 
-static void skip_to_states(struct wire_reader *reader)
+/* Behind it the reader stands at the states. */
+static uint16_t get_tag(struct wire_reader *reader)
 {
     (void)wire_get_raw(reader, wire_get_u32(reader));
-    (void)wire_get_raw(reader, sizeof(uint16_t) + sizeof(uint8_t) + sizeof(int64_t));
+    uint16_t tag = wire_get_u16(reader);
+    (void)wire_get_raw(reader, sizeof(uint8_t) + sizeof(int64_t));
     (void)wire_get_raw(reader, wire_get_u32(reader));
+    return tag;
 }
 
 static int add_record(struct stats_state *state, struct wire_reader *reader)
@@ -190,7 +193,7 @@ static int next_merged(struct stats_state *state, struct stats_group **ret_group
     while (rc == 0 && (rc = read_record(state)) == 0 &&
            span_equal(order_of(state->record), first)) {
         reader = wire_reader_of(state->record);
-        skip_to_states(&reader);
+        stats_note_tag(state, state->merged, get_tag(&reader));
         rc = add_record(state, &reader);
     }
     mem_free(order);
