@@ -149,11 +149,22 @@ static int read_token(const json_t *json, struct object *token)
     return 0;
 }
 
+/* A token that may make tokens makes none that may more than itself. */
+static int check_narrowing(const struct auth_user *asker, const struct object *token)
+{
+    uint64_t wanted = capability_set_of(object_body(token, "Capabilities"));
+    return asker->by_token && (wanted & ~asker->capabilities) != 0
+               ? err_set(ERR_DENIED,
+                         "an API token gives no capability that it does not have itself")
+               : 0;
+}
+
 /* Answers with the token, and with its value when there is a new one. */
 static void save(struct http_request *request, struct webserver *webserver, struct object *token,
                  struct buf *value, int rc)
 {
     json_t *answer = NULL;
+    rc = rc < 0 ? rc : check_narrowing(auth_user(request), token);
     if (rc == 0) {
         rc = change_save(request, webserver, token);
     }

@@ -199,7 +199,8 @@ static int identify(struct http_request *request, struct webserver *webserver,
 static bool refuse_route(struct http_request *request, const struct auth_user *user, unsigned flags)
 {
     const char *method = http_request_method(request);
-    const char *path = http_request_path(request);
+    /* Not the path as it came: "/api//macros" is the same route. */
+    const char *path = http_request_route(request)->path;
     int needed = capability_needed(method, path);
     if (user->by_token ? !capability_has(user->capabilities, needed)
                        : !capability_lets_in(user->capabilities, method, path)) {

@@ -1,6 +1,11 @@
 #include "webserver/capability.h"
 
+#include <string.h>
+
 #include "webserver/auth.h"
+
+#define LIST_USERS 39
+#define LIST_GROUPS 40
 
 /* Numbers and names are those of the reference system; 5 is not used there. */
 static const struct capability {
@@ -96,9 +101,22 @@ static const struct {
     {"/api/stats", 37, 37},
     {"/api/ws/stats", 37, 37},
     {"/api/webservers", 44, CAPABILITY_NEVER},
-    {"/api/groups", 40, CAPABILITY_NEVER},
-    {"/api/users", 39, CAPABILITY_NEVER},
+    {"/api/groups", LIST_GROUPS, CAPABILITY_NEVER},
+    {"/api/users", LIST_USERS, CAPABILITY_NEVER},
 };
+
+/* "/macros" of "/api/users/7/macros" and "/api/groups/7/macros", which list them; else empty. */
+static struct span listed_by(struct span path)
+{
+    struct span rest = path;
+    struct span piece;
+    bool who = span_starts_with(path, SPAN_LIT("/api/users/")) ||
+               span_starts_with(path, SPAN_LIT("/api/groups/"));
+    for (size_t i = 0; i < 4 && who; i++) {
+        (void)span_split(&rest, '/', &piece); /* "", "api", "users", "7" */
+    }
+    return who && rest.bytes > 0 ? span_of(rest.data - 1, rest.bytes + 1) : SPAN_NONE;
+}
 
 int capability_needed(const char *method, const char *path)
 {
@@ -111,8 +129,11 @@ int capability_needed(const char *method, const char *path)
     if (results && span_ends_with(span, SPAN_LIT("/save"))) {
         return 2;
     }
+    struct span listed = listed_by(span);
     for (size_t i = 0; i < ARRAY_COUNT(needs); i++) {
-        if (span_starts_with(span, span_of_str(needs[i].prefix))) {
+        struct span prefix = span_of_str(needs[i].prefix);
+        bool lists = listed.bytes > 0 && span_equal(listed, span_from(prefix, strlen("/api")));
+        if (lists || span_starts_with(span, prefix)) {
             return read ? needs[i].read : needs[i].write;
         }
     }
@@ -165,7 +186,8 @@ bool capability_lets_in(uint64_t set, const char *method, const char *path)
 {
     int needed = capability_needed(method, path);
     struct span span = span_of_str(path);
-    bool account = (span_starts_with(span, SPAN_LIT("/api/users/")) ||
+    bool account = (needed == LIST_USERS || needed == LIST_GROUPS) &&
+                   (span_starts_with(span, SPAN_LIT("/api/users/")) ||
                     span_starts_with(span, SPAN_LIT("/api/groups/")));
     return set == CAPABILITY_ALL || needed == CAPABILITY_NEVER || account ||
            capability_has(set, needed);

@@ -17,7 +17,8 @@
 #define CAPABILITY_NONE (-1)  /* a route that every login may call */
 #define CAPABILITY_NEVER (-2) /* a route that no token may call */
 
-/* The number of the capability that a request needs, or one of the two above. Pure. */
+/* The number of the capability that a request needs, or one of the two above; `path` is that of its
+ * route, which has one form only. Pure. */
 int capability_needed(const char *method, const char *path);
 const char *capability_name(int number); /* "" for a number that is none */
 

@@ -22,6 +22,20 @@ static void reading_and_writing_need_different_capabilities(void **state)
                         "SaveSearch");
 }
 
+static void what_lists_things_of_somebody_needs_what_reading_them_does(void **state)
+{
+    (void)state;
+    assert_string_equal(capability_name(capability_needed("GET", "/api/users/0/macros")),
+                        "MacroRead");
+    assert_string_equal(capability_name(capability_needed("GET", "/api/groups/7/dashboards")),
+                        "DashboardRead");
+    assert_string_equal(capability_name(capability_needed("GET", "/api/users/7")), "ListUsers");
+    assert_string_equal(capability_name(capability_needed("GET", "/api/users/7/group")),
+                        "ListUsers");
+    assert_false(capability_lets_in(1, "GET", "/api/users/0/macros"));
+    assert_false(capability_lets_in(1, "GET", "/api/groups/7/autoextractors"));
+}
+
 static void no_token_reaches_accounts_or_what_nobody_listed(void **state)
 {
     (void)state;
@@ -60,6 +74,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_and_writing_need_different_capabilities),
+        cmocka_unit_test(what_lists_things_of_somebody_needs_what_reading_them_does),
         cmocka_unit_test(no_token_reaches_accounts_or_what_nobody_listed),
         cmocka_unit_test(a_login_without_a_capability_still_has_its_own_account),
         cmocka_unit_test(a_set_has_what_was_named_and_nothing_else),

@@ -45,7 +45,8 @@ uint64_t grant_of(const struct webserver *webserver, const struct object *user)
 static bool subject_of_path(struct http_request *request, const struct webserver *webserver,
                             struct object **ret_subject)
 {
-    bool user = span_starts_with(span_of_str(http_request_path(request)), SPAN_LIT("/api/users/"));
+    const char *path = http_request_route(request)->path;
+    bool user = span_starts_with(span_of_str(path), SPAN_LIT("/api/users/"));
     const char *key = user ? "uid" : "gid";
     int64_t number;
     if (!request_number(request, key, &number)) {

@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "sync/history.h"
 #include "webserver/auth.h"
+#include "webserver/capability.h"
 #include "webserver/change.h"
 #include "webserver/request.h"
 #include "webserver/thing.h"
@@ -55,6 +56,20 @@ static int load(struct webserver *webserver, const char *text, struct history *h
     return rc;
 }
 
+/* Who may not read a kind of objects, or not write it, may not by their versions either. */
+static bool refuse_kind(struct http_request *request, enum object_kind kind)
+{
+    const char *path =
+        arena_printf(http_request_arena(request), "/api/%s", object_kind_info(kind)->path);
+    bool fine =
+        capability_lets_in(auth_user(request)->capabilities, http_request_method(request), path);
+    if (!fine) {
+        http_reply_error(request, 403, "your account does not have the capability for a %s",
+                         object_kind_name(kind));
+    }
+    return !fine;
+}
+
 /* The history named by the path, if the asker may do `verb` with its object. */
 static bool history_of_path(struct http_request *request, struct webserver *webserver,
                             enum object_verb verb, struct history *history)
@@ -63,7 +78,7 @@ static bool history_of_path(struct http_request *request, struct webserver *webs
     int rc = load(webserver, id, history);
     struct object *present = rc == 0 ? object_clone(history->list.items[0]) : NULL;
     enum object_kind kind = rc == 0 ? present->kind : OBJECT_ANY;
-    bool found = thing_found(request, rc, kind, id, verb, &present);
+    bool found = thing_found(request, rc, kind, id, verb, &present) && !refuse_kind(request, kind);
     object_free(&present);
     if (!found) {
         object_list_deinit(&history->list);
@@ -175,17 +190,31 @@ static void diff_versions(struct http_request *request, void *context)
     object_list_deinit(&history.list);
 }
 
+/* Who saw it and who wrote it, as far as the asker may change that. To take back a deletion is no
+ * such change. */
+static void revive_sharing(struct object *object, const struct object *version,
+                           const struct object_principal *asker, bool undeletes)
+{
+    if (undeletes || object_allows(object, asker, OBJECT_SHARE)) {
+        object_set_gids(&object->gids, version->gids.items, version->gids.count);
+        object_set_gids(&object->write_gids, version->write_gids.items, version->write_gids.count);
+    }
+    if (undeletes || object_allows(object, asker, OBJECT_GLOBALIZE)) {
+        object->global = version->global;
+        object->write_global = version->write_global;
+    }
+}
+
 /* The old contents in the place of the present ones: an edit like any other, so it has a base,
  * can conflict, and can itself be undone. */
-static struct object *revived(const struct object *present, const struct object *version)
+static struct object *revived(const struct history *history, const struct object *version,
+                              const struct object_principal *asker)
 {
+    const struct object *present = history->list.items[0];
     struct object *object = object_clone(present);
+    revive_sharing(object, version, asker, present->deleted && version == history->list.items[1]);
     object->deleted = false;
-    object->global = version->global;
-    object->write_global = version->write_global;
     object->blob = version->blob;
-    object_set_gids(&object->gids, version->gids.items, version->gids.count);
-    object_set_gids(&object->write_gids, version->write_gids.items, version->write_gids.count);
     object_set_labels(object, (const char *const *)version->labels, version->label_count);
     object_set_name(object, version->name);
     object_set_description(object, version->description);
@@ -212,7 +241,7 @@ static void restore_version(struct http_request *request, void *context)
     if (version == NULL || version->deleted) {
         http_reply_error(request, 404, "there is no such version to go back to");
     } else {
-        struct object *object = revived(history.list.items[0], version);
+        struct object *object = revived(&history, version, &auth_user(request)->principal);
         int rc = change_save(request, webserver, object);
         change_reply(request, webserver, rc, summary(object, true));
         object_free(&object);

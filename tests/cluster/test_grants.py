@@ -1,5 +1,7 @@
 """What users may do: granted to them or to their groups, the same on every webserver."""
 
+import json
+
 from client import wait_until
 
 
@@ -51,6 +53,60 @@ def test_a_token_never_may_more_than_its_owner(cluster):
     admin.put(f"/api/users/{uid}/capabilities", {"Grants": ["MacroRead"]}).ok()
     wait_until(lambda: ask("/api/dashboards") == 403, 5, "the token's loss")
     assert ask("/api/macros") == 200
+
+
+def test_a_limit_holds_however_the_path_is_written(cluster):
+    """Slashes too many, things listed by whose they are, versions: all need what reading needs.
+    Slashes too many did end the webserver once."""
+    admin = cluster.webserver(0).login()
+    uid = new_user(admin, "sly")
+    user = cluster.webserver(0).login("sly", "pw")
+    user.post("/api/macros", {"Name": "SLY", "Expansion": "x"}).ok()
+    uuid = user.get("/api/macros").ok().json()[0]["ThingUUID"]
+    admin.put(f"/api/users/{uid}/capabilities", {"Grants": ["Search"]}).ok()
+    for path in ("/api/macros", "//api/macros", "/api//macros", "/api/users/0/macros",
+                 "/api/users//0/macros", "/api/groups/1/macros", f"/api/versions/{uuid}"):
+        assert user.get(path).status == 403, path
+    assert user.post(f"/api/versions/{uuid}/restore", {}).status == 403
+    assert user.get("//api/users/0/capabilities").ok().json()["Grants"] == ["Search"]
+
+
+def test_a_token_makes_no_token_that_may_more_than_itself(cluster):
+    """Made, changed or renewed by a token: only what it has itself. Its owner is free."""
+    owner = cluster.webserver(0).login()
+    make = lambda caps: owner.post(  # noqa: E731
+        "/api/tokens", {"name": "t", "capabilities": caps}).ok().json()
+    maker, wide = make(["TokenRead", "TokenWrite"]), make(["MacroRead"])
+    robot = cluster.webserver(0).session()
+
+    def ask(method, path, caps):
+        body = json.dumps({"name": "t", "capabilities": caps}).encode()
+        return robot.call(method, path, body, "application/json",
+                          {"Gravwell-Token": maker["token"]}).status
+    assert ask("POST", "/api/tokens", ["MacroRead"]) == 403
+    assert ask("PUT", f"/api/tokens/{maker['id']}", ["TokenWrite", "MacroRead"]) == 403
+    assert ask("PATCH", f"/api/tokens/{wide['id']}", []) == 403
+    assert ask("POST", "/api/tokens", ["TokenRead"]) == 200
+
+
+def test_going_back_to_a_version_shares_nothing_that_one_may_not_share(cluster):
+    """Global, taken back by an admin: its owner goes back to a version of then, and gets what stood
+    in it, but not that everybody sees it. What was deleted comes back as it was."""
+    admin = cluster.webserver(0).login()
+    new_user(admin, "sharer")
+    user = cluster.webserver(0).login("sharer", "pw")
+    id = user.post("/api/macros", {"Name": "SHARED", "Expansion": "old"}).ok().json()
+    path = f"/api/macros/{id}"
+    macro = user.get(path).ok().json()
+    admin.put(path, {**admin.get(path).json(), "Global": True}).ok()
+    admin.put(path, {**admin.get(path).json(), "Global": False, "Expansion": "new"}).ok()
+    versions = f"/api/versions/{macro['ThingUUID']}"
+    user.post(versions + "/restore", {"Change": user.get(versions).json()[1]["Change"]}).ok()
+    assert user.get(path).json()["Expansion"] == "old" and not user.get(path).json()["Global"]
+    admin.put(path, {**admin.get(path).json(), "Global": True}).ok()
+    user.delete(path).ok()
+    user.post(versions + "/restore", {}).ok()
+    assert user.get(path).ok().json()["Global"]
 
 
 def test_what_is_no_capability_is_refused_and_admins_are_never_limited(cluster):
