@@ -19,6 +19,11 @@ export const scenarios = {
                 .getByText('answers this page')
                 .waitFor();
             await page.getByRole('cell', { name: 'following' }).first().waitFor();
+            const drawing = page.getByRole('region', { name: 'Drawing of the cluster' });
+            const parts = cluster.webservers.length + cluster.indexers.length;
+            await drawing.getByRole('img', { name: '1 datastore, 2 webservers' }).waitFor();
+            assert.equal(await drawing.locator('rect').count(), parts + 1);
+            assert.equal(await drawing.locator('.arc').count(), cluster.indexers.length);
             await page.getByRole('button', { name: /^pictured/ }).waitFor();
         }
     },

@@ -55,7 +55,7 @@ class ClusterWatch {
       cluster.Indexers.map((_, i) => api.get<WireIndexer>(`/api/cluster/indexers/${i}`, signal)),
     );
     this.cluster = cluster;
-    this.webservers = webservers;
+    this.webservers = webservers.sort((a, b) => a.ExternalAddr.localeCompare(b.ExternalAddr));
     this.indexers = indexers;
     this.lookedAt = Date.now();
     // What an absent indexer holds would look like a rate of nothing and then one of everything.
