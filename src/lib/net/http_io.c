@@ -162,6 +162,23 @@ static uint64_t declared_bytes(const struct http_request *request)
     return length != NULL && span_to_u64(span_of_str(length), &bytes) ? bytes : 0;
 }
 
+/* Where its body ends, another reader may find elsewhere: a proxy that did would take what follows
+ * for the next request, or we would. */
+static bool is_ambiguous(const struct http_request *request)
+{
+    size_t lengths = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_pair *header = &request->headers[i];
+        bool coding = http_name_equal(header->name, "Transfer-Encoding");
+        lengths += coding || http_name_equal(header->name, "Content-Length");
+        if (strpbrk(header->name, " \t") != NULL ||
+            (coding && !span_equal_nocase(span_of_str(header->value), SPAN_LIT("chunked")))) {
+            return true;
+        }
+    }
+    return lengths > 1;
+}
+
 static bool refuse_large(struct http_request *request, uint64_t bytes)
 {
     const struct http_route *route = request->match.route;
@@ -220,6 +237,9 @@ static void begin(struct http_request *request, struct MHD_Connection *connectio
         refuse(request, 503, "the server is stopping");
     } else if (is_crowded(server)) {
         refuse(request, 503, "too many connections");
+    } else if (is_ambiguous(request)) {
+        http_reply_header(request, "Connection", "close");
+        refuse(request, 400, "it is not clear where the body ends");
     } else {
         find_route(request);
     }
@@ -253,10 +273,11 @@ static enum MHD_Result take_begin(struct http_request *request, struct MHD_Conne
         dispatch(request);
     }
     /* A refusal normally waits for the end of the body, so that the connection stays usable. When
-     * the client waits for our consent, or would send too much, it goes out now and closes. */
+     * the client waits for our consent, would send too much, or nobody knows how much, it goes out
+     * now and closes. */
     bool consent = http_request_header(request, "Expect") != NULL;
     bool huge = bytes != UINT64_MAX && bytes > HTTP_DISCARD_BYTES_MAX;
-    if (request->refused && bytes > 0 && (consent || huge)) {
+    if (request->refused && (is_ambiguous(request) || (bytes > 0 && (consent || huge)))) {
         return queue_reply(request, connection);
     }
     if (bytes > 0) {
