@@ -269,6 +269,19 @@ static int64_t add_best(struct aggregate *aggregate, enum aggregate_op op,
     return (int64_t)text_bytes(best) - before;
 }
 
+static int64_t add_least(struct aggregate *aggregate, struct span text)
+{
+    struct query_value *best = &aggregate->best;
+    int64_t before = (int64_t)text_bytes(best);
+    aggregate->count++;
+    if (best->type != QUERY_VALUE_NONE && span_compare(text, best->text) >= 0) {
+        return 0;
+    }
+    mem_free((void *)(uintptr_t)best->text.data);
+    *best = query_value_of_text(span_of(mem_dup(text.data, text.bytes), text.bytes));
+    return (int64_t)text.bytes - before;
+}
+
 static struct distinct *distinct_of(struct aggregate *aggregate)
 {
     if (aggregate->distinct == NULL) {
@@ -304,6 +317,8 @@ int64_t aggregate_add(struct aggregate *aggregate, enum aggregate_op op,
         return add_best(aggregate, op, value);
     case AGGREGATE_UNIQUE_COUNT:
         return add_distinct(aggregate, value);
+    case AGGREGATE_LEAST:
+        return add_least(aggregate, value->text);
     default:
         add_number(aggregate, op, value);
         return 0;
@@ -470,7 +485,9 @@ void aggregate_put(const struct aggregate *aggregate, enum aggregate_op op, stru
         return;
     }
     wire_put_u64(buf, aggregate->count);
-    if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
+    if (op == AGGREGATE_LEAST) {
+        wire_put_bytes(buf, aggregate->best.text);
+    } else if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
         put_best(buf, &aggregate->best);
     } else if (op != AGGREGATE_COUNT) {
         wire_put_u8(buf, aggregate->real);
@@ -488,7 +505,12 @@ int64_t aggregate_take(struct aggregate *aggregate, enum aggregate_op op,
         distinct_take(distinct, reader);
         return (int64_t)distinct_bytes(distinct) - (int64_t)before;
     }
-    aggregate->count += wire_get_u64(reader);
+    uint64_t count = wire_get_u64(reader);
+    if (op == AGGREGATE_LEAST) {
+        struct span text = wire_get_bytes(reader, TEXT_BYTES_MAX);
+        return count > 0 && !reader->failed ? add_least(aggregate, text) : 0;
+    }
+    aggregate->count += count;
     if (op == AGGREGATE_MIN || op == AGGREGATE_MAX) {
         return take_best(aggregate, op, reader);
     }

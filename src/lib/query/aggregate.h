@@ -22,6 +22,7 @@ enum aggregate_op {
     AGGREGATE_MIN = 7,
     AGGREGATE_MAX = 8,
     AGGREGATE_UNIQUE_COUNT = 9,
+    AGGREGATE_LEAST = 10, /* has no name: the text that is the first byte by byte */
 };
 
 /* A sum as doubles that do not overlap, and an integer: their sum is the exact one. */

@@ -59,7 +59,8 @@ int query_args_flag(struct query_args *args, const struct query_flag *flags, siz
     return token_fault(args, token, "unknown flag");
 }
 
-int query_args_word(struct query_args *args, struct span *ret_word, struct query_token *ret_token)
+static int get_word(struct query_args *args, bool commas, struct span *ret_word,
+                    struct query_token *ret_token)
 {
     const struct query_token *first = next_token(args);
     if (first == NULL) {
@@ -73,7 +74,7 @@ int query_args_word(struct query_args *args, struct span *ret_word, struct query
         end = token->offset + token->bytes;
         args->next++;
         token = next_token(args);
-    } while (token != NULL && token->glued);
+    } while (token != NULL && token->glued && (commas || !query_token_is(token, ',')));
     if (ret_token != NULL) {
         *ret_token = *first;
         ret_token->bytes = end - first->offset;
@@ -81,6 +82,19 @@ int query_args_word(struct query_args *args, struct span *ret_word, struct query
     *ret_word = arena_span_dup(args->arena, buf_span(&word));
     buf_deinit(&word);
     return 0;
+}
+
+int query_args_word(struct query_args *args, struct span *ret_word, struct query_token *ret_token)
+{
+    return get_word(args, true, ret_word, ret_token);
+}
+
+int query_args_name(struct query_args *args, struct span *ret_name, struct query_token *ret_token)
+{
+    while (next_token(args) != NULL && query_token_is(next_token(args), ',')) {
+        args->next++;
+    }
+    return get_word(args, false, ret_name, ret_token);
 }
 
 int query_args_number(struct query_args *args, uint64_t *ret_number)
@@ -117,7 +131,7 @@ int query_args_as(struct query_args *args, struct span *name)
     if (!query_args_take(args, "as")) {
         return 0;
     }
-    int rc = query_args_word(args, name, NULL);
+    int rc = query_args_name(args, name, NULL);
     return rc == QUERY_ARGS_END ? query_args_fault(args, "a name must follow 'as'") : rc;
 }
 
@@ -127,10 +141,7 @@ int query_args_renames(struct query_args *args, const char *what, struct span *n
     struct span name;
     size_t count = 0;
     int rc;
-    while ((rc = query_args_word(args, &name, NULL)) == 0) {
-        if (span_equal_str(name, ",")) {
-            continue;
-        }
+    while ((rc = query_args_name(args, &name, NULL)) == 0) {
         if (count == max) {
             return query_args_fault(args, "more than %zu %s", max, what);
         }

@@ -54,6 +54,10 @@ MUST_CHECK int query_args_flag(struct query_args *args, const struct query_flag 
 MUST_CHECK int query_args_word(struct query_args *args, struct span *ret_word,
                                struct query_token *ret_token);
 
+/* The next name: a word, but a comma ends it. Commas before it mean nothing. */
+MUST_CHECK int query_args_name(struct query_args *args, struct span *ret_name,
+                               struct query_token *ret_token);
+
 /* The next token must be a whole number. */
 MUST_CHECK int query_args_number(struct query_args *args, uint64_t *ret_number);
 

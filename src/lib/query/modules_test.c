@@ -180,6 +180,47 @@ static void keys_that_differ_in_the_middle_alone_are_told_apart(void **unused)
     query_source_memory_free(&indexer);
 }
 
+static void commas_between_names_mean_nothing(void **unused)
+{
+    (void)unused;
+    expect("tag=app json user,code | limit 1 by user,code | table user,code",
+           " 200\nalice 200\nalice 404\nbob 500\n");
+    expect("tag=app json user as u,code as c | unique u,c | table u, c",
+           " 200\nalice 200\nalice 404\nbob 500\n");
+    expect("tag=app json -s user ms | alias user,who | abs ms as a,ms as b | table who a b",
+           "alice 12.5 12.5\nalice 3 3\nbob 40 40\n");
+    expect("tag=app json -s user ms code | stats sum(ms) by user, count by code | table",
+           "alice 200 15.5 1\nalice 404 15.5 1\nbob 500 40 1\n");
+    expect(
+        "tag=app json -s user ms code | stats sum(ms) by user, count as n by code | table user n",
+        "alice 1\nalice 1\nbob 1\n");
+    expect("tag=app json -s user ms | stats mean(ms) as m,count as n by user | table",
+           "alice 7.75 2\nbob 40 1\n");
+    refuse("tag=app sort by ms,user", "unexpected argument ','");
+    refuse("tag=app unique a.b", "a name or 'over' was expected");
+    refuse("tag=app split a,b", "unexpected argument ','");
+    refuse("tag=app stats count by user as n", "a key was expected");
+    refuse("tag=app limit 2 by a.b", "a name was expected");
+}
+
+static void stats_can_keep_the_entry_of_the_extreme(void **unused)
+{
+    (void)unused;
+    expect("tag=app json user ms | stats -b max(ms) count | table -nt TIMESTAMP max count DATA",
+           "2026-01-02T12:00:01Z 40 5 "
+           "{\"user\":\"bob\",\"code\":500,\"ms\":40,\"req\":{\"path\":\"/b\"}}\n");
+    expect("tag=app json -s user ms code | stats -b count min(ms) by user | table user code min "
+           "TIMESTAMP",
+           "alice  3 2026-01-02T12:00:01Z\nbob  40 2026-01-02T12:00:01Z\n");
+    expect("tag=auth stats -b count by SRC | table SRC count DATA",
+           "10.0.0.5 2 sshd[312]: Accepted publickey for alice from 192.168.1.20 port 50022 ssh2\n"
+           "10.0.0.6 2 kernel: eth0: link up, 1000 Mbps\n");
+    expect("tag=auth stats -b min(SRC) over 2s | table -nt min DATA",
+           "10.0.0.5 sshd[312]: Accepted publickey for alice from 192.168.1.20 port 50022 ssh2\n"
+           "10.0.0.6 kernel: eth0: link up, 1000 Mbps\n"
+           "10.0.0.6 sshd[99]: Failed password for bob from 192.0.2.7 port 4243 ssh2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +229,8 @@ int main(void)
         cmocka_unit_test(pairs_columns_and_fields_give_values),
         cmocka_unit_test(stats_condense_by_keys_and_time),
         cmocka_unit_test(math_modules_are_single_operations),
+        cmocka_unit_test(commas_between_names_mean_nothing),
+        cmocka_unit_test(stats_can_keep_the_entry_of_the_extreme),
         cmocka_unit_test(sort_require_and_alias_work_on_values),
         cmocka_unit_test(unique_passes_the_first_of_each),
         cmocka_unit_test(gauges_show_a_number_for_each_row),

@@ -55,7 +55,7 @@ const MODULES_BY_NAME: Record<string, [string, string, ...string[]]> = {
     '-s: drops entries without a row',
     '-v: drops entries with a row',
   ],
-  nosort: ['leaves entries as they come', '', '-asc: oldest first'],
+  nosort: ['leaves entries as they come', ''],
   path: ['parts of the path of a file', 'base | dir | ext | volume [as name]', FLAG_E, FLAG_S],
   printf: [
     'writes values into a text',

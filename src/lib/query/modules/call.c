@@ -102,7 +102,7 @@ static int parse_trim(struct query_args *args, void **ret_plan)
     if (plan->function->args_max == 1) {
         return parse_items(args, plan, true);
     }
-    int rc = query_args_word(args, &plan->from[0], NULL);
+    int rc = query_args_name(args, &plan->from[0], NULL);
     rc = rc != 0 ? rc : query_args_word(args, &plan->text, NULL);
     plan->to[0] = plan->from[0];
     plan->count = 1;

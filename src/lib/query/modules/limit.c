@@ -27,25 +27,10 @@ struct state {
     struct query_holder holder;
 };
 
-static bool word_follows(const struct query_args *args, const char *word)
-{
-    return args->next < args->count && args->tokens[args->next].kind == QUERY_TOKEN_WORD &&
-           span_equal_str(args->tokens[args->next].text, word);
-}
-
 static int parse_keys(struct query_args *args, struct plan *plan)
 {
-    args->next++;
-    struct span key;
-    while (query_args_word(args, &key, NULL) == 0) {
-        if (plan->key_count == KEYS_MAX) {
-            return query_args_fault(args, "more than %d keys", KEYS_MAX);
-        }
-        if (!span_equal_str(key, ",")) {
-            plan->keys[plan->key_count++] = key;
-        }
-    }
-    return plan->key_count > 0 ? 0 : query_args_fault(args, "a key must follow 'by'");
+    int rc = query_args_names(args, plan->keys, KEYS_MAX, &plan->key_count);
+    return rc < 0 || plan->key_count > 0 ? rc : query_args_fault(args, "a key must follow 'by'");
 }
 
 static int parse(struct query_args *args, void **ret_plan)
@@ -56,7 +41,7 @@ static int parse(struct query_args *args, void **ret_plan)
     if (rc < 0) {
         return rc;
     }
-    if (word_follows(args, "by")) {
+    if (query_args_take(args, "by")) {
         return parse_keys(args, plan);
     }
     if (args->next < args->count) {

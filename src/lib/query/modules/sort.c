@@ -43,7 +43,7 @@ static int parse(struct query_args *args, void **ret_plan)
     plan->descending = true;
     if (query_args_take(args, "by")) {
         struct span word;
-        int rc = query_args_word(args, &word, NULL);
+        int rc = query_args_name(args, &word, NULL);
         if (rc != 0) {
             return rc < 0 ? rc : query_args_fault(args, "a key must follow 'by'");
         }

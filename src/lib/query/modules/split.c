@@ -31,7 +31,7 @@ static int parse(struct query_args *args, void **ret_plan)
     if (rc == QUERY_ARGS_END && plan->delimiter.bytes == 0) {
         return query_args_fault(args, "the delimiter cannot be empty");
     }
-    rc = rc < 0 ? rc : query_args_word(args, &plan->name, NULL);
+    rc = rc < 0 ? rc : query_args_name(args, &plan->name, NULL);
     return rc < 0 ? rc : 0;
 }
 

@@ -2,6 +2,8 @@
  * Entries are added to their groups, a block at a time: where values come from is looked up once,
  * and groups that were found last are found by a few bytes of their keys. Tested by modules_test.c.
  */
+#include <endian.h>
+
 #include "base/time.h"
 #include "query/modules/stats_groups.h"
 
@@ -17,6 +19,7 @@ struct sources {
     struct source keys[STATS_KEYS_MAX];
     struct source operands[STATS_OPS_MAX]; /* each once */
     size_t operand_count;
+    size_t op_count;             /* but for that which keeps entries */
     size_t of_op[STATS_OPS_MAX]; /* by number in the table; operand_count: none */
 };
 
@@ -40,11 +43,12 @@ static void find_sources(const struct stats_plan *plan, const struct stats_table
                          const struct query_block *block, struct sources *sources)
 {
     sources->operand_count = 0;
+    sources->op_count = table->op_count - (plan->keeps && table == &plan->tables[0] ? 1 : 0);
     for (size_t i = 0; i < table->keys.count; i++) {
         struct span name = table->keys.names[i];
         sources->keys[i] = (struct source){name, query_block_values(block, name), false};
     }
-    for (size_t i = 0; i < table->op_count; i++) {
+    for (size_t i = 0; i < sources->op_count; i++) {
         const struct stats_op *op = &plan->ops[table->ops[i]];
         sources->of_op[i] = op->operand.bytes == 0 ? SIZE_MAX : operand_of(sources, block, op);
     }
@@ -83,6 +87,32 @@ static inline void get_value(const struct query_block *block, size_t index,
     if (!source->as_number || !is_text(text) || !query_value_number(text, ret_value)) {
         *ret_value = *text;
     }
+}
+
+/* What is least for the entry that a row keeps: the order of the value (backwards for the largest),
+ * then the newest, then the data itself; behind it how many bytes stand before the data. */
+static bool put_kept(struct stats_state *state, const struct query_block *block, size_t index)
+{
+    const struct stats_op *best = &state->plan->ops[state->plan->keeps_best];
+    const struct entry *entry = &block->entries[index];
+    struct buf *kept = &state->kept;
+    struct query_value value;
+    buf_clear(kept);
+    if (best->op == AGGREGATE_MIN || best->op == AGGREGATE_MAX) {
+        if (!query_block_get(block, index, best->operand, &value)) {
+            return false;
+        }
+        query_value_put_order(&value, false, kept);
+        for (size_t i = 1; best->op == AGGREGATE_MAX && i < kept->bytes; i++) {
+            kept->data[i] = (uint8_t)~kept->data[i]; /* numbers stay before addresses and texts */
+        }
+    }
+    uint64_t newest = htobe64(~((uint64_t)entry->time_ns ^ (UINT64_C(1) << 63)));
+    buf_append(kept, span_of(&newest, sizeof(newest)));
+    uint32_t before = (uint32_t)kept->bytes;
+    buf_append(kept, entry->data);
+    buf_append(kept, span_of(&before, sizeof(before)));
+    return true;
 }
 
 static int64_t window_of(const struct stats_plan *plan, int64_t time_ns)
@@ -182,7 +212,12 @@ void stats_add_block(struct stats_state *state, const struct query_block *block,
         for (size_t j = 0; j < sources.operand_count; j++) {
             get_value(block, index, &sources.operands[j], &values[j]);
         }
-        for (size_t j = 0; j < table->op_count; j++) {
+        if (plan->keeps && number == 0 && put_kept(state, block, index)) {
+            struct query_value kept = query_value_of_text(buf_span(&state->kept));
+            query_holder_add(&state->holder, aggregate_add(&group->states[table->op_count - 1],
+                                                           AGGREGATE_LEAST, &kept));
+        }
+        for (size_t j = 0; j < sources.op_count; j++) {
             enum aggregate_op op = plan->ops[table->ops[j]].op;
             size_t operand = sources.of_op[j];
             if (operand == SIZE_MAX || values[operand].type != QUERY_VALUE_NONE) {

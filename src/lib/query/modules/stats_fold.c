@@ -168,7 +168,9 @@ int stats_fold(struct stats_state *state)
 {
     struct weights weights = {.max = state->plan->series_max};
     struct map shown = {0};
-    int rc = state->plan->tables[0].op_count == 0 ? 0 : find_heaviest(state, &weights);
+    int rc = state->plan->tables[0].op_count == (state->plan->keeps ? 1 : 0)
+                 ? 0
+                 : find_heaviest(state, &weights);
     stats_rewind(state);
     for (size_t i = 0; i < weights.list.count; i++) {
         (void)map_put(&shown, weights.list.items[i].key, state);

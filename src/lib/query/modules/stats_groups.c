@@ -1,6 +1,8 @@
 /* Tested by modules_test.c and spill_test.c. */
 #include "query/modules/stats_groups.h"
 
+#include <endian.h>
+
 #include "base/mem.h"
 #include "base/time.h"
 
@@ -217,6 +219,24 @@ static void put_row_keys(const struct stats_plan *plan, const struct stats_group
     }
 }
 
+/* -b: the time and data of the entry that the row keeps (stats_add.c). */
+static void put_kept(const struct stats_plan *plan, const struct stats_group *row,
+                     struct entry *entry, struct buf *text)
+{
+    const struct aggregate *kept = &row->states[plan->tables[0].op_count - 1];
+    struct span bytes = kept->best.text;
+    struct wire_reader end = wire_reader_of(span_from(bytes, bytes.bytes - sizeof(uint32_t)));
+    if (kept->best.type == QUERY_VALUE_NONE) {
+        return;
+    }
+    size_t before = wire_get_u32(&end);
+    uint64_t newest;
+    memcpy(&newest, bytes.data + before - sizeof(newest), sizeof(newest));
+    entry->time_ns = (int64_t)(~be64toh(newest) ^ (UINT64_C(1) << 63));
+    buf_clear(text);
+    buf_append(text, span_of(bytes.data + before, bytes.bytes - before - sizeof(uint32_t)));
+}
+
 /* A row of the result: keys, then results, as enumerated values; as text in its data. False: no
  * operation has a result for these keys, there is no such row. */
 static bool put_row(struct stats_state *state, const struct stats_group *row, struct entry *entry)
@@ -243,6 +263,9 @@ static bool put_row(struct stats_state *state, const struct stats_group *row, st
             any = any || table->keys.count > 0;
             buf_append_str(&text, i + 1 < plan->op_count ? "  " : "");
         }
+    }
+    if (plan->keeps) {
+        put_kept(plan, row, entry, &text);
     }
     entry->enumerated.bytes = state->bytes.bytes - before;
     entry->data.bytes = text.bytes;
@@ -375,6 +398,7 @@ void stats_stop(void *pointer)
     vec_deinit(&state->picks);
     buf_deinit(&state->order_bytes);
     buf_deinit(&state->key);
+    buf_deinit(&state->kept);
     buf_deinit(&state->bytes);
     mem_free(state);
 }

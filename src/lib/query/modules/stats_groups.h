@@ -34,6 +34,7 @@ struct stats_state {
     struct stats_group **recent; /* per table: those found last, by a part of their keys */
     uint64_t tracked;            /* groups in memory, or those that came out of the runs */
     struct buf key;
+    struct buf kept;
     struct query_holder holder;
     const char *(*tag_name)(const void *context, uint16_t tag); /* of the block at hand */
     const void *context;

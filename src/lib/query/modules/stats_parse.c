@@ -6,11 +6,12 @@
 #define TRACKED_MAX 1000000
 #define CHART_BUCKETS 300
 
-enum { FLAG_TRACKED, FLAG_SIZE };
+enum { FLAG_TRACKED, FLAG_SIZE, FLAG_B };
 
-static const struct query_flag flags[] = {
-    [FLAG_TRACKED] = {"maxtracked", true}, [FLAG_SIZE] = {"maxsize", true}}; /* of no effect:
-                                                                                bounded anyway */
+static const struct query_flag flags[] = {[FLAG_TRACKED] = {"maxtracked", true},
+                                          [FLAG_SIZE] = {"maxsize", true}, /* of no effect: bounded
+                                                                              anyway */
+                                          [FLAG_B] = {"b", false}};
 
 static const struct query_token *peek(const struct query_args *args, size_t ahead)
 {
@@ -22,25 +23,38 @@ static bool is_name(const struct query_token *token)
     return token != NULL && token->kind != QUERY_TOKEN_PUNCT && token->kind != QUERY_TOKEN_OP;
 }
 
-static bool is_over(const struct query_token *token)
+static bool is_word(const struct query_token *token, const char *word)
 {
-    return token->kind == QUERY_TOKEN_WORD && span_equal_str(token->text, "over");
+    return token != NULL && token->kind == QUERY_TOKEN_WORD && span_equal_str(token->text, word);
 }
 
-/* After "by": every word is a key until one that "(" follows, or "over". */
+static bool is_over(const struct query_token *token)
+{
+    return is_word(token, "over");
+}
+
+/* "(" follows, or the name of an operation and "as" or "by". */
+static bool begins_op(const struct query_args *args, const struct query_token *token)
+{
+    const struct query_token *after = peek(args, 1);
+    bool named = is_word(after, "as") || is_word(after, "by");
+    return (after != NULL && query_token_is(after, '(')) ||
+           (named && is_name(token) && aggregate_find(token->text) != 0);
+}
+
+/* After "by": every word is a key until the next operation, or "over". */
 static int parse_keys(struct query_args *args, struct stats_keys *keys)
 {
     const struct query_token *token;
     while ((token = peek(args, 0)) != NULL && !is_over(token)) {
-        const struct query_token *after = peek(args, 1);
         if (query_token_is(token, ',')) {
             args->next++;
             continue;
         }
-        if (after != NULL && query_token_is(after, '(')) {
+        if (begins_op(args, token)) {
             break;
         }
-        if (!is_name(token)) {
+        if (!is_name(token) || is_word(token, "as") || is_word(token, "by")) {
             return query_fault(args->error, token->offset, token->bytes, "%s: a key was expected",
                                args->name);
         }
@@ -140,6 +154,18 @@ static size_t table_of(struct stats_plan *plan, const struct stats_keys *keys)
     return plan->table_count++;
 }
 
+static void keep_entries(struct stats_plan *plan)
+{
+    struct stats_table *table = &plan->tables[0];
+    plan->ops[plan->op_count] = (struct stats_op){.op = AGGREGATE_LEAST};
+    table->ops[table->op_count++] = plan->op_count;
+    plan->keeps_best = 0;
+    while (plan->keeps_best < plan->op_count && plan->ops[plan->keeps_best].op != AGGREGATE_MIN &&
+           plan->ops[plan->keeps_best].op != AGGREGATE_MAX) {
+        plan->keeps_best++;
+    }
+}
+
 /* One "by" behind the last operation is for all of them; table 0 has all keys there are. */
 static int arrange(struct query_args *args, struct stats_plan *plan)
 {
@@ -175,6 +201,9 @@ static int arrange(struct query_args *args, struct stats_plan *plan)
         struct stats_table *table = &plan->tables[op->table];
         table->ops[table->op_count++] = i;
     }
+    if (plan->keeps) {
+        keep_entries(plan);
+    }
     return 0;
 }
 
@@ -186,6 +215,10 @@ static int parse_flags(struct query_args *args, struct stats_plan *plan)
     plan->tracked_max = TRACKED_MAX;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
         uint64_t number = 0;
+        if (flag == FLAG_B) {
+            plan->keeps = true;
+            continue;
+        }
         if (!span_to_u64(span_of_str(value), &number) || number == 0) {
             return query_args_fault(args, "-%s needs a number", flags[flag].name);
         }
@@ -205,8 +238,8 @@ int stats_parse(struct query_args *args, void **ret_plan)
             args->next++;
             continue;
         }
-        if (plan->op_count == STATS_OPS_MAX) {
-            return query_args_fault(args, "more than %d operations", STATS_OPS_MAX);
+        if (plan->op_count == STATS_OPS_MAX - 1) {
+            return query_args_fault(args, "more than %d operations", STATS_OPS_MAX - 1);
         }
         rc = parse_op(args, &plan->ops[plan->op_count++]);
     }

@@ -9,7 +9,7 @@
 #include "query/aggregate.h"
 #include "query/module.h"
 
-#define STATS_OPS_MAX 32
+#define STATS_OPS_MAX 33 /* with the one that keeps entries */
 #define STATS_KEYS_MAX 16
 #define STATS_TABLES_MAX (STATS_OPS_MAX + 1)
 
@@ -35,6 +35,8 @@ struct stats_table {
 struct stats_plan {
     struct stats_op ops[STATS_OPS_MAX];
     size_t op_count;
+    bool keeps; /* -b: rows have the data and time of an entry: ops[op_count], in tables[0] */
+    size_t keeps_best; /* ... the best one of this operation; op_count: the newest */
     struct stats_table tables[STATS_TABLES_MAX];
     size_t table_count;
     uint64_t tracked_max;

@@ -139,7 +139,7 @@ static int parse_truncate(struct query_args *args, void **ret_plan)
         plan->ellipsis = plan->ellipsis || flag == FLAG_A;
         plan->binary = plan->binary || flag == FLAG_B;
     }
-    rc = rc < 0 ? rc : query_args_word(args, &plan->names[plan->count++], NULL);
+    rc = rc < 0 ? rc : query_args_name(args, &plan->names[plan->count++], NULL);
     if (rc == QUERY_ARGS_END) {
         return query_args_fault(args, "a name and a length are needed");
     }

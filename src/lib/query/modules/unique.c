@@ -88,10 +88,16 @@ static int parse(struct query_args *args, void **ret_plan)
             args->next++;
             continue;
         }
+        const struct query_token *name = &args->tokens[args->next];
+        if (name->kind == QUERY_TOKEN_PUNCT || name->kind == QUERY_TOKEN_OP) {
+            return query_fault(args->error, name->offset, name->bytes,
+                               "%s: a name or 'over' was expected", args->name);
+        }
         if (plan->count == NAMES_MAX) {
             return query_args_fault(args, "more than %d names", NAMES_MAX);
         }
-        plan->names[plan->count++] = arena_span_dup(args->arena, args->tokens[args->next++].text);
+        plan->names[plan->count++] = arena_span_dup(args->arena, name->text);
+        args->next++;
     }
     return rc < 0 ? rc : 0;
 }
