@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/span.h"
+#include "base/text.h"
 
 #define COOKIE "AQUIFER_LB" /* as our own load balancer's */
 
@@ -91,6 +92,10 @@ static bool read_options(struct http_request *request, struct traefik_options *o
     const char *name;
     const char *value;
     while (http_request_query_next(request, &cursor, &name, &value)) {
+        if (!text_is_utf8(span_of_str(value))) {
+            http_reply_error(request, 400, "%.64s is not UTF-8", name);
+            return false;
+        }
         if (strcmp(name, "scheme") == 0 &&
             (strcmp(value, "http") == 0 || strcmp(value, "https") == 0)) {
             options->https = value[4] != 0;

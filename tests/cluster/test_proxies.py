@@ -130,6 +130,7 @@ def test_a_traefik_finds_webservers_by_itself():
         assert status == 400 and "verify is true or false" in answer["Error"]
         status, answer = traefik(c, "scheme=ftp")
         assert status == 400 and "scheme=ftp" in answer["Error"]
+        assert traefik(c, "rule=%ff")[0] == 400
 
 
 def test_without_a_token_nobody_reads_the_list():

@@ -107,6 +107,10 @@ static int put_json(const char *data, size_t bytes, void *context)
 
 void http_reply_json(struct http_request *request, int status, json_t *takes)
 {
+    if (takes == NULL) { /* json_pack() of what came in and is not UTF-8 */
+        http_reply_error(request, 500, "the answer cannot be written as JSON");
+        return;
+    }
     struct buf body = {0};
     int rc = json_dump_callback(takes, put_json, &body, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(takes);

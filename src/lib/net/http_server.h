@@ -224,6 +224,7 @@ void http_reply(struct http_request *request, int status, const char *content_ty
                 struct span body); /* copies */
 void http_reply_buf(struct http_request *request, int status, const char *content_type,
                     struct buf *body); /* takes the contents */
+/* NULL, which jansson makes of text that is not UTF-8: 500. */
 void http_reply_json(struct http_request *request, int status, json_t *takes);
 void http_reply_error(struct http_request *request, int status, const char *format, ...)
     PRINTF_LIKE(3, 4); /* {"Error":"..."} */

@@ -282,6 +282,8 @@ static void a_handler_sees_method_parameter_cookie_and_peer(void **state)
                         "{\"Method\":\"PATCH\",\"Param\":\"a/b\",\"Cookie\":\"two\",\"Empty\":null,"
                         "\"Json\":true,\"Peer\":\"127.0.0.1\"}");
     assert_non_null(strstr(buf_str(&answer.head), "\r\nX-Extra: yes\r\n"));
+    /* What no JSON can hold ends a request, not the server. */
+    assert_int_equal(raw_status(&raw, "GET /about/%FF HTTP/1.1\r\nHost: x\r\n\r\n"), 500);
     raw_answer_deinit(&answer);
     raw_close(&raw);
     http_server_stop(&server);
