@@ -1,5 +1,8 @@
 #include "webserver/auth.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/time.h"
 #include "service/log.h"
@@ -52,7 +55,8 @@ const char *auth_prepare(struct webserver *webserver)
 
 /* ── Who is asking ───────────────────────────────────────────────────────────────────────── */
 
-/* Cookies count only for reads: a page of others cannot make the browser write with them. */
+/* Cookies count only for reads: a page of others cannot make the browser write with them, nor by a
+ * websocket, which begins as a read. */
 static struct span credential_of(struct http_request *request)
 {
     const char *header = http_request_header(request, "Authorization");
@@ -65,7 +69,8 @@ static struct span credential_of(struct http_request *request)
         return span_trim(span_of_str(protocol));
     }
     const char *method = http_request_method(request);
-    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
+    bool read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (read && http_request_header(request, "Upgrade") == NULL) {
         return span_of_str(http_request_cookie(request, AUTH_COOKIE));
     }
     return SPAN_NONE;
@@ -176,6 +181,7 @@ static int identify_session(struct http_request *request, struct webserver *webs
         session_hit(webserver->sessions, claims.session, claims.uid, http_request_peer(request),
                     io_now_ns(webserver->io));
         *ret_user = user_in_arena(request, user, claims.session, grant_of(webserver, user), false);
+        (*ret_user)->issued_ns = claims.issued_ns;
     }
     object_free(&user);
     return rc;
@@ -220,6 +226,27 @@ static bool refuse_route(struct http_request *request, const struct auth_user *u
 const struct auth_user *auth_user(struct http_request *request)
 {
     return http_request_user(request);
+}
+
+struct auth_login auth_login_of(const struct auth_user *user)
+{
+    struct auth_login login = {
+        .uid = user->principal.uid,
+        .issued_ns = user->by_token ? INT64_MAX : user->issued_ns, /* no session to be ended */
+    };
+    (void)snprintf(login.session, sizeof(login.session), "%s", user->session);
+    return login;
+}
+
+bool auth_may_go_on(struct webserver *webserver, const struct auth_login *login)
+{
+    struct token_claims claims = {.uid = login->uid, .issued_ns = login->issued_ns};
+    struct object *user = NULL;
+    memcpy(claims.session, login->session, sizeof(claims.session));
+    int rc = get_account(webserver, login->uid, &user);
+    rc = rc < 0 ? rc : check_account(user, &claims);
+    object_free(&user);
+    return rc != ERR_AUTH;
 }
 
 bool auth_before(struct http_request *request, void *context)

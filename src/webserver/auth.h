@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/span.h"
+#include "base/uuid.h"
 #include "net/http_server.h"
 #include "object/access.h"
 #include "webserver/webserver.h"
@@ -21,12 +22,14 @@ struct auth_user {
     const char *name;                  /* login name */
     int32_t default_gid;               /* default search group, 0 for none */
     const char *session;               /* id of the session (uuid text); "" with an API token */
+    int64_t issued_ns;                 /* of the session's token */
     uint64_t capabilities;             /* capability.h */
     bool by_token;                     /* an API token, not a login: never an admin ... */
     bool of_admin;                     /* ... even if its owner is one */
 };
 
-/* The session token as a cookie, for downloads and pages; counts for reads only. */
+/* The session token as a cookie, for downloads and pages; counts for reads only, and not for
+ * websockets, which pages of others could open. */
 #define AUTH_COOKIE "token"
 
 /* A route below /api/ that runs without a user. What is not below /api/ always does. */
@@ -37,6 +40,17 @@ struct auth_user {
 /* The user of this request; NULL on public routes without a valid credential. Lives as long as
  * the request. */
 const struct auth_user *auth_user(struct http_request *request);
+
+/* For what outlives its request: who it was, kept by value. */
+struct auth_login {
+    int32_t uid;
+    int64_t issued_ns;
+    char session[UUID_TEXT_BYTES];
+};
+struct auth_login auth_login_of(const struct auth_user *user);
+/* Whether that account may still act: it is there, not locked, and its sessions were not ended. A
+ * token that was replaced by a newer one, or has expired, does no harm here. */
+bool auth_may_go_on(struct webserver *webserver, const struct auth_login *login);
 
 /* The hook for http_server_options.before; context is the webserver. True when it has answered. */
 bool auth_before(struct http_request *request, void *context);

@@ -15,6 +15,7 @@
 #define NEGOTIATE_MS 2000
 #define STREAM_ROWS 1024
 #define STREAM_WAIT_MS 250
+#define WEBSOCKET_POLICY 1008 /* RFC 6455, 7.4.1 */
 
 /* One search on this socket. */
 struct label {
@@ -28,6 +29,7 @@ struct label {
 struct socket {
     struct search *search;
     struct websocket *websocket;
+    struct auth_login login;
     struct object_principal who; /* with gids of its own */
     struct object_gids gids;
     int32_t default_gid;
@@ -415,6 +417,11 @@ static void dispatch(struct socket *socket, const char *type, const json_t *data
 static void on_message(struct socket *socket, struct span text)
 {
     json_error_t error;
+    if (!auth_may_go_on(socket->search->webserver, &socket->login)) {
+        websocket_close(socket->websocket, WEBSOCKET_POLICY, "the session was ended");
+        socket->closed = true;
+        return;
+    }
     json_t *json = json_loadb((const char *)text.data, text.bytes, 0, &error);
     const char *type = json == NULL ? "" : request_text(json, "type");
     const json_t *data = json == NULL ? NULL : request_member(json, "data");
@@ -504,6 +511,7 @@ void search_socket_upgrade(struct http_request *request, void *context)
     const struct auth_user *user = auth_user(request);
     struct socket *socket = MEM_NEW(struct socket);
     socket->search = webserver->search;
+    socket->login = auth_login_of(user);
     socket->who = user->principal;
     object_set_gids(&socket->gids, user->principal.gids, user->principal.gid_count);
     socket->who.gids = socket->gids.items;

@@ -1,7 +1,7 @@
 """What users make is kept, shared as they say, found on every webserver, and can be had back."""
 
 import pytest
-from client import wait_until
+from client import Websocket, wait_until
 
 REVISION = "Aquifer-Revision"
 SYNCED = "Aquifer-Synced"
@@ -177,9 +177,18 @@ def test_a_logout_a_lock_and_a_new_password_end_sessions_everywhere(cluster, adm
     here.put("/api/logout").ok()
     is_over(there)
     here, there = on_both()
+    page = cluster.webserver(0).session()
+    cookie = {"Cookie": f"token={here.token}"}
+    assert page.call("GET", "/api/testauth", headers=cookie).status == 200
+    assert page.call("GET", "/api/ws/search", headers={**cookie, "Upgrade": "websocket"}).status == 401
+    socket = Websocket(there)
+    assert socket.ask("parse", {"SearchString": "tag=x"})
     admin.put(f"/api/users/{uid}/lock").ok()
     is_over(here)
     is_over(there)
+    socket.send("parse", {"SearchString": "tag=x"})
+    with pytest.raises(EOFError, match="the session was ended"):
+        socket.receive("parse")
     admin.delete(f"/api/users/{uid}/lock").ok()
     session = cluster.webserver(0).session()
     wait_until(lambda: session.try_login("ann", "pass word").status == 200, 5)
