@@ -180,7 +180,8 @@ def test_a_logout_a_lock_and_a_new_password_end_sessions_everywhere(cluster, adm
     page = cluster.webserver(0).session()
     cookie = {"Cookie": f"token={here.token}"}
     assert page.call("GET", "/api/testauth", headers=cookie).status == 200
-    assert page.call("GET", "/api/ws/search", headers={**cookie, "Upgrade": "websocket"}).status == 401
+    cookie["Upgrade"] = "websocket"
+    assert page.call("GET", "/api/ws/search", headers=cookie).status == 401
     socket = Websocket(there)
     assert socket.ask("parse", {"SearchString": "tag=x"})
     admin.put(f"/api/users/{uid}/lock").ok()
