@@ -16,6 +16,7 @@ import { scenarios as charts } from './scenarios/charts.mjs';
 import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
 import { scenarios as dashboardsEdited } from './scenarios/dashboards-edited.mjs';
+import { scenarios as dashboardsSeveral } from './scenarios/dashboards-several.mjs';
 import { scenarios as exploring } from './scenarios/exploring.mjs';
 import { scenarios as failing } from './scenarios/failing.mjs';
 import { scenarios as first } from './scenarios/first.mjs';
@@ -64,6 +65,7 @@ const all = Object.entries({
     ...tables,
     ...dashboards,
     ...dashboardsEdited,
+    ...dashboardsSeveral,
     ...kept,
     ...security,
     ...systems,

@@ -48,6 +48,9 @@ export function sameDraft(a: Draft, b: Draft): boolean {
 
 function tileText(tile: Tile): string {
   const lines = [tile.query];
+  if (tile.repeat) {
+    lines.push(`for each ${tile.repeat}`);
+  }
   if (tile.view !== 'auto') {
     lines.push(`shown as ${tile.view}`);
   }

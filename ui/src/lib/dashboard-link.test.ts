@@ -27,4 +27,11 @@ describe('the link to a dashboard', () => {
     });
     expect(viewFromText('r=1')).toEqual(NO_VIEW);
   });
+
+  it('have each of several values of a variable', () => {
+    const view = viewFromText('v.host=web1&v.host=web+2&v.one=x');
+    expect(view.values).toEqual({ host: 'web1\nweb 2', one: 'x' });
+    expect(viewToText(view)).toBe('v.host=web1&v.host=web+2&v.one=x');
+    expect(viewToText({ ...view, values: { host: '' } })).toBe('v.host=');
+  });
 });

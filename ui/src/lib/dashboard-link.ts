@@ -1,12 +1,13 @@
 /*
  * What of a dashboard is in the address bar, behind its number:
  *
- *     #/dashboards/5?t=24h&r=30&v.host=web1&tile=3&kiosk
+ *     #/dashboards/5?t=24h&r=30&v.host=web1&v.host=web2&tile=3&kiosk
  *
- * the time range, the automatic refresh in seconds, values of variables, the tile that fills the
+ * the time range, the automatic refresh in seconds, values of variables (several, if a variable may
+ * have several), the tile that fills the
  * page, and whether the dashboard alone is on the screen. Whoever opens the link sees the same.
  */
-import type { Values } from './dashboard-variables';
+import { manyOf, oneOf, type Values } from './dashboard-variables';
 import { rangeFromText, rangeToText, type TimeRange } from './time';
 
 export interface View {
@@ -52,7 +53,9 @@ export function viewFromText(text: string): View {
   const values: Record<string, string> = {};
   for (const [name, value] of parameters) {
     if (name.startsWith(VALUE_PREFIX)) {
-      values[name.slice(VALUE_PREFIX.length)] = value;
+      const key = name.slice(VALUE_PREFIX.length);
+      const before = values[key];
+      values[key] = before ? oneOf([before, value]) : value;
     }
   }
   const seconds = number(parameters.get('r'), SECONDS_MAX);
@@ -74,7 +77,9 @@ export function viewToText(view: View): string {
     parameters.set('r', String(view.refreshSeconds));
   }
   for (const [name, value] of Object.entries(view.values)) {
-    parameters.set(VALUE_PREFIX + name, value);
+    for (const one of value === '' ? [''] : manyOf(value)) {
+      parameters.append(VALUE_PREFIX + name, one);
+    }
   }
   if (view.tile !== null) {
     parameters.set('tile', String(view.tile));

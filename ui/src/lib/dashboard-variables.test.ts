@@ -4,6 +4,7 @@ import {
   newVariable,
   readVariables,
   substitute,
+  titleWith,
   valuesOf,
   type Variable,
 } from './dashboard-variables';
@@ -49,6 +50,7 @@ describe('variables of a dashboard', () => {
       query: 'grep "" %%user%%',
       wanting: ['Host'],
       unknown: ['user'],
+      several: [],
     });
     expect(substitute('grep x', [required], {}).wanting).toEqual([]);
     expect(mentionedIn(['%%a%% "%%b%%"', '%%a%% %%%'])).toEqual(['a', 'b']);
@@ -74,6 +76,47 @@ describe('variables of a dashboard', () => {
     expect(readVariables([{ name: 'a', options: ['x', 3, 'x'] }])[0]).toMatchObject({
       kind: 'list',
       options: ['x'],
+    });
+  });
+
+  describe('that have several values', () => {
+    const hosts: Variable = { ...host, kind: 'list', multi: true, options: ['a', 'b c'] };
+    const several = (query: string, value = 'web1\nweb 2') => put(query, value, hosts);
+
+    it('are a list of tags, a list of arguments, words, or alternatives', () => {
+      expect(several('tag=$host x')).toBe('tag=web1,"web 2" x');
+      expect(several('tag="$host" x', 'a\nb')).toBe('tag="a,b" x');
+      expect(several('eval in(h, $host)')).toBe('eval in(h, "web1", "web 2")');
+      expect(several('eval in(h, $host)', 'web1')).toBe('eval in(h, "web1")');
+      expect(several('grep $host', 'a\nb|c')).toBe('grep a "b|c"');
+      expect(several('eval match(h, "^($host)$")', 'a.b\nc"')).toBe(
+        'eval match(h, "^(a\\\\.b|c\\")$")',
+      );
+    });
+
+    it('are never compared with one', () => {
+      const wrong = (query: string, value: string) =>
+        substitute(query, [hosts], { host: value }).several;
+      expect(wrong('json h==$host', 'a\nb')).toEqual(['host']);
+      expect(wrong('eval h == "$host"', 'a\nb')).toEqual(['host']);
+      expect(wrong('json h==$host', 'a')).toEqual([]);
+      expect(several('json h==$host', 'a')).toBe('json h==a');
+    });
+
+    it('are all of the choices as long as none is chosen', () => {
+      expect(valuesOf([hosts], {})).toEqual({ host: 'a\nb c' });
+      expect(valuesOf([hosts], { host: '' })).toEqual({ host: 'a\nb c' });
+      expect(valuesOf([hosts], { host: 'a' })).toEqual({ host: 'a' });
+      expect(valuesOf([{ ...hosts, kind: 'query' }], {}, { host: ['x', 'y'] })).toEqual({
+        host: 'x\ny',
+      });
+      expect(readVariables([{ ...hosts }])[0]?.multi).toBe(true);
+    });
+
+    it('are named in titles', () => {
+      expect(titleWith('Of %%host%%, $HOME, ${host}', [hosts], { host: 'a\nb' })).toBe(
+        'Of a, b, $HOME, a, b',
+      );
     });
   });
 });

@@ -5,6 +5,10 @@
  *
  * A value is one word to the query: it is put in quotes where it needs them, so that nobody's
  * value adds a module to the query by accident. A variable that is `raw` is put in as it is.
+ *
+ * A variable that is `multi` may have several values. They are one list to `tag=` and to calls
+ * (`in(host, $host)`), words elsewhere (`grep $host`), and alternatives of an expression inside of
+ * quotes (`match(host, "^($host)$")`); a comparison with several would be wrong and is refused.
  */
 export type VariableKind = 'text' | 'list' | 'query';
 
@@ -20,6 +24,19 @@ export interface Variable {
   raw: boolean;
   /** Tiles wait until it has a value. */
   required: boolean;
+  /** Several of the choices at a time; none chosen: all of them. */
+  multi: boolean;
+}
+
+/** Between the values of a variable that has several. */
+const SEPARATOR = '\n';
+
+export function manyOf(value: string): string[] {
+  return value === '' ? [] : value.split(SEPARATOR);
+}
+
+export function oneOf(values: readonly string[]): string {
+  return values.filter((value) => value !== '').join(SEPARATOR);
 }
 
 export type Values = Readonly<Record<string, string>>;
@@ -39,6 +56,7 @@ export function newVariable(name: string): Variable {
     query: '',
     raw: false,
     required: false,
+    multi: false,
   };
 }
 
@@ -71,12 +89,18 @@ export function readVariables(value: unknown): Variable[] {
       query: text(one['query']),
       raw: one['raw'] === true,
       required: one['required'] === true,
+      multi: one['multi'] === true,
     });
     if (result.length === VARIABLES_MAX) {
       break;
     }
   }
   return result;
+}
+
+/** Only of choices there are several. */
+export function severalOf(variable: Variable): boolean {
+  return variable.multi && variable.kind !== 'text';
 }
 
 /** The value of each: what was chosen, else the default, else the first choice. */
@@ -88,6 +112,10 @@ export function valuesOf(
   const values: Record<string, string> = {};
   for (const variable of variables) {
     const options = variable.kind === 'query' ? (found[variable.name] ?? []) : variable.options;
+    if (severalOf(variable)) {
+      values[variable.name] = (chosen[variable.name] ?? variable.defaultValue) || oneOf(options);
+      continue;
+    }
     const first = variable.kind === 'text' ? '' : (options[0] ?? '');
     values[variable.name] = chosen[variable.name] ?? (variable.defaultValue || first);
   }
@@ -113,12 +141,44 @@ function inserted(variable: Variable, value: string, quote: string): string {
   return BARE.test(value) ? value : `"${quoted(value)}"`;
 }
 
+const TAGS = /(?:^|[\s({;])tag=[^\s|]*$/;
+const COMPARING = /[=~<>!]$/;
+
+/** The values of a variable that may have several; null: there are, where only one can be. */
+function insertedAll(variable: Variable, value: string, quote: string, before: string) {
+  const all = manyOf(value);
+  const tags = TAGS.test(before);
+  const call = quote === '' && /[(,]$/.test(before.trimEnd());
+  if (all.length > 1 && !tags && COMPARING.test(before.trimEnd())) {
+    return null;
+  }
+  if (variable.raw) {
+    return all.join(tags || call ? ',' : ' ');
+  }
+  if (all.length < 2 && !call) {
+    return inserted(variable, value, quote);
+  }
+  if (tags) {
+    return all.map((one) => inserted(variable, one, quote)).join(',');
+  }
+  if (call) {
+    return all.map((one) => `"${quoted(one)}"`).join(', ');
+  }
+  if (quote !== '') {
+    const literal = (one: string) => one.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+    return all.map((one) => inserted(variable, literal(one), quote)).join('|');
+  }
+  return all.map((one) => inserted(variable, one, quote)).join(' ');
+}
+
 export interface Substituted {
   query: string;
   /** Required variables that the query uses and that have no value, by label. */
   wanting: string[];
   /** `%%names%%` that the dashboard does not declare. */
   unknown: string[];
+  /** Variables with several values where only one can be, by name. */
+  several: string[];
 }
 
 const PLACE = /^(?:%%([A-Za-z_]\w*)%%|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*))/;
@@ -130,8 +190,10 @@ export function substitute(
 ): Substituted {
   const wanting = new Set<string>();
   const unknown = new Set<string>();
+  const several = new Set<string>();
   let result = '';
   let quote = '';
+  let opened = 0; /* where the quote began */
   for (let at = 0; at < query.length;) {
     const here = query.charAt(at);
     const place = here === '%' || here === '$' ? PLACE.exec(query.slice(at, at + 80)) : null;
@@ -142,7 +204,16 @@ export function substitute(
       if (value === '' && variable.required) {
         wanting.add(variable.label || variable.name);
       }
-      result += inserted(variable, value, quote);
+      if (severalOf(variable)) {
+        const before = quote === '' ? result : result.slice(0, opened);
+        const all = insertedAll(variable, value, quote, before);
+        if (all === null) {
+          several.add(variable.name);
+        }
+        result += all ?? '';
+      } else {
+        result += inserted(variable, value, quote);
+      }
       at += place[0].length;
       continue;
     }
@@ -156,13 +227,30 @@ export function substitute(
     }
     if (quote === '' && (here === '"' || here === '`')) {
       quote = here;
+      opened = result.length;
     } else if (here === quote) {
       quote = '';
     }
     result += here;
     at++;
   }
-  return { query: result, wanting: [...wanting], unknown: [...unknown] };
+  return {
+    query: result,
+    wanting: [...wanting],
+    unknown: [...unknown],
+    several: [...several],
+  };
+}
+
+/** A title names what is chosen. */
+export function titleWith(title: string, variables: readonly Variable[], values: Values): string {
+  return title.replace(
+    /%%([A-Za-z_]\w*)%%|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)/g,
+    (place, a?: string, b?: string, c?: string) => {
+      const variable = variables.find(({ name }) => name === (a ?? b ?? c));
+      return variable ? manyOf(values[variable.name] ?? '').join(', ') : place;
+    },
+  );
 }
 
 /** Names that queries mention as `%%name%%`, declared or not. */

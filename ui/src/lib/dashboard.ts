@@ -39,6 +39,8 @@ export interface Tile {
   range: TimeRange | null;
   /** The saved query whose text is shown, by its GUID; `query` is what it was last. */
   saved: string | null;
+  /** There once for each value of the variable of this name; empty: once. */
+  repeat: string;
   span: Span;
   /** Members of the tile and of its search that are not ours. */
   rest: Members;
@@ -149,7 +151,8 @@ function tileOf(tile: Members, search: Members): Omit<Tile, 'id' | 'span'> {
     view: viewOf(tile['renderer'], tile['rendererOptions']),
     range: readTimeframe(search['timeframe']),
     saved: savedOf(search['reference']),
-    rest: without(tile, 'id', 'title', 'span', 'searchesIndex'),
+    repeat: typeof tile['repeat'] === 'string' ? tile['repeat'] : '',
+    rest: without(tile, 'id', 'title', 'span', 'searchesIndex', 'repeat'),
     search: without(search, 'alias', 'query'),
   };
 }
@@ -280,6 +283,7 @@ export function writeBoard(board: Board): DashboardData {
           renderer,
           span: { col: w, row: h, x, y },
           searchesIndex: index,
+          ...(tile.repeat ? { repeat: tile.repeat } : {}),
           ...(options ? { rendererOptions: options } : {}),
         };
       }),
@@ -297,7 +301,18 @@ export function newTile(board: Board, title: string, query: string): Tile {
     board.tiles.map((tile) => tile.span),
     DEFAULT_SIZE,
   );
-  return { id, title, query, view: 'auto', range: null, saved: null, span, rest: {}, search: {} };
+  return {
+    id,
+    title,
+    query,
+    view: 'auto',
+    range: null,
+    saved: null,
+    repeat: '',
+    span,
+    rest: {},
+    search: {},
+  };
 }
 
 /** Adds the tile, or puts it in the place of the one with its id. */
