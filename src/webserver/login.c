@@ -120,6 +120,11 @@ static void login(struct http_request *request, void *context)
         refuse_login(request, webserver, name, 429, "too many failed logins, wait a little");
         return;
     }
+    if (!password_has_room()) {
+        http_reply_header(request, "Retry-After", "1");
+        refuse_login(request, webserver, name, 503, "too many logins at a time, try again");
+        return;
+    }
     struct object *user = NULL;
     int rc = store_get_by_name(webserver->store, OBJECT_USER, -1, name, &user);
     if (rc < 0) {

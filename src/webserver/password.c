@@ -10,14 +10,23 @@ _Static_assert(PASSWORD_HASH_BYTES == crypto_pwhash_STRBYTES, "as libsodium has 
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_room = PTHREAD_COND_INITIALIZER;
-static unsigned running;
+static unsigned running, callers;
 
 static char nobodys_hash[PASSWORD_HASH_BYTES];
 static pthread_once_t nobodys_once = PTHREAD_ONCE_INIT;
 
-static void enter(void)
+bool password_has_room(void)
 {
     pthread_mutex_lock(&lock);
+    bool room = callers < PASSWORD_CALLERS_MAX;
+    pthread_mutex_unlock(&lock);
+    return room;
+}
+
+void password_enter(void)
+{
+    pthread_mutex_lock(&lock);
+    callers++;
     while (running == PASSWORD_HASHES_MAX) {
         pthread_cond_wait(&has_room, &lock);
     }
@@ -25,21 +34,22 @@ static void enter(void)
     pthread_mutex_unlock(&lock);
 }
 
-static void leave(void)
+void password_leave(void)
 {
     pthread_mutex_lock(&lock);
     running--;
+    callers--;
     pthread_cond_signal(&has_room);
     pthread_mutex_unlock(&lock);
 }
 
 void password_hash(const char *password, char ret_hash[PASSWORD_HASH_BYTES])
 {
-    enter();
+    password_enter();
     int rc = crypto_pwhash_str_alg(
         ret_hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
         crypto_pwhash_MEMLIMIT_INTERACTIVE, crypto_pwhash_ALG_ARGON2ID13);
-    leave();
+    password_leave();
     CHECK(rc == 0);
 }
 
@@ -54,9 +64,9 @@ bool password_is(const char *hash, const char *password)
         return false;
     }
     (void)pthread_once(&nobodys_once, make_nobodys_hash);
-    enter();
+    password_enter();
     bool right = crypto_pwhash_str_verify(hash == NULL ? nobodys_hash : hash, password,
                                           strlen(password)) == 0;
-    leave();
+    password_leave();
     return right && hash != NULL;
 }

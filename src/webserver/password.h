@@ -8,8 +8,17 @@
 #include <stdbool.h>
 
 #define PASSWORD_HASHES_MAX 4
+#define PASSWORD_CALLERS_MAX 24 /* at work or waiting; well below the number of workers */
 #define PASSWORD_BYTES_MAX 1024
 #define PASSWORD_HASH_BYTES 128 /* with the NUL */
+
+/* False: as many callers as there should be. Whoever does not know yet who is asking does not join
+ * them: else a flood of logins would take all workers, and health checks would wait behind it. */
+bool password_has_room(void);
+
+/* One of PASSWORD_HASHES_MAX, waits until it may be; what a hash does around its work. */
+void password_enter(void);
+void password_leave(void);
 
 void password_hash(const char *password, char ret_hash[PASSWORD_HASH_BYTES]);
 

@@ -1,6 +1,8 @@
 /* Passwords: the right one is accepted, no other is, and no account has nobody's password. */
 #include "webserver/password.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +10,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "base/check.h"
 
 static void only_the_password_that_was_hashed_is_accepted(void **state)
 {
@@ -37,12 +41,46 @@ static void two_hashes_of_one_password_differ(void **state)
     assert_string_not_equal(first, second);
 }
 
+static void *call(void *context)
+{
+    (void)context;
+    password_enter();
+    password_leave();
+    return NULL;
+}
+
+/* All places are taken, so that callers wait behind them: soon there is room for no more, and as
+ * soon as they may go on there is again. */
+static void callers_above_their_bound_are_told_not_to_wait(void **state)
+{
+    (void)state;
+    pthread_t threads[PASSWORD_CALLERS_MAX - PASSWORD_HASHES_MAX];
+    for (size_t i = 0; i < PASSWORD_HASHES_MAX; i++) {
+        password_enter();
+    }
+    assert_true(password_has_room());
+    for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, call, NULL), 0);
+    }
+    while (password_has_room()) {
+        (void)sched_yield();
+    }
+    for (size_t i = 0; i < PASSWORD_HASHES_MAX; i++) {
+        password_leave();
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_true(password_has_room());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_password_that_was_hashed_is_accepted),
         cmocka_unit_test(an_account_that_does_not_exist_accepts_no_password),
         cmocka_unit_test(two_hashes_of_one_password_differ),
+        cmocka_unit_test(callers_above_their_bound_are_told_not_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
