@@ -417,7 +417,8 @@ static int resolve_range(struct parser *parser)
     int64_t now = options->now_ns;
     bool outside = options->end_ns != TIME_UNSET && options->end_ns != 0;
     int64_t end = outside ? options->end_ns : now;
-    bool start_outside = options->start_ns != TIME_UNSET && options->start_ns != 0;
+    bool start_outside =
+        options->start_ns != TIME_UNSET && (options->start_ns != 0 || options->end_ns != 0);
     int64_t start = start_outside ? options->start_ns : end - RANGE_DEFAULT_NS;
     query->time_given = parser->start.given || parser->end.given;
     if (query->time_given) {

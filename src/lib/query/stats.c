@@ -27,7 +27,7 @@ static int64_t floor_div(int64_t value, int64_t by)
 
 /* Each a multiple of the one before, and most divide what people draw: quarters of an hour, hours,
  * days. */
-static int64_t wider_s(int64_t width_s)
+int64_t query_histogram_wider_s(int64_t width_s)
 {
     static const int64_t widths_s[] = {1, 2, 10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 86400};
     for (size_t i = 0; i + 1 < ARRAY_COUNT(widths_s); i++) {
@@ -95,7 +95,7 @@ void query_histogram_add(struct query_histogram *histogram, int64_t time_ns, uin
     if (number < histogram->first || number > histogram->last) {
         int64_t width_s = histogram->width_s;
         while (!fits(histogram, width_s, second)) {
-            width_s = wider_s(width_s);
+            width_s = query_histogram_wider_s(width_s);
         }
         if (width_s != histogram->width_s) {
             widen(histogram, width_s);

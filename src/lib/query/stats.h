@@ -40,6 +40,9 @@ struct query_histogram {
         *buckets; /* owned; bucket n is at n modulo their number; NULL: nothing yet */
 };
 
+/* The next width: a multiple of this one. */
+int64_t query_histogram_wider_s(int64_t width_s);
+
 void query_histogram_init(struct query_histogram *histogram, int64_t start_ns, int64_t end_ns);
 void query_histogram_deinit(struct query_histogram *histogram);
 void query_histogram_add(struct query_histogram *histogram, int64_t time_ns, uint64_t bytes);

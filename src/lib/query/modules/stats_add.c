@@ -115,13 +115,18 @@ static bool put_kept(struct stats_state *state, const struct query_block *block,
     return true;
 }
 
-static int64_t window_of(const struct stats_plan *plan, int64_t time_ns)
+static int64_t window_of(struct stats_state *state, int64_t time_ns)
 {
+    const struct stats_plan *plan = state->plan;
     if (plan->window_ns == 0) {
         return plan->start_ns;
     }
-    int64_t into = time_ns % plan->window_ns;
-    return time_ns - (into < 0 ? into + plan->window_ns : into);
+    if (plan->windows_max > 0 &&
+        (!state->any_window || time_ns < state->first_ns || time_ns > state->last_ns)) {
+        return stats_reach(state, time_ns);
+    }
+    int64_t into = time_ns % state->window_ns;
+    return time_ns - (into < 0 ? into + state->window_ns : into);
 }
 
 /* Of a few bytes of the text, which tell most keys apart. */
@@ -179,7 +184,7 @@ static struct stats_group *find_group(struct stats_state *state, size_t number,
     const struct entry *entry = &block->entries[index];
     size_t keys = plan->tables[number].keys.count;
     struct span values[STATS_KEYS_MAX];
-    int64_t window_ns = window_of(plan, entry->time_ns);
+    int64_t window_ns = window_of(state, entry->time_ns);
     uint64_t hash = (uint64_t)window_ns;
     for (size_t i = 0; i < keys; i++) {
         if (!get_text(block, index, &sources->keys[i], &values[i])) {

@@ -127,7 +127,7 @@ static void move(struct stats_state *state, const struct stats_group *group, boo
     place_of(state, group, shown);
     struct stats_group *to = stats_group_of(state, group->table, group->tag);
     if (to != group) {
-        stats_add_group(state->plan, to, group);
+        (void)stats_add_group(state->plan, to, group);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "query/modules/stats_groups.h"
 
 #include <endian.h>
+#include <inttypes.h>
 
 #include "base/mem.h"
 #include "base/time.h"
@@ -15,6 +16,7 @@ int stats_start(const void *plan, void **ret_state)
 {
     struct stats_state *state = MEM_NEW(struct stats_state);
     state->plan = plan;
+    state->window_ns = state->plan->window_ns;
     state->recent =
         mem_alloc_array(state->plan->table_count * STATS_RECENT_MAX, sizeof(struct stats_group *));
     *ret_state = state;
@@ -63,6 +65,19 @@ struct span stats_next_key(struct span *rest)
     return value;
 }
 
+int64_t stats_group_bytes(const struct stats_plan *plan, const struct stats_group *group)
+{
+    size_t ops = plan->tables[group->table].op_count;
+    size_t bytes = sizeof(*group) + ops * (sizeof(struct aggregate) + STATE_BYTES);
+    return (int64_t)(GROUP_BYTES + bytes + 3 * group->key.bytes);
+}
+
+void stats_forget_recent(struct stats_state *state)
+{
+    memset(state->recent, 0,
+           state->plan->table_count * STATS_RECENT_MAX * sizeof(struct stats_group *));
+}
+
 struct stats_group *stats_group_of(struct stats_state *state, size_t table, uint16_t tag)
 {
     struct span key = buf_span(&state->key);
@@ -78,8 +93,7 @@ struct stats_group *stats_group_of(struct stats_state *state, size_t table, uint
         group->key = span_of(mem_dup(key.data, key.bytes), key.bytes);
         (void)map_put(&state->groups[table], buf_span(&state->key), group);
         state->tracked++;
-        query_holder_add(&state->holder,
-                         (int64_t)(GROUP_BYTES + bytes + 3 * key.bytes + ops * STATE_BYTES));
+        query_holder_add(&state->holder, stats_group_bytes(state->plan, group));
     }
     stats_note_tag(state, group, tag);
     return group;
@@ -93,18 +107,20 @@ void stats_note_tag(const struct stats_state *state, struct stats_group *group, 
     }
 }
 
-void stats_add_group(const struct stats_plan *plan, struct stats_group *to,
-                     const struct stats_group *from)
+int64_t stats_add_group(const struct stats_plan *plan, struct stats_group *to,
+                        const struct stats_group *from)
 {
+    int64_t more = 0;
     const struct stats_table *table = &plan->tables[from->table];
     for (size_t i = 0; i < table->op_count; i++) {
         enum aggregate_op op = plan->ops[table->ops[i]].op;
         struct buf bytes = {0};
         aggregate_put(&from->states[i], op, &bytes);
         struct wire_reader reader = wire_reader_of(buf_span(&bytes));
-        (void)aggregate_take(&to->states[i], op, &reader);
+        more += aggregate_take(&to->states[i], op, &reader);
         buf_deinit(&bytes);
     }
+    return more;
 }
 
 int stats_too_many(const struct stats_plan *plan)
@@ -122,12 +138,16 @@ static int check_tracked(const struct stats_state *state)
 
 /* ── States on the wire ──────────────────────────────────────────────────────────────────── */
 
-static void put_state(const struct stats_plan *plan, const struct stats_group *group,
+static void put_state(const struct stats_state *state, const struct stats_group *group,
                       struct buf *buf)
 {
+    const struct stats_plan *plan = state->plan;
     const struct stats_table *table = &plan->tables[group->table];
     wire_put_u8(buf, (uint8_t)group->table);
     wire_put_i64(buf, group->window_ns);
+    if (plan->windows_max > 0) {
+        wire_put_i64(buf, state->window_ns);
+    }
     struct span rest = group->key;
     for (size_t i = 0; i < table->keys.count; i++) {
         wire_put_bytes(buf, stats_next_key(&rest));
@@ -137,14 +157,34 @@ static void put_state(const struct stats_plan *plan, const struct stats_group *g
     }
 }
 
+/* The window of a state that comes from where windows have some width or other. */
+static int get_window(struct stats_state *state, struct wire_reader *reader, int64_t *ret_window_ns)
+{
+    int64_t window_ns = wire_get_i64(reader);
+    if (state->plan->windows_max > 0) {
+        int64_t width_ns = wire_get_i64(reader);
+        if (width_ns <= 0 || width_ns % state->plan->window_ns != 0) {
+            return err_set(ERR_PROTOCOL, "a state of %" PRId64 " ns", width_ns);
+        }
+        stats_widen(state, width_ns);
+        window_ns = stats_reach(state, window_ns);
+    }
+    *ret_window_ns = window_ns;
+    return 0;
+}
+
 static int add_state(struct stats_state *state, const struct entry *entry)
 {
     const struct stats_plan *plan = state->plan;
     struct wire_reader reader = wire_reader_of(entry->data);
     size_t number = wire_get_u8(&reader);
-    int64_t window_ns = wire_get_i64(&reader);
+    int64_t window_ns = 0;
     if (number >= plan->table_count) {
         return err_set(ERR_PROTOCOL, "a state of table %zu", number);
+    }
+    int rc = get_window(state, &reader, &window_ns);
+    if (rc < 0) {
+        return rc;
     }
     const struct stats_table *table = &plan->tables[number];
     buf_clear(&state->key);
@@ -300,7 +340,7 @@ static int take_merged(struct stats_state *state, const struct stats_group *grou
     buf_clear(&state->key);
     buf_append(&state->key, span_of(&group->window_ns, sizeof(group->window_ns)));
     buf_append(&state->key, group->key);
-    stats_add_group(state->plan, stats_group_of(state, group->table, group->tag), group);
+    (void)stats_add_group(state->plan, stats_group_of(state, group->table, group->tag), group);
     state->tracked = tracked;
     return query_holder_check(&state->holder, "stats with several lists of keys");
 }
@@ -311,7 +351,7 @@ static void put_group(struct stats_state *state, const struct stats_group *group
     struct entry entry = {.time_ns = time_ns, .tag = group->tag};
     size_t before = state->bytes.bytes;
     if (gives_states(state)) {
-        put_state(state->plan, group, &state->bytes);
+        put_state(state, group, &state->bytes);
         entry.data.bytes = state->bytes.bytes - before;
     } else if (!put_row(state, group, &entry)) {
         return;
@@ -339,6 +379,9 @@ static int end_input(struct stats_state *state)
 {
     state->ended = true;
     int rc = state->runs != NULL ? stats_spill(state) : 0;
+    if (rc == 0 && state->runs != NULL && state->run_window_ns < state->window_ns) {
+        rc = stats_widen_runs(state);
+    }
     state->tracked = state->runs != NULL ? 0 : state->tracked;
     return rc == 0 && state->plan->series_max > 0 && !gives_states(state) ? stats_fold(state) : rc;
 }

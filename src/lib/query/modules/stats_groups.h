@@ -32,7 +32,10 @@ struct stats_state {
     enum query_part part;
     struct map groups[STATS_TABLES_MAX];
     struct stats_group **recent; /* per table: those found last, by a part of their keys */
-    uint64_t tracked;            /* groups in memory, or those that came out of the runs */
+    int64_t window_ns;           /* the width at present */
+    int64_t first_ns, last_ns;   /* where there is a most of windows: times that came */
+    bool any_window;
+    uint64_t tracked; /* groups in memory, or those that came out of the runs */
     struct buf key;
     struct buf kept;
     struct query_holder holder;
@@ -44,6 +47,7 @@ struct stats_state {
     struct buf order_bytes;
     size_t next;
     struct query_runs *runs;    /* NULL: all is in memory */
+    int64_t run_window_ns;      /* the width when the first was written */
     struct stats_group *merged; /* of the runs, given last; owned */
     struct span record;         /* the first one behind it; empty: none */
     bool ended;
@@ -68,9 +72,17 @@ void stats_free_groups(struct stats_state *state, size_t table); /* all of a tab
 
 int stats_too_many(const struct stats_plan *plan); /* a fault that names -maxtracked */
 
-/* The states of one group are added to another's. */
-void stats_add_group(const struct stats_plan *plan, struct stats_group *to,
-                     const struct stats_group *from);
+int64_t stats_group_bytes(const struct stats_plan *plan, const struct stats_group *group);
+void stats_forget_recent(struct stats_state *state);
+
+/* The states of one group are added to another's. Returns how many bytes more that holds. */
+int64_t stats_add_group(const struct stats_plan *plan, struct stats_group *to,
+                        const struct stats_group *from);
+
+/* stats_windows.c: the beginning of the window of a time that is new, where there is a most of
+ * them: groups may have moved to wider windows. Windows become as wide as that at least. */
+int64_t stats_reach(struct stats_state *state, int64_t time_ns);
+void stats_widen(struct stats_state *state, int64_t width_ns);
 
 /* stats_add.c: the entries of the block, to the groups of one table. */
 void stats_add_block(struct stats_state *state, const struct query_block *block, size_t table);
@@ -80,6 +92,7 @@ void stats_add_block(struct stats_state *state, const struct query_block *block,
 MUST_CHECK int stats_spill(struct stats_state *state); /* memory becomes a run */
 MUST_CHECK int stats_next_group(struct stats_state *state, struct stats_group **ret_group);
 void stats_rewind(struct stats_state *state);
+MUST_CHECK int stats_widen_runs(struct stats_state *state); /* to the windows of now */
 
 /* stats_fold.c: a chart shows series_max series: the groups of all others become one, "other". */
 MUST_CHECK int stats_fold(struct stats_state *state);

@@ -140,8 +140,7 @@ static void forget_groups(struct stats_state *state)
     for (size_t i = 0; i < state->plan->table_count; i++) {
         stats_free_groups(state, i);
     }
-    memset(state->recent, 0,
-           state->plan->table_count * STATS_RECENT_MAX * sizeof(struct stats_group *));
+    stats_forget_recent(state);
     vec_deinit(&state->list);
     buf_deinit(&state->order_bytes);
     query_holder_clear(&state->holder);
@@ -152,6 +151,7 @@ int stats_spill(struct stats_state *state)
 {
     if (state->runs == NULL) {
         state->runs = query_runs_new(state->holder.scratch, compare_records, NULL);
+        state->run_window_ns = state->window_ns;
     }
     struct buf record = {0};
     int rc = list_groups(state, state->plan->table_count);
@@ -199,6 +199,40 @@ static int next_merged(struct stats_state *state, struct stats_group **ret_group
     mem_free(order);
     *ret_group = state->merged;
     return rc < 0 ? rc : 0;
+}
+
+/* A record of a narrow window becomes a part of a group in memory. */
+static int widen_record(struct stats_state *state, struct span record)
+{
+    struct wire_reader reader = wire_reader_of(record);
+    state->merged = group_of_record(state->plan, &reader);
+    struct stats_group *group = state->merged;
+    int rc = add_record(state, &reader);
+    int64_t window_ns = stats_reach(state, group->window_ns);
+    buf_clear(&state->key);
+    buf_append(&state->key, span_of(&window_ns, sizeof(window_ns)));
+    buf_append(&state->key, group->key);
+    struct stats_group *to = stats_group_of(state, group->table, group->tag);
+    query_holder_add(&state->holder, stats_add_group(state->plan, to, group));
+    stats_group_free(state->plan, group);
+    state->merged = NULL;
+    return rc == 0 && query_holder_must_spill(&state->holder) ? stats_spill(state) : rc;
+}
+
+int stats_widen_runs(struct stats_state *state)
+{
+    struct query_runs *narrow = state->runs;
+    struct span record;
+    int rc;
+    state->runs = NULL;
+    while ((rc = query_runs_next(narrow, &record)) == 0) {
+        rc = widen_record(state, record);
+        if (rc < 0) {
+            break;
+        }
+    }
+    query_runs_free(&narrow);
+    return rc < 0 ? rc : state->runs == NULL ? 0 : stats_spill(state);
 }
 
 /* ── Either way ──────────────────────────────────────────────────────────────────────────── */

@@ -4,7 +4,8 @@
 #include "base/time.h"
 
 #define TRACKED_MAX 1000000
-#define CHART_BUCKETS 300
+#define CHART_WINDOWS_MAX 400       /* that nobody asked for */
+#define CHART_OVER_WINDOWS_MAX 1200 /* of those that `over` asks for */
 
 enum { FLAG_TRACKED, FLAG_SIZE, FLAG_B };
 
@@ -289,8 +290,10 @@ void stats_settle(void *pointer, const struct query *query, size_t stage)
     }
     plan->window_ns = apart ? plan->over_ns : 0;
     if (plan->window_ns == 0 && renderer->timeline) {
-        int64_t range_s = (query->end_ns - query->start_ns) / TIME_S_NS;
-        plan->window_ns = MAX(range_s / CHART_BUCKETS, INT64_C(1)) * TIME_S_NS;
+        plan->window_ns = TIME_S_NS;
+        plan->windows_max = CHART_WINDOWS_MAX;
+    } else if (renderer->timeline && stage + 2 == query->stage_count) {
+        plan->windows_max = CHART_OVER_WINDOWS_MAX;
     }
 }
 

@@ -41,7 +41,8 @@ struct stats_plan {
     size_t table_count;
     uint64_t tracked_max;
     int64_t over_ns;
-    int64_t window_ns; /* 0: the whole range is one */
+    int64_t window_ns;   /* 0: the whole range is one */
+    int64_t windows_max; /* more become wider ones (stats_windows.c); 0: as many as there are */
     int64_t start_ns;
     size_t series_max; /* of a chart behind it; 0: all */
 };
