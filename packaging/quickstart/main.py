@@ -211,6 +211,7 @@ def stop(options):
 
 def main():
     options = options_of(sys.argv[1:])
+    os.umask(0o027)  # configurations and cluster.json hold secrets
     try:
         stop(options) if options.stop else run(options)
     except Failure as failure:

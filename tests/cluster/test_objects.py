@@ -201,13 +201,15 @@ def test_a_logout_a_lock_and_a_new_password_end_sessions_everywhere(cluster, adm
 
 
 def test_secrets_are_not_readable_in_the_store(cluster, admins):
-    """A value is given back to automations only, and its bytes are not in any file."""
+    """A value is given back to automations only, and its bytes are not in any file. What is in the
+    files, keys that sign sessions, is for nobody else on the machine."""
     value = "the value nobody should find"
     made = admins[0].post("/api/secrets", {"name": "hook", "value": value}).ok().json()
     assert "value" not in admins[0].get(f"/api/secrets/{made['id']}").ok().json()
     assert admins[0].get(f"/api/secrets/{made['id']}/full").ok().json()["value"] == value
     for file in cluster.dir.rglob("*.db*"):
         assert value.encode() not in file.read_bytes(), file
+        assert file.stat().st_mode & 0o007 == 0, file
 
 
 def test_preferences_are_kept_verbatim(admins):

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -225,6 +226,7 @@ int service_open(const struct service_program *program, int argc, char **argv,
     const char *standard =
         program->config_path != NULL ? program->config_path : SERVICE_CONFIG_PATH;
     struct flags flags = {.config = standard};
+    (void)umask(027); /* accounts, signing keys and what users keep secret are in our files */
     if (!parse_flags(argc, argv, &flags)) {
         *ret_status = 2;
         return SERVICE_EXIT;
