@@ -27,7 +27,7 @@
 #include "sync/sim_world.h"
 
 #define STEPS 400
-#define SEEDS_DEFAULT 1000
+#define SEEDS_DEFAULT 300
 #define CHECK_EVERY 16 /* steps */
 #define HEAL_STEPS 4000
 
@@ -437,9 +437,8 @@ static void end(struct world *world)
 static void no_acknowledged_change_is_lost_and_replicas_converge(void **state)
 {
     (void)state;
-    uint64_t seeds = number_of("AQUIFER_SEEDS", SEEDS_DEFAULT);
+    uint64_t seeds = number_of("AQUIFER_SEEDS", getenv("AQUIFER_SEED") != NULL ? 1 : SEEDS_DEFAULT);
     uint64_t first = number_of("AQUIFER_SEED", 1);
-    seeds = getenv("AQUIFER_SEED") != NULL ? 1 : seeds;
     size_t wrong = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         struct world world;
