@@ -141,7 +141,8 @@ static int no_matter(void *context, uint32_t number, struct span key, uint64_t n
 static int check_table(struct inspect *inspect)
 {
     inspect->checked += inspect->segment->table.bytes;
-    int rc = segment_each_series(inspect->segment, no_matter, NULL);
+    bool first_time;
+    int rc = segment_each_series(inspect->segment, no_matter, NULL, &first_time);
     return rc < 0 ? tell(inspect, rc) : rc;
 }
 

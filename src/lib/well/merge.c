@@ -180,7 +180,9 @@ static int copy_points(struct well *well, const segments_vec *run, struct tombst
     struct well_points points;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < run->count; i++) {
-        rc = segment_each_series(run->items[i], take_series, &series);
+        bool first_time;
+        rc = segment_each_series(run->items[i], take_series, &series, &first_time);
+        well_note_damage(well, rc == ERR_CORRUPT && first_time);
     }
     if (rc == 0 && series.count > 0) {
         rc = well_points_cursor_over(well, run->items, run->count, tombstones, series.items,

@@ -257,8 +257,9 @@ void well_restore_series(struct well *well)
     struct well_snapshot snapshot;
     well_snapshot_take(well, &snapshot);
     for (size_t i = 0; i < snapshot.segments.count; i++) {
-        if (segment_each_series(snapshot.segments.items[i], restore_one, well) < 0) {
-            well_note_damage(well, true);
+        bool first_time;
+        if (segment_each_series(snapshot.segments.items[i], restore_one, well, &first_time) < 0) {
+            well_note_damage(well, first_time);
         }
     }
     well_snapshot_drop(&snapshot);

@@ -503,7 +503,7 @@ static int read_block(struct segment *segment, size_t index, struct block_reader
 {
     struct segment_block *about = &segment->blocks[index];
     if (about->bytes > segment->bytes || about->offset > segment->bytes - about->bytes) {
-        *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
+        segment_note_bad_place(&about->damaged, ret_first_time);
         return err_set(ERR_CORRUPT, "%s: a block lies outside", segment->file->path);
     }
     int rc = segment_read_exactly(segment->file, about->offset, about->bytes, raw);
@@ -513,8 +513,8 @@ static int read_block(struct segment *segment, size_t index, struct block_reader
     } else if (rc == 0) {
         rc = block_read(reader, buf_span(raw), about->offset, block);
     }
-    if (rc == ERR_CORRUPT) {
-        *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
+    if (segment_is_bad_place(rc)) {
+        segment_note_bad_place(&about->damaged, ret_first_time);
         return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " entries)", segment->file->path,
                         about->offset, about->entries);
     }
@@ -559,15 +559,15 @@ int segment_read_points(struct segment *segment, size_t index, struct points_blo
 {
     struct segment_points *about = &segment->points[index];
     if (about->bytes > segment->bytes || about->offset > segment->bytes - about->bytes) {
-        *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
+        segment_note_bad_place(&about->damaged, ret_first_time);
         return err_set(ERR_CORRUPT, "%s: a block lies outside", segment->file->path);
     }
     int rc = segment_read_exactly(segment->file, about->offset, about->bytes, raw);
     if (rc == 0) {
         rc = points_block_read(reader, buf_span(raw), about->offset, series, series_count, block);
     }
-    if (rc == ERR_CORRUPT) {
-        *ret_first_time = !__atomic_exchange_n(&about->damaged, true, __ATOMIC_ACQ_REL);
+    if (segment_is_bad_place(rc)) {
+        segment_note_bad_place(&about->damaged, ret_first_time);
         return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " points)", segment->file->path,
                         about->offset, about->elements);
     }
@@ -586,7 +586,8 @@ bool segment_is_damaged(const struct segment *segment)
             return true;
         }
     }
-    return segment->header_damaged || segment->footer_damaged;
+    return segment->header_damaged || segment->footer_damaged ||
+           __atomic_load_n(&segment->table.damaged, __ATOMIC_ACQUIRE);
 }
 
 struct filter_group *segment_filters(const struct segment *segment, size_t index)
@@ -633,8 +634,8 @@ int segment_cut_filters(const struct segment *segment, struct filter_group *grou
 {
     int rc = filter_cut(group, (uint32_t)(from - group->first), (uint32_t)(to - group->first),
                         read_filter, segment->file, ret_bits);
-    if (rc == ERR_CORRUPT) {
-        *ret_first_time = !__atomic_exchange_n(&group->damaged, true, __ATOMIC_ACQ_REL);
+    if (segment_is_bad_place(rc)) {
+        segment_note_bad_place(&group->damaged, ret_first_time);
     }
     return rc < 0 ? err_wrap(rc, "%s", segment->file->path) : 0;
 }

@@ -52,6 +52,7 @@ struct segment_table {
     uint32_t raw_bytes;
     uint32_t sum;
     uint32_t count;
+    bool damaged; /* as above */
 };
 
 struct segment {
@@ -97,8 +98,8 @@ void segment_unref(struct segment **segment);
 void segment_find_tag(const struct segment *segment, uint16_t tag, size_t *ret_from,
                       size_t *ret_to);
 
-/* Reads and decodes a block; `raw` is scratch. ERR_CORRUPT names file and offset; *ret_first_time
- * says whether nobody had found it damaged before. */
+/* Reads and decodes a block; `raw` is scratch. ERR_CORRUPT, also when the disk cannot read it,
+ * names file and offset; *ret_first_time says whether nobody had found it damaged before. */
 MUST_CHECK int segment_read(struct segment *segment, size_t index, struct block_reader *reader,
                             struct buf *raw, struct block *block, bool *ret_first_time);
 
@@ -123,11 +124,11 @@ MUST_CHECK int segment_read_points(struct segment *segment, size_t index,
                                    bool *ret_first_time);
 
 /* Calls `each` for every series that has points here, ascending; the key may be empty. A non-zero
- * return stops and is returned. */
+ * return stops and is returned. ERR_CORRUPT and ERR_IO, of the table, as segment_read(). */
 MUST_CHECK int segment_each_series(struct segment *segment,
                                    int (*each)(void *context, uint32_t number, struct span key,
                                                uint64_t newest_stamp),
-                                   void *context);
+                                   void *context, bool *ret_first_time);
 
 /* Whether some reader found it damaged. */
 bool segment_is_damaged(const struct segment *segment);

@@ -19,6 +19,19 @@
 #define SEGMENT_TRAILER_MAGIC "AQSEGEN2"
 #define SEGMENT_TRAILER_MAGIC_PLAIN "AQSEGEND"
 
+/* Whether a fault is about the place that was read: it fails its checks, or the disk cannot read
+ * it. */
+static inline bool segment_is_bad_place(int rc)
+{
+    return rc == ERR_CORRUPT || rc == ERR_IO;
+}
+
+/* Notes that there is such a place, so that the file is not merged, and whether that is news. */
+static inline void segment_note_bad_place(bool *damaged, bool *ret_first_time)
+{
+    *ret_first_time = !__atomic_exchange_n(damaged, true, __ATOMIC_ACQ_REL);
+}
+
 /* Reads just so many bytes; ERR_CORRUPT when there are fewer. */
 MUST_CHECK int segment_read_exactly(struct io_file *file, uint64_t offset, size_t bytes,
                                     struct buf *buf);

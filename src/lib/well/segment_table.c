@@ -74,23 +74,28 @@ static int read_table(struct segment *segment, struct buf *raw)
 int segment_each_series(struct segment *segment,
                         int (*each)(void *context, uint32_t number, struct span key,
                                     uint64_t newest_stamp),
-                        void *context)
+                        void *context, bool *ret_first_time)
 {
     struct buf raw = {0};
+    *ret_first_time = false;
     int rc = segment->table.count > 0 ? read_table(segment, &raw) : 0;
+    int said = 0; /* by `each` */
     struct wire_reader reader = wire_reader_of(buf_span(&raw));
     uint64_t number = 0;
     uint64_t stamp = 0;
-    for (uint32_t i = 0; rc == 0 && i < segment->table.count; i++) {
+    for (uint32_t i = 0; rc == 0 && said == 0 && i < segment->table.count; i++) {
         number += wire_get_varint(&reader);
         stamp += (uint64_t)wire_get_svarint(&reader);
         struct span key = wire_get_bytes(&reader, SERIES_KEY_BYTES_MAX);
         if (reader.failed || number > UINT32_MAX) {
             rc = err_set(ERR_CORRUPT, "%s: the table of series ends early", segment->file->path);
         } else {
-            rc = each(context, (uint32_t)number, key, stamp);
+            said = each(context, (uint32_t)number, key, stamp);
         }
     }
     buf_deinit(&raw);
-    return rc;
+    if (segment_is_bad_place(rc)) {
+        segment_note_bad_place(&segment->table.damaged, ret_first_time);
+    }
+    return rc < 0 ? rc : said;
 }
