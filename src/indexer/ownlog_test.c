@@ -35,11 +35,13 @@ static uint64_t written(struct storage *storage)
     return storage_stats(storage).entries_accepted;
 }
 
-/* A moment in which a thread that may write would. */
-static void wait_for(struct storage *storage, uint64_t entries)
+#define MOMENT_MS 100     /* in which a thread that may write mostly would */
+#define PATIENCE_MS 60000 /* until which a thread that is to write has */
+
+static void wait_for(struct storage *storage, uint64_t entries, int within_ms)
 {
     struct timespec moment = {0, 2000000};
-    for (int i = 0; i < 100 && written(storage) < entries; i++) {
+    for (int i = 0; i < within_ms / 2 && written(storage) < entries; i++) {
         nanosleep(&moment, NULL);
     }
 }
@@ -58,7 +60,7 @@ static void many_lives_do_not_each_write(void **state)
         assert_int_equal(ownlog_start(&sim.io, storage, "gravwell", &ownlog), 0);
         ownlog_sink(ownlog, LOG_LEVEL_INFO, SPAN_LIT("a line"));
         if (life == 1 || many) {
-            wait_for(storage, 1);
+            wait_for(storage, 1, many ? MOMENT_MS : PATIENCE_MS);
             assert_true(written(storage) == (many ? 0 : 1));
         }
         ownlog_stop(&ownlog); /* in order: it is not lost */

@@ -39,7 +39,11 @@ class Proxy:
                               "proxy_ssl_verify on; proxy_ssl_name localhost;"),
                              ("/etc/ssl/certs/ca-certificates.crt", str(self.back[0])),
                              ("@system-ca", f"{self.back[0]} verifyhost localhost"),
-                             ("maxconn 20000", "maxconn 1000")):
+                             ("maxconn 20000", "maxconn 1000"),
+                             # a busy machine's webservers are late, and not dead
+                             ("inter 500ms fastinter", "inter 10s fastinter"),
+                             ("timeout connect 1s", "timeout connect 10s"),
+                             ("timeout check 1s", "timeout check 10s")):
             text = text.replace(theirs, ours)
         config = self.dir / "proxy.conf"
         if self.kind == "haproxy":

@@ -305,12 +305,18 @@ static void every_entry_survives_any_one_failed_call(void **state)
     }
 }
 
+/* AQUIFER_SEEDS, as in `make soak`: what was not synced is lost in several ways at each call. */
+static uint64_t sweep_seeds(void)
+{
+    return getenv("AQUIFER_SEEDS") != NULL ? 4 : 1;
+}
+
 static void every_entry_survives_a_crash_at_any_call(void **state)
 {
     (void)state;
     for (uint64_t crash_at = 1;; crash_at++) {
         bool went_off = false;
-        for (uint64_t seed = 1; seed <= 4; seed++) {
+        for (uint64_t seed = 1; seed <= sweep_seeds(); seed++) {
             struct world world;
             world_init(&world, seed * 1000 + crash_at);
             world.sim.crash_at = crash_at;
