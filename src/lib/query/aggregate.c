@@ -206,21 +206,22 @@ static void add_number(struct aggregate *aggregate, enum aggregate_op op,
 
 /* Numbers and addresses as such: "7" and "7.0" are one value, however it was written. The text is
  * borrowed. */
-static struct query_value best_of(const struct query_value *value)
+static void best_of(const struct query_value *value, struct query_value *ret_best)
 {
-    struct query_value best;
-    if (query_value_number(value, &best)) {
-        bool whole = best.type == QUERY_VALUE_F64 && best.real >= -WHOLE_MAX &&
-                     best.real < WHOLE_MAX && best.real == floor(best.real);
-        best = whole ? query_value_of_i64((int64_t)best.real) : best;
-        bool time = value->type == QUERY_VALUE_TIME || value->type == QUERY_VALUE_DURATION;
-        best.type = time ? value->type : best.type;
-    } else if (query_value_ip(value, best.ip)) {
-        best.type = QUERY_VALUE_IP;
+    if (query_value_number(value, ret_best)) {
+        bool whole = ret_best->type == QUERY_VALUE_F64 && ret_best->real >= -WHOLE_MAX &&
+                     ret_best->real < WHOLE_MAX && ret_best->real == floor(ret_best->real);
+        if (whole) {
+            *ret_best = query_value_of_i64((int64_t)ret_best->real);
+        }
+        if (value->type == QUERY_VALUE_TIME || value->type == QUERY_VALUE_DURATION) {
+            ret_best->type = value->type;
+        }
+    } else if (query_value_ip(value, ret_best->ip)) {
+        ret_best->type = QUERY_VALUE_IP;
     } else {
-        best = query_value_of_text(value->text);
+        *ret_best = query_value_of_text(value->text);
     }
-    return best;
 }
 
 /* Any number is better than any address, that than any text: a "-" is not the largest size. */
@@ -253,7 +254,8 @@ static int64_t add_best(struct aggregate *aggregate, enum aggregate_op op,
                         const struct query_value *value)
 {
     struct query_value *best = &aggregate->best;
-    struct query_value candidate = best_of(value);
+    struct query_value candidate;
+    best_of(value, &candidate);
     int64_t before = (int64_t)text_bytes(best);
     aggregate->count++;
     if (best->type != QUERY_VALUE_NONE && !is_better(op, &candidate, best)) {

@@ -314,7 +314,8 @@ bool query_value_number(const struct query_value *value, struct query_value *ret
     case QUERY_VALUE_BOOL:
     case QUERY_VALUE_TIME:
     case QUERY_VALUE_DURATION:
-        *ret_number = query_value_of_i64(value->number);
+        ret_number->type = QUERY_VALUE_I64; /* by its members, as above */
+        ret_number->number = value->number;
         return true;
     default:
         return false;
