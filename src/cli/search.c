@@ -90,6 +90,8 @@ static bool read_time(const char *text, int64_t now_ns, int64_t *ret_time_ns)
         return true;
     }
     if (time_parse(span, ret_time_ns)) {
+        /* Year 1 would be "not given" to the webserver. */
+        *ret_time_ns = *ret_time_ns == TIME_UNSET ? TIME_MIN_NS : *ret_time_ns;
         return true;
     }
     if (!time_parse_duration(span, &duration_ns)) {

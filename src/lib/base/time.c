@@ -179,7 +179,7 @@ bool time_parse(struct span text, int64_t *ret_time_ns)
         minute > 59 || second > 60) {
         return false;
     }
-    if (year < 1678) {
+    if (year <= 1) {
         *ret_time_ns = TIME_UNSET;
         return true;
     }

@@ -25,7 +25,7 @@ void time_format(struct buf *buf, int64_t time_ns);
 const char *time_text(int64_t time_ns, char text[TIME_TEXT_BYTES]); /* returns `text` */
 
 /* RFC 3339: the whole span; fraction of any length; zone Z, +hh:mm, -hh:mm or +hh. Years before
- * 1678 (Go's zero time among them) give TIME_UNSET, years after 2261 give TIME_MAX_NS.
+ * 1677 give TIME_MIN_NS, but year 1 (Go's zero time) TIME_UNSET; years after 2261 give TIME_MAX_NS.
  * False when it is not of that form. */
 bool time_parse(struct span text, int64_t *ret_time_ns);
 

@@ -30,6 +30,10 @@ static void known_instants(void **state)
     assert_int_equal(parsed("1969-12-31T23:59:59.999999999Z"), -1);
     assert_int_equal(parsed("2024-02-29T00:00:00.1234567891Z") % TIME_S_NS, 123456789);
     assert_int_equal(parsed("0001-01-01T00:00:00Z"), TIME_UNSET);
+    assert_int_equal(parsed("0002-01-01T00:00:00Z"), TIME_MIN_NS); /* a time, if a distant one */
+    assert_int_equal(parsed("1600-01-01T00:00:00Z"), TIME_MIN_NS);
+    assert_int_equal(parsed("1677-09-21T00:12:43.145224193Z"), TIME_MIN_NS);
+    assert_int_equal(parsed("1677-10-01T00:00:00Z"), TIME_MIN_NS + INT64_C(863236854775807));
     assert_int_equal(parsed("9999-12-31T00:00:00Z"), TIME_MAX_NS);
 }
 
