@@ -17,12 +17,14 @@ import { scenarios as editor } from './scenarios/editor.mjs';
 import { scenarios as dashboards } from './scenarios/dashboards.mjs';
 import { scenarios as dashboardsEdited } from './scenarios/dashboards-edited.mjs';
 import { scenarios as dashboardsSeveral } from './scenarios/dashboards-several.mjs';
+import { scenarios as ended } from './scenarios/ended.mjs';
 import { scenarios as exploring } from './scenarios/exploring.mjs';
 import { scenarios as failing } from './scenarios/failing.mjs';
 import { scenarios as first } from './scenarios/first.mjs';
 import { scenarios as hostile } from './scenarios/hostile.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as library } from './scenarios/library.mjs';
+import { scenarios as lines } from './scenarios/lines.mjs';
 import { scenarios as people } from './scenarios/people.mjs';
 import { scenarios as live } from './scenarios/live.mjs';
 import { scenarios as pictures } from './scenarios/pictures.mjs';
@@ -56,8 +58,10 @@ const all = Object.entries({
     ...access,
     ...first,
     ...searching,
+    ...ended,
     ...editor,
     ...exploring,
+    ...lines,
     ...charts,
     ...live,
     ...stages,

@@ -5,6 +5,7 @@
  * when the session has ended) is handed in, so a test can be the server. Every call ends in a value
  * or in an ApiError whose `message` is a sentence that can be shown to a user as it is.
  */
+import type { WireElement } from './fields';
 import type {
   Dashboard,
   DashboardData,
@@ -17,6 +18,7 @@ import type {
   Settings,
   StartRequest,
   User,
+  WireEntry,
   WirePage,
   WireTable,
 } from './types';
@@ -197,6 +199,31 @@ export class ApiClient {
       Entries: list(answer.Entries),
       Messages: list(answer.Messages),
     };
+  }
+
+  /** What is in the rows `[first, last)`, with the bytes of each to know it by. */
+  async explore(
+    search: string,
+    session: string,
+    renderer: string,
+    first: number,
+    last: number,
+    signal?: AbortSignal,
+  ): Promise<{ Data: string; Elements: WireElement[] }[]> {
+    const parameters = new URLSearchParams({
+      sid: session,
+      first: String(first),
+      last: String(last),
+    });
+    const path = pathOf(search, 'renderer', renderer, 'explore');
+    const answer = await this.json<{
+      Entries?: WireEntry[] | null;
+      Explore?: { Elements?: WireElement[] }[] | null;
+    }>(`${path}?${parameters}`, { signal });
+    return list(answer.Entries).map(({ Data }, i) => ({
+      Data,
+      Elements: answer.Explore?.[i]?.Elements ?? [],
+    }));
   }
 
   /** What a renderer that shows neither entries nor a table has made: its `Entries`. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from './entry';
-import { fieldOf, fieldsOf, survey, TOP_VALUES } from './fields';
+import { topValuesOf, withField } from './query';
+import { fieldOf, fieldsOf, learn, survey, TOP_VALUES } from './fields';
 
 function entry(text: string, enumerated: Entry['enumerated'] = []): Entry {
   return {
@@ -85,5 +86,55 @@ describe('a survey of fields', () => {
     expect(
       survey(Array.from({ length: 50 }, (_, i) => entry(`{"id": ${i}}`)))[0]?.top,
     ).toHaveLength(TOP_VALUES);
+  });
+});
+
+describe('fields of lines that are no JSON', () => {
+  it('are the parts of well-known lines, with the stage that finds them', () => {
+    const line = entry('1.2.3.4 - - [21/Nov/2026:18:42:37 +0000] "GET /a?O=b HTTP/1.1" 404 14');
+    expect(fieldsOf(line).map(({ name }) => name)).toEqual([
+      'client',
+      'method',
+      'path',
+      'status',
+      'bytes',
+    ]);
+    const status = fieldOf(line, 'status');
+    expect(withField('tag=a', status?.source ?? 'value', 'status', '404', false)).toBe(
+      'tag=a regex `" (?P<status>\\d{3}) ` status=="404"',
+    );
+    expect(topValuesOf('tag=a', status?.source ?? 'value', 'status')).toBe(
+      'tag=a regex `" (?P<status>\\d{3}) ` | count by status | sort by count desc | table status count',
+    );
+  });
+
+  it('are pairs beside the parts where there may be others', () => {
+    expect(named('Mar 27 13:06:56 h a[7]: x=1')).toEqual([
+      ['host', 'h'],
+      ['app', 'a'],
+      ['pid', '7'],
+      ['x', '1'],
+    ]);
+  });
+
+  it('are columns by their numbers', () => {
+    const line = entry('2014-07-01 00:00:00,108');
+    expect(fieldOf(line, '[1]')).toMatchObject({ source: 'csv', value: '108' });
+    expect(withField('tag=a', 'csv', '[1]', '108', true)).toBe('tag=a csv [1]!="108"');
+    expect(topValuesOf('tag=a', 'csv', '[1]')).toContain('csv [1] as value | count by value');
+  });
+
+  it('are what the extractor of the tag finds, before what is seen', () => {
+    const line = entry('1,2,k=v');
+    learn(line, [
+      { Module: 'ax', Path: 'first', Value: '1' },
+      { Module: 'json', Path: 'no', Value: 'x' },
+    ]);
+    expect(fieldsOf(line).map(({ name, source }) => [name, source])).toEqual([['first', 'ax']]);
+    const plain = entry('x y=1');
+    learn(plain, []);
+    expect(fieldsOf(plain).map(({ name }) => name)).toEqual(['y']);
+    expect(withField('tag=a', 'ax', 'first', '1', false)).toBe('tag=a ax first=="1"');
+    expect(survey([line, plain])[0]?.name).toBe('first');
   });
 });

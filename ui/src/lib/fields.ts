@@ -1,9 +1,11 @@
 /*
  * The fields of entries, as far as the page can see them: values that arrived with an entry or were
- * taken out of it by the query, members of JSON, RFC 5424 headers and pairs `key=value`. They are
- * for clicking; what a query finds is the server's to say.
+ * taken out of it by the query, what the tag's extractor finds (the server says that), members of
+ * JSON, RFC 5424 headers, parts of well-known lines, columns, and pairs `key=value`. They are for
+ * clicking; what a query finds is the server's to say.
  */
 import { textOf, type Entry } from './entry';
+import { cellsOf, partsOf } from './forms';
 import { pathOf, type FieldSource } from './query';
 
 export interface Field {
@@ -33,6 +35,26 @@ export function fieldsOf(entry: Entry): Field[] {
   return found;
 }
 
+/** What the server finds in an entry, as the API has it. */
+export interface WireElement {
+  Module: string;
+  Path: string;
+  Value?: string;
+}
+
+/** Puts what the extractor of its tag finds before what the page sees itself. */
+export function learn(entry: Entry, elements: readonly WireElement[]): void {
+  const found = elements
+    .filter(({ Module, Value }) => Module === 'ax' && typeof Value === 'string')
+    .map(({ Path, Value = '' }): Field => ({ name: Path, source: 'ax', value: Value, raw: Value }));
+  if (found.length === 0) {
+    return;
+  }
+  const names = new Set(found.map((field) => field.name));
+  const seen = read(entry).filter((field) => field.source !== 'csv' && !names.has(field.name));
+  known.set(entry, [...found, ...seen].slice(0, FIELDS_MAX));
+}
+
 export function fieldOf(entry: Entry, name: string): Field | undefined {
   return fieldsOf(entry).find((field) => field.name === name);
 }
@@ -45,7 +67,8 @@ function read(entry: Entry): Field[] {
     raw: value,
   }));
   const text = textOf(entry.bytes.subarray(0, TEXT_CHARACTERS_MAX)).trim();
-  const inside = jsonFields(text) ?? syslogFields(text) ?? pairs(text);
+  const inside =
+    jsonFields(text) ?? syslogFields(text) ?? formFields(text) ?? csvFields(text) ?? pairs(text);
   const taken = new Set(found.map((field) => field.name));
   for (const field of inside) {
     if (!taken.has(field.name)) {
@@ -118,6 +141,25 @@ function syslogFields(text: string): Field[] | null {
   return found;
 }
 
+function formFields(text: string): Field[] | null {
+  const form = partsOf(text);
+  if (!form) {
+    return null;
+  }
+  const found = form.parts.map(({ name, value, expression }): Field => ({
+    name,
+    source: `regex \`${expression}\``,
+    value,
+    raw: value,
+  }));
+  return form.open ? [...found, ...pairs(text)] : found;
+}
+
+function csvFields(text: string): Field[] | null {
+  const cells = cellsOf(text);
+  return cells?.map((value, i) => ({ name: `[${i}]`, source: 'csv', value, raw: value })) ?? null;
+}
+
 const PAIR = /(?:^|[\s,;])([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s,;"]+)/g;
 
 function pairs(text: string): Field[] {
@@ -179,7 +221,7 @@ export function survey(entries: readonly Entry[]): FieldSummary[] {
     .sort((a, b) => rank(a) - rank(b) || b.count - a.count || (a.name < b.name ? -1 : 1));
 }
 
-/** What the query itself took out comes first. */
+/** What the query itself took out comes first, then what somebody has given a name. */
 function rank(field: FieldSummary): number {
-  return field.source === 'value' ? 0 : 1;
+  return field.source === 'value' ? 0 : field.source === 'ax' ? 1 : 2;
 }

@@ -137,7 +137,14 @@ export function withGrep(query: string, pattern: string, inverted: boolean): str
 }
 
 /** Where the value of a field was seen: it says which stage can look at it. */
-export type FieldSource = 'value' | 'json' | 'kv' | 'syslog';
+export type FieldSource =
+  | 'value'
+  | 'json'
+  | 'kv'
+  | 'syslog'
+  | 'csv'
+  | 'ax' /* by the extraction definitions of the tags */
+  | `regex ${string}`; /* with the expression, whose group is the field */
 
 /**
  * Keeps the entries whose field has this value, or those that have another or none, by a stage
@@ -162,7 +169,7 @@ export function withField(
 export function topValuesOf(query: string, source: FieldSource, name: string): string {
   const { head } = cut(query);
   const key = lastPart(name);
-  const take = source === 'value' ? '' : `${taking(source)} ${name}${as(name)} | `;
+  const take = taken(source, name);
   const by = source === 'value' ? wordOf(name) : key;
   return join(head, `${take}count by ${by} | sort by count desc | table ${by} count`);
 }
@@ -170,9 +177,17 @@ export function topValuesOf(query: string, source: FieldSource, name: string): s
 /** A field's most frequent values over time. */
 export function valuesOverTime(query: string, source: FieldSource, name: string): string {
   const { head } = cut(query);
-  const take = source === 'value' ? '' : `${taking(source)} ${name}${as(name)} | `;
+  const take = taken(source, name);
   const by = source === 'value' ? wordOf(name) : lastPart(name);
   return join(head, `${take}stats count by ${by} | chart count by ${by}`);
+}
+
+/** The stage that takes a field out, and the pipe behind it. */
+function taken(source: FieldSource, name: string): string {
+  if (source === 'value') {
+    return '';
+  }
+  return source.startsWith('regex ') ? `${source} | ` : `${taking(source)} ${name}${as(name)} | `;
 }
 
 /** Adds a stage before a `limit` or renderer at the end. */

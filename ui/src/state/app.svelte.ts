@@ -9,6 +9,7 @@ import { copyText } from '../lib/clipboard';
 import { routeToHash, type Route } from '../lib/route';
 import type { KeptSearch } from '../lib/searches';
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from '../lib/time';
+import { extracted } from './extractions';
 import { router } from './router.svelte';
 import { Search } from './search.svelte';
 import { session } from './session.svelte';
@@ -29,7 +30,7 @@ class App {
   );
   tags: string[] = $state.raw([]);
   toast: string = $state('');
-  readonly search = new Search(session.api);
+  readonly search = new Search(session.api, undefined, extracted);
   private launchedAt = $state('');
   private tagsAskedMs = 0;
   private toastTimer: ReturnType<typeof setTimeout> | undefined;

@@ -15,7 +15,15 @@ import { entriesOf, type Entry } from '../lib/entry';
 import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
 import { boundsOf, DAY, MINUTE, SECOND, toRfc3339, type TimeRange } from '../lib/time';
 import type { TableRow } from '../lib/table';
-import type { LaunchAnswer, Message, OverviewBucket, ParseAnswer, WireTable } from '../lib/types';
+import { learn } from '../lib/fields';
+import type {
+  LaunchAnswer,
+  Message,
+  OverviewBucket,
+  ParseAnswer,
+  WireEntry,
+  WireTable,
+} from '../lib/types';
 import { PAGE_ROWS, pagesOf } from '../lib/virtual';
 
 export type Phase = 'idle' | 'launching' | 'running' | 'done' | 'stopped' | 'failed';
@@ -101,6 +109,10 @@ export class Search {
   /** Rows of a table behind the first ones, by page of TABLE_ROWS. */
   private tablePages = new Map<number, TableRow[]>();
   private tableAsking = false;
+  /** What was asked for; null: it was attached to. */
+  private range: TimeRange | null = null;
+  /** The session has ended under it: resume() goes on. */
+  private lost = false;
   private pingTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -109,6 +121,8 @@ export class Search {
       method: 'manual',
       noHistory: false,
     },
+    /** Whether an extractor takes any of these tags apart. */
+    private readonly extracted: ((tags: Set<string>) => Promise<boolean>) | null = null,
   ) {}
 
   get busy(): boolean {
@@ -120,6 +134,7 @@ export class Search {
     const signal = this.abort.signal;
     const asked = boundsOf(range, Date.now());
     this.reset(query, asked);
+    this.range = range;
     this.following = following;
     try {
       const parsed = await this.api.parse(query, signal);
@@ -142,23 +157,50 @@ export class Search {
       );
       await this.begin(answer, asked, signal);
     } catch (error) {
-      if (!signal.aborted) {
+      if (!signal.aborted && !this.isLost(error)) {
         this.fail(textOf(error));
       }
     }
   }
 
+  /** Somebody is logged in again: goes on with what runs, or starts it once more. */
+  async resume(): Promise<void> {
+    if (!this.lost) {
+      return;
+    }
+    const { id, query, following, range } = this;
+    const asked = { from: this.from, to: this.to };
+    this.id = ''; /* end() would let go of it */
+    if (id !== '') {
+      await this.attach(id, query, asked, following);
+    }
+    if (id === '' || this.phase === 'failed') {
+      await this.launch(query, range ?? { kind: 'absolute', ...asked }, following);
+    }
+  }
+
+  private isLost(error: unknown): boolean {
+    this.lost ||= error instanceof ApiError && error.kind === 'unauthorized';
+    return this.lost;
+  }
+
   /** Shows a search that is there already, wherever it runs. */
-  async attach(id: string, query: string, asked: { from: number; to: number }): Promise<void> {
+  async attach(
+    id: string,
+    query: string,
+    asked: { from: number; to: number },
+    following = false,
+  ): Promise<void> {
     this.end();
     const signal = this.abort.signal;
     this.reset(query, asked);
+    this.following = following;
     try {
       const path = `/api/searchctrl/${encodeURIComponent(id)}/attach`;
       const answer = await this.api.get<LaunchAnswer>(path, signal);
       await this.begin({ ...answer, Messages: messagesOf(answer) }, asked, signal);
     } catch (error) {
-      if (!signal.aborted) {
+      if (!signal.aborted && !this.isLost(error)) {
         this.fail(textOf(error));
       }
     }
@@ -212,6 +254,7 @@ export class Search {
     this.abort.abort();
     this.abort = new AbortController();
     clearInterval(this.pingTimer);
+    this.lost = false;
     if (this.id !== '') {
       this.api.detach(this.id, this.sid).catch(() => undefined);
       this.id = '';
@@ -291,7 +334,7 @@ export class Search {
         this.tablePages.set(page, table.Rows);
       }
     } catch (error) {
-      if (!signal.aborted) {
+      if (!signal.aborted && !this.isLost(error)) {
         this.error = textOf(error);
         this.tablePages.set(page, []);
       }
@@ -354,14 +397,37 @@ export class Search {
         this.pages.delete(oldest);
       }
       this.rowsVersion++;
+      void this.explore(page, answer.Entries, signal).catch(() => undefined);
     } catch (error) {
-      if (!signal.aborted) {
+      if (!signal.aborted && !this.isLost(error)) {
         this.error = textOf(error);
       }
     } finally {
       if (!signal.aborted) {
         this.wanted.delete(page);
       }
+    }
+  }
+
+  /** Asks what the extractors of the tags find in a page of rows, if there are any. */
+  private async explore(page: number, wire: WireEntry[], signal: AbortSignal): Promise<void> {
+    const entries = this.pages.get(page) ?? [];
+    const tags = new Set(entries.map((entry) => entry.tag));
+    if (this.extracted === null || !(await this.extracted(tags)) || signal.aborted) {
+      return;
+    }
+    const first = page * PAGE_ROWS;
+    const last = first + entries.length;
+    const found = await this.api.explore(this.id, this.sid, this.renderer, first, last, signal);
+    entries.forEach((entry, i) => {
+      const one = found[i];
+      // Rows of a search that runs move: what is found is for these bytes.
+      if (one && one.Data === wire[i]?.Data) {
+        learn(entry, one.Elements);
+      }
+    });
+    if (!signal.aborted) {
+      this.rowsVersion++;
     }
   }
 
@@ -488,6 +554,7 @@ export class Search {
     this.count = 0;
     this.progress = 0;
     this.following = false;
+    this.range = null;
     this.polls = 0;
     this.picture = { ...asked, buckets: [] };
     this.messages = [];

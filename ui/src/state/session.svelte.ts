@@ -30,6 +30,8 @@ class Session {
   /** Why the login page is shown, when it is not the user's own doing. */
   notice: string = $state('');
   private typedDefault = $state(false);
+  /** Counts the logins below which the page had stayed: what failed meanwhile is tried again. */
+  returns = $state(0);
   newcomer = $state(localStorage.getItem(KNOWN_KEY) === null);
 
   readonly api = new ApiClient({
@@ -150,6 +152,7 @@ class Session {
     this.user = user;
     this.settings = settings;
     this.notice = '';
+    this.returns += this.phase === 'ended' ? 1 : 0;
     this.phase = 'in';
     hold(false);
   }
