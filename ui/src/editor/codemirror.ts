@@ -306,6 +306,7 @@ const typing = EditorView.domEventHandlers({
 });
 
 export function openEditor(options: EditorOptions): QueryView {
+  let wanted = false; /* suggestions: from typing on, until they are taken or sent away */
   const view = new EditorView({
     parent: options.parent,
     state: EditorState.create({
@@ -335,6 +336,9 @@ export function openEditor(options: EditorOptions): QueryView {
         }),
         keys(options),
         typing,
+        EditorView.domEventHandlers({
+          keydown: ({ key }) => void (wanted &&= key !== 'Escape' && key !== 'Enter'),
+        }),
         EditorView.contentAttributes.of((own) => {
           const { describedBy } = own.state.field(wrongField);
           return {
@@ -351,6 +355,7 @@ export function openEditor(options: EditorOptions): QueryView {
             update.transactions.some((one) => one.isUserEvent('input') || one.isUserEvent('delete'))
           ) {
             options.onedit();
+            wanted = !update.transactions.some((one) => one.annotation(pickedCompletion));
           }
           if (update.docChanged) {
             options.onchange(update.state.doc.toString());
@@ -376,7 +381,7 @@ export function openEditor(options: EditorOptions): QueryView {
       }
     },
     knownChanged() {
-      if (view.hasFocus && view.state.doc.length > 0) {
+      if (wanted && view.hasFocus && view.state.doc.length > 0) {
         startCompletion(view);
       }
     },

@@ -39,7 +39,9 @@ class ClusterWatch {
         await this.look(signal);
         this.error = '';
       } catch (reason) {
-        this.error = reason instanceof Error ? reason.message : String(reason);
+        if (!signal.aborted) {
+          this.error = reason instanceof Error ? reason.message : String(reason);
+        }
       }
       return INTERVAL_MS;
     });

@@ -21,6 +21,7 @@ import {
 import type { Draft } from '../lib/dashboard';
 import { merged, sameDraft, verdict } from '../lib/dashboard-conflict';
 import { edited, editsOf, redone, undone, type Edits } from '../lib/dashboard-edits';
+import { Turns } from '../lib/turns';
 import type { Dashboard } from '../lib/types';
 import { repeat } from './attention';
 import { session } from './session.svelte';
@@ -59,6 +60,7 @@ export class OpenDashboard {
 
   /** What was saved and is not at the datastore yet: somebody else's may win there. */
   private pending: Draft | null = null;
+  private readonly turns = new Turns();
   private readonly key: string;
 
   readonly draft: Draft | null = $derived(
@@ -77,11 +79,14 @@ export class OpenDashboard {
   start(): () => void {
     this.recall();
     return repeat(async (signal) => {
+      const isNews = this.turns.next();
       try {
         const seen = await session.api.dashboard(this.id, signal);
         this.error = '';
         this.gone = false;
-        this.look(seen);
+        if (isNews()) {
+          this.look(seen);
+        }
       } catch (reason) {
         if (reason instanceof ApiError && reason.kind === 'missing') {
           this.gone = true;
@@ -158,6 +163,7 @@ export class OpenDashboard {
 
   /** Back to what the server has; nothing of the edit stays. */
   discard(): void {
+    this.turns.pass();
     this.edits = null;
     this.keptSince = null;
     this.base = this.theirs ?? this.base;
@@ -240,6 +246,7 @@ export class OpenDashboard {
   async share(sharing: Sharing): Promise<void> {
     if (this.base) {
       this.base = await shareDashboard(session.api, this.base, sharing);
+      this.turns.pass();
     }
   }
 
@@ -278,6 +285,7 @@ export class OpenDashboard {
     if (!theirs || !before) {
       return;
     }
+    this.turns.pass();
     this.base = theirs;
     this.theirs = null;
     this.copied = false;

@@ -1,5 +1,6 @@
 /* The notifications of who is logged in, for the bell and the page "Systems". */
 import { isHidden, keyOf, notificationsOf, type WireNotification } from '../lib/notification';
+import { Turns } from '../lib/turns';
 import { repeat } from './attention';
 import { preferences } from './preferences.svelte';
 import { session } from './session.svelte';
@@ -8,6 +9,7 @@ const INTERVAL_MS = 5000;
 
 class NotificationWatch {
   private wire: Record<string, WireNotification> = $state.raw({});
+  private readonly turns = new Turns();
   readonly all = $derived(notificationsOf(this.wire, preferences.dismissed));
 
   start(): () => void {
@@ -18,10 +20,14 @@ class NotificationWatch {
   }
 
   async look(signal?: AbortSignal): Promise<void> {
-    this.wire = await session.api
+    const isNews = this.turns.next();
+    const seen = await session.api
       .get<Record<string, WireNotification> | null>('/api/notifications', signal)
       .then((answer) => answer ?? {})
       .catch(() => this.wire);
+    if (isNews()) {
+      this.wire = seen;
+    }
   }
 
   async dismiss(id: string): Promise<void> {
@@ -39,6 +45,7 @@ class NotificationWatch {
   /** For everybody who has it. */
   async takeBack(id: string): Promise<void> {
     await session.api.change('DELETE', `/api/notifications/${encodeURIComponent(id)}`);
+    this.turns.pass();
     const { [id]: _gone, ...rest } = this.wire;
     this.wire = rest;
   }

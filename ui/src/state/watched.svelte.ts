@@ -3,6 +3,7 @@
  * makes one per list and keeps it going with start().
  */
 import { ApiError } from '../lib/api';
+import { Turns } from '../lib/turns';
 import { repeat } from './attention';
 
 const REFRESH_MS = 2000;
@@ -13,13 +14,18 @@ export class Watched<T> {
   loaded = $state(false);
   error = $state('');
   private refused = false;
+  private readonly turns = new Turns();
 
   constructor(private readonly load: (signal?: AbortSignal) => Promise<T[]>) {}
 
   /** Looks at once; a page calls it after a change of its own. */
   async look(signal?: AbortSignal): Promise<void> {
+    const isNews = this.turns.next();
     try {
       const fresh = await this.load(signal);
+      if (!isNews()) {
+        return;
+      }
       if (JSON.stringify(fresh) !== JSON.stringify(this.all)) {
         this.all = fresh;
       }
