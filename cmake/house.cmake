@@ -83,7 +83,7 @@ function(house_tests prefix folder)
         set_target_properties(${prefix}_${name} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
         add_test(NAME ${prefix}_${name} COMMAND ${prefix}_${name})
-        set_tests_properties(${prefix}_${name} PROPERTIES TIMEOUT 300
+        set_tests_properties(${prefix}_${name} PROPERTIES TIMEOUT 900
             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     endforeach()
 endfunction()

@@ -18,6 +18,8 @@
 #include "sync/message.h"
 #include "sync/server.h"
 
+#define PUSHES_MAX 600
+
 #ifndef SERVER_TEST_BACKEND /* etcd/follower_test.c makes the same claims of servers over etcd */
 static int begin_suite(void **state)
 {
@@ -122,11 +124,16 @@ static json_t *dashboard(struct fixture *fixture, uint8_t id, uint64_t base)
     return json;
 }
 
+/* As a webserver does: what a busy etcd has not answered is pushed again, and is the same push. */
 static int push_list(struct fixture *fixture, json_t *objects, json_t **ret_answer)
 {
     json_t *request = json_pack("{s:i, s:s, s:o}", "protocol", SYNC_PROTOCOL, "run", fixture->run,
                                 "objects", objects);
     int rc = sync_server_push(fixture->server, request, ret_answer);
+    for (int i = 0; i < PUSHES_MAX && rc == ERR_UNAVAILABLE; i++) {
+        usleep(100000);
+        rc = sync_server_push(fixture->server, request, ret_answer);
+    }
     json_decref(request);
     return rc;
 }
