@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "query/compound.h"
-#include "query/module.h"
+#include "webserver/search_table.h"
 
 /* The tables of those that have run, by the order of the queries. */
 struct tables {
@@ -38,68 +38,33 @@ static void put_row(const json_t *cells, struct buf *csv)
     {
         const char *text = json_string_value(cell);
         buf_append_str(csv, i > 0 ? ",\"" : "\"");
-        for (const char *at = text == NULL ? "" : text; *at != '\0'; at++) {
-            buf_append_str(csv, *at == '"' ? "\"" : "");
-            buf_append_byte(csv, (uint8_t)*at);
+        for (size_t j = 0; j < json_string_length(cell); j++) {
+            buf_append_str(csv, text[j] == '"' ? "\"" : "");
+            buf_append_byte(csv, (uint8_t)text[j]);
         }
         buf_append_byte(csv, '"');
     }
     buf_append_byte(csv, '\n');
 }
 
-static const char *tag_name(const void *context, uint16_t tag)
+static int put_page(void *context, json_t *page)
 {
-    return query_result_tag_name((struct query_result *)(uintptr_t)context, tag);
-}
-
-/* What the table renderer says of these rows. */
-static json_t *render(struct search_one *inner, struct query_result *result,
-                      const struct query_rows *rows)
-{
-    uint32_t *picks = mem_alloc_array(rows->count + 1, sizeof(*picks));
-    for (size_t i = 0; i < rows->count; i++) {
-        picks[i] = (uint32_t)i;
+    struct buf *csv = context;
+    size_t i;
+    const json_t *row;
+    if (csv->bytes == 0) {
+        put_row(json_object_get(page, "Columns"), csv);
     }
-    struct query_block block = {.entries = rows->entries,
-                                .picks = picks,
-                                .count = rows->count,
-                                .tag_name = tag_name,
-                                .context = result};
-    struct buf text = {0};
-    const struct query_stage *last = &inner->query->stages[inner->query->stage_count - 1];
-    inner->query->renderer->entries(last->plan, &block, &text);
-    json_t *json = json_loadb((const char *)text.data, text.bytes, 0, NULL);
-    buf_deinit(&text);
-    mem_free(picks);
-    return json;
+    json_array_foreach(json_object_get(page, "Rows"), i, row)
+    {
+        put_row(json_object_get(row, "Row"), csv);
+    }
+    return 0;
 }
 
 int search_inner_table(struct search_one *inner, struct query_result *result, struct buf *csv)
 {
-    bool more = true;
-    int rc = 0;
-    for (uint64_t first = 0; rc == 0 && more; first += QUERY_RESULT_READ_ROWS_MAX) {
-        struct query_rows rows;
-        rc = query_result_read(result, first, first + QUERY_RESULT_READ_ROWS_MAX, TIME_UNSET,
-                               TIME_UNSET, &rows);
-        if (rc < 0) {
-            break;
-        }
-        json_t *json = render(inner, result, &rows);
-        size_t i;
-        const json_t *row;
-        if (first == 0) {
-            put_row(json_object_get(json, "Columns"), csv);
-        }
-        json_array_foreach(json_object_get(json, "Rows"), i, row)
-        {
-            put_row(json_object_get(row, "Row"), csv);
-        }
-        more = rows.matched > first + rows.count && rows.count > 0;
-        json_decref(json);
-        query_rows_deinit(&rows);
-    }
-    return rc;
+    return search_table_pages(inner, result, TIME_UNSET, TIME_UNSET, put_page, csv);
 }
 
 /* ── One of them ─────────────────────────────────────────────────────────────────────────── */

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "query/module.h"
+#include "webserver/search_table.h"
 
 #define PAGE_ROWS 8192
 #define WAIT_MS 250
@@ -256,7 +257,7 @@ static int read_page(struct search_one *one, struct search_ask *ask, json_t **re
     struct buf buf = {0};
     json_error_t error;
     search_answer(one, ask, &buf, ret_told);
-    json_t *answer = json_loadb((const char *)buf.data, buf.bytes, 0, &error);
+    json_t *answer = json_loadb((const char *)buf.data, buf.bytes, JSON_ALLOW_NUL, &error);
     buf_deinit(&buf);
     const char *fault = json_string_value(json_object_get(answer, "Error"));
     *ret_entries = json_incref(json_object_get(answer, "Entries"));
@@ -295,6 +296,42 @@ static int send_pages(struct search_one *one, bool csv, struct search_ask *ask,
     return rc;
 }
 
+struct sending {
+    struct http_stream *stream;
+    bool csv;
+    bool begun;
+    json_t *all;
+};
+
+static int send_table_page(void *context, json_t *page)
+{
+    struct sending *sending = context;
+    struct buf buf = {0};
+    if (!sending->csv) {
+        add_page(&sending->all, page);
+        return 0;
+    }
+    put_csv(&buf, page, !sending->begun);
+    sending->begun = true;
+    int rc = http_stream_write(sending->stream, buf_span(&buf));
+    buf_deinit(&buf);
+    return rc;
+}
+
+static int send_table(struct search_one *one, bool csv, const struct search_ask *ask,
+                      struct http_stream *stream)
+{
+    struct sending sending = {.stream = stream, .csv = csv};
+    struct query_result *result = NULL;
+    int rc = search_one_result(one, &result);
+    rc = rc < 0 ? rc
+                : search_table_pages(one, result, ask->start_ns, ask->end_ns, send_table_page,
+                                     &sending);
+    rc = rc == 0 && !csv ? write_json(stream, sending.all) : rc;
+    json_decref(sending.all);
+    return rc;
+}
+
 int search_rendered_send(struct search_one *one, bool csv, int64_t start_ns, int64_t end_ns,
                          struct http_stream *stream)
 {
@@ -302,5 +339,8 @@ int search_rendered_send(struct search_one *one, bool csv, int64_t start_ns, int
         search_one_wait(one, UINT64_MAX, WAIT_MS);
     }
     struct search_ask ask = {.id = SEARCH_REQUEST_RANGE, .start_ns = start_ns, .end_ns = end_ns};
-    return http_stream_is_gone(stream) ? HTTP_STREAM_GONE : send_pages(one, csv, &ask, stream);
+    bool table = strcmp(one->renderer, "table") == 0;
+    return http_stream_is_gone(stream) ? HTTP_STREAM_GONE
+           : table                     ? send_table(one, csv, &ask, stream)
+                                       : send_pages(one, csv, &ask, stream);
 }

@@ -233,7 +233,7 @@ def test_readers_see_a_growing_result_without_holes(cluster, session):
 
 def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
     """csv: names of columns, then rows; json: the renderer's Entries, whole."""
-    text = "".join(f'host="h {i % 3}",x n={i}\n' for i in range(30000)).encode()
+    text = "".join(f'host="h {i % 3}",x n={i}\n' for i in range(18000)).encode()
     command = cluster.ingest_command("shown")
     assert cluster.aquifer(command[0], "--now", *command[1:], input=text).returncode == 0
     query = "tag=shown regex \"host=.(?P<host>h \\d).* n=(?P<n>\\d+)\" "
@@ -241,8 +241,8 @@ def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
     finished(session, rows)
     body = session.get(path_of(rows) + "/download/csv").ok().body.decode()
     table = list(csv.reader(io.StringIO(body)))
-    assert table[0] == ["host", "n"] and len(table) == 30001
-    assert {tuple(row) for row in table[1:]} == {(f"h {i % 3}", str(i)) for i in range(30000)}
+    assert table[0] == ["host", "n"] and len(table) == 18001
+    assert {tuple(row) for row in table[1:]} == {(f"h {i % 3}", str(i)) for i in range(18000)}
     value = json.loads(session.get(path_of(rows) + "/download/json").ok().body)
     assert value["Columns"] == ["host", "n"]
     assert [row["Row"] for row in value["Rows"]] == table[1:]
@@ -251,8 +251,16 @@ def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
     body = session.get(path_of(chart) + "/download/csv").ok().body.decode()
     table = list(csv.reader(io.StringIO(body)))
     assert table[0][0] == "Timestamp" and sorted(table[0][1:]) == ["h 0", "h 1", "h 2"]
-    assert sum(float(cell or 0) for row in table[1:] for cell in row[1:]) == 30000
-    for launched in (rows, chart):
+    assert sum(float(cell or 0) for row in table[1:] for cell in row[1:]) == 18000
+    chance = session.launch(query + "| (int(n) < 9000) | eval if (int(n) < 5) { a_rare = n; } "
+                            "if (int(n) == 7) { z = \"a\\x00b\"; } | table").ok().json()
+    finished(session, chance)
+    body = session.get(path_of(chance) + "/download/csv").ok().body.decode()
+    table = list(csv.DictReader(io.StringIO(body.replace("\0", "0"))))
+    assert len(table) == 9000 and {"host", "n", "a_rare", "z"} == set(table[0])
+    assert all(row["a_rare"] == (row["n"] if int(row["n"]) < 5 else "") and row["host"][:2] == "h "
+               and row["z"] == ("a0b" if row["n"] == "7" else "") for row in table)
+    for launched in (rows, chart, chance):
         detach(session, launched)
 
 
