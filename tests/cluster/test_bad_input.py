@@ -135,3 +135,11 @@ def test_no_path_leads_out_of_the_pages_of_the_webserver(cluster):
         answer = wire.getresponse()
         assert answer.status in (400, 404) and b"root:" not in answer.read(), path
         wire.close()
+
+
+def test_without_traefik_token_nobody_reads_the_list_of_webservers(cluster):
+    wire = http.client.HTTPConnection("127.0.0.1", cluster.layout.datastores[0].port, timeout=20)
+    wire.request("GET", "/traefik?token=")
+    answer = wire.getresponse()
+    assert answer.status == 403 and b"Traefik-Token" in answer.read()
+    wire.close()

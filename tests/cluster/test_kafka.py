@@ -84,19 +84,6 @@ class OverKafka(Ring):
         return float(found.group(1))
 
 
-def test_two_without_a_link_hold_what_each_was_given():
-    with Hub() as hub, OverKafka(hub) as c:
-        c.start()
-        ids = c.ingest("web", 500, indexer=0) + c.ingest("web", 300, indexer=1)
-        ids += c.ingest("app", 50, indexer=1) + c.ingest("web", 1, indexer=0)
-        c.expect_all_hold("*", ids)
-        for i in range(2):
-            c.expect_following(i)
-        status = c.aquifer("datalog", "status", "--config", str(c.webserver(0).process.config))
-        assert status.returncode == 0, status.stdout.decode() + status.stderr.decode()
-        assert b"<- hub kafka://" in status.stdout and b"-> hub kafka://" in status.stdout
-
-
 def test_entries_points_attributes_and_deletes_end_equal():
     with Hub() as hub, OverKafka(hub) as c:
         for i in range(2):
@@ -110,6 +97,11 @@ def test_entries_points_attributes_and_deletes_end_equal():
                                       for h in range(20)).encode())
             assert api.meta(f"load{{host=1}}{{seen-by={i}}}\n".encode())[0] == 200
         c.expect_all_hold("web", ids)
+        for i in range(2):
+            c.expect_following(i)
+        status = c.aquifer("datalog", "status", "--config", str(c.webserver(0).process.config))
+        assert status.returncode == 0, status.stdout.decode() + status.stderr.decode()
+        assert b"<- hub kafka://" in status.stdout and b"-> hub kafka://" in status.stdout
         everything = "selector=load{}&now=1000&timespan=1000&showattr=true"
         wait_until(lambda: apis[0].fetch(everything) == apis[1].fetch(everything), 30, "all points")
         assert apis[0].delete("selector=load{host=3}&deleteall")[0] == 200
@@ -123,14 +115,7 @@ def test_entries_points_attributes_and_deletes_end_equal():
 def test_a_kill_under_load_costs_nothing(victim):
     with Hub() as hub, OverKafka(hub) as c:
         c.start()
-        writer = Writer(c, 0)
-        for _ in range(3):
-            wait_for_more(writer)
-            c.indexer(victim).kill()
-            c.indexer(victim).start()
-        wait_for_more(writer)
-        ids = writer.stop()
-        c.expect_all_hold("load", ids, 60)
+        c.expect_kills_to_cost_nothing(victim)
 
 
 def test_an_outage_of_the_brokers_costs_nothing():

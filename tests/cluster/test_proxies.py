@@ -135,9 +135,3 @@ def test_a_traefik_finds_webservers_by_itself():
         status, answer = traefik(c, "scheme=ftp")
         assert status == 400 and "scheme=ftp" in answer["Error"]
         assert traefik(c, "rule=%ff")[0] == 400
-
-
-def test_without_a_token_nobody_reads_the_list():
-    with Cluster(webservers=1, indexers=1) as c:
-        status, answer = traefik(c, token="")
-        assert status == 403 and "Traefik-Token" in answer["Error"]

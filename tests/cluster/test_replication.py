@@ -48,6 +48,16 @@ class Ring(Cluster):
         for i in range(len(self.layout.indexers)):
             self.expect_found_at(i, tag, ids, within_s)
 
+    def expect_kills_to_cost_nothing(self, victim):
+        """Under load on the first indexer."""
+        writer = Writer(self, 0)
+        for _ in range(3):
+            wait_for_more(writer)
+            self.indexer(victim).kill()
+            self.indexer(victim).start()
+        wait_for_more(writer)
+        self.expect_all_hold("load", writer.stop(), 60)
+
     def expect_found_at(self, i, tag, ids, within_s=30):
         session = self.webserver(i).login()
 
@@ -152,14 +162,7 @@ def test_a_chain_goes_round_a_dead_member():
 def test_a_kill_under_load_costs_nothing(victim):
     with Ring(2, links=[(0, 1)]) as c:
         c.start()
-        writer = Writer(c, 0)
-        for _ in range(3):
-            wait_for_more(writer)
-            c.indexer(victim).kill()
-            c.indexer(victim).start()
-        wait_for_more(writer)
-        ids = writer.stop()
-        c.expect_all_hold("load", ids, 60)
+        c.expect_kills_to_cost_nothing(victim)
 
 
 def test_a_receiver_that_was_down_catches_up():
