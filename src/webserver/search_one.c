@@ -1,6 +1,7 @@
 /* One search: its memory, its launch, its clients, and what users do with it. */
 #include "webserver/search_one.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -437,6 +438,18 @@ void search_one_message(struct search_one *one, const char *severity, const char
         vec_push(&one->messages, message);
     }
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
+}
+
+void search_one_say_if_cut(struct search_one *one)
+{
+    uint64_t rows = search_one_rows(one);
+    const struct query_renderer *renderer = one->query->renderer;
+    if (renderer->whole && rows > QUERY_RESULT_READ_ROWS_MAX) {
+        search_one_message(one, "warn",
+                           "%s shows the first %d of %" PRIu64
+                           " rows; stats, top or limit in front of it make fewer",
+                           renderer->name, QUERY_RESULT_READ_ROWS_MAX, rows);
+    }
 }
 
 /* ── Clients ─────────────────────────────────────────────────────────────────────────────── */

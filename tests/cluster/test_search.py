@@ -264,6 +264,21 @@ def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
         detach(session, launched)
 
 
+def test_a_chart_of_more_rows_than_it_shows_says_so(cluster, session):
+    """One entry of many pieces is enough; behind stats all of them count."""
+    command = cluster.ingest_command("pieces")
+    text = b"a," * 66000 + b"a\n"
+    assert cluster.aquifer(command[0], "--now", *command[1:], input=text).returncode == 0
+    for query, warnings in (("chart", ["chart shows the first 65536 of 66001 rows; stats, top or "
+                                       "limit in front of it make fewer"]),
+                            ("stats count | chart count", [])):
+        launched = session.launch(f'tag=pieces split -d "," | {query}').ok().json()
+        finished(session, launched)
+        answer = session.get(path_of(launched) + "/stats").ok().json()
+        assert [message["Value"] for message in answer["Messages"]] == warnings
+        detach(session, launched)
+
+
 def test_explain_says_what_each_stage_read_and_dropped(cluster, session):
     """The plan and its counts, over the API and on the command line."""
     text = "".join(f"user=u{i % 4} word{i} needle{i % 10}\n" for i in range(2000)).encode()
