@@ -124,7 +124,8 @@ def configure(preset):
     """With lines for the reports of sanitizers, without what debuggers want: a sixth is saved; the
     second linker of binutils takes half the time of the first."""
     return ["cmake", "--preset", preset, "-DCMAKE_C_FLAGS_DEBUG=-g1",
-            *(["-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=gold"] if shutil.which("ld.gold") else []),
+            *(["-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=gold"]
+              if preset != "clang" and shutil.which("ld.gold") else []),
             *(["-DCMAKE_C_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else [])]
 
 

@@ -77,7 +77,7 @@ class Session:
         self.opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.jar))
 
-    def call(self, method, path, body=None, content_type=None, headers=None, timeout=30):
+    def call(self, method, path, body=None, content_type=None, headers=None, timeout=120):
         request = urllib.request.Request(self.url + path, data=body, method=method)
         for name, value in (headers or {}).items():
             request.add_header(name, value)

@@ -33,8 +33,8 @@ import processes  # noqa: E402
 from layout import Layout  # noqa: E402
 
 BUILD = (ROOT / os.environ.get("AQUIFER_BUILD", "build/debug")).resolve()
-READY_WITHIN_S = 60
-STOP_WITHIN_S = 60
+READY_WITHIN_S = 180  # bounds only end what hangs
+STOP_WITHIN_S = 180
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed")
 PORTS = range(20000, 32000)  # below the kernel's own choice of ports
 SLICES = 8  # four for the workers of one pytest, which would race for a port; four for all others
@@ -208,7 +208,7 @@ class Cluster:
 
     # What tests do with it.
 
-    def aquifer(self, *arguments, input=None, timeout=60):
+    def aquifer(self, *arguments, input=None, timeout=180):
         """The command line program; returns the finished process."""
         return subprocess.run([BUILD / "bin/aquifer", *arguments], input=input,
                               stdin=None if input is not None else subprocess.DEVNULL,
@@ -269,7 +269,7 @@ class Background:
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
 
-    def join(self, within_s=60):
+    def join(self, within_s=180):
         self.thread.join(within_s)
         assert not self.thread.is_alive(), f"still running after {within_s} s"
         if self.error:

@@ -18,7 +18,7 @@ def check_config(node):
 def refused(node):
     """Starts it and waits for its refusal; returns what it said."""
     node.start(ready=False)
-    status = node.wait_exit(20)
+    status = node.wait_exit()
     assert status != 0, "it took a configuration that is wrong"
     return node.log()
 

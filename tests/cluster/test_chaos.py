@@ -27,7 +27,7 @@ class Editor(threading.Thread):
 
     def run(self):
         try:
-            while time.monotonic() < self.until:
+            while time.monotonic() < self.until or self.acknowledged < 20:
                 self.step()
         except BaseException as error:  # shown by the test
             self.error = error
@@ -82,10 +82,10 @@ def test_acknowledged_edits_survive_killed_webservers_and_an_emptied_datastore()
             time.sleep(0.3 + chance.random() / 2)
             kill_and_start(c, chance)
         for editor in editors:
-            editor.join(30)
+            editor.join(180)
+            assert not editor.is_alive(), "hardly anything is acknowledged"
             if editor.error:
                 raise editor.error
-        assert sum(editor.acknowledged for editor in editors) > 50
         for node in c.nodes.values():
             node.wait_ready()
         sessions = [c.webserver(i).session() for i in range(3)]

@@ -153,7 +153,7 @@ def test_an_indexer_stops_and_starts_while_no_broker_is_there():
         ids += c.ingest("web", 100, indexer=0)
         wait_until(lambda: c.kafka(0, "sources")["kind"] == "broker", 30, "the outage's name")
         c.indexer(0).child.send_signal(signal.SIGTERM)
-        assert c.indexer(0).wait_exit(within_s=25) == 0
+        assert c.indexer(0).wait_exit(within_s=45) == 0
         c.indexer(0).start()
         hub.up()
         c.expect_all_hold("web", ids, 60)

@@ -102,6 +102,12 @@ class Balancer:
         return answer.status, answer.text
 
 
+def ask_the_one(balancer, path):
+    """Asks its only webserver, past the load balancer."""
+    tiny, = balancer.webservers
+    return request(http.client.HTTPConnection(HOST, tiny.port, timeout=120), path)
+
+
 def test_users_stay_where_they_are_and_newcomers_are_spread(tmp_path):
     """The cookie decides; without one the webservers take turns. It is hidden from scripts."""
     with Balancer(tmp_path) as b:
@@ -168,10 +174,10 @@ def test_without_a_webserver_users_get_a_page_that_says_so(tmp_path):
 
 def test_sigterm_lets_open_requests_finish(tmp_path):
     """What is under way is answered; new connections are refused; exit 0."""
-    with Balancer(tmp_path) as b:
+    with Balancer(tmp_path, webservers=1) as b:
         b.ready()
         slow = Background(lambda: b.get("/slow"))
-        time.sleep(0.3)  # it is on its way
+        assert ask_the_one(b, "/slow-begun").status == 200  # it is on its way
         b.child.send_signal(signal.SIGTERM)
         wait_until(lambda: not accepts(b.port), 5, "the port is closed")
         assert slow.join(10).status == 200
@@ -180,11 +186,11 @@ def test_sigterm_lets_open_requests_finish(tmp_path):
 
 def test_haproxy_does_not_outlive_a_killed_load_balancer(tmp_path):
     """Nor does it cut what is under way; the ports are free for the next one."""
-    with Balancer(tmp_path) as b:
+    with Balancer(tmp_path, webservers=1) as b:
         b.ready()
         haproxy = b.haproxy()
         slow = Background(lambda: b.get("/slow"))
-        time.sleep(0.3)  # it is on its way
+        assert ask_the_one(b, "/slow-begun").status == 200  # it is on its way
         b.child.kill()
         b.child.wait()
         assert slow.join(10).status == 200

@@ -4,10 +4,10 @@
 
 --any: it listens on all addresses.
 
-GET /readyz 200; GET /slow answers after a second; GET /bytes/N that many bytes; GET /events a
-line, and another one when the first has been answered with POST /seen; any other GET and POST the
-name, what it was asked and how many bytes of body came; GET with "Upgrade: websocket" 101 and then
-an echo of bytes.
+GET /readyz 200; GET /slow answers after a second, GET /slow-begun once that has been asked; GET
+/bytes/N that many bytes; GET /events a line, and another one when the first has been answered with
+POST /seen; any other GET and POST the name, what it was asked and how many bytes of body came; GET
+with "Upgrade: websocket" 101 and then an echo of bytes.
 """
 
 import base64
@@ -41,7 +41,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_events()
             return
         if self.path == "/slow":
+            self.server.slow.set()
             time.sleep(1)
+        if self.path == "/slow-begun" and not self.server.slow.wait(60):
+            return
         self.answer()
 
     def send_bytes(self, count):
@@ -103,7 +106,7 @@ def main():
     everywhere = "--any" in sys.argv
     server = Server(("" if everywhere else "127.0.0.1", int(sys.argv[1])), Handler)
     server.name = sys.argv[2]
-    server.seen = threading.Event()
+    server.seen, server.slow = threading.Event(), threading.Event()
     if len(sys.argv) > 4:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[3], sys.argv[4])
