@@ -9,6 +9,7 @@
 #include "webserver/request.h"
 #include "webserver/search_answer.h"
 #include "webserver/search_archive.h"
+#include "webserver/search_picks.h"
 #include "webserver/search_remote.h"
 #include "webserver/search_rendered.h"
 
@@ -95,23 +96,26 @@ static const struct format *find_format(const struct query_renderer *renderer, c
 struct window {
     int64_t start_ns;
     int64_t end_ns;
+    struct search_picks picks;
 };
 
 /* The next rows into `buf`; *ret_rows says how many. */
-static int put_chunk(struct search_one *one, const struct format *format, struct window window,
-                     uint64_t first, struct buf *buf, size_t *ret_rows)
+static int put_chunk(struct search_one *one, const struct format *format,
+                     const struct window *window, uint64_t first, struct buf *buf, size_t *ret_rows)
 {
     struct query_result *result = NULL;
     struct query_rows rows;
     int rc = search_one_result(one, &result);
     rc = rc < 0 ? rc
-                : query_result_read(result, first, first + CHUNK_ROWS, window.start_ns,
-                                    window.end_ns, &rows);
+                : query_result_read(result, first, first + CHUNK_ROWS, window->start_ns,
+                                    window->end_ns, &rows);
     if (rc < 0) {
         return rc;
     }
     for (size_t i = 0; i < rows.count; i++) {
-        format->put(one, result, &rows.entries[i], buf);
+        if (search_picks_have(&window->picks, first + i)) {
+            format->put(one, result, &rows.entries[i], buf);
+        }
     }
     *ret_rows = rows.count;
     query_rows_deinit(&rows);
@@ -128,8 +132,8 @@ static bool failed(struct search_one *one)
 
 /* All rows, as they come; a fault when they cannot all be given, an outcome when the client left.
  */
-static int send_rows(struct search_one *one, const struct format *format, struct window window,
-                     struct http_stream *stream)
+static int send_rows(struct search_one *one, const struct format *format,
+                     const struct window *window, struct http_stream *stream)
 {
     struct buf buf = {0};
     uint64_t sent = 0;
@@ -137,8 +141,8 @@ static int send_rows(struct search_one *one, const struct format *format, struct
         return search_archive_send(one, stream);
     }
     if (search_is_rendered(one, format->name)) {
-        int fault = search_rendered_send(one, format->put == put_csv, window.start_ns,
-                                         window.end_ns, stream);
+        int fault = search_rendered_send(one, format->put == put_csv, window->start_ns,
+                                         window->end_ns, &window->picks, stream);
         return fault != 0 || !failed(one) ? fault : err_set(ERR_IO, "the search has failed");
     }
     if (format->begin != NULL) {
@@ -165,7 +169,7 @@ static int send_rows(struct search_one *one, const struct format *format, struct
 }
 
 static void reply(struct http_request *request, struct search_one *one, const struct format *format,
-                  struct window window)
+                  const struct window *window)
 {
     struct http_stream *stream = NULL;
     struct arena *arena = http_request_arena(request);
@@ -205,7 +209,17 @@ static bool read_window(struct http_request *request, struct window *window)
         window->end_ns = request_time(json, "EndTS");
     }
     json_decref(json);
+    if (!search_picks_of_text(http_request_query(request, "rows"), &window->picks)) {
+        http_reply_error(request, 400, "rows are numbers and ranges of them, such as 3-5,9");
+        return false;
+    }
     return true;
+}
+
+/* Can some of its rows be given? Those of a chart are not its own. */
+static bool can_pick(const struct search_one *one, const struct format *format)
+{
+    return format->put != NULL && !(search_is_rendered(one, format->name) && one->render->whole);
 }
 
 static int find_attached(struct http_request *request, struct webserver *webserver,
@@ -242,8 +256,11 @@ void search_download_get(struct http_request *request, void *context)
     if (format == NULL) {
         http_reply_error(request, 400, "renderer '%s' has no download format '%.32s'",
                          one->renderer, name);
+    } else if (window.picks.count > 0 && !can_pick(one, format)) {
+        http_reply_error(request, 400, "'%.32s' of renderer '%s' has no rows of its own", name,
+                         one->renderer);
     } else {
-        reply(request, one, format, window);
+        reply(request, one, format, &window);
     }
     search_one_detach(one);
     search_one_unref(&one);
@@ -254,6 +271,7 @@ void search_download_post(struct http_request *request, void *context)
 {
     struct webserver *webserver = context;
     struct search_one *one = NULL;
+    struct search_picks picks;
     json_t *json = NULL;
     if (!request_object(request, &json)) {
         return;
@@ -266,8 +284,9 @@ void search_download_post(struct http_request *request, void *context)
         /* it has been answered */
     } else if (rc < 0) {
         http_reply_fault(request, rc);
-    } else if (json_array_size(request_member(json, "rows")) > 0) {
-        http_reply_error(request, 400, "a selection of rows cannot be downloaded");
+    } else if (!search_picks_of_json(request_member(json, "rows"), &picks)) {
+        http_reply_error(request, 400, "rows: at most %d ranges or single rows were expected",
+                         SEARCH_PICKS_MAX);
     } else if (one->render == NULL || find_format(one->render, format) == NULL) {
         http_reply_error(request, 400, "renderer '%s' has no download format '%.32s'",
                          one->renderer, format);
@@ -279,10 +298,15 @@ void search_download_post(struct http_request *request, void *context)
         text_url_encode(&path, span_of_str(start));
         buf_append_str(&path, "&EndTS=");
         text_url_encode(&path, span_of_str(end));
+        if (picks.count > 0) {
+            buf_append_str(&path, "&rows=");
+            search_picks_put(&picks, &path);
+        }
         http_reply_json(request, 200,
                         json_pack("{s:s, s:I, s:s, s:s}", "downloadResourceURL", buf_str(&path),
-                                  "entryCount", (json_int_t)search_one_rows(one), "expiration", "",
-                                  "searchId", one->id));
+                                  "entryCount",
+                                  (json_int_t)search_picks_rows(&picks, search_one_rows(one)),
+                                  "expiration", "", "searchId", one->id));
         buf_deinit(&path);
     }
     search_one_unref(&one);
@@ -320,6 +344,7 @@ static bool direct_times(struct http_request *request, const json_t *json, int64
 static void direct_run(struct http_request *request, struct webserver *webserver,
                        const struct search_start *start, const char *format_name)
 {
+    static const struct window all = {.start_ns = TIME_UNSET, .end_ns = TIME_UNSET};
     struct search_one *one = NULL;
     struct query_error error;
     const struct auth_user *user = auth_user(request);
@@ -343,7 +368,7 @@ static void direct_run(struct http_request *request, struct webserver *webserver
         if (one->follow) {
             search_one_wait_following(one);
         }
-        reply(request, one, format, (struct window){TIME_UNSET, TIME_UNSET});
+        reply(request, one, format, &all);
     }
     search_one_detach(one);
     search_one_unref(&one);

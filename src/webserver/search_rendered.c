@@ -301,12 +301,31 @@ struct sending {
     bool csv;
     bool begun;
     json_t *all;
+    const struct search_picks *picks;
+    uint64_t row; /* the first of the next page */
 };
+
+/* Leaves the picked rows of the page. */
+static void pick(struct sending *sending, json_t *page)
+{
+    json_t *rows = json_object_get(page, "Rows");
+    size_t count = json_array_size(rows);
+    json_t *picked = json_array();
+    for (size_t i = 0; i < count; i++, sending->row++) {
+        if (search_picks_have(sending->picks, sending->row)) {
+            json_array_append(picked, json_array_get(rows, i));
+        }
+    }
+    json_object_set_new(page, "Rows", picked);
+}
 
 static int send_table_page(void *context, json_t *page)
 {
     struct sending *sending = context;
     struct buf buf = {0};
+    if (sending->picks->count > 0) {
+        pick(sending, page);
+    }
     if (!sending->csv) {
         add_page(&sending->all, page);
         return 0;
@@ -319,9 +338,9 @@ static int send_table_page(void *context, json_t *page)
 }
 
 static int send_table(struct search_one *one, bool csv, const struct search_ask *ask,
-                      struct http_stream *stream)
+                      const struct search_picks *picks, struct http_stream *stream)
 {
-    struct sending sending = {.stream = stream, .csv = csv};
+    struct sending sending = {.stream = stream, .csv = csv, .picks = picks};
     struct query_result *result = NULL;
     int rc = search_one_result(one, &result);
     rc = rc < 0 ? rc
@@ -333,7 +352,7 @@ static int send_table(struct search_one *one, bool csv, const struct search_ask 
 }
 
 int search_rendered_send(struct search_one *one, bool csv, int64_t start_ns, int64_t end_ns,
-                         struct http_stream *stream)
+                         const struct search_picks *picks, struct http_stream *stream)
 {
     while (!search_one_is_over(one) && !http_stream_is_gone(stream)) {
         search_one_wait(one, UINT64_MAX, WAIT_MS);
@@ -341,6 +360,6 @@ int search_rendered_send(struct search_one *one, bool csv, int64_t start_ns, int
     struct search_ask ask = {.id = SEARCH_REQUEST_RANGE, .start_ns = start_ns, .end_ns = end_ns};
     bool table = strcmp(one->renderer, "table") == 0;
     return http_stream_is_gone(stream) ? HTTP_STREAM_GONE
-           : table                     ? send_table(one, csv, &ask, stream)
+           : table                     ? send_table(one, csv, &ask, picks, stream)
                                        : send_pages(one, csv, &ask, stream);
 }

@@ -246,6 +246,16 @@ def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
     value = json.loads(session.get(path_of(rows) + "/download/json").ok().body)
     assert value["Columns"] == ["host", "n"]
     assert [row["Row"] for row in value["Rows"]] == table[1:]
+    for kind, rest in (("csv", 1), ("json", 0)):
+        chosen = session.post(path_of(rows) + "/download", {"format": kind, "rows": [
+            {"kind": "single", "index": 9000}, {"kind": "range", "start": 3, "end": 5}]}).ok().json()
+        assert chosen["entryCount"] == 3
+        some = session.get(chosen["downloadResourceURL"]).ok().body.decode()
+        some = json.loads(some)["Rows"] if kind == "json" else list(csv.reader(io.StringIO(some)))
+        assert [row["Row"] if kind == "json" else row for row in some][rest:] == [
+            table[1 + i] for i in (3, 4, 9000)]
+    wrong = session.post(path_of(rows) + "/download", {"format": "csv", "rows": [{"kind": "x"}]})
+    assert wrong.status == 400
     chart = session.launch(query + "| stats count by host | chart count by host").ok().json()
     finished(session, chart)
     body = session.get(path_of(chart) + "/download/csv").ok().body.decode()
