@@ -403,6 +403,39 @@ static void files_are_written_anew_for_what_was_deleted(void **state)
 }
 
 /* A file of which everything is deleted goes. */
+static uint32_t make_series(struct world *world, const char *value)
+{
+    struct series_label label = {SPAN_LIT("l"), span_of_str(value)};
+    struct buf key = {0};
+    uint32_t number;
+    assert_int_equal(series_key_make(&key, SPAN_LIT("e"), &label, 1), 0);
+    assert_true(series_catalogue_put(world->names.catalogue, buf_span(&key), &number) >= 0);
+    buf_deinit(&key);
+    return number;
+}
+
+/* The regex gives up on one of the values: what it means of the others goes nevertheless before the
+ * delete is done. */
+static void a_delete_that_the_catalogue_cannot_answer_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct world world;
+    bool is_done = true;
+    setup(&world, 0);
+    uint32_t meant = make_series(&world, "aaaa");
+    uint32_t hard =
+        make_series(&world, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
+    write_numbers(&world, meant, 0, 10, 5, 1, 5);
+    write_numbers(&world, hard, 0, 10, 100, 1, 5);
+    flush(&world);
+    delete (&world, "e{l~(a+)+b?(a|aa)+}", INT64_MIN, INT64_MAX, 7);
+    assert_int_equal(well_merge(world.well), 0);
+    well_find_undone(world.well, world.tombstones, &is_done);
+    assert_true(is_done);
+    assert_true(well_stats(world.well).points == 100);
+    teardown(&world);
+}
+
 static void a_file_with_nothing_left_goes(void **state)
 {
     (void)state;
@@ -601,6 +634,7 @@ int main(void)
         cmocka_unit_test(deletes_cover_what_is_older),
         cmocka_unit_test(files_are_written_anew_for_what_was_deleted),
         cmocka_unit_test(a_file_with_nothing_left_goes),
+        cmocka_unit_test(a_delete_that_the_catalogue_cannot_answer_is_not_forgotten),
         cmocka_unit_test(retention_drops_points_on_the_disk),
         cmocka_unit_test(a_memory_well_has_points_too),
         cmocka_unit_test(merging_writes_a_bounded_number_of_times),

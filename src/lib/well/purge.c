@@ -17,7 +17,8 @@ struct purge {
     const struct tombstones *tombstones;
     const struct tombstone *tombstone;
     struct series_numbers numbers;
-    uint8_t *tags; /* 0: not looked at yet, 1: means it, 2: does not */
+    bool any_series; /* the catalogue cannot tell which (a regex takes too long): it may be any */
+    uint8_t *tags;   /* 0: not looked at yet, 1: means it, 2: does not */
 };
 
 static void purge_init(struct purge *purge, const struct tombstones *tombstones,
@@ -28,7 +29,7 @@ static void purge_init(struct purge *purge, const struct tombstones *tombstones,
     if (tombstones->names.catalogue != NULL &&
         series_catalogue_select(tombstones->names.catalogue, tombstone->selector,
                                 SERIES_SELECT_DEAD, &purge->numbers) < 0) {
-        purge->numbers = (struct series_numbers){0};
+        purge->any_series = true;
     }
 }
 
@@ -99,7 +100,8 @@ static uint64_t covered_bytes(struct purge *purge, const struct segment *segment
     for (size_t i = 0; i < segment->points_count; i++) {
         const struct segment_points *block = &segment->points[i];
         if (is_in_reach(purge->tombstone, block->first_ns, block->last_ns, block->first_stamp)) {
-            uint64_t meant = count_meant(purge, block->first_series, block->last_series);
+            uint64_t meant =
+                purge->any_series ? 1 : count_meant(purge, block->first_series, block->last_series);
             uint64_t range = (uint64_t)block->last_series - block->first_series + 1;
             bytes += meant > 0 ? part_of(purge->tombstone, block->bytes, block->first_ns,
                                          block->last_ns, meant, range)
