@@ -272,6 +272,7 @@ struct well_options storage_well_options(struct storage *storage, const char *na
         .name = name,
         .dir = location,
         .names = {storage->tags, storage->catalogue, storage->origins},
+        .space_kept_bytes = storage->reserve_bytes + storage->reserve_bytes / 4,
         .report = storage->report,
         .report_context = storage->report_context,
     };

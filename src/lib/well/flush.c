@@ -64,11 +64,17 @@ static void note_time(const struct flush *flush, int64_t time_ns, numbers_vec *n
     }
 }
 
-static void note_points(const struct flush *flush, const struct memtable_run *run,
-                        numbers_vec *numbers)
+static void note_run(const struct flush *flush, const struct memtable_run *run,
+                     numbers_vec *numbers)
 {
     struct points_record record;
     struct points_part part;
+    for (size_t i = 0; i < run->count; i++) {
+        note_time(flush, run->items[i].time_ns, numbers);
+    }
+    if (!run->points) {
+        return;
+    }
     CHECK(points_record_open(&record, buf_span(&run->bytes)) == 0);
     while (points_record_next(&record, &part)) {
         for (size_t i = 0; i < part.count; i++) {
@@ -77,7 +83,9 @@ static void note_points(const struct flush *flush, const struct memtable_run *ru
     }
 }
 
-/* The numbers of partitions in which something lies, not all of them once. */
+/* The numbers of partitions in which something lies, not all of them once. What is deleted counts
+ * too: a flush that is repeated has the same parts, so that each of them replaces what was named
+ * before, whatever was deleted meanwhile. */
 static void list_partitions(const struct flush *flush, numbers_vec *numbers)
 {
     const struct memtable *memtable = flush->memtable;
@@ -87,13 +95,8 @@ static void list_partitions(const struct flush *flush, numbers_vec *numbers)
         note_time(flush, memtable->oldest_ns, numbers);
         return;
     }
-    for (size_t i = 0; i < flush->picks_count; i++) {
-        note_time(flush, flush->picks[i].time_ns, numbers);
-    }
     for (const struct memtable_run *run = memtable->first; run != NULL; run = run->next) {
-        if (run->points) {
-            note_points(flush, run, numbers);
-        }
+        note_run(flush, run, numbers);
     }
 }
 

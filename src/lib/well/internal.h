@@ -27,6 +27,7 @@ struct well {
     uint32_t merge_files;
     int64_t partition_ns;
     uint64_t memory_bytes_max; /* 0: on disk */
+    uint64_t space_kept_bytes;
     bool pack_at_once;
     bool gives_up; /* atomic: merging and packing end soon */
     void (*report)(void *context, const char *text);
@@ -127,6 +128,10 @@ MUST_CHECK int well_drop_segments(struct well *well, const segments_vec *run, bo
  * when the well gives up, or a fault; *ret_empty: nothing of them is left. */
 MUST_CHECK int well_write_run(struct well *well, const segments_vec *run, const char *temp,
                               uint8_t packed_level, bool *ret_empty);
+
+/* Whether the volume has room for them once more. Else they wait: what is ingested needs it more,
+ * and a copy that fills the disk only to be removed would stop ingest every time. */
+bool well_has_room(struct well *well, const segments_vec *run);
 
 /* What came of it, `rc`, takes their place, or is removed; under `merging`. Returns `rc` if that
  * is not 0. The neighbours must still stand in the list, side by side. */

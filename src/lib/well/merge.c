@@ -331,6 +331,18 @@ int well_put_run(struct well *well, const segments_vec *run, const char *temp, i
     return run->count > 1 ? remove_files(well, run) : 0;
 }
 
+bool well_has_room(struct well *well, const segments_vec *run)
+{
+    uint64_t left;
+    uint64_t total;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        bytes += run->items[i]->bytes;
+    }
+    return io_space(well->io, well->dir, &left, &total) < 0 ||
+           left >= bytes + MIN(well->space_kept_bytes, total / 8);
+}
+
 static int merge_run(struct well *well, const segments_vec *run)
 {
     char *temp = mem_printf("%s/merge.tmp", well->dir);
@@ -362,13 +374,13 @@ int well_merge(struct well *well)
     segments_vec run = {0};
     int rc = WELL_NOTHING;
     pthread_mutex_lock(&well->merging);
-    if (!well->merging_stopped) {
+    if (!well->merging_stopped) { /* else what is written now may be superseded at the next start */
         choose(well, &run);
+        if (run.count == 0) {
+            choose_purge(well, &run);
+        }
     }
-    if (run.count == 0) {
-        choose_purge(well, &run);
-    }
-    if (run.count > 0) {
+    if (run.count == 1 || (run.count > 1 && well_has_room(well, &run))) {
         rc = merge_run(well, &run);
     }
     for (size_t i = 0; i < run.count; i++) {

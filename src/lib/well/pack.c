@@ -150,7 +150,7 @@ int well_pack(struct well *well)
         return WELL_NOTHING;
     }
     choose(well, &run);
-    int rc = run.count > 0 ? pack_run(well, &run) : WELL_NOTHING;
+    int rc = run.count > 0 && well_has_room(well, &run) ? pack_run(well, &run) : WELL_NOTHING;
     for (size_t i = 0; i < run.count; i++) {
         segment_unref(&run.items[i]);
     }

@@ -35,6 +35,7 @@ static struct well *well_new(const struct well_options *options)
     well->partition_ns =
         options->partition_ns > 0 ? options->partition_ns : WELL_PARTITION_NS_DEFAULT;
     well->memory_bytes_max = options->memory_bytes_max;
+    well->space_kept_bytes = options->space_kept_bytes;
     well->pack_at_once = options->pack_at_once;
     if (well->memory_bytes_max > 0) { /* they go one by one */
         uint64_t part = well->memory_bytes_max / MEMORY_PARTS;
@@ -550,8 +551,7 @@ void well_snapshot_take(struct well *well, struct well_snapshot *snapshot)
         vec_push(&snapshot->memtables, memtable_ref(well->active));
     }
     if (snapshot->memtables.count > 0) {
-        const struct memtable *active =
-            snapshot->memtables.items[snapshot->memtables.count - 1];
+        const struct memtable *active = snapshot->memtables.items[snapshot->memtables.count - 1];
         snapshot->active_runs = active->runs_count;
         snapshot->active_oldest_ns = active->oldest_ns;
         snapshot->active_newest_ns = active->newest_ns;

@@ -73,6 +73,8 @@ struct well_options {
     int64_t partition_ns;        /* 0: default */
     uint64_t memory_bytes_max;   /* > 0: a memory well of this size; `dir` is not used. One run, and
                                     what readers hold of dropped memtables, come on top. */
+    uint64_t space_kept_bytes;   /* merging and packing leave so many free on the volume, or an
+                                    eighth of it if that is less */
     bool pack_at_once;           /* tests and benchmarks: all partitions count as closed */
     /* Told of damage, by any thread, at most once per damaged block. May be NULL. */
     void (*report)(void *context, const char *text);
