@@ -146,7 +146,7 @@ static int take_poison(struct follower *follower, const struct replicate_record 
     rc = link_poison_note(follower->shared->poison, in, buf_span(&definitions), follower->info.name,
                           rc);
     if (rc == LINK_POISON_ASIDE) {
-        struct replicate_record empty = link_poison_placeholder(in, &nothing);
+        struct replicate_record empty = link_poison_instead(follower->shared->poison, in, &nothing);
         rc = submit_record(follower, &empty);
         pthread_mutex_lock(&follower->lock);
         follower->info.aside++;

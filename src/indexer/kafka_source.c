@@ -199,7 +199,7 @@ static int set_aside(struct kafka_source *source, const struct replicate_record 
     buf_deinit(&definitions);
     if (rc == LINK_POISON_ASIDE) {
         struct buf nothing = {0};
-        struct replicate_record empty = link_poison_placeholder(record, &nothing);
+        struct replicate_record empty = link_poison_instead(link->options.poison, record, &nothing);
         kafka_link_fault(link, KAFKA_FAULT_POISON, "%s", text);
         pthread_mutex_lock(&link->lock);
         link->info.aside++;

@@ -157,6 +157,18 @@ struct replicate_record link_poison_placeholder(const struct replicate_record *r
     return empty;
 }
 
+struct replicate_record link_poison_instead(const struct link_poison *poison,
+                                            const struct replicate_record *record,
+                                            struct buf *payload)
+{
+    struct replicate_record empty = link_poison_placeholder(record, payload);
+    uint64_t now = (uint64_t)MAX(io_now_ns(poison->io), 0);
+    if (empty.head.place.time > now + DATALOG_AHEAD_NS_DEFAULT) {
+        empty.head.place.time = now;
+    }
+    return empty;
+}
+
 /* ---- once more ---- */
 
 static int apply(struct io *io, struct storage *storage, struct link_heard *heard, struct span body)

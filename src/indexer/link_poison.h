@@ -39,6 +39,10 @@ MUST_CHECK int link_poison_note(struct link_poison *poison, const struct replica
 /* The same record, with nothing in it. Borrows from the record and `payload`, which it fills. */
 struct replicate_record link_poison_placeholder(const struct replicate_record *record,
                                                 struct buf *payload);
+/* For who receives: a time from years ahead, which no log takes, becomes this node's now. */
+struct replicate_record link_poison_instead(const struct link_poison *poison,
+                                            const struct replicate_record *record,
+                                            struct buf *payload);
 
 uint64_t link_poison_count(struct link_poison *poison); /* set aside since start */
 

@@ -133,8 +133,26 @@ static void put_poison(struct buf *body, uint64_t position)
     replicate_record_put(body, &record);
 }
 
+/* What wrote it had a clock that is decades ahead. */
+static void put_future(struct buf *body, uint64_t position)
+{
+    struct buf payload = {0};
+    struct entry entry = {.time_ns = 1, .tag = 1, .data = SPAN_LIT("from far ahead")};
+    entries_encode(&payload, &entry, 1, name_of, NULL);
+    struct replicate_record record = {
+        .log_position = position,
+        .head = {{peer_origin, position, UINT64_C(4000000000000000000) + position}, position - 1},
+        .type = DATALOG_UPDATE,
+        .well = SPAN_LIT("default"),
+        .payload = buf_span(&payload),
+    };
+    replicate_record_put(body, &record);
+    buf_deinit(&payload);
+}
+
 /* How the link answers to records 1, 2 (which is poison) and 3: true when all are acknowledged. */
-static bool send_records(struct node *node)
+static bool send_three(struct node *node, void (*put_second)(struct buf *body, uint64_t position),
+                       void (*put_third)(struct buf *body, uint64_t position))
 {
     struct link link;
     struct buf body = {0};
@@ -142,8 +160,8 @@ static bool send_records(struct node *node)
     bool taken = false;
     greet(node, &link);
     put_entry(&body, 1);
-    put_poison(&body, 2);
-    put_entry(&body, 3);
+    put_second(&body, 2);
+    put_third(&body, 3);
     message.body = buf_span(&body);
     link_say(&link, &message, 1);
     while (!taken && link_expect(&link, -1) == 0 && link.message.type != REPLICATE_BEGIN_ANEW) {
@@ -152,6 +170,11 @@ static bool send_records(struct node *node)
     link_deinit(&link);
     buf_deinit(&body);
     return taken;
+}
+
+static bool send_records(struct node *node)
+{
+    return send_three(node, put_poison, put_entry);
 }
 
 static int keep_name(void *context, const char *name)
@@ -193,6 +216,31 @@ static void a_record_that_cannot_be_applied_is_set_aside(void **state)
     assert_true(link_poison_retry(&node.sim.io, node.storage, item.request) < 0);
     buf_deinit(&text);
     assert_true(send_records(&node)); /* known, all of it */
+    end_node(&node);
+}
+
+static int count_one(void *context, const char *name)
+{
+    (void)name;
+    ++*(unsigned *)context;
+    return 0;
+}
+
+/* Records of a clock that is decades ahead do not make ours as late, and hold up nothing. */
+static void records_from_far_ahead_are_set_aside_one_by_one(void **state)
+{
+    (void)state;
+    struct node node;
+    unsigned tries = 0;
+    unsigned files = 0;
+    start_node(&node);
+    while (!send_three(&node, put_future, put_future) && tries < 20) {
+        tries++;
+    }
+    assert_int_equal(position_of_peer(&node), 3);
+    assert_int_equal(refused_each(&node.sim.io, DIR, count_one, &files), 0);
+    assert_int_equal(files, 2);
+    assert_int_equal(storage_stats(node.storage).entries_accepted, 1);
     end_node(&node);
 }
 
@@ -325,6 +373,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_that_cannot_be_applied_is_set_aside),
+        cmocka_unit_test(records_from_far_ahead_are_set_aside_one_by_one),
         cmocka_unit_test(what_was_set_aside_is_applied_once_more),
         cmocka_unit_test(a_peer_that_sends_garbage_is_dropped),
         cmocka_unit_test(what_comes_again_or_too_early_changes_nothing),
