@@ -49,6 +49,8 @@ export interface EditorOptions {
   text: string;
   selection: { from: number; to: number };
   placeholder: string;
+  /** Somebody is typing already. */
+  typing: boolean;
   known: () => Known;
   onchange: (text: string) => void;
   onrun: () => void;
@@ -306,7 +308,7 @@ const typing = EditorView.domEventHandlers({
 });
 
 export function openEditor(options: EditorOptions): QueryView {
-  let wanted = false; /* suggestions: from typing on, until they are taken or sent away */
+  let wanted = options.typing; /* suggestions: from typing on, until they are taken or sent away */
   const view = new EditorView({
     parent: options.parent,
     state: EditorState.create({
