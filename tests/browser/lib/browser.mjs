@@ -40,7 +40,8 @@ const FLAGS = [
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 780 };
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000; /* this only ends what hangs, however busy the machine is */
+const LATE_MS_MAX = 800;
 
 export function launch() {
     return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
@@ -48,7 +49,8 @@ export function launch() {
 
 /** One scenario's tabs. close() fails if any of them did what no page of ours may do. */
 export class Tabs {
-    constructor(browser, cluster, screenshots) {
+    constructor(browser, cluster, screenshots, slow = 1) {
+        this.slow = slow;
         this.browser = browser;
         this.cluster = cluster;
         this.screenshots = screenshots;
@@ -88,12 +90,29 @@ export class Tabs {
             );
         });
         const page = await context.newPage();
+        if (this.slow > 1) {
+            await hinder(context, page, this.slow);
+        }
         this.watch(page, new URL(url).origin);
         await page.goto(url + '/' + hash);
         return page;
     }
 
+    /** As open(), by the administrator, whose session all scenarios share. */
     async login(url, options = {}) {
+        const token = await this.cluster.session();
+        const localStorage = [
+            { name: 'aquifer.token', value: token },
+            { name: 'aquifer.known', value: 'yes' },
+        ];
+        const storageState = { cookies: [], origins: [{ origin: url, localStorage }] };
+        const page = await this.open(url, { storageState, ...options });
+        await page.getByRole('banner').waitFor();
+        return page;
+    }
+
+    /** As login(), with a session of its own: for whoever ends it, or looks at what a login does. */
+    async loginAnew(url, options = {}) {
         const page = await this.open(url, options);
         await logIn(page);
         return page;
@@ -148,6 +167,16 @@ export class Tabs {
     }
 }
 
+/** A slower processor, and answers of the API that overtake each other. */
+async function hinder(context, page, slow) {
+    await context.route('**/api/**', async (route) => {
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * LATE_MS_MAX));
+        await route.fallback().catch(() => undefined); /* the page may be gone by now */
+    });
+    const session = await context.newCDPSession(page);
+    await session.send('Emulation.setCPUThrottlingRate', { rate: slow });
+}
+
 export async function logIn(page, user = 'admin', password = 'changeme') {
     await page.getByLabel('User name').fill(user);
     await page.getByLabel('Password').fill(password);
@@ -156,21 +185,6 @@ export async function logIn(page, user = 'admin', password = 'changeme') {
 }
 
 /** A text area at first, CodeMirror a moment later. */
-/**
- * Something that takes long only while the machine is busy elsewhere: tried a few times until it is
- * quick once.
- */
-export async function onceWithin(msMax, what, measure) {
-    const taken = [];
-    while (taken.length < 6) {
-        taken.push(await measure());
-        if (taken.at(-1) < msMax) {
-            return;
-        }
-    }
-    throw new Error(`${what}: ${taken.join(', ')} ms, never below ${msMax}`);
-}
-
 export function editor(page) {
     return page.getByRole('textbox', { name: 'Query' });
 }

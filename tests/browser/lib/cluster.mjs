@@ -42,6 +42,27 @@ export class Cluster {
         }
     }
 
+    /** The token of an administrator's session, the same for all who ask, until somebody ends it. */
+    async session() {
+        const good = await this.call(
+            this.webservers[0],
+            'GET',
+            '/api/info/whoami',
+            this.shared,
+        ).then(
+            () => true,
+            () => false,
+        );
+        this.shared = good ? this.shared : await this.logIn('admin', 'changeme');
+        return this.shared;
+    }
+
+    async logIn(user, password) {
+        const body = new URLSearchParams({ User: user, Pass: password });
+        const response = await fetch(`${this.webservers[0]}/api/login`, { method: 'POST', body });
+        return (await response.json()).JWT;
+    }
+
     /** Calls the API of a webserver, with the token of a logged-in page if there is one. */
     async call(url, method, apiPath, token, json) {
         const headers = token ? { Authorization: `Bearer ${token}` } : {};
@@ -65,7 +86,7 @@ export async function tokenOf(page) {
 }
 
 /** Waits for a condition, with a deadline; fails with the last value. */
-export async function eventually(what, condition, withinMs = 10_000) {
+export async function eventually(what, condition, withinMs = 60_000) {
     const deadline = Date.now() + withinMs;
     for (;;) {
         const value = await condition();

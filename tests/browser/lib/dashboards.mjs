@@ -1,9 +1,4 @@
 // What scenarios of dashboards share: entries to find, dashboards to look at, ways around the page.
-import { createRequire } from 'node:module';
-import fs from 'node:fs';
-import { eventually } from './cluster.mjs';
-
-const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 export const TAG = `dash${process.pid}`;
 export const HOSTILE = '<img src=x onerror="globalThis.pwned = 1">';
 
@@ -18,7 +13,7 @@ export function ingestSome(cluster) {
         TAG,
         Array.from({ length: 600 }, (_, i) =>
             JSON.stringify({
-                time: new Date(now - i * 5000).toISOString(),
+                time: new Date(now - i * 4000).toISOString(),
                 host: `web${i % 3}`,
                 status: [200, 200, 304, 404, 500][(i * 7) % 5],
                 ms: 40 + ((i * 37) % 160),
@@ -105,26 +100,22 @@ export async function show(page, id, view = '') {
 
 export const tileOf = (page, title) => page.getByRole('region', { name: title, exact: true });
 
+/** Every tile in view has found what it shows. */
 export async function settled(page) {
     await page.locator('.tile').first().waitFor();
-    await eventually(
-        'no tile is busy',
-        async () => (await page.locator('.tile[aria-busy=true]').count()) === 0,
-        20_000,
+    await page.waitForFunction(() =>
+        [...document.querySelectorAll('.tile')].every((tile) => {
+            const view = tile.closest('.scroll').getBoundingClientRect();
+            const { top, bottom } = tile.getBoundingClientRect();
+            const seen = bottom > view.top + 1 && top < view.bottom - 1;
+            return (
+                !(seen && tile.querySelector('.spin')) && tile.getAttribute('aria-busy') === 'false'
+            );
+        }),
     );
 }
 
 export async function menu(page, of, item) {
     await page.getByRole('button', { name: of, exact: true }).click();
     await page.getByRole('button', { name: item, exact: true }).click();
-}
-
-export async function findings(page, where) {
-    await page.evaluate(AXE);
-    const result = await page.evaluate(() =>
-        globalThis.axe.run(document, { resultTypes: ['violations'] }),
-    );
-    return result.violations.map(
-        (v) => `${where}: ${v.id} (${v.impact}): ${v.nodes.map((n) => n.html).join('; ')}`,
-    );
 }

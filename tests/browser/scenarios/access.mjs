@@ -38,7 +38,7 @@ export const scenarios = {
     },
 
     async logging_out_ends_the_session_on_every_webserver(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0]);
+        const page = await tabs.loginAnew(cluster.webservers[0]);
         const token = await tokenOf(page);
         await page.getByRole('button', { name: 'Account of admin' }).click();
         await page.getByRole('button', { name: 'Log out' }).click();
@@ -51,7 +51,7 @@ export const scenarios = {
 
     async a_session_that_ends_keeps_what_was_typed(tabs, cluster) {
         tabs.allow(/status of 401/);
-        const page = await tabs.login(cluster.webservers[0]);
+        const page = await tabs.loginAnew(cluster.webservers[0]);
         await search(page, 'tag=gravwell');
         await write(page, 'tag=gravwell grep "half a thou');
         await cluster.call(cluster.webservers[0], 'PUT', '/api/logout', await tokenOf(page));
@@ -63,7 +63,7 @@ export const scenarios = {
     },
 
     async a_session_is_good_on_every_webserver_and_through_the_load_balancer(tabs, cluster) {
-        const page = await tabs.login(cluster.loadbalancer);
+        const page = await tabs.loginAnew(cluster.loadbalancer);
         await search(page, 'tag=gravwell');
         await rows(page).first().waitFor();
         const token = await tokenOf(page);
@@ -76,7 +76,7 @@ export const scenarios = {
     },
 
     async a_link_runs_its_query_after_the_login(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0], {
+        const page = await tabs.loginAnew(cluster.webservers[0], {
             hash: '#/search?q=tag%3Dgravwell+limit+3&t=24h',
         });
         await page.getByText('3 entries in').waitFor();

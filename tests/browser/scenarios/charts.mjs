@@ -2,6 +2,7 @@
 // screenshot.
 import assert from 'node:assert/strict';
 import { DESKTOP, PHONE, search } from '../lib/browser.mjs';
+import { eventually } from '../lib/cluster.mjs';
 
 const STATUS = [200, 200, 200, 304, 404, 500];
 const PLACES = ['50.1 14.4', '48.2 16.4', '40.7 -74.0', '-33.9 151.2', '35.7 139.7'];
@@ -17,7 +18,7 @@ function ingestSome(cluster) {
     cluster.ingest(
         'drawn',
         Array.from({ length: 600 }, (_, i) => {
-            const time = new Date(now - i * 5000).toISOString();
+            const time = new Date(now - i * 4000).toISOString();
             const host = i % 50 === 0 ? HOSTILE : `web${i % 3}`;
             return JSON.stringify({
                 time,
@@ -68,10 +69,7 @@ async function drawn(page, renderer) {
         return;
     }
     await page.locator('.chart canvas').first().waitFor();
-    for (let i = 0; !(await isDrawn(page)); i++) {
-        assert.ok(i < 200, `${renderer} is drawn`);
-        await page.waitForTimeout(50);
-    }
+    await eventually(`${renderer} is drawn`, () => isDrawn(page));
 }
 
 async function figures(page) {

@@ -187,7 +187,13 @@ export const scenarios = {
             await dialog.getByRole('button', { name: 'Apply' }).click();
         };
         const edit = (page) => page.getByRole('button', { name: 'Edit', exact: true }).click();
-        const save = (page) => page.getByRole('button', { name: 'Save', exact: true }).click();
+        const save = async (page) => {
+            const answered = page.waitForResponse(
+                (one) => one.request().method() === 'PUT' && /dashboards\/\d+$/.test(one.url()),
+            );
+            await page.getByRole('button', { name: 'Save', exact: true }).click();
+            await answered; /* "Saved." may still be there from the time before */
+        };
 
         // Different tiles: seen there without a reload; both changes fit into one.
         await edit(there);
@@ -277,7 +283,7 @@ export const scenarios = {
     async what_is_not_saved_outlives_the_session_and_the_page_and_leaving_asks(tabs, cluster) {
         tabs.allow(/status of 401|a dialog opened|net::ERR_/);
         ingestSome(cluster);
-        const page = await tabs.login(cluster.webservers[0]);
+        const page = await tabs.loginAnew(cluster.webservers[0]);
         let token = await tokenOf(page);
         const id = await make(
             cluster,
@@ -379,8 +385,15 @@ export const scenarios = {
             ...saved,
             Query: `tag=${TAG} limit 5`,
         });
+        const launched = [];
+        page.on('request', (request) => {
+            if (request.url().endsWith('/launch')) {
+                launched.push(request.postDataJSON().SearchString);
+            }
+        });
         await page.reload();
         await tileOf(page, kept.Name).locator('ol li .data').nth(4).waitFor();
+        assert.ok(!launched.includes(kept.Query), 'what it was before is not searched for');
 
         await menu(page, 'More about this dashboard', 'Earlier versions');
         await page.getByText('2 versions').click();

@@ -1,7 +1,8 @@
 // Dashboards on which several values are chosen at a time, and tiles that are there for each.
 import assert from 'node:assert/strict';
+import { findings } from '../lib/axe.mjs';
 import { eventually, tokenOf } from '../lib/cluster.mjs';
-import { dataOf, findings, make, show, tile, tileOf } from '../lib/dashboards.mjs';
+import { dataOf, make, show, tile, tileOf } from '../lib/dashboards.mjs';
 
 export const scenarios = {
     async several_values_are_chosen_and_a_tile_is_there_for_each(tabs, cluster) {

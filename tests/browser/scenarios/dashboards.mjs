@@ -1,6 +1,7 @@
 // Dashboards: made, looked at over another time, in full, as files and in numbers; and pictures.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { findings } from '../lib/axe.mjs';
 import { DESKTOP, PHONE, search } from '../lib/browser.mjs';
 import { eventually, tokenOf } from '../lib/cluster.mjs';
 import {
@@ -8,7 +9,6 @@ import {
     SHOWCASE,
     TAG,
     dataOf,
-    findings,
     ingestSome,
     make,
     menu,
@@ -170,7 +170,7 @@ export const scenarios = {
         await page.evaluate(() => (location.hash += '&r=5'));
         await page.getByRole('button', { name: 'Refresh by itself: 5 s' }).waitFor();
         cluster.ingest(TAG, [`{"time":"${new Date().toISOString()}","late":2}`]);
-        await eventually('the next one', async () => (await number('Count')) === '602', 15_000);
+        await eventually('the next one', async () => (await number('Count')) === '602');
     },
 
     async a_tile_fills_the_page_and_a_dashboard_the_screen(tabs, cluster) {

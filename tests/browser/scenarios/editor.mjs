@@ -140,6 +140,7 @@ export const scenarios = {
         assert.equal(await page.locator('.cm-editor').count(), 0);
         release();
         await ready(page);
+        await page.getByRole('option', { name: /^limit / }).waitFor();
         await page.keyboard.type('mit 1');
         await reads(page, 'tag=gravwell limit 1');
         await page.keyboard.press('Enter');

@@ -8,7 +8,7 @@ export const scenarios = {
         tabs.allow(/status of 401/);
         const tag = `ended${process.pid}`;
         cluster.ingest(tag, ['one', 'two', 'three']);
-        const page = await tabs.login(cluster.webservers[0]);
+        const page = await tabs.loginAnew(cluster.webservers[0]);
         let launched = 0;
         let running = true;
         page.on('request', (request) => {

@@ -59,8 +59,8 @@ export const scenarios = {
         const hostile = fields(page).getByRole('button', { name: /^Only "odd .*img/ });
         await hostile.click();
         await finished(page);
+        await rows(page).first().waitFor();
         assert.match(await typed(page), /json "odd <b>name<\/b>"=="<img /);
-        assert.ok((await rows(page).count()) > 0, 'what is odd is found by a click, too');
         assert.equal(await fields(page).locator('img, b').count(), 0);
     },
 
@@ -79,6 +79,7 @@ export const scenarios = {
             .getByRole('button', { name: /^status/ })
             .click();
         await fields(page).getByRole('button', { name: 'Count in all entries' }).click();
+        await finished(page);
         await page.getByRole('table', { name: 'Table' }).getByText('200').last().waitFor();
         const cells = await page.getByRole('cell').allInnerTexts();
         assert.deepEqual(cells, ['200', '200', '500', '100']);

@@ -30,15 +30,11 @@ export const scenarios = {
         await page.getByLabel('Expansion').fill('grep half a thought');
         process.kill(pid, 'SIGSTOP');
         try {
-            await eventually(
-                'it is saved by the other webserver',
-                async () => {
-                    const save = page.getByRole('button', { name: 'Save', exact: true });
-                    await save.click({ timeout: 500 }).catch(() => undefined);
-                    return (await page.getByRole('dialog').count()) === 0;
-                },
-                40_000,
-            );
+            await eventually('it is saved by the other webserver', async () => {
+                const save = page.getByRole('button', { name: 'Save', exact: true });
+                await save.click({ timeout: 500 }).catch(() => undefined);
+                return (await page.getByRole('dialog').count()) === 0;
+            });
             await page.getByRole('list', { name: 'Macros' }).getByText(name).waitFor();
             assert.notEqual(await serving(), first);
             await page.evaluate(() => (location.hash = '#/search'));

@@ -75,7 +75,7 @@ export const scenarios = {
         for (const command of commands) {
             const done = spawnSync('/bin/sh', ['-c', command], {
                 encoding: 'utf8',
-                timeout: 30_000,
+                timeout: 60_000,
                 env: {
                     PATH: `${cluster.bin}:${process.env.PATH}`,
                     AQUIFER_INGEST_SECRET: cluster.secret,

@@ -1,10 +1,7 @@
 // Hostile and right-to-left text in every field of every kind, and axe on every page and dialog.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { createRequire } from 'node:module';
+import { findings as axe, SERIOUS } from '../lib/axe.mjs';
 import { tokenOf } from '../lib/cluster.mjs';
-
-const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const CORPUS = [
     '<script>globalThis.pwned=1</script>',
@@ -82,20 +79,6 @@ async function goTo(page, hash) {
     await page.evaluate((to) => (location.hash = to), `#/${hash}`);
 }
 
-async function axe(page, where, inside) {
-    await page.evaluate(AXE);
-    const found = await page.evaluate(
-        (selector) =>
-            globalThis.axe.run(selector ? document.querySelector(selector) : document, {
-                resultTypes: ['violations'],
-            }),
-        inside,
-    );
-    return found.violations
-        .filter((one) => ['serious', 'critical'].includes(one.impact))
-        .map((one) => `${where}: ${one.id}: ${one.nodes.map((n) => n.html).join('; ')}`);
-}
-
 async function close(page) {
     await page
         .getByRole('button', { name: /^(Cancel|Close)$/ })
@@ -125,11 +108,12 @@ async function everyDialog(tabs, cluster, scheme) {
         await goTo(page, hash);
         await page.getByRole('heading', { name: heading, exact: true }).waitFor();
         if (!button) {
-            findings.push(...(await axe(page, `${hash}, ${scheme}`)));
+            findings.push(...(await axe(page, `${hash}, ${scheme}`, { impacts: SERIOUS })));
         } else {
             await page.getByRole('button', { name: button, exact: true }).first().click();
             await page.getByRole('dialog').waitFor();
-            findings.push(...(await axe(page, `${hash}: ${button}, ${scheme}`, 'dialog')));
+            const where = `${hash}: ${button}, ${scheme}`;
+            findings.push(...(await axe(page, where, { inside: 'dialog', impacts: SERIOUS })));
             await tabs.shot(page, `${scheme}-dialog-${button.replaceAll(' ', '-').toLowerCase()}`);
             await close(page);
         }
@@ -182,7 +166,7 @@ export const scenarios = {
     async the_keyboard_is_enough_to_make_change_and_delete(tabs, cluster) {
         const name = `KEYS_${Date.now()}`;
         const page = await tabs.login(cluster.webservers[0], { hash: '#/macros' });
-        await page.getByRole('heading', { name: 'Macros' }).waitFor();
+        await page.getByRole('button', { name: 'New macro' }).waitFor();
         const press = async (key, times = 1) => {
             for (let i = 0; i < times; i++) {
                 await page.keyboard.press(key);

@@ -201,7 +201,7 @@ export const scenarios = {
     async a_session_that_ends_under_an_open_dialog_loses_nothing(tabs, cluster) {
         tabs.allow(/status of 401/);
         const name = `kept ${Date.now()}`;
-        const page = await tabs.login(cluster.webservers[0], { hash: '#/queries' });
+        const page = await tabs.loginAnew(cluster.webservers[0], { hash: '#/queries' });
         await page.getByRole('button', { name: 'New saved query' }).click();
         await page.getByLabel('Name', { exact: true }).fill(name);
         await page.getByLabel('Query', { exact: true }).fill('tag=gravwell limit 1');

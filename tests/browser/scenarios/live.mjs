@@ -14,8 +14,17 @@ export const scenarios = {
         lines(cluster, 0, 1);
         const page = await tabs.login(cluster.webservers[0]);
         await write(page, `tag=${TAG}`);
+        const waiting = page.getByText('Waiting for entries.');
+        let early = null;
+        // What is said to be waited for is found: nothing is said before the search has begun.
+        await page.route('**/api/searchctrl/launch', async (route) => {
+            await page.getByText('Starting …').waitFor();
+            early = await waiting.count();
+            await route.fallback();
+        });
         await page.getByRole('button', { name: 'Live', exact: true }).click();
-        await page.getByText('Waiting for entries.').waitFor();
+        await waiting.waitFor();
+        assert.equal(early, 0);
         lines(cluster, 1, 3);
         await rows(page).getByText('line 3 of the tail').waitFor();
         assert.equal(await rows(page).getByText('line 0 of the tail').count(), 0);

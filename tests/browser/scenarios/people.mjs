@@ -61,11 +61,15 @@ export const scenarios = {
             await page.getByLabel('Time zone').selectOption(zone);
             await page.getByLabel('Colours', { exact: true }).selectOption(colours);
             await page.getByLabel('Time range of a new search').selectOption(range);
+            const saved = page.waitForResponse(
+                (one) => one.request().method() === 'PUT' && one.url().endsWith('/preferences'),
+            );
             await page.getByRole('button', { name: 'Save preferences' }).click();
+            await saved; /* what was said before may still be there */
             await page.getByText('Your preferences have been saved.').waitFor();
         };
         await save('Dark', 'Last 7 days', 'Asia/Tokyo');
-        const there = await tabs.login(cluster.webservers[1]);
+        const there = await tabs.loginAnew(cluster.webservers[1]);
         await there.locator(':root[data-theme=dark]').waitFor();
         await there.getByRole('button', { name: 'Time range: Last 7 days' }).waitFor();
         await there.evaluate(() => (location.hash = '#/account'));

@@ -107,6 +107,7 @@ export const scenarios = {
         ingestSome(cluster);
         const page = await tabs.login(cluster.webservers[0]);
         await search(page, QUERY);
+        await table(page).getByRole('cell').first().waitFor();
         const header = page.getByRole('columnheader').filter({ hasText: 'host' });
         const before = (await header.boundingBox()).width;
         const edge = page.getByRole('separator', { name: 'Width of host' });
