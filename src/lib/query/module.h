@@ -173,6 +173,9 @@ struct query_renderer {
     MUST_CHECK int (*parse)(struct query_args *args, void **ret_plan);
     bool (*uses)(const void *plan, struct span name); /* as a module's */
 
+    /* The whole query is known now, its stages are settled. NULL: it takes nothing from it. */
+    void (*settle)(void *plan, const struct query *query);
+
     /* Are rows of different windows wanted apart? NULL: yes. */
     bool (*by_time)(const void *plan);
     bool timeline; /* it shows values over time: windows are made for it */

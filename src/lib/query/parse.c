@@ -576,6 +576,9 @@ static void settle(struct query *query)
             query->time_zoom_disabled ||
             (module != NULL && module->timeless != NULL && module->timeless(query->stages[i].plan));
     }
+    if (query->renderer->settle != NULL) {
+        query->renderer->settle(query->stages[query->stage_count - 1].plan, query);
+    }
 }
 
 struct needs {

@@ -27,6 +27,28 @@ static void a_chart_has_a_series_per_key(void **unused)
     refuse("tag=app chart x limit 0", "the limit is 1 to");
 }
 
+static void a_total_goes_on_from_bucket_to_bucket(void **unused)
+{
+    (void)unused;
+    expect_answer(
+        "tag=app json user ms | stats total(ms) by user sum(ms) as all | chart total all "
+        "by user",
+        "{\"Names\":[\"all bob\",\"total bob\",\"all alice\",\"total alice\"],\"Values\":["
+        "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[null,null,12.5,12.5]},"
+        "{\"TS\":\"2026-01-02T12:00:01Z\",\"Data\":[43,40,43,15.5]}]}\n");
+    expect_answer("tag=app json code | stats total(code) | chart total",
+                  "{\"Names\":[\"total\"],\"Values\":["
+                  "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[200]},"
+                  "{\"TS\":\"2026-01-02T12:00:01Z\",\"Data\":[1104]},"
+                  "{\"TS\":\"2026-01-02T12:00:03Z\",\"Data\":[1304]}]}\n");
+    expect_answer(
+        "tag=app json code user | stats total(code) by user over 2s | chart total by user "
+        "limit 1",
+        "{\"Names\":[\"alice\",\"other\"],\"Values\":["
+        "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[604,500]},"
+        "{\"TS\":\"2026-01-02T12:00:02Z\",\"Data\":[604,700]}]}\n");
+}
+
 /* The mean of all that is not shown, not a mean of means. */
 static void what_a_chart_does_not_show_is_one_series(void **unused)
 {
@@ -137,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chart_has_a_series_per_key),
+        cmocka_unit_test(a_total_goes_on_from_bucket_to_bucket),
         cmocka_unit_test(what_a_chart_does_not_show_is_one_series),
         cmocka_unit_test(stacks_and_words_add_up),
         cmocka_unit_test(places_come_from_one_value_or_two),

@@ -70,6 +70,9 @@ extern const struct query_module query_module_xml;
 /* The names of what slice takes. */
 size_t query_slice_names(const void *plan, struct span *names, size_t max);
 
+/* Of stats' plan: is the result of this name one that goes on from window to window? */
+bool query_stats_is_total(const void *plan, struct span name);
+
 /* Of sort's plan. */
 bool query_sort_is_by_time(const void *plan);
 

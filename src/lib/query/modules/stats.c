@@ -19,6 +19,16 @@ static void tell(const void *pointer, query_tell *each, void *context)
     }
 }
 
+bool query_stats_is_total(const void *pointer, struct span name)
+{
+    const struct stats_plan *plan = pointer;
+    bool total = false;
+    for (size_t i = 0; i < plan->op_count; i++) {
+        total = total || (plan->ops[i].op == AGGREGATE_TOTAL && span_equal(plan->ops[i].out, name));
+    }
+    return total;
+}
+
 #define ROW(module_name, module_summary, how)                                                      \
     {                                                                                              \
         .name = (module_name), .summary = (module_summary), .condensing = true,                    \

@@ -24,6 +24,7 @@
 
 struct plan {
     struct span names[NAMES_MAX];
+    bool running[NAMES_MAX]; /* a total of stats: does not begin anew in each bucket */
     size_t count;
     struct span keys[NAMES_MAX];
     size_t key_count;
@@ -34,7 +35,8 @@ struct series {
     char *label; /* owned */
     double weight;
     double *values; /* by bucket; NAN: none */
-    size_t place;   /* among those shown */
+    bool running;
+    size_t place; /* among those shown */
 };
 
 struct chart {
@@ -100,6 +102,17 @@ static bool uses(const void *pointer, struct span name)
            label_has(plan->keys, plan->key_count, name);
 }
 
+static void settle(void *pointer, const struct query *query)
+{
+    struct plan *plan = pointer;
+    for (size_t i = 0; i < query->stage_count; i++) {
+        const struct query_stage *stage = &query->stages[i];
+        for (size_t j = 0; stage->module == &query_module_stats && j < plan->count; j++) {
+            plan->running[j] = query_stats_is_total(stage->plan, plan->names[j]);
+        }
+    }
+}
+
 static size_t series_max(const void *plan)
 {
     return (size_t)((const struct plan *)plan)->limit;
@@ -163,12 +176,13 @@ static struct series *series_of(struct chart *chart, struct span label)
 }
 
 /* Single entries of one bucket add up; rows of stats have a bucket each. */
-static void add(struct chart *chart, struct span label, int64_t time_ns, double value)
+static void add(struct chart *chart, struct span label, int64_t time_ns, double value, bool running)
 {
     time_ns = label_window(time_ns, chart->width_ns);
     const int64_t *at =
         bsearch(&time_ns, chart->times.items, chart->times.count, sizeof(int64_t), compare_times);
     struct series *series = series_of(chart, label);
+    series->running = running;
     double *place = &series->values[at - chart->times.items];
     *place = isnan(*place) ? value : *place + value;
     series->weight += fabs(value);
@@ -180,7 +194,7 @@ static void add_row(const struct plan *plan, struct chart *chart, size_t index)
     struct buf keys = {0};
     bool keyed = label_put(chart->rows, index, plan->keys, plan->key_count, &keys);
     if (plan->count == 0 && keyed) {
-        add(chart, plan->key_count > 0 ? buf_span(&keys) : SPAN_LIT("count"), time_ns, 1);
+        add(chart, plan->key_count > 0 ? buf_span(&keys) : SPAN_LIT("count"), time_ns, 1, false);
     }
     for (size_t i = 0; i < plan->count && keyed; i++) {
         struct query_value value;
@@ -195,7 +209,7 @@ static void add_row(const struct plan *plan, struct chart *chart, size_t index)
             buf_append_str(&label, plan->key_count > 0 ? " " : "");
         }
         buf_append(&label, buf_span(&keys));
-        add(chart, buf_span(&label), time_ns, query_value_real(&number));
+        add(chart, buf_span(&label), time_ns, query_value_real(&number), plan->running[i]);
         buf_deinit(&label);
     }
     buf_deinit(&keys);
@@ -213,6 +227,20 @@ static int compare_series(const void *a, const void *b)
         return other;
     }
     return x->weight != y->weight ? (x->weight > y->weight ? -1 : 1) : strcmp(x->label, y->label);
+}
+
+/* From its first value on a running series has one in every bucket. */
+static void add_up_running(struct chart *chart)
+{
+    for (size_t i = 0; i < chart->series.count; i++) {
+        struct series *series = chart->series.items[i];
+        double sum = NAN;
+        for (size_t j = 0; series->running && j < chart->times.count; j++) {
+            double value = series->values[j];
+            sum = isnan(sum) ? value : sum + (isnan(value) ? 0 : value);
+            series->values[j] = sum;
+        }
+    }
 }
 
 /* What lies beyond the limit goes into "other", which has a place of its own. */
@@ -277,6 +305,7 @@ static void entries(const void *pointer, const struct query_block *rows, struct 
     for (size_t i = 0; i < rows->count; i++) {
         add_row(plan, &chart, rows->picks[i]);
     }
+    add_up_running(&chart);
     fold(plan, &chart);
     put(&chart, buf);
     for (size_t i = 0; i < chart.series.count; i++) {
@@ -304,6 +333,7 @@ const struct query_renderer query_renderer_chart = {
     .parse = parse,
     .uses = uses,
     .timeline = true,
+    .settle = settle,
     .series_max = series_max,
     .entries = entries,
     .whole = true,
