@@ -30,12 +30,12 @@ static void a_chart_has_a_series_per_key(void **unused)
 static void a_total_goes_on_from_bucket_to_bucket(void **unused)
 {
     (void)unused;
-    expect_answer(
-        "tag=app json user ms | stats total(ms) by user sum(ms) as all | chart total all "
-        "by user",
-        "{\"Names\":[\"all bob\",\"total bob\",\"all alice\",\"total alice\"],\"Values\":["
-        "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[null,null,12.5,12.5]},"
-        "{\"TS\":\"2026-01-02T12:00:01Z\",\"Data\":[43,40,43,15.5]}]}\n");
+    expect_answer("tag=app json user ms | stats total(ms) by user sum(ms) as all | chart total all "
+                  "by user",
+                  "{\"Names\":[\"all alice\",\"all bob\",\"total bob\",\"total alice\"],"
+                  "\"Values\":["
+                  "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[12.5,null,null,12.5]},"
+                  "{\"TS\":\"2026-01-02T12:00:01Z\",\"Data\":[43,43,40,15.5]}]}\n");
     expect_answer("tag=app json code | stats total(code) | chart total",
                   "{\"Names\":[\"total\"],\"Values\":["
                   "{\"TS\":\"2026-01-02T12:00:00Z\",\"Data\":[200]},"
