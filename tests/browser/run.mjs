@@ -24,6 +24,7 @@ import { scenarios as exploring } from './scenarios/exploring.mjs';
 import { scenarios as failing } from './scenarios/failing.mjs';
 import { scenarios as first } from './scenarios/first.mjs';
 import { scenarios as hostile } from './scenarios/hostile.mjs';
+import { scenarios as hostileNames } from './scenarios/hostile-names.mjs';
 import { scenarios as kept } from './scenarios/kept.mjs';
 import { scenarios as late } from './scenarios/late.mjs';
 import { scenarios as library } from './scenarios/library.mjs';
@@ -83,6 +84,7 @@ const all = Object.entries({
     ...late,
     ...failing,
     ...hostile,
+    ...hostileNames,
     ...pictures,
 })
     .filter(([name]) => name.includes(options.only.replaceAll(' ', '_')))

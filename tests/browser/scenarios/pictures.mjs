@@ -1,4 +1,5 @@
 // Pictures of every page, to be looked at: light, dark, and on a phone.
+import assert from 'node:assert/strict';
 import { DESKTOP, editor, logIn, PHONE, rows, search } from '../lib/browser.mjs';
 
 const LINES = [
@@ -46,6 +47,8 @@ async function pictures(tabs, cluster, name, options) {
     await search(page, 'tag=web,shop,auth grep -v "HTTP/1.1\\" 500"', 'Last hour');
     await rows(page).first().waitFor();
     await tabs.shot(page, `${name}-results`);
+    const run = await page.locator('.controls button').last().boundingBox();
+    assert.ok(run.x + run.width <= options.viewport.width, 'the last button is in the window');
     await rows(page).nth(2).click();
     await page.getByLabel('Entry', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Bytes' }).scrollIntoViewIfNeeded();
