@@ -159,7 +159,8 @@ static uint64_t declared_bytes(const struct http_request *request)
     if (http_request_header(request, "Transfer-Encoding") != NULL) {
         return UINT64_MAX;
     }
-    return length != NULL && span_to_u64(span_of_str(length), &bytes) ? bytes : 0;
+    bool declared = length != NULL && span_to_u64(span_of_str(length), &bytes);
+    return declared ? MIN(bytes, UINT64_MAX - 1) : 0;
 }
 
 /* Where its body ends, another reader may find elsewhere: a proxy that did would take what follows
