@@ -53,6 +53,7 @@ int query_args_flag(struct query_args *args, const struct query_flag *flags, siz
         if (rc == QUERY_ARGS_END) {
             return token_fault(args, token, "a value must follow");
         }
+        args->value = rc == 0 ? value : SPAN_NONE;
         *ret_value = rc == 0 ? arena_span_str(args->arena, value) : NULL;
         return rc;
     }

@@ -26,6 +26,7 @@ struct query_args {
     struct query_error *error;
     const struct query_tag *tags; /* of the stage, else of the query; none: tag=default */
     size_t tag_count;
+    struct span value;             /* of the last flag, NULs and all */
     const char *effective;         /* set by a stage that runs as another text than was typed */
     const char *resource;          /* set by a stage that has read one while it was parsed */
     struct query_flags_seen *seen; /* NULL, but for query/describe.h */

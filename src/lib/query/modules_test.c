@@ -221,6 +221,22 @@ static void stats_can_keep_the_entry_of_the_extreme(void **unused)
            "10.0.0.6 sshd[99]: Failed password for bob from 192.0.2.7 port 4243 ssh2\n");
 }
 
+/* Delimiters are any bytes. */
+static void a_delimiter_may_be_a_nul(void **unused)
+{
+    (void)unused;
+    static const char eval[] = "tag=kv eval x = \"a=1\\x00b=2\";";
+    char query[256];
+    (void)snprintf(query, sizeof(query), "%s | fields -d \"\\x00\" -e x [1] as f | table f", eval);
+    expect(query, "b=2\n");
+    (void)snprintf(query, sizeof(query), "%s | kv -d \"\\x00\" -e x b | table b", eval);
+    expect(query, "2\n");
+    (void)snprintf(query, sizeof(query), "%s | split -d \"\\x00\" x | table x", eval);
+    expect(query, "a=1\nb=2\n");
+    refuse("tag=kv fields -d \"\" [1]", "the delimiter cannot be empty");
+    refuse("tag=sys syslog Severity~5", "a filter here needs a number");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +247,7 @@ int main(void)
         cmocka_unit_test(math_modules_are_single_operations),
         cmocka_unit_test(commas_between_names_mean_nothing),
         cmocka_unit_test(stats_can_keep_the_entry_of_the_extreme),
+        cmocka_unit_test(a_delimiter_may_be_a_nul),
         cmocka_unit_test(sort_require_and_alias_work_on_values),
         cmocka_unit_test(unique_passes_the_first_of_each),
         cmocka_unit_test(gauges_show_a_number_for_each_row),

@@ -264,7 +264,7 @@ static int unknown_module(const struct parser *parser, const struct query_token 
     }
     if (token->kind != QUERY_TOKEN_WORD) {
         const char *hint =
-            query_token_is(token, '@') ? " (compound queries are not supported)" : "";
+            query_token_is(token, '@') ? " (inner queries, @name{ … };, stand first)" : "";
         return query_fault(parser->error, token->offset, token->bytes,
                            "a module was expected, not '%s'%s", name, hint);
     }

@@ -186,7 +186,7 @@ static void faults_say_what_and_where(void **state)
     expect_fault("tag=a grep x)", 0, 12, "')' without its '('");
     expect_fault("tag=a $ERR", 0, 6, "unknown macro '$ERR'");
     expect_fault("@x{tag=a}; tag=b", 0, 0,
-                 "a module was expected, not '@' (compound queries are not supported)");
+                 "a module was expected, not '@' (inner queries, @name{ … };, stand first)");
     expect_fault("start=soon", -1, 6,
                  "start= is not a time: 'soon'; write -1h, NOW-2d or \"2026-01-02T15:04:05Z\"");
     expect_fault("start=1h", -1, 6,

@@ -48,8 +48,7 @@ static int check_op(const struct query_args *args, const struct query_token *at,
     struct query_value text = query_value_of_text(item->filter.text);
     if (op != EXTRACT_NONE && (text_op || !query_value_number(&text, &item->filter.number))) {
         return query_fault(args->error, at->offset, at->bytes,
-                           "%s: '%s' needs a number and == != < > <= >=", args->name,
-                           text_op ? ops[op] : "a filter here");
+                           "%s: a filter here needs a number and == != < > <= >=", args->name);
     }
     return 0;
 }

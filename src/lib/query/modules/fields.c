@@ -129,7 +129,7 @@ static int parse_with(struct query_args *args, const struct own *defaults, size_
         own->quotes = own->quotes || flag == FLAG_Q;
         own->clean = own->clean || flag == FLAG_CLEAN;
         plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
-        own->delimiter = flag == FLAG_D ? span_of_str(value) : own->delimiter;
+        own->delimiter = flag == FLAG_D ? args->value : own->delimiter;
     }
     if (rc == QUERY_ARGS_END && own->delimiter.bytes == 0) {
         return query_args_fault(args, "the delimiter cannot be empty");

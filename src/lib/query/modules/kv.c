@@ -178,9 +178,9 @@ static int parse(struct query_args *args, void **ret_plan)
         own->clean = own->clean && flag != FLAG_NOCLEAN;
         own->whole = own->whole || flag == FLAG_DALL;
         plan->source = flag == FLAG_E ? span_of_str(value) : plan->source;
-        own->separator = flag == FLAG_SEP ? span_of_str(value) : own->separator;
+        own->separator = flag == FLAG_SEP ? args->value : own->separator;
         bool delimiters = flag == FLAG_D || flag == FLAG_DALL;
-        own->delimiters = delimiters ? span_of_str(value) : own->delimiters;
+        own->delimiters = delimiters ? args->value : own->delimiters;
     }
     if (rc == QUERY_ARGS_END && (own->separator.bytes == 0 || own->delimiters.bytes == 0)) {
         return query_args_fault(args, "a separator cannot be empty");

@@ -25,7 +25,7 @@ static int parse(struct query_args *args, void **ret_plan)
     const char *value = NULL;
     int rc = 0;
     while ((rc = query_args_flag(args, flags, ARRAY_COUNT(flags), &flag, &value)) == 0) {
-        plan->delimiter = flag == FLAG_D ? span_of_str(value) : plan->delimiter;
+        plan->delimiter = flag == FLAG_D ? args->value : plan->delimiter;
         plan->clean = plan->clean || flag == FLAG_CLEAN;
     }
     if (rc == QUERY_ARGS_END && plan->delimiter.bytes == 0) {

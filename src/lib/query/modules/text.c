@@ -239,7 +239,7 @@ static int parse_concat(struct query_args *args, void **ret_plan)
     int rc = 0;
     while ((rc = query_args_flag(args, concat_flags, ARRAY_COUNT(concat_flags), &flag, &value)) ==
            0) {
-        plan->separator = span_of_str(value);
+        plan->separator = args->value;
     }
     rc = rc < 0 ? rc : query_args_names(args, plan->names, NAMES_MAX, &plan->count);
     if (rc < 0) {
