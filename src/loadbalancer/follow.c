@@ -226,12 +226,12 @@ static size_t gather_targets(struct follow *follow, struct slot_target *targets)
 static void note_report(struct follow *follow, const struct slots_report *report)
 {
     if (report->unplaced > follow->unplaced) {
-        log_warn("too-many-webservers", "webservers wait for a slot; raise Webserver-Slots",
-                 "waiting", LOG_INT(report->unplaced), NULL);
+        log_error("too-many-webservers", "webservers wait for a slot; raise Webserver-Slots",
+                  "waiting", LOG_INT(report->unplaced), NULL);
     }
     if (report->duplicates > follow->duplicates) {
-        log_warn("same-external-addr", "webservers share one External-Addr and count as one",
-                 "too_many", LOG_INT(report->duplicates), NULL);
+        log_error("same-external-addr", "webservers share one External-Addr and count as one",
+                  "too_many", LOG_INT(report->duplicates), NULL);
     }
     follow->unplaced = report->unplaced;
     follow->duplicates = report->duplicates;
@@ -345,9 +345,9 @@ static void note_absence(const struct slot_target *target, int64_t now, struct s
     seen->absent_ms = seen->absent_ms == 0 ? now : seen->absent_ms;
     if (!seen->told && now - seen->absent_ms >= ABSENT_MS) {
         seen->told = true;
-        log_warn("webserver-absent",
-                 "a webserver is listed, but nothing has answered /readyz at its address",
-                 "address", target->address, "port", LOG_INT(target->port), NULL);
+        log_error("webserver-absent",
+                  "a webserver is listed, but nothing has answered /readyz at its address",
+                  "address", target->address, "port", LOG_INT(target->port), NULL);
     }
 }
 

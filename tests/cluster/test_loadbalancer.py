@@ -474,9 +474,14 @@ def test_webservers_know_their_users_by_address_through_the_balancer(proxy):
         assert [s["Origin"] for s in sessions] == ["127.0.0.77"]
 
 
+# Log-Level's default, for a load balancer.
+BY_DEFAULT = ("loadbalancer", "Log-Level=error")
+
+
 def test_a_wrong_secret_is_said_and_users_see_a_page():
+    """In the log that there is without a Log-Level, in the metrics and on the page."""
     with Cluster(webservers=1, indexers=1, start=False,
-                 settings=[("loadbalancer", "Control-Secret=wrong")]) as c:
+                 settings=[("loadbalancer", "Control-Secret=wrong"), BY_DEFAULT]) as c:
         c.datastore.start()
         c.webserver(0).start()
         c.balancer.start(ready=False)
@@ -488,7 +493,7 @@ def test_a_wrong_secret_is_said_and_users_see_a_page():
 
 def test_bad_addresses_of_webservers_harm_no_other():
     """Two with one External-Addr count as one; one that leads nowhere gets nobody. Each is said."""
-    with Cluster(webservers=3, indexers=1, start=False) as c:
+    with Cluster(webservers=3, indexers=1, start=False, settings=[BY_DEFAULT]) as c:
         c.webserver(1).process.config.write_text(
             re.sub("External-Addr=.*", f"External-Addr={HOST}:{c.layout.webservers[0].port}",
                    c.webserver(1).process.config.read_text()))

@@ -142,7 +142,7 @@ static void tell(struct sync_presence *presence, const char *url, const char *wh
 {
     if (presence->options.on_event != NULL) {
         char *text = mem_printf("%s: %s; the last list known stays in use", url, why);
-        presence->options.on_event(presence->options.context, SYNC_WARN, "presence-lost", text);
+        presence->options.on_event(presence->options.context, SYNC_ERROR, "presence-lost", text);
         mem_free(text);
     }
 }
