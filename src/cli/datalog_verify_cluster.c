@@ -411,7 +411,9 @@ static void print_result(const struct verify *verify)
     }
     printf("%zu partitions of %zu wells on %zu indexers: ", verify->compared, verify->kept.count,
            verify->count);
-    if (verify->differ == 0) {
+    if (verify->count < 2) {
+        printf("none to compare it with; --config of a webserver, or --indexer A,B, names more\n");
+    } else if (verify->differ == 0) {
         printf("equal\n");
     } else {
         printf("%zu differ\n", verify->differ);

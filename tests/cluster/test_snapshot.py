@@ -172,6 +172,9 @@ def test_nodes_that_differ_are_found_named_and_repaired():
         c.expect_all_hold("web", ids)
         status, text = verify(c)
         assert status == 0 and "on 3 indexers: equal" in text, text
+        told = c.aquifer("datalog", "verify", "--cluster", "--config",
+                         str(c.indexer(0).process.config))
+        assert b"none to compare it with" in told.stdout, "an indexer's configuration names itself"
         assert c.indexer(1).stop() == 0
         lost = [path for path in (c.indexer(1).process.dir / "wells/default").iterdir()
                 if path.stat().st_size > 0]
