@@ -171,6 +171,19 @@ static void put_all(struct series_catalogue *catalogue, struct output *output, b
     }
 }
 
+/* What the file holds is not known any more. After a sync that failed the kernel shows what never
+ * reached the disk and takes it for clean: who opens the file next must not see it. */
+static void take_back(struct series_catalogue *catalogue)
+{
+    char text[ERR_TEXT_BYTES_MAX];
+    strcpy(text, err_text());
+    if (io_truncate(catalogue->file, catalogue->end) < 0) {
+        catalogue_report(catalogue, "%s", err_text());
+    }
+    io_close(&catalogue->file);
+    (void)err_set(ERR_IO, "%s", text);
+}
+
 /* The file as it is, and what has changed. */
 static int add_to(struct series_catalogue *catalogue, uint64_t position)
 {
@@ -179,7 +192,7 @@ static int add_to(struct series_catalogue *catalogue, uint64_t position)
     put_all(catalogue, &output, false, position);
     buf_deinit(&output.buf);
     if (output.rc < 0) {
-        io_close(&catalogue->file); /* what it holds is not known any more */
+        take_back(catalogue);
         return output.rc;
     }
     catalogue->end = output.end;
