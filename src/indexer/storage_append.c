@@ -84,10 +84,14 @@ struct storage_run *storage_append_run(struct storage_append *append, enum datal
     return &record->runs.items[record->runs.count - 1];
 }
 
-/* A full log is a state, which the next append that succeeds ends. Both are said once. */
+/* A full log is a state, which the next append that succeeds ends. Both are said once. What fails
+ * otherwise, or was not to be written, says nothing of it. */
 static void note_log(struct storage *storage, int rc)
 {
     bool full = rc == ERR_NO_SPACE;
+    if (rc != 0 && !full) {
+        return;
+    }
     pthread_mutex_lock(&storage->lock);
     bool change = full != storage->log_full_told;
     storage->log_full = full;

@@ -112,11 +112,46 @@ static void a_dead_follower_does_not_fill_the_disk(void **state)
     io_sim_deinit(&sim);
 }
 
+static size_t count(struct buf *text, const char *line)
+{
+    size_t times = 0;
+    for (const char *at = buf_str(text); (at = strstr(at, line)) != NULL; at++) {
+        times++;
+    }
+    return times;
+}
+
+/* The log is full, then the disk fails: there is no more room than before. */
+static void only_what_was_written_says_that_there_is_room_again(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct buf reports = {0};
+    io_sim_init(&sim, 1);
+    struct storage *storage = open_storage(&sim, &reports);
+    char text[1000] = "x";
+    uint16_t tag;
+    assert_int_equal(storage_tag(storage, SPAN_LIT("t"), &tag), 0);
+    struct entry entry = {.time_ns = 5, .tag = tag, .data = span_of(text, sizeof(text))};
+    sim.space_bytes = io_sim_used(&sim) + 10;
+    assert_int_equal(storage_append(storage, &entry, 1), ERR_NO_SPACE);
+    sim.space_bytes = 0;
+    sim.fail_at = sim.calls + 1;
+    assert_int_equal(storage_append(storage, &entry, 1), ERR_IO);
+    assert_true(count(&reports, "ingest stopped") == 1 && count(&reports, "ingest resumed") == 0);
+    assert_int_equal(storage_append(storage, &entry, 1), 0);
+    assert_true(count(&reports, "ingest stopped") == 1 && count(&reports, "ingest resumed") == 1);
+    storage_close(&storage);
+    buf_deinit(&reports);
+    io_sim_deinit(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lagging_follower_makes_no_well_flush),
         cmocka_unit_test(a_dead_follower_does_not_fill_the_disk),
+        cmocka_unit_test(only_what_was_written_says_that_there_is_room_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
