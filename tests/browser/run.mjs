@@ -41,6 +41,8 @@ import { scenarios as tables } from './scenarios/tables.mjs';
 import { scenarios as systems } from './scenarios/systems.mjs';
 
 const SCENARIO_MS_MAX = 300_000; /* the suites run beside others: this only ends what hangs */
+/* An answer to a question that the page has taken back, or to a page that is closed. */
+const TAKEN_BACK = /has been closed|disposed|InterceptionId/;
 const ROOT = path.resolve(
     import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname),
     '../..',
@@ -129,7 +131,11 @@ async function run(browser, cluster, scenario) {
 
 /* What fails beside a scenario, while it changes an answer for the page, say, fails it. */
 let running = null;
-process.on('unhandledRejection', (error) => running?.faults.push(String(error?.stack ?? error)));
+process.on('unhandledRejection', (error) => {
+    if (!TAKEN_BACK.test(error)) {
+        running?.faults.push(String(error?.stack ?? error));
+    }
+});
 
 const cluster = new Cluster(options.cluster);
 const browser = await launch();

@@ -57,6 +57,16 @@ export class Cluster {
         return this.shared;
     }
 
+    /** Waits until a webserver takes this token no more. */
+    refused(url, token) {
+        const ask = () =>
+            this.call(url, 'GET', '/api/info/whoami', token).then(
+                () => false,
+                (error) => /: 401 /.test(error.message),
+            );
+        return eventually('the session has ended', ask);
+    }
+
     async logIn(user, password) {
         const body = new URLSearchParams({ User: user, Pass: password });
         const response = await fetch(`${this.webservers[0]}/api/login`, { method: 'POST', body });

@@ -1,7 +1,7 @@
 // Macros, templates, actionables, saved queries: made here, changed there, brought back.
 import assert from 'node:assert/strict';
 import { rows, search, typed } from '../lib/browser.mjs';
-import { eventually } from '../lib/cluster.mjs';
+import { eventually, tokenOf } from '../lib/cluster.mjs';
 
 const row = (on, list, name) =>
     on.getByRole('list', { name: list }).getByRole('button', { name, exact: false }).first();
@@ -201,13 +201,26 @@ export const scenarios = {
     async a_session_that_ends_under_an_open_dialog_loses_nothing(tabs, cluster) {
         tabs.allow(/status of 401/);
         const name = `kept ${Date.now()}`;
+        let ended = false;
         const page = await tabs.loginAnew(cluster.webservers[0], { hash: '#/queries' });
         await page.getByRole('button', { name: 'New saved query' }).click();
         await page.getByLabel('Name', { exact: true }).fill(name);
         await page.getByLabel('Query', { exact: true }).fill('tag=gravwell limit 1');
-        const token = await page.evaluate(() => localStorage.getItem('aquifer.token'));
-        await cluster.call(cluster.webservers[1], 'PUT', '/api/logout', token);
+        // It ends while the saving is on its way.
+        await page.route('**/api/library', async (route) => {
+            if (route.request().method() === 'POST' && !ended) {
+                const token = await tokenOf(page);
+                await cluster.call(cluster.webservers[1], 'PUT', '/api/logout', token);
+                await cluster.refused(cluster.webservers[0], token);
+                ended = true;
+            }
+            await route.fallback();
+        });
+        const answered = page.waitForResponse(
+            (one) => one.request().method() === 'POST' && one.url().endsWith('/api/library'),
+        );
         await page.getByRole('button', { name: 'Save', exact: true }).click();
+        await answered;
         const again = page.getByRole('dialog', { name: 'Log in again' });
         await again.getByText('Your session has ended.').waitFor();
         await tabs.shot(page, 'login-again');
