@@ -174,7 +174,7 @@ func things(c *client.Client) {
 		_, err := c.CreateSecret(types.SecretCreate{Name: "hook", Value: "x"})
 		must(err)
 		token, err := c.CreateToken(types.TokenCreate{Name: "nightly",
-			Capabilities: []string{"DashboardRead"}})
+			Capabilities: []string{"ResourceRead"}})
 		must(err)
 		byToken := connect(*server)
 		must(byToken.LoginWithAPIToken(token.Value))
