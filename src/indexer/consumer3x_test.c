@@ -80,7 +80,7 @@ static void start_feeder(struct world *world)
     struct buf public = {0};
     print_public(&public, CONSUMER_KEY);
     int rc = -1;
-    for (unsigned port = 21000 + (unsigned)getpid() % 9000; rc != 0 && port < 32000; port++) {
+    for (unsigned port = 12000 + (unsigned)getpid() % 8000; rc != 0 && port < 20000; port++) {
         struct buf text = {0};
         buf_printf(&text,
                    "[Warp10-Feeder]\nListen=127.0.0.1:%u\nPrivate-Key=" FEEDER_KEY

@@ -75,14 +75,14 @@ static void open_storage(struct world *world)
     assert_int_equal(storage_open(&options, &world->storage), 0);
 }
 
-/* The first port that is free of those that this process may use. */
+/* The first port that is free, from one on that is this process's: below those of cluster tests. */
 static void start_feeder(struct world *world)
 {
     struct buf public = {0};
     struct buf problems = {0};
     print_public(&public, CONSUMER_KEY);
     int rc = -1;
-    for (unsigned port = 20000 + (unsigned)getpid() % 10000; rc != 0 && port < 32000; port++) {
+    for (unsigned port = 12000 + (unsigned)getpid() % 8000; rc != 0 && port < 20000; port++) {
         struct buf text = {0};
         conf_free(&world->conf);
         buf_printf(&text,
