@@ -181,8 +181,9 @@ static void write_servers(const struct config_parts *parts, struct buf *text)
     }
 }
 
-/* Requests that are safe to repeat are repeated on another server when theirs has died; what may
- * have had an effect is repeated only when the connection failed before it was sent. A failed
+/* Requests that are safe to repeat, logins among them, are repeated on another server when theirs
+ * has died; what may have had an effect is repeated only when the connection failed before it was
+ * sent. A failed
  * connection does not mark the server down by itself, it hastens its checks: with only one server
  * left up, HAProxy would wait a second before it moves the request there. */
 static void write_backend(const struct config_parts *parts, struct buf *text)
@@ -198,7 +199,8 @@ static void write_backend(const struct config_parts *parts, struct buf *text)
                "    option redispatch 1\n"
                "    retries 3\n"
                "    retry-on conn-failure empty-response\n"
-               "    http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE }\n"
+               "    http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE }"
+               " || { method POST } { path /api/login }\n"
                "    errorfile 503 " CONFIG_UNAVAILABLE_FILE "\n"
                "    option httpchk GET /readyz\n"
                "    http-check expect status 200\n"

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -140,6 +141,25 @@ def test_a_killed_webserver_costs_no_request(tmp_path):
                 b.webservers[victim].start()
                 b.all_up()
         assert not users.faults
+
+
+@pytest.mark.parametrize("path, repeated", [("/api/login", True), ("/api/other", False)])
+def test_a_login_is_repeated_on_another_webserver_and_other_posts_are_not(tmp_path, path, repeated):
+    """The webserver is killed with the request in its hands: what it did with it nobody knows."""
+    with Balancer(tmp_path) as b:
+        b.ready().all_up()
+        tiny = b.webservers[0]
+        while (answer := b.get()).text[0] != tiny.name or not answer.cookie:
+            pass
+        headers, answers = {"Cookie": answer.cookie}, []
+        user = threading.Thread(target=lambda: answers.append(
+            request(b.connect(), f"{path}?hang-{tiny.name}", headers, "POST", b"User=admin")))
+        user.start()
+        request(http.client.HTTPConnection(HOST, tiny.port, timeout=60), "/slow-begun")
+        tiny.kill()
+        user.join()
+        answer, = answers
+        assert (answer.status, answer.text[0]) == (200, "b") if repeated else answer.status == 502
 
 
 def test_a_killed_haproxy_is_replaced_and_nobody_is_refused(tmp_path):
