@@ -3,7 +3,6 @@
  * of searches. src/indexer/README.md.
  */
 #include <sodium.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -69,23 +68,12 @@ static void report_storage(void *context, const char *text)
     log_warn("storage", text, NULL);
 }
 
-/* Every segment of a well is an open file. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)!setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int open_storage(struct indexer *indexer)
 {
     int rc = conf_uuid(indexer->io, indexer->conf, "Indexer-UUID", &indexer->uuid);
     if (rc < 0) {
         return rc;
     }
-    raise_file_limit();
     struct storage_options options = {0};
     rc = storage_options_of_conf(indexer->conf, indexer->arena, &options);
     if (rc < 0) {

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shlex
 import shutil
 import socket
@@ -39,6 +40,20 @@ def test_a_session_outlives_the_restart_of_its_webserver():
         c.webserver(0).stop()
         c.webserver(0).start()
         session.get("/api/info/whoami").ok()
+
+
+def test_daemons_may_open_as_many_files_as_the_system_lets_them():
+    """A login shell's soft limit of 1024 is a few hundred clients with TLS."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        with Cluster(webservers=1, indexers=1) as c:
+            for node in c.nodes.values():
+                limits = Path(f"/proc/{node.pid}/limits").read_text()
+                found = re.search(r"Max open files +(\d+) +(\d+)", limits)
+                assert found.groups() == (str(hard), str(hard))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_daemons_may_start_in_any_order():

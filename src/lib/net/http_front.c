@@ -56,6 +56,7 @@ struct front_thread {
     struct http_front *front;
     pthread_t thread;
     int epoll;
+    bool full; /* no descriptor was left: nobody is accepted until the next sweep */
     VEC(struct link *) links;
     VEC(struct link *) dead; /* closed; freed when no event can name them any more */
 };
@@ -338,6 +339,21 @@ static gnutls_session_t new_session(struct http_front *front, int fd)
     return session;
 }
 
+static void listen_on(struct front_thread *thread)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = thread->front};
+    CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_ADD, thread->front->listener, &event) == 0);
+}
+
+/* Who waits in the listener's queue would wake us at once, again and again. */
+static void note_full(struct front_thread *thread)
+{
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_DEL, thread->front->listener, NULL) == 0);
+        thread->full = true;
+    }
+}
+
 static void accept_links(struct front_thread *thread)
 {
     struct http_front *front = thread->front;
@@ -345,6 +361,7 @@ static void accept_links(struct front_thread *thread)
     socklen_t bytes = sizeof(address);
     int fd = accept4(front->listener, (void *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
+        note_full(thread);
         return;
     }
     /* Above the bound of connections libmicrohttpd answers 503; far above, we hang up. */
@@ -411,6 +428,10 @@ static void *serve(void *context)
         if (now - swept > SWEEP_MS * TIME_MS_NS) {
             sweep(thread);
             swept = now;
+            if (thread->full) {
+                listen_on(thread);
+                thread->full = false;
+            }
         }
         if (atomic_load(&front->stopping)) {
             stop_at = MIN(stop_at, now + CLOSING_MS * TIME_MS_NS);
@@ -463,12 +484,11 @@ void http_front_start(struct http_front *front, int listener)
     atomic_store(&front->accepting, true);
     for (size_t i = 0; i < front->thread_count; i++) {
         struct front_thread *thread = &front->threads[i];
-        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = front};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
         thread->front = front;
         thread->epoll = epoll_create1(EPOLL_CLOEXEC);
         CHECK(thread->epoll >= 0);
-        CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_ADD, listener, &event) == 0);
-        event = (struct epoll_event){.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+        listen_on(thread);
         CHECK(epoll_ctl(thread->epoll, EPOLL_CTL_ADD, front->wake, &event) == 0);
         CHECK(pthread_create(&thread->thread, NULL, serve, thread) == 0);
     }

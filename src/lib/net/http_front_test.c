@@ -4,6 +4,8 @@
  */
 #include "net/testing.h"
 
+#include <sys/resource.h>
+
 #include "net/http_client.h"
 #include "net/testing_tls.h"
 
@@ -226,6 +228,31 @@ static void what_is_not_tls_is_hung_up_on_and_harms_nobody(void **state)
     raw_close(&raw);
 }
 
+/* The client has the last descriptor of the process, and none is left for who accepts. */
+static void who_comes_while_no_descriptor_is_left_is_served_later(void **state)
+{
+    (void)state;
+    struct http_server *server = start();
+    struct timespec moment = {0, 50000000};
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(STDOUT_FILENO);
+    assert_true(next > 0 && close(next) == 0);
+    struct rlimit none = {(rlim_t)next + 1, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct raw raw = raw_connect(http_server_port(server));
+    nanosleep(&moment, NULL); /* in which it is tried to accept */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    struct http_client *client = client_of(true, NULL);
+    char *url = url_of(server, "/echo");
+    struct many many = {client, url, 100};
+    (void)echo_many(&many);
+    mem_free(url);
+    http_client_free(&client);
+    raw_close(&raw);
+    http_server_stop(&server);
+}
+
 static void a_key_that_does_not_fit_is_a_fault_with_a_reason(void **state)
 {
     (void)state;
@@ -248,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_certificate_that_nobody_vouches_for_is_refused_unless_told_otherwise),
         cmocka_unit_test(a_client_that_leaves_a_stream_is_noticed),
         cmocka_unit_test(what_is_not_tls_is_hung_up_on_and_harms_nobody),
+        cmocka_unit_test(who_comes_while_no_descriptor_is_left_is_served_later),
         cmocka_unit_test(a_key_that_does_not_fit_is_a_fault_with_a_reason),
     };
     return cmocka_run_group_tests(tests, make_certificate, remove_certificate);

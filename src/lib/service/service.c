@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -220,6 +221,17 @@ static struct service *new_service(const struct service_program *program, const 
     return service;
 }
 
+/* Connections and segments of wells are open files; 1024 of them, the usual bound that may be
+ * raised, are a few hundred clients with TLS. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)!setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int service_open(const struct service_program *program, int argc, char **argv,
                  struct service **ret_service, int *ret_status)
 {
@@ -254,6 +266,7 @@ int service_open(const struct service_program *program, int argc, char **argv,
         conf_free(&conf);
         return SERVICE_EXIT;
     }
+    raise_file_limit();
     *ret_service = new_service(program, flags.config, conf);
     log_info("starting", "reading the configuration is done, setting up", "version",
              AQUIFER_VERSION, "config", flags.config, NULL);
