@@ -31,6 +31,7 @@ interface Series {
   name: string;
   type: string;
   stack?: string;
+  showSymbol?: boolean;
   data: unknown[];
 }
 const seriesOf = (option: unknown) => (option as { series: Series[] }).series;
@@ -39,8 +40,18 @@ describe('a chart', () => {
   it('has a line per name, and no value where there is none', () => {
     const series = seriesOf(optionOf('chart', CHART, 'line', COLOURS));
     expect(series.map((one) => one.name)).toEqual(['web9', 'db2']);
-    expect(series[1]?.data).toEqual([
-      [Date.UTC(2026, 4, 4, 8), 3.5],
+    expect(series[0]?.data).toEqual([
+      [Date.UTC(2026, 4, 4, 8), 12],
+      [Date.UTC(2026, 4, 4, 8, 1), 9],
+    ]);
+    expect(series[0]?.showSymbol).toBe(false);
+  });
+
+  it('shows a value to which no line leads as a dot', () => {
+    const [, alone] = seriesOf(optionOf('chart', CHART, 'line', COLOURS));
+    expect(alone).toMatchObject({ showSymbol: true, symbol: 'none' });
+    expect(alone?.data).toEqual([
+      { value: [Date.UTC(2026, 4, 4, 8), 3.5], symbol: 'circle' },
       [Date.UTC(2026, 4, 4, 8, 1), null],
     ]);
   });

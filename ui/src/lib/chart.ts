@@ -153,6 +153,22 @@ function timeAxis(times: number[], colours: Colours): Option {
   };
 }
 
+/** A line's points; one between two gaps is a dot, as no line leads to it. */
+function linePoints(times: number[], values: (number | null)[]): Option {
+  const alone = values.map(
+    (value, i) =>
+      value !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null,
+  );
+  const dotted = alone.includes(true);
+  return {
+    showSymbol: dotted,
+    ...(dotted ? { symbol: 'none' } : {}),
+    data: values.map((value, i) =>
+      alone[i] ? { value: [times[i], value], symbol: 'circle' } : [times[i], value],
+    ),
+  };
+}
+
 export function timeOption(chart: WireChart, kind: ChartKind, colours: Colours): Option {
   const names = chart.Names.slice(0, SERIES_SHOWN_MAX);
   const label = `Values over time of ${names.length} series`;
@@ -186,13 +202,15 @@ export function timeOption(chart: WireChart, kind: ChartKind, colours: Colours):
     series: names.map((name, i) => ({
       name,
       type: kind === 'bar' ? 'bar' : 'line',
-      showSymbol: chart.Values.length < 3,
       symbolSize: 5,
       sampling: 'lttb',
       ...(stacked ? { stack: 'all' } : {}),
       ...(kind === 'area' ? { areaStyle: { opacity: 0.22 } } : {}),
       ...(kind === 'stacked' ? { areaStyle: { opacity: 0.75 }, lineStyle: { width: 0.6 } } : {}),
-      data: chart.Values.map((at, row) => [times[row], at.Data[i] ?? null]),
+      ...linePoints(
+        times,
+        chart.Values.map((at) => at.Data[i] ?? null),
+      ),
     })),
   };
 }
