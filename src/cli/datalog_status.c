@@ -110,6 +110,29 @@ static void print_source(struct status *status, const json_t *source)
     status->troubled += strcmp(state, "following") == 0 ? 0 : 1;
 }
 
+/* Each life of a node that wrote something is an incarnation. All of a node, which stand together,
+ * are one line. */
+static void print_places(const json_t *places)
+{
+    size_t incarnations = 0;
+    uint64_t records = 0;
+    bool own = false;
+    for (size_t i = 0; i < json_array_size(places); i++) {
+        const json_t *row = json_array_get(places, i);
+        const char *node = text_of(row, "node");
+        incarnations++;
+        records += number_of(row, "position");
+        own |= json_is_true(json_object_get(row, "own"));
+        if (strcmp(text_of(json_array_get(places, i + 1), "node"), node) != 0) {
+            printf("  holds %" PRIu64 " records of %s, %zu incarnation%s%s\n", records, node,
+                   incarnations, incarnations == 1 ? "" : "s", own ? ", its own" : "");
+            incarnations = 0;
+            records = 0;
+            own = false;
+        }
+    }
+}
+
 static void print_replication(struct status *status, const json_t *replication)
 {
     size_t i;
@@ -133,12 +156,7 @@ static void print_replication(struct status *status, const json_t *replication)
         print_source(status, row);
     }
     print_members(replication);
-    json_array_foreach(json_object_get(replication, "places"), i, row)
-    {
-        printf("  holds %s/%s up to %" PRIu64 "%s\n", text_of(row, "node"),
-               text_of(row, "incarnation"), number_of(row, "position"),
-               json_is_true(json_object_get(row, "own")) ? ", its own" : "");
-    }
+    print_places(json_object_get(replication, "places"));
 }
 
 static void print_indexer(struct status *status, const char *indexer)

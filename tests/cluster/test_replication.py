@@ -187,6 +187,9 @@ def test_a_receiver_that_was_down_catches_up():
         assert 'aquifer_datalog_origins_behind{forwarder="indexer-1"} 1' in metrics
         c.indexer(1).start()
         c.expect_all_hold("web", ids)
+        told = c.aquifer(*status).stdout.decode()
+        nodes = re.findall(r"holds \d+ records of (\S+), \d+ incarnation", told)
+        assert own.decode() in nodes and len(set(nodes)) == len(nodes)  # however often started
 
 
 def test_a_wrong_secret_and_a_double_id_are_named():
