@@ -183,11 +183,7 @@ export class ApiClient {
     last: number,
     signal?: AbortSignal,
   ): Promise<WirePage> {
-    const parameters = new URLSearchParams({
-      sid: session,
-      first: String(first),
-      last: String(last),
-    });
+    const parameters = rowsOf(session, first, last);
     const path = pathOf(search, 'renderer', renderer);
     const answer = await this.json<WirePage>(`${path}?${parameters}`, { signal });
     if (answer.Error) {
@@ -210,11 +206,7 @@ export class ApiClient {
     last: number,
     signal?: AbortSignal,
   ): Promise<{ Data: string; Elements: WireElement[] }[]> {
-    const parameters = new URLSearchParams({
-      sid: session,
-      first: String(first),
-      last: String(last),
-    });
+    const parameters = rowsOf(session, first, last);
     const path = pathOf(search, 'renderer', renderer, 'explore');
     const answer = await this.json<{
       Entries?: WireEntry[] | null;
@@ -252,11 +244,7 @@ export class ApiClient {
     last: number,
     signal?: AbortSignal,
   ): Promise<WireTable> {
-    const parameters = new URLSearchParams({
-      sid: session,
-      first: String(first),
-      last: String(last),
-    });
+    const parameters = rowsOf(session, first, last);
     const path = pathOf(search, 'renderer', 'table');
     const answer = await this.json<{ Entries?: Partial<WireTable> | null; Error?: string }>(
       `${path}?${parameters}`,
@@ -448,6 +436,11 @@ export function messagesOf(answer: { Messages?: Message[]; Warning?: string }): 
 
 function pathOf(search: string, ...rest: string[]): string {
   return ['/api/searchctrl', ...[search, ...rest].map(encodeURIComponent)].join('/');
+}
+
+/** The rows `[first, last)`, as whoever is attached by this session. */
+function rowsOf(session: string, first: number, last: number): URLSearchParams {
+  return new URLSearchParams({ sid: session, first: String(first), last: String(last) });
 }
 
 function list<T>(value: T[] | null | undefined): T[] {
