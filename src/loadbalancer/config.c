@@ -183,9 +183,9 @@ static void write_servers(const struct config_parts *parts, struct buf *text)
 
 /* Requests that are safe to repeat, logins among them, are repeated on another server when theirs
  * has died; what may have had an effect is repeated only when the connection failed before it was
- * sent. A failed
- * connection does not mark the server down by itself, it hastens its checks: with only one server
- * left up, HAProxy would wait a second before it moves the request there. */
+ * sent. HAProxy repeats what it had as a whole when it began to send: small bodies are waited for.
+ * A failed connection does not mark the server down by itself, it hastens its checks: with only one
+ * server left up, HAProxy would wait a second before it moves the request there. */
 static void write_backend(const struct config_parts *parts, struct buf *text)
 {
     const struct settings *settings = parts->settings;
@@ -199,6 +199,8 @@ static void write_backend(const struct config_parts *parts, struct buf *text)
                "    option redispatch 1\n"
                "    retries 3\n"
                "    retry-on conn-failure empty-response\n"
+               "    http-request wait-for-body time 10s if { method PUT DELETE } "
+               "{ req.hdr_val(content-length) lt 8192 } || { method POST } { path /api/login }\n"
                "    http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE }"
                " || { method POST } { path /api/login }\n"
                "    errorfile 503 " CONFIG_UNAVAILABLE_FILE "\n"

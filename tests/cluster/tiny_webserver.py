@@ -4,11 +4,11 @@
 
 --any: it listens on all addresses.
 
-GET /readyz 200; GET /slow answers after a second, POST with "?hang-NAME" not within a minute, and
-GET /slow-begun once one of them has been asked; GET /bytes/N that many bytes; GET /events a line,
-and another one when the first has been answered with POST /seen; any other GET and POST the name,
-what it was asked and how many bytes of body came; GET with "Upgrade: websocket" 101 and then an
-echo of bytes.
+GET /readyz 200; GET /slow answers after a second, POST and PUT with "?hang-NAME" not within a
+minute, and GET /slow-begun once one of them has been asked; GET /bytes/N that many bytes; GET
+/events a line, and another one when the first has been answered with POST /seen; any other GET,
+POST and PUT the name, what it was asked and how many bytes of body came; GET with "Upgrade:
+websocket" 101 and then an echo of bytes.
 """
 
 import base64
@@ -74,6 +74,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.slow.set()
             time.sleep(60)
         self.answer(count)
+
+    do_PUT = do_POST
 
     def pieces(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
