@@ -325,7 +325,8 @@ def test_a_client_that_leaves_half_way_blocks_nobody(source, fresh):
             assert answer.status in (200, 503), answer.body
             return answer.status == 200
         wait_until(taken, 20, "the next backup")
-    assert not list(fresh.webserver(0).process.dir.rglob("restore-*"))
+    folder = fresh.webserver(0).process.dir
+    wait_until(lambda: not list(folder.rglob("restore-*")), 20, "what was uploaded is gone")
 
 
 def test_a_restore_without_the_datastore_is_refused_whole(source):
