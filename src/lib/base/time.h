@@ -36,6 +36,13 @@ void time_date_of_days(int64_t days, int64_t *ret_year, unsigned *ret_month, uns
 /* Seconds and nanoseconds to one number, kept within TIME_MIN_NS..TIME_MAX_NS. */
 int64_t time_of_parts(int64_t seconds, int64_t nanoseconds);
 
+/* The beginning of the window of `width_ns` (> 0) that holds it; windows begin at the epoch. */
+static inline int64_t time_floor(int64_t time_ns, int64_t width_ns)
+{
+    int64_t into = time_ns % width_ns;
+    return time_ns - (into < 0 ? into + width_ns : into);
+}
+
 /* Durations: a number and a unit, repeated: "90s", "1h30m", "250ms", "1.5s", "2d", "1w".
  * Units ns us µs ms s m h d w y; an optional sign in front; "0" alone is allowed. */
 bool time_parse_duration(struct span text, int64_t *ret_duration_ns);

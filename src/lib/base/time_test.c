@@ -171,9 +171,19 @@ static void durations_print_as_the_web_api_wants(void **state)
     }
 }
 
+static void windows_begin_at_the_epoch_on_both_sides_of_it(void **state)
+{
+    (void)state;
+    assert_int_equal(time_floor(0, 10), 0);
+    assert_int_equal(time_floor(19, 10), 10);
+    assert_int_equal(time_floor(-1, 10), -10);
+    assert_int_equal(time_floor(-10, 10), -10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_begin_at_the_epoch_on_both_sides_of_it),
         cmocka_unit_test(known_instants),
         cmocka_unit_test(instants_print_without_trailing_zeros),
         cmocka_unit_test(every_instant_comes_back_and_agrees_with_libc),

@@ -125,8 +125,7 @@ static int64_t window_of(struct stats_state *state, int64_t time_ns)
         (!state->any_window || time_ns < state->first_ns || time_ns > state->last_ns)) {
         return stats_reach(state, time_ns);
     }
-    int64_t into = time_ns % state->window_ns;
-    return time_ns - (into < 0 ? into + state->window_ns : into);
+    return time_floor(time_ns, state->window_ns);
 }
 
 /* Of a few bytes of the text, which tell most keys apart. */

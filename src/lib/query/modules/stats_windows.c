@@ -8,12 +8,6 @@
 #include "query/modules/stats_groups.h"
 #include "query/stats.h"
 
-static int64_t floor_to(int64_t time_ns, int64_t width_ns)
-{
-    int64_t into = time_ns % width_ns;
-    return time_ns - (into < 0 ? into + width_ns : into);
-}
-
 static int64_t wider(const struct stats_plan *plan, int64_t width_ns)
 {
     return plan->over_ns > 0 ? width_ns * 2
@@ -23,7 +17,7 @@ static int64_t wider(const struct stats_plan *plan, int64_t width_ns)
 static bool fits(const struct stats_plan *plan, int64_t first_ns, int64_t last_ns, int64_t width_ns)
 {
     __extension__ typedef __int128 wide;
-    wide range = (wide)floor_to(last_ns, width_ns) - floor_to(first_ns, width_ns);
+    wide range = (wide)time_floor(last_ns, width_ns) - time_floor(first_ns, width_ns);
     return range / width_ns < plan->windows_max;
 }
 
@@ -37,7 +31,7 @@ static void widen_table(struct stats_state *state, size_t table)
     state->groups[table] = (struct map){0};
     while (map_next(&before, &cursor, &key, &item)) {
         struct stats_group *group = item;
-        group->window_ns = floor_to(group->window_ns, state->window_ns);
+        group->window_ns = time_floor(group->window_ns, state->window_ns);
         buf_clear(&state->key);
         buf_append(&state->key, span_of(&group->window_ns, sizeof(group->window_ns)));
         buf_append(&state->key, group->key);
@@ -79,5 +73,5 @@ int64_t stats_reach(struct stats_state *state, int64_t time_ns)
     state->first_ns = first_ns;
     state->last_ns = last_ns;
     stats_widen(state, width_ns);
-    return floor_to(time_ns, state->window_ns);
+    return time_floor(time_ns, state->window_ns);
 }

@@ -133,12 +133,8 @@ static void stop(void *pointer)
 static bool key_of(const struct plan *plan, struct state *state, const struct query_block *block,
                    size_t index)
 {
-    int64_t window = 0;
-    if (plan->over_ns > 0) {
-        int64_t time_ns = block->entries[index].time_ns;
-        int64_t into = time_ns % plan->over_ns;
-        window = time_ns - (into < 0 ? into + plan->over_ns : into);
-    }
+    int64_t window =
+        plan->over_ns > 0 ? time_floor(block->entries[index].time_ns, plan->over_ns) : 0;
     buf_clear(&state->key);
     buf_append(&state->key, span_of(&window, sizeof(window)));
     for (size_t i = 0; i < plan->count; i++) {

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/time.h"
+
 bool label_has(const struct span *names, size_t count, struct span name)
 {
     for (size_t i = 0; i < count; i++) {
@@ -53,6 +55,5 @@ void label_put_number(double number, struct buf *buf)
 
 int64_t label_window(int64_t time_ns, int64_t width_ns)
 {
-    int64_t into = width_ns == 0 ? 0 : time_ns % width_ns;
-    return time_ns - (into < 0 ? into + width_ns : into);
+    return width_ns == 0 ? time_ns : time_floor(time_ns, width_ns);
 }
