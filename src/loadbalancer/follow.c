@@ -401,9 +401,12 @@ static void note_row(struct follow *follow, const struct stats_row *row)
     const struct slot_target *target =
         is_slot ? &slots_get(follow->slots, index)->target : &follow->overrides[index];
     struct seen *seen = is_slot ? &follow->slot_seen[index] : &follow->override_seen[index];
+    bool up =
+        row->up && (row->checked || seen->up); /* before a check: as the last HAProxy saw it */
+    follow->up += up;
     note_silence(follow, target, row, seen);
     if (by_hand || slots_get(follow->slots, index)->state == SLOT_READY) {
-        note_up(target, row->up, now_ms(follow), seen);
+        note_up(target, up, now_ms(follow), seen);
     } else {
         *seen = (struct seen){.silent_ms = seen->silent_ms};
     }
@@ -421,7 +424,6 @@ static void take_row(void *context, const struct stats_row *row)
         count_up(follow->metrics.redispatches, row->redispatches, &follow->counted.redispatches);
         return;
     }
-    follow->up += row->up;
     note_row(follow, row);
 }
 

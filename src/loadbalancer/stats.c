@@ -66,6 +66,12 @@ static bool is_silent(struct span check_status)
     return span_ends_with(check_status, SPAN_LIT("TOUT"));
 }
 
+/* "INI"; "* INI" while the first check is under way. */
+static bool is_checked(struct span check_status)
+{
+    return !span_ends_with(check_status, SPAN_LIT("INI"));
+}
+
 static struct stats_row row_of(struct span line, const size_t place[COLUMNS])
 {
     struct span values[COLUMNS] = {{0}};
@@ -81,6 +87,7 @@ static struct stats_row row_of(struct span line, const size_t place[COLUMNS])
         .proxy = values[PROXY],
         .server = values[SERVER],
         .up = is_up(values[STATUS]),
+        .checked = is_checked(values[CHECK_STATUS]),
         .silent = is_silent(values[CHECK_STATUS]),
         .sessions = number(values[SESSIONS]),
         .requests = number(values[REQUESTS]),

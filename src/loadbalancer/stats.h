@@ -11,6 +11,7 @@ struct stats_row {
     struct span proxy;  /* "webservers" */
     struct span server; /* "w1", "FRONTEND", "BACKEND" */
     bool up;            /* takes requests now */
+    bool checked;       /* up or not by a check; HAProxy takes those it has just met for up */
     bool silent;        /* its last check was not answered in time, rather than refused */
     uint64_t sessions;  /* on it now */
     uint64_t requests;

@@ -12,7 +12,7 @@
 #include "base/check.h"
 
 struct seen {
-    size_t rows, up, silent;
+    size_t rows, up, unchecked, silent;
     uint64_t requests, redispatches, sessions;
 };
 
@@ -21,6 +21,7 @@ static void count(void *context, const struct stats_row *row)
     struct seen *seen = context;
     seen->rows++;
     seen->up += row->up;
+    seen->unchecked += !row->checked;
     seen->silent += row->silent;
     seen->sessions += row->sessions;
     seen->requests += row->requests;
@@ -38,11 +39,14 @@ static void rows_are_read_by_the_names_of_their_columns(void **state)
                                          "webservers,w2,x,0,4,0,0,1,UP 1/2,L7TOUT,\n"
                                          "webservers,w3,x,2,0,0,0,0,DOWN 1/2,* L4TOUT,\n"
                                          "webservers,w4,x,0,0,0,0,0,MAINT,,\n"
-                                         "webservers,w5,x,0,0,0,0,0,DRAIN,L4CON,\n\n"),
+                                         "webservers,w5,x,0,0,0,0,0,DRAIN,L4CON,\n"
+                                         "webservers,o1,x,0,0,0,0,0,UP,INI,\n"
+                                         "webservers,o2,x,0,0,0,0,0,UP,* INI,\n\n"),
                                 count, &seen),
                      0);
-    assert_int_equal(seen.rows, 6);
-    assert_int_equal(seen.up, 3);
+    assert_int_equal(seen.rows, 8);
+    assert_int_equal(seen.up, 5);
+    assert_int_equal(seen.unchecked, 2);
     assert_int_equal(seen.silent, 2);
     assert_int_equal(seen.sessions, 12);
     assert_int_equal(seen.requests, 14);

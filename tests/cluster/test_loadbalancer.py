@@ -399,8 +399,23 @@ def test_certificates_of_webservers_are_verified_unless_told_otherwise(tmp_path,
             b.ready()
             assert b.get().status == 200
         else:
-            wait_until(lambda: accepts(b.port) and b.get().status == 503, 10, "refused")
+            wait_until(lambda: "is DOWN" in b.log.read_text(), 10, "its check fails")
+            assert b.get().status == 503
             assert b.admin("/readyz")[0] == 503
+            assert "webserver-up" not in b.log.read_text(), "up before anything was checked"
+
+
+def test_a_webserver_counts_as_up_once_a_check_of_it_has_passed(tmp_path):
+    """One that accepts and says nothing is not up, though HAProxy takes it for up meanwhile."""
+    balancer = Balancer(tmp_path, webservers=1)
+    balancer.webservers[0].kill()
+    mute = socket.create_server((HOST, balancer.webservers[0].port))
+    with mute, balancer as b:
+        wait_until(lambda: "is DOWN" in b.log.read_text(), 20, "its check has failed")
+        assert "webserver-up" not in b.log.read_text()
+        mute.close()
+        b.webservers[0].start()
+        b.ready()
 
 
 def test_a_missing_haproxy_is_said_and_tried_again(tmp_path):
