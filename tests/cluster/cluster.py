@@ -11,6 +11,7 @@ when a sanitizer or a CHECK had something to say. AQUIFER_BUILD names the build 
 (default build/debug: the sanitizers are part of the test).
 """
 
+import contextlib
 import os
 import random
 import re
@@ -37,27 +38,46 @@ READY_WITHIN_S = 180  # bounds only end what hangs
 STOP_WITHIN_S = 180
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed")
 PORTS = range(20000, 32000)  # below the kernel's own choice of ports
-SLICES = 8  # four for the workers of one pytest, which would race for a port; four for all others
+SLICES = 12
+own = {}  # this process's slice: its claim, its ports, the next one to be given
 
 
-def own_ports():
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    at = int(worker) % (SLICES // 2) if worker else SLICES // 2 + os.getpid() % (SLICES // 2)
-    size = len(PORTS) // SLICES
-    return PORTS[at * size:(at + 1) * size]
+def claim_ports():
+    """A slice of PORTS that no other process of tests on this machine has as long as we live."""
+    for at in random.sample(range(SLICES), SLICES):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0aquifer-tests-ports-{at}")
+        except OSError:
+            claim.close()
+            continue
+        size = len(PORTS) // SLICES
+        return {"claim": claim, "ports": PORTS[at * size:(at + 1) * size], "next": 0}
+    raise RuntimeError("all ports are claimed by other tests")
+
+
+def are_free(ports):
+    with contextlib.ExitStack() as probes:
+        for port in ports:
+            try:
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def free_port_base(count):
-    ports = own_ports()
-    for _ in range(200):
-        base = random.randrange(ports.start, ports.stop - count)
-        try:
-            for port in range(base, base + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return base
-        except OSError:
-            continue
+    """That many ports. They come round last of all: what is given now and bound later, or by a
+    daemon that starts again, is given to nobody else meanwhile."""
+    if not own:
+        own.update(claim_ports())
+    ports = own["ports"]
+    for _ in range(2 * len(ports)):
+        first = own["next"] if own["next"] + count <= len(ports) else 0
+        found = are_free(ports[first:first + count])
+        own["next"] = first + (count if found else 1)
+        if found:
+            return ports[first]
     raise RuntimeError("no free ports")
 
 
@@ -149,7 +169,8 @@ class Cluster:
             node.wait_ready()
         if "loadbalancer-0" in self.nodes:
             processes.wait_ready(self.layout.balancer, self.layout.balancer_url, READY_WITHIN_S)
-            processes.wait_spread(self.layout.balancer, len(self.layout.webservers))
+            processes.wait_spread(self.layout.balancer, len(self.layout.webservers),
+                                  READY_WITHIN_S)
 
     def stop(self):
         """One kind after the other, in reverse order; returns what each exited with."""

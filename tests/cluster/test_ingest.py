@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 import pytest
 from client import wait_until
-from cluster import BUILD, Cluster
+from cluster import BUILD, Cluster, free_port_base
 
 
 def test_one_ingest_run_survives_a_kill_of_its_indexer():
@@ -87,7 +87,7 @@ def test_entries_come_over_tls_and_the_unix_socket(certificate):
     """A certificate that nobody vouches for is refused unless told otherwise."""
     with Cluster(webservers=1, indexers=1, balancer=False, start=False) as c:
         node = c.indexer(0)
-        port = node.process.ingest_port + 7000
+        port = free_port_base(1)
         node.set(f"TLS-Ingest-Port={port}", f'Certificate-File="{certificate}/cert.pem"',
                  f'Key-File="{certificate}/key.pem"', f'Pipe-Ingest-Path="{certificate}/pipe"')
         c.start()

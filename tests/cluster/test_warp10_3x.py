@@ -663,7 +663,7 @@ def test_an_idle_consumer_hears_something():
 
 @pytest.mark.parametrize("encrypt", ["true", "false"])
 def test_two_indexers_that_feed_each_other_end_equal(encrypt):
-    ports = [free_port_base(1), free_port_base(1) + 1]
+    ports = [free_port_base(1) for _ in range(2)]
     keys = [Key(77), Key(88)]
     with Cluster(webservers=1, indexers=2, balancer=False, start=False) as c:
         for i in range(2):
