@@ -28,7 +28,7 @@ struct datastore {
     struct sync_server *server;
     char run[UUID_TEXT_BYTES];
     uint8_t letter;
-    uint8_t changes;
+    _Atomic uint8_t changes;
     atomic_bool fatal;
 };
 
@@ -354,15 +354,18 @@ static void *push_some(void *context)
     return NULL;
 }
 
+/* Several webservers on each of them: what waits together is judged anew together. */
 static void pushes_on_both_at_once_are_all_taken_in_one_order(void **state)
 {
+    enum { PUSHERS = 6, EACH = 20 };
     struct world *world = *state;
-    struct pusher pushers[2] = {{&world->both[0], 1, 60}, {&world->both[1], 101, 60}};
-    pthread_t threads[2];
-    for (size_t i = 0; i < 2; i++) {
+    struct pusher pushers[PUSHERS];
+    pthread_t threads[PUSHERS];
+    for (size_t i = 0; i < PUSHERS; i++) {
+        pushers[i] = (struct pusher){&world->both[i % 2], (uint8_t)(1 + i * EACH), EACH};
         assert_int_equal(pthread_create(&threads[i], NULL, push_some, &pushers[i]), 0);
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < PUSHERS; i++) {
         (void)pthread_join(threads[i], NULL);
     }
     WAIT_FOR(sync_server_revision(world->both[0].server) == 120);

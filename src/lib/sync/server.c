@@ -449,7 +449,8 @@ static int submit(struct sync_server *server, struct sync_pushed *push)
     server->waiting_end = &push->next;
     server->stats.pushes++;
     while (!push->done) {
-        if (server->leading) {
+        /* Nothing waits: it is in the hands of one who lets others lead until it has caught up. */
+        if (server->leading || server->waiting == NULL) {
             (void)pthread_cond_wait(&server->changed, &server->lock);
             continue;
         }
