@@ -23,7 +23,7 @@ void token_of_random(struct buf *buf, const uint8_t random[TOKEN_RANDOM_BYTES])
     text_base64(buf, span_of(random, TOKEN_RANDOM_BYTES));
     for (size_t i = begin; i < buf->bytes; i++) {
         uint8_t c = buf->data[i];
-        buf->data[i] = c == '+' ? '-' : c == '/' ? '_' : c;
+        buf->data[i] = c == '+' ? (i == begin ? '_' : '-') : c == '/' ? '_' : c;
     }
 }
 

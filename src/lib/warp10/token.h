@@ -84,7 +84,8 @@ bool token_attribute(const struct token *token, const char *name, struct span *r
 
 /* ── Making ──────────────────────────────────────────────────────────────────────────────── */
 
-/* A new token from random bytes: letters, digits, - and _. */
+/* A new token from random bytes: letters, digits, - and _; it does not begin as an option
+ * of a command does. */
 void token_of_random(struct buf *buf, const uint8_t random[TOKEN_RANDOM_BYTES]);
 void token_hash(struct span token, uint8_t ret_hash[TOKEN_HASH_BYTES]);
 

@@ -152,6 +152,7 @@ static void a_made_token_is_found_by_what_is_printed(void **state)
     token_of_random(&text, random);
     assert_int_equal(text.bytes, 44);
     assert_int_equal(span_find_byte(buf_span(&text), '+'), -1);
+    assert_int_not_equal(text.data[0], '-');
     token_hash(buf_span(&text), hash);
     token_print(&file, &token, hash);
     assert_null(strstr(buf_str(&file), buf_str(&text)));
