@@ -499,7 +499,8 @@ def test_a_consumer_is_fed_what_is_written_here(encrypt):
         assert points_of(got[7]) == [(5, 5)]
         f.api.expect_update(b"6// fed.a{room=b} 6\n")  # while it is connected
         assert points_of(consumer.take()[0][1]) == [(6, 6)]
-        assert metric(f.node, "aquifer_warp10_feeder_records_total", consumer="consumer-1") == 9
+        wait_until(lambda: metric(f.node, "aquifer_warp10_feeder_records_total",
+                                  consumer="consumer-1") == 9, 10, "nine to be counted")
         consumer.close()
 
 

@@ -3,6 +3,7 @@ Aquifer's with Python's cryptography, a feeder that serves a list of records and
 Written from docs/protocols/warp10-datalog-3x.md."""
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -375,12 +376,9 @@ class Feeder:
                 if self.cut_after == sent:
                     self.cut_after = None
                     return
-            wire.sock.settimeout(0.05)
-            try:
-                message = wire.read()
-            except socket.timeout:
+            if not select.select([wire.sock], [], [], 0.05)[0]:
                 continue
-            wire.sock.settimeout(30)
+            message = wire.read()
             if message[1] == COMMIT:
                 ref = message[21].decode()
                 assert ref in in_flight, (ref, in_flight)
