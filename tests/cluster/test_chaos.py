@@ -1,6 +1,7 @@
 """Edits on every webserver while processes are killed and the datastore's files vanish: what was
 acknowledged is on every webserver in the end."""
 
+import http.client
 import os
 import random
 import threading
@@ -41,7 +42,7 @@ class Editor(threading.Thread):
         try:
             answer = (session.put(f"/api/dashboards/{id}", {"Name": name, "Data": {}}) if id
                       else session.post("/api/dashboards", {"Name": name, "Data": {}}))
-        except OSError:  # killed meanwhile
+        except (OSError, http.client.HTTPException):  # killed meanwhile
             self.unanswered += 1
             if id:
                 self.boards[id].add(name)

@@ -33,7 +33,7 @@ class Hub:
 
     def __exit__(self, *_):
         self.child.stdin.close()
-        self.child.wait(10)
+        self.child.wait(60)
         self.child.stdout.close()
 
     def tell(self, command):
@@ -129,7 +129,7 @@ def test_an_outage_of_the_brokers_costs_nothing():
             wait_for_more(writer)
         wait_until(lambda: c.kafka(0, "forwarders")["kind"] == "broker", 30, "the outage's name")
         wait_until(lambda: c.kafka(0, "sources")["kind"] == "broker", 30, "the outage's name")
-        assert c.kafka(0, "forwarders")["state"] == "connecting"
+        wait_until(lambda: c.kafka(0, "forwarders")["state"] == "connecting", 30, "its state")
         c.indexer(1).kill()
         writers[1].stop()
         c.indexer(1).start()
@@ -179,7 +179,7 @@ def test_what_is_none_of_ours_is_set_aside_and_a_later_version_waits():
         ids = c.ingest("web", 100, indexer=0)
         c.expect_all_hold("web", ids)
         wait_until(lambda: c.kafka(1, "sources")["quarantined"] == 1, 20, "the quarantine")
-        assert c.metric(1, "aquifer_kafka_faults_total", "poison") == 1
+        wait_until(lambda: c.metric(1, "aquifer_kafka_faults_total", "poison") == 1, 10, "a count")
         aside, = c.indexer(1).process.dir.rglob("*.refused")
         listed = c.aquifer("datalog", "quarantine", "ls", str(aside.parent))
         assert b"no message of a datalog" in listed.stdout, listed
@@ -198,7 +198,8 @@ def test_a_message_that_is_too_large_becomes_smaller_ones():
         hub.tell("error 10 1")  # MSG_SIZE_TOO_LARGE
         ids = c.ingest("web", 200, indexer=0)
         c.expect_all_hold("web", ids)
-        assert any(c.kafka(i, "forwarders")["faults_by_kind"]["too-large"] for i in range(2))
+        wait_until(lambda: any(c.kafka(i, "forwarders")["faults_by_kind"]["too-large"]
+                               for i in range(2)), 10, "a count of it")
 
 
 def test_tls_and_users_are_librdkafkas_and_their_faults_are_named():
@@ -222,8 +223,8 @@ def test_tls_and_users_are_librdkafkas_and_their_faults_are_named():
                 def link():
                     return next(row for row in c.stats(0)[where] if row["name"] == name)
                 wait_until(lambda: said in link()["fault"], 20, f"{said} of {where}")
-                assert link()["faults_by_kind"][kind] > 0
-            assert said in c.indexer(0).log()
+                wait_until(lambda: link()["faults_by_kind"][kind] > 0, 10, f"a count of {kind}")
+            wait_until(lambda: said in c.indexer(0).log(), 10, f"{said} in the log")
 
 
 def test_messages_are_read_however_they_are_packed():

@@ -82,8 +82,8 @@ class Balancer:
         """The pid of the HAProxy, or None."""
         children = Path(f"/proc/{self.child.pid}/task")
         for task in children.iterdir():
-            for pid in (task / "children").read_text().split():
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # a thread, or a child, that has just ended
+                for pid in (task / "children").read_text().split():
                     if Path(f"/proc/{pid}/comm").read_text().strip() == "haproxy":
                         return int(pid)
         return None
@@ -553,7 +553,8 @@ def test_bad_addresses_of_webservers_harm_no_other():
             node.start(ready=False)
         for text in ("same-external-addr", "webserver-absent"):
             wait_until(lambda: text in c.balancer.log(), 40, text)  # noqa: B023
-        assert "webservers_duplicate 1\n" in metrics(c)
-        assert "webservers_known 2\n" in metrics(c) and "webservers_up 1\n" in metrics(c)
+        listed(c, 1)
+        wait_until(lambda: "webservers_known 2\n" in metrics(c), 20, "two addresses")
+        assert "webservers_duplicate 1\n" in metrics(c) and "webservers_up 1\n" in metrics(c)
         for _ in range(10):
             assert balanced(c).status == 200

@@ -102,7 +102,7 @@ def test_a_link_of_some_wells_sends_a_snapshot_of_these():
         c.connected(0)
         raw += c.ingest("raw", 50)
         c.expect_found_at(1, "raw", raw, 30)
-        assert c.forwarder(0, 1)["snapshots"] == 1
+        wait_until(lambda: c.forwarder(0, 1)["snapshots"] == 1, 30, "the end of the snapshot")
         assert not set(web) & set(c.ids_found("*", c.webserver(1).login()))
 
 
@@ -250,7 +250,8 @@ def test_a_peer_that_stays_away_is_detached_named_and_brought_back_equal():
         ids += c.ingest("web", 100, indexer=0)
         c.indexer(1).start()
         c.expect_all_hold("web", ids, 60)
-        assert c.forwarder(0, 1)["snapshots"] == 1 and not c.forwarder(0, 1)["detached"]
+        wait_until(lambda: c.forwarder(0, 1)["snapshots"] == 1, 30, "the end of the snapshot")
+        assert not c.forwarder(0, 1)["detached"]
         wait_until(lambda: verify(c)[0] == 0, 20, "equal digests")
         assert len(told()) == 1
         assert "control-refused" not in c.indexer(1).log()  # who knew it before says hello again
