@@ -133,6 +133,12 @@ class Node(Child):
     def login(self, user="admin", password="changeme"):
         return self.session().login(user, password)
 
+    def login_soon(self, user, password):
+        """Of an account that was made on another webserver: here it is a moment later."""
+        session = self.session()
+        wait_until(lambda: session.try_login(user, password).status == 200, 10, f"{user}'s account")
+        return session.login(user, password)
+
 
 class Cluster:
     def __init__(self, webservers=2, indexers=2, balancer=True, settings=(), start=True, dir=None,

@@ -15,7 +15,7 @@ def test_a_user_may_do_what_he_or_his_groups_are_granted_and_nothing_else(cluste
     webserver too; a group's grant adds to it; taking both away gives everything back."""
     admin = cluster.webserver(0).login()
     uid = new_user(admin, "limited")
-    user = cluster.webserver(1).login("limited", "pw")
+    user = cluster.webserver(1).login_soon("limited", "pw")
     status = lambda path: user.get(path).status  # noqa: E731
     assert status("/api/dashboards") == status("/api/macros") == 200
     assert not user.get("/api/users/0/capabilities").ok().json()["Limited"]

@@ -10,6 +10,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import processes
 import pytest
 from client import Session, wait_until
 from cluster import BUILD, ROOT, Cluster, free_port_base
@@ -29,8 +30,10 @@ def test_sigterm_drains_and_exits_0_and_a_second_start_keeps_all():
         c.expect_found("life", ids)
         for i in range(2):
             again = c.webserver(i).login()
-            assert again.get(f"/api/dashboards/{id}").ok().json()["Data"] == {"v": 1}
-            assert any(h["UserQuery"] == "tag=life limit 1" for h in again.history())
+            wait_until(lambda: again.get(f"/api/dashboards/{id}").status == 200, 10, "the board")
+            assert again.get(f"/api/dashboards/{id}").json()["Data"] == {"v": 1}
+            wait_until(lambda: any(h["UserQuery"] == "tag=life limit 1" for h in again.history()),
+                       10, "the history")
 
 
 def test_a_session_outlives_the_restart_of_its_webserver():
@@ -126,8 +129,7 @@ def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts)
         assert shlex.split(first.removeprefix("# ")) == command
     status, said = one("--stop")
     assert status == 0, said
-    assert not any(Path(f"/proc/{pid}/cmdline").exists()
-                   and Path(f"/proc/{pid}/cmdline").read_text() for pid in cluster["pids"].values())
+    assert not any(processes.start_tick(pid) for pid in cluster["pids"].values())
     Session(two.cluster()["loadbalancer"]).login()
 
 
@@ -169,6 +171,7 @@ def test_quickstart_starts_again_only_what_is_missing(quickstarts):
     assert one("--detach", "--no-sample")[0] == 0
     before = one.cluster()["pids"]
     subprocess.run(["kill", "-9", str(before["indexer-0"])], check=True)
+    wait_until(lambda: processes.start_tick(before["indexer-0"]) is None, 10, "its end")
     status, said = one("--detach", "--no-sample")
     assert status == 0, said
     after = one.cluster()["pids"]

@@ -180,9 +180,13 @@ def test_a_new_webserver_shows_the_versions_that_the_others_show():
         is_live(c.webserver(2))
         fresh = c.webserver(2).login()
         wait_until(lambda: fresh.get(f"/api/dashboards/{id}").status == 200, 30, "the dashboard")
+        is_live(c.webserver(1))
         for i in range(3):
-            assert c.webserver(i).login().get(path).ok().json() == wanted, i
-            shown = c.webserver(i).login().get(f"/api/versions/{steps['ThingUUID']}").ok().json()
+            there = c.webserver(i).login()
+            wait_until(lambda: there.get(f"/api/dashboards/{many}").json().get("Name") == "m4",
+                       30, f"the last step on {i}")
+            assert there.get(path).ok().json() == wanted, i
+            shown = there.get(f"/api/versions/{steps['ThingUUID']}").ok().json()
             assert [v["Name"] for v in shown] == ["m4", "m3", "m2", "m1", "m0"], i
         assert fresh.get(f"{path}/diff").ok().json() == [
             {"Path": "name", "Before": "two", "After": "three"}]
@@ -190,14 +194,17 @@ def test_a_new_webserver_shows_the_versions_that_the_others_show():
         assert fresh.get(f"/api/dashboards/{id}").ok().json()["Name"] == "one"
         fresh.post(f"/api/versions/{lost}/restore", {}).ok()
         assert fresh.get(f"/api/dashboards/{gone}").ok().json()["Data"] == {"x": 1}
+        other = c.webserver(1).login()
+        wait_until(lambda: other.get(f"/api/dashboards/{id}").json()["Name"] == "one", 30,
+                   "the old version on the other webserver")
         assert c.datastore.stop() == 0
         away = [v["Name"] for v in c.webserver(1).login().get(path).ok().json()]
         assert away == ["one", "three", "two", "one"], away
         forget_datastore(c)
         c.datastore.start()
         is_live(c.webserver(1))
-        again = [v["Name"] for v in c.webserver(1).login().get(path).ok().json()]
-        assert again == away
+        wait_until(lambda: [v["Name"] for v in c.webserver(1).login().get(path).ok().json()]
+                   == away, 30, "the same versions")
 
 
 def test_an_emptied_datastore_is_filled_by_the_webservers_and_the_operator_is_told():
@@ -255,7 +262,7 @@ def test_an_older_datastore_gets_back_what_was_made_since():
             wait_until(lambda i=i: names(c.webserver(i).login()) == ["changed", "new"], 20,
                        "what was there before the restore, on both")
         assert session.get(f"/api/dashboards/{kept}").ok().json()["Data"] == {"v": 2}
-        c.webserver(1).login("bob", "pass word")
+        c.webserver(1).login_soon("bob", "pass word")
         assert "was restored from a backup" in c.webserver(0).log() + c.webserver(1).log()
         wait_until(lambda: any("came back" in n for n in notices(c.webserver(0).login())), 10)
 

@@ -66,7 +66,7 @@ def test_permissions_are_the_users_own(pair):
         a.post("/api/users", {"User": name, "Pass": "secret-of-" + name, "Name": name,
                               "Email": name + "@example.com", "Admin": False}).ok()
     ann = pair.webserver(0).login("ann", "secret-of-ann")
-    bob = pair.webserver(1).login("bob", "secret-of-bob")
+    bob = pair.webserver(1).login_soon("bob", "secret-of-bob")
     launched = ann.launch("tag=far", Background=True).ok().json()
     finished(ann, launched)
     assert bob.get(path_of(launched)).status == 403

@@ -58,7 +58,7 @@ def test_sessions_of_all_webservers_are_listed_and_ended_one_by_one_or_all(clust
     session that is ended on one webserver is refused on the other. Others' sessions are not his."""
     admin, uid = new_user(cluster, "worker")
     here = cluster.webserver(0).login("worker", "pw")
-    there = cluster.webserver(1).login("worker", "pw")
+    there = cluster.webserver(1).login_soon("worker", "pw")
     here.get("/api/testauth").ok()
     there.get("/api/testauth").ok()
     for asking in (here, there):
