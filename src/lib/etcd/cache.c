@@ -359,18 +359,16 @@ int etcd_cache_resync(struct etcd_follower *follower)
         qsort(list.items, list.count, sizeof(*list.items), by_revision);
     }
     char *note = etcd_note_text(&head, now);
-    struct sync_applied applied = {.objects = list.items,
-                                   .count = list.count,
-                                   .revision = head.revision,
-                                   .lineage = lineage.files,
-                                   .note = note};
-    rc = rc < 0 ? rc : sync_server_apply(follower->server, &applied);
+    struct sync_applied applied = {
+        .objects = list.items, .count = list.count, .revision = head.revision, .note = note};
+    rc = rc < 0 ? rc : etcd_apply(follower, &applied, &lineage);
     (void)pthread_mutex_lock(&follower->lock);
-    if (rc == 0 && head.revision >= follower->head.revision) {
-        follower->head = head;
-        follower->epochs_mod = lineage.mod;
-        follower->applied_mod = now;
+    if (rc == 0) {
+        follower->applied_mod = MAX(follower->applied_mod, now);
         follower->stats.resyncs++;
+    }
+    if (rc == 0 && head.revision > follower->head.revision) {
+        follower->head = head;
     }
     (void)pthread_mutex_unlock(&follower->lock);
     mem_free(note);

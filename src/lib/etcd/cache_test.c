@@ -431,6 +431,65 @@ static void a_running_datastore_sees_etcd_go_back(void **state)
     WAIT_FOR(world->both[0].fatal);
 }
 
+/* As after a restart from a snapshot that others have already gone on from: its revision is no
+ * lower than ours, but what we have is not in its past. */
+static void a_running_datastore_sees_etcd_go_another_way(void **state)
+{
+    struct world *world = *state;
+    struct etcd *etcd = NULL;
+    struct etcd_head head;
+    struct etcd_lineage lineage = {0};
+    (void)push(&world->both[0], 1, 0);
+    uint64_t last = push(&world->both[0], 2, 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) == last);
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
+    assert_int_equal(etcd_read(etcd, 5000, &head, &lineage, NULL), 0);
+    struct etcd_head other = etcd_head_new(io_real(), last + 5);
+    etcd_lineage_begin_epoch(&lineage, io_real(), last - 1);
+    assert_int_equal(
+        etcd_txn(etcd, NULL,
+                 json_pack("[o, o]", etcd_put_lineage(etcd, &lineage), etcd_put_head(etcd, &other)),
+                 NULL, 5000, NULL),
+        0);
+    etcd_lineage_deinit(&lineage);
+    etcd_free(&etcd);
+    WAIT_FOR(world->both[0].fatal && world->both[1].fatal);
+}
+
+static void last_epoch(struct datastore *datastore, char *ret_epoch)
+{
+    json_t *answer = check_in(datastore, 1);
+    const json_t *stores = json_object_get(answer, "stores");
+    (void)snprintf(ret_epoch, UUID_TEXT_BYTES, "%s",
+                   sync_json_text(json_object_get(stores, "web"), "epoch"));
+    json_decref(answer);
+}
+
+/* Else a webserver that follows one datastore believes, when it comes to another one that was
+ * started meanwhile, that this one has lost what it saw since. */
+static void an_epoch_that_another_one_begins_is_told_before_what_belongs_to_it(void **state)
+{
+    struct world *world = *state;
+    struct sync_feed_options options = {.objects = true};
+    struct sync_feed *feed = NULL;
+    struct buf lines = {0};
+    char epoch[UUID_TEXT_BYTES];
+    assert_int_equal(sync_feed_open(world->both[0].server, &options, &feed), 0);
+    stop(world, 1);
+    start(world, 1);
+    assert_true(push(&world->both[0], 1, 0) > 0);
+    last_epoch(&world->both[1], epoch);
+    while (strstr(buf_str(&lines), "{\"object\"") == NULL) {
+        assert_int_equal(sync_feed_next(feed, 1000, &lines), 0);
+    }
+    const char *told = strstr(buf_str(&lines), "{\"stores\"");
+    assert_non_null(told);
+    assert_non_null(strstr(told, epoch));
+    assert_true(strstr(told, epoch) < strstr(buf_str(&lines), "{\"object\""));
+    sync_feed_close(&feed);
+    buf_deinit(&lines);
+}
+
 static uint64_t up_at(struct datastore *datastore)
 {
     struct sync_server_stats stats;
@@ -472,6 +531,8 @@ int main(void)
         CLAIM(a_cache_that_was_away_fetches_what_it_lacks),
         CLAIM(a_cache_that_etcd_does_not_continue_is_set_aside),
         CLAIM(a_running_datastore_sees_etcd_go_back),
+        CLAIM(a_running_datastore_sees_etcd_go_another_way),
+        CLAIM(an_epoch_that_another_one_begins_is_told_before_what_belongs_to_it),
         CLAIM(a_check_in_at_one_is_heard_by_the_other),
         CLAIM(reading_anew_while_changes_come_misses_and_repeats_nothing),
     };

@@ -79,18 +79,26 @@ static int add_changes(struct etcd_follower *follower, const struct sync_proposa
 }
 
 /* The epochs that were learnt from a webserver go along. */
-static int add_epochs(struct etcd_follower *follower, json_t *compare, json_t *puts)
+static int add_epochs(struct etcd_follower *follower, json_t *puts)
 {
     struct etcd_lineage lineage = {0};
     int rc = etcd_lineage_of_store(follower->store, &lineage);
     if (rc == 0) {
-        char *key = etcd_key(follower->etcd, "epochs");
-        json_array_append_new(compare, etcd_if_mod(key, follower->epochs_mod));
         json_array_insert_new(puts, 0, etcd_put_lineage(follower->etcd, &lineage));
-        mem_free(key);
     }
     etcd_lineage_deinit(&lineage);
     return rc;
+}
+
+/* Under the lock. Nobody changed an object, nor began an epoch that this one's webservers would
+ * not know of when they hear of the change. */
+static json_t *conditions(struct etcd_follower *follower)
+{
+    char *key = etcd_key(follower->etcd, "epochs");
+    json_t *compare = json_pack("[o, o]", etcd_if_head(follower->etcd, &follower->head),
+                                etcd_if_mod(key, follower->epochs_mod));
+    mem_free(key);
+    return compare;
 }
 
 static int committed(struct etcd_follower *follower, const struct sync_proposal *proposal,
@@ -117,9 +125,9 @@ static int commit(void *context, const struct sync_proposal *proposal)
     struct etcd_head head = follower->head;
     struct etcd_head next =
         proposal->count > 0 ? etcd_head_new(follower->io, proposal->revision) : head;
-    json_t *compare = json_pack("[o]", etcd_if_head(follower->etcd, &head));
+    json_t *compare = conditions(follower);
     json_t *puts = json_array();
-    int rc = proposal->epochs ? add_epochs(follower, compare, puts) : 0;
+    int rc = proposal->epochs ? add_epochs(follower, puts) : 0;
     (void)pthread_mutex_unlock(&follower->lock);
     if (rc == 0 && head.revision == proposal->base) {
         rc = add_changes(follower, proposal, &next, puts);
@@ -161,22 +169,33 @@ static void note_fatal(struct etcd_follower *follower, const char *why)
     }
 }
 
-static int apply_lineage(struct etcd_follower *follower, const struct etcd_lineage *lineage)
+int etcd_apply(struct etcd_follower *follower, struct sync_applied *applied,
+               const struct etcd_lineage *lineage)
 {
+    /* Two threads may bring epochs: the older ones must not come last. */
+    (void)pthread_mutex_lock(&follower->lineage_lock);
     (void)pthread_mutex_lock(&follower->lock);
-    bool news = lineage->mod > follower->epochs_mod;
+    applied->lineage = lineage->mod > follower->epochs_mod ? lineage->files : NULL;
     (void)pthread_mutex_unlock(&follower->lock);
-    if (!news) {
-        return 0;
-    }
-    struct sync_applied applied = {.lineage = lineage->files};
-    int rc = sync_server_apply(follower->server, &applied);
+    bool news = applied->lineage != NULL || applied->revision > 0;
+    int rc = news ? sync_server_apply(follower->server, applied) : 0;
     (void)pthread_mutex_lock(&follower->lock);
     if (rc == 0) {
         follower->epochs_mod = MAX(follower->epochs_mod, lineage->mod);
     }
     (void)pthread_mutex_unlock(&follower->lock);
+    (void)pthread_mutex_unlock(&follower->lineage_lock);
+    if (rc == ERR_CONFLICT) {
+        note_fatal(follower, "etcd went another way");
+        rc = err_set(ERR_UNAVAILABLE, "etcd went another way");
+    }
     return rc;
+}
+
+static int apply_lineage(struct etcd_follower *follower, const struct etcd_lineage *lineage)
+{
+    struct sync_applied applied = {0};
+    return etcd_apply(follower, &applied, lineage);
 }
 
 int etcd_look(struct etcd_follower *follower, unsigned timeout_ms, struct etcd_head *ret_head)
@@ -184,8 +203,12 @@ int etcd_look(struct etcd_follower *follower, unsigned timeout_ms, struct etcd_h
     struct etcd_lineage lineage = {0};
     struct etcd_head head = {0};
     uint64_t reached = sync_server_revision(follower->server);
+    (void)pthread_mutex_lock(&follower->lock);
+    uint64_t epochs_mod = follower->epochs_mod;
+    (void)pthread_mutex_unlock(&follower->lock);
     int rc = etcd_read(follower->etcd, timeout_ms, &head, &lineage, NULL);
-    if (rc == ETCD_ABSENT || (rc == 0 && head.revision < reached)) {
+    bool older = rc == 0 && (head.revision < reached || lineage.mod < epochs_mod);
+    if (rc == ETCD_ABSENT || older) {
         note_fatal(follower, "etcd lost what it had");
         rc = err_set(ERR_UNAVAILABLE, "etcd lost what it had");
     }
@@ -419,6 +442,7 @@ int etcd_follower_open(const struct etcd_follower_options *options,
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&follower->lock, NULL);
+    (void)pthread_mutex_init(&follower->lineage_lock, NULL);
     (void)pthread_cond_init(&follower->changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     int rc = open_all(follower);
@@ -502,6 +526,7 @@ void etcd_follower_close(struct etcd_follower **follower)
     mem_free(gone->address);
     mem_free(gone->control_secret);
     (void)pthread_mutex_destroy(&gone->lock);
+    (void)pthread_mutex_destroy(&gone->lineage_lock);
     (void)pthread_cond_destroy(&gone->changed);
     mem_free(gone);
 }

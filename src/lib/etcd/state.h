@@ -30,6 +30,7 @@ struct etcd_follower {
     struct http_client *peer_client;
     struct http_cancel *cancel;
 
+    pthread_mutex_t lineage_lock; /* while epochs are applied; taken before `lock` */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stopping;
@@ -72,6 +73,10 @@ int etcd_cache_resync(struct etcd_follower *follower);
 void *etcd_watch_thread(void *context);
 /* Head and epochs now; new epochs are applied. */
 int etcd_look(struct etcd_follower *follower, unsigned timeout_ms, struct etcd_head *ret_head);
+/* Gives the server what others committed, and with it the lineage if it is newer than what it
+ * has. When it does not continue that, this datastore ends: ERR_UNAVAILABLE. */
+int etcd_apply(struct etcd_follower *follower, struct sync_applied *applied,
+               const struct etcd_lineage *lineage);
 
 /* ---- keeper.c ---- */
 

@@ -291,6 +291,39 @@ static int take_object(struct reading *reading, const json_t *json)
     return reading->objects.count < FEED_TXN_OBJECTS ? 0 : apply_read(reading);
 }
 
+static int learn_file(struct sync *sync, enum object_file file, const json_t *json)
+{
+    struct uuid identity;
+    struct uuid last;
+    struct sync_epochs epochs = {0};
+    int rc = sync_uuid_from_json(json, "identity", &identity);
+    rc = rc < 0 ? rc : sync_uuid_from_json(json, "epoch", &last);
+    rc = rc < 0 ? rc : sync_epochs_from_json(json_object_get(json, "epochs"), &epochs);
+    if (rc == 0 && (uuid_is_zero(identity) || uuid_is_zero(last))) {
+        rc =
+            err_set(ERR_PROTOCOL, "the feed: %s: identity or epoch: missing", sync_file_name(file));
+    }
+    rc = rc < 0
+             ? rc
+             : store_set_lineage(sync->store, file, &identity, &last, epochs.items, epochs.count);
+    vec_deinit(&epochs);
+    return rc;
+}
+
+/* Another of several datastores began an epoch; what comes next belongs to it. */
+static int take_lineage(struct reading *reading, const json_t *stores)
+{
+    struct sync *sync = reading->sync;
+    int rc = begin(sync, reading->generation, STORE_LAZY);
+    if (rc < 0) {
+        return rc;
+    }
+    for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
+        rc = learn_file(sync, file, json_object_get(stores, sync_file_name(file)));
+    }
+    return end(sync, rc);
+}
+
 static int take_line(struct reading *reading, struct span line)
 {
     json_t *json = json_loadb((const char *)line.data, line.bytes, 0, NULL);
@@ -298,6 +331,7 @@ static int take_line(struct reading *reading, struct span line)
     const json_t *webservers = json_object_get(json, "webservers");
     const json_t *revision = json_object_get(json, "revision");
     const json_t *seen = json_object_get(json, "reading");
+    const json_t *stores = json_object_get(json, "stores");
     int rc = 0;
     for (enum object_file file = 0; seen != NULL && file < OBJECT_FILES; file++) {
         uint64_t reached = sync_json_number(seen, sync_file_name(file));
@@ -309,6 +343,8 @@ static int take_line(struct reading *reading, struct span line)
         rc = take_object(reading, object);
     } else if (webservers != NULL) {
         take_webservers(reading->sync, webservers);
+    } else if (stores != NULL) {
+        rc = take_lineage(reading, stores);
     } else if (json_is_integer(revision)) {
         take_revision(reading, json, revision);
     }

@@ -267,11 +267,24 @@ int sync_backend_write(struct sync_server *server, struct sync_pushed *batch)
 
 /* ---- what the others committed ---- */
 
+/* What comes must continue what is here: the leader's revisions all belong to epochs it knows. */
+static bool continues(const struct sync_server *server, enum object_file file,
+                      const struct sync_lineage *lineage)
+{
+    struct sync_tree ours = {server->epochs[file].items, server->epochs[file].count};
+    struct sync_tree theirs = {lineage->epochs, lineage->count};
+    return sync_tree_common(&ours, server->last[file], server->revision, &theirs, lineage->last,
+                            UINT64_MAX) == server->revision;
+}
+
 static int apply_lineage(struct sync_server *server, const struct sync_lineage *lineage)
 {
     int rc = 0;
     for (enum object_file file = 0; rc == 0 && lineage != NULL && file < OBJECT_FILES; file++) {
         const struct sync_lineage *one = &lineage[file];
+        if (!continues(server, file, one)) {
+            return err_set(ERR_CONFLICT, "what comes is another past than the one here");
+        }
         rc = store_set_lineage(server->store, file, &one->identity, &one->last, one->epochs,
                                one->count);
     }
@@ -325,6 +338,7 @@ int sync_server_apply(struct sync_server *server, const struct sync_applied *app
         sync_lines_free(&changes);
     } else {
         (void)pthread_mutex_lock(&server->lock);
+        server->lineages += applied->lineage != NULL ? 1 : 0;
         publish_all(server, &changes);
     }
     follow(server);

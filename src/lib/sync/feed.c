@@ -386,6 +386,30 @@ static void collect_webservers(struct sync_feed *feed, struct buf *lines)
     free(text);
 }
 
+/* Under the lock, which it lets go of while it reads. Whoever follows hears of an epoch before what
+ * belongs to it: else that would look lost to it at the next datastore. */
+static int collect_lineage(struct sync_feed *feed, struct buf *lines)
+{
+    struct sync_server *server = feed->server;
+    json_t *files = json_object();
+    int rc = 0;
+    feed->lineages = server->lineages;
+    (void)pthread_mutex_unlock(&server->lock);
+    for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
+        rc = file_answer(server, file, files);
+    }
+    json_t *json = json_pack("{s:o}", "stores", files);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    if (rc == 0) {
+        buf_append_str(lines, text);
+        buf_append_byte(lines, '\n');
+    }
+    free(text);
+    (void)pthread_mutex_lock(&server->lock);
+    return rc;
+}
+
 static struct timespec deadline_after(int64_t timeout_ms)
 {
     struct timespec now;
@@ -409,7 +433,10 @@ static int collect(struct sync_feed *feed, struct buf *lines)
     if (feed->generation != server->generation) {
         collect_webservers(feed, lines);
     }
-    return feed->objects ? collect_objects(feed, lines) : 0;
+    if (feed->objects && feed->lineages != server->lineages) {
+        rc = collect_lineage(feed, lines);
+    }
+    return rc < 0 || !feed->objects ? rc : collect_objects(feed, lines);
 }
 
 int sync_feed_next(struct sync_feed *feed, int64_t timeout_ms, struct buf *lines)

@@ -96,7 +96,8 @@ MUST_CHECK int sync_server_verify_blob(struct sync_server *server, const uint8_t
                                        bool *ret_whole);
 
 /* What another datastore made part of the truth: objects above what the store has, in order, and
- * the epochs, when they are new (NULL: they are not). `note` as for store_set_note, may be NULL. */
+ * the epochs, when they are new (NULL: they are not). `note` as for store_set_note, may be NULL.
+ * ERR_CONFLICT: these epochs do not continue what is here. */
 struct sync_applied {
     struct object *const *objects;
     size_t count;

@@ -68,6 +68,7 @@ struct sync_server {
     size_t webserver_count;
     uint64_t generation;                 /* of who is up */
     uint64_t remembered;                 /* the generation that is kept in the store */
+    uint64_t lineages;                   /* how often others brought new epochs */
     uint8_t wanted[SYNC_WANTED_MAX][32]; /* contents that webservers are asked for */
     size_t wanted_count;
     struct sync_server_stats stats;
@@ -83,6 +84,7 @@ struct sync_feed {
     uint64_t cursor;
     bool through;
     uint64_t generation;
+    uint64_t lineages; /* as told */
 };
 
 void sync_server_tell(struct sync_server *server, enum sync_level level, const char *event,
