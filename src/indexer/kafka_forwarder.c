@@ -115,17 +115,27 @@ static int acknowledge(struct kafka_forwarder *forwarder)
 
 /* ---- sending ---- */
 
+/* Whether this node took it from a Warp 10, 2.x or 3.x. What names the node names the source, too,
+ * of a feed; but lanes are counted per life of a log, so the incarnation says of whose. */
+static bool was_taken_here(const struct kafka_forwarder *forwarder, struct datalog_origin origin)
+{
+    uint64_t hash;
+    struct datalog_origin now = datalog_origin(forwarder->log);
+    struct datalog_origin life = {forwarder->self, origin.incarnation / DATALOG2X_LANES_MAX};
+    return datalog2x_is(origin.node, &hash) &&
+           (uuid_equal(datalog2x_node(hash, forwarder->self), origin.node) ||
+            life.incarnation == now.incarnation ||
+            datalog_origin_position(forwarder->log, life) > 0);
+}
+
 /* Our own records, of whatever life, what Warp 10 nodes gave us, and what is relayed. */
 static bool is_wanted(const struct kafka_forwarder *forwarder, struct datalog_origin origin)
 {
     const struct kafka_options *options = &forwarder->link.options;
-    uint64_t hash;
-    if (origin.incarnation > REPLICATE_INCARNATION_MAX) {
+    if (replicate_origin_is_derived(origin)) {
         return false; /* of a link with a filter */
     }
-    if (uuid_equal(origin.node, forwarder->self) ||
-        (datalog2x_is(origin.node, &hash) &&
-         uuid_equal(datalog2x_node(hash, forwarder->self), origin.node))) {
+    if (uuid_equal(origin.node, forwarder->self) || was_taken_here(forwarder, origin)) {
         return true;
     }
     for (size_t i = 0; i < options->relayed_count; i++) {

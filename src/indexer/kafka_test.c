@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "indexer/datalog2x.h"
 #include "indexer/kafka_forwarder.h"
 #include "indexer/kafka_offsets.h"
 #include "indexer/kafka_source.h"
@@ -204,6 +205,50 @@ static void every_kind_of_record_arrives_once(void **state)
     wait_for_state(kafka_forwarder_link(world->b.forwarder), KAFKA_FOLLOWING);
     wait_for_same_places(&world->a, &world->b);
     wait_for_same_places(&world->b, &world->a);
+}
+
+/* A point of a record that came from elsewhere, the first of its origin. */
+static void receive_point(struct node *node, struct datalog_origin origin, uint64_t series,
+                          int64_t value)
+{
+    struct buf key = {0};
+    testing_make_key(&key, series);
+    struct element element = {.time_ns = 5, .type = ELEMENT_I64, .value.i64 = value};
+    struct storage_points points = {SERIES_NONE, buf_span(&key), &element, 1};
+    struct storage_received received = {.origin = origin, .origin_position = 1, .time = 77};
+    struct storage_waiter waiter = STORAGE_WAITER;
+    int rc = storage_submit_points(node->storage, &points, 1, &received, storage_wake, &waiter);
+    assert_int_equal(storage_wait(&waiter, rc), 0);
+    buf_deinit(&key);
+}
+
+/* Of Warp 10 2.x, of a feed of 3.x, whose origins name the source, too, and what another node took
+ * from one, which is that one's to write. The life in which they were taken may be over. */
+static void what_was_taken_from_warp10_is_written_by_who_took_it(void **state)
+{
+    struct world *world = *state;
+    struct node *node = &world->a;
+    uint64_t hash = datalog2x_id_hash(SPAN_LIT("node-w"));
+    struct uuid source = {{9, 9, 9}};
+    write_points(node, 1, 1, 1);
+    uint64_t life = datalog_origin(storage_log(node->storage)).incarnation;
+    struct datalog_origin from_2x = {datalog2x_node(hash, node->id), life * 256 + 3};
+    struct datalog_origin from_3x = {datalog2x_node(hash, source), life * 256};
+    struct datalog_origin foreign = {datalog2x_node(hash, source), (life ^ 1) * 256};
+    receive_point(node, from_2x, 11, 2);
+    receive_point(node, from_3x, 12, 3);
+    receive_point(node, foreign, 13, 4);
+    storage_close(&node->storage);
+    node->storage = testing_open_storage(&node->sim, node->id);
+    assert_true(datalog_origin(storage_log(node->storage)).incarnation != life);
+    forward(world, node);
+    take(world, &world->b);
+    write_points(node, 1, 9, 5);
+    testing_wait_for_value(world->b.storage, 0, 9, 5);
+    wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
+    assert_int_equal(testing_value_at(world->b.storage, 11, 5), 2);
+    assert_int_equal(testing_value_at(world->b.storage, 12, 5), 3);
+    assert_int_equal(testing_value_at(world->b.storage, 13, 5), -1);
 }
 
 static void a_large_entry_goes_in_pieces(void **state)
@@ -473,6 +518,7 @@ int main(void)
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WITH_WORLD(every_kind_of_record_arrives_once),
+        WITH_WORLD(what_was_taken_from_warp10_is_written_by_who_took_it),
         WITH_WORLD(a_large_entry_goes_in_pieces),
         WITH_WORLD(restarts_of_both_sides_repeat_nothing),
         WITH_WORLD(what_was_trimmed_is_named_until_another_way_brings_it),
