@@ -335,11 +335,21 @@ static int64_t seek_ms(const struct consumer3x *consumer)
     case CONSUMER3X_FROM_ALL:
         return 0;
     case CONSUMER3X_FROM_NOW:
-        return consumer->begins_anew ? 0 : io_now_ns(consumer->io) / TIME_MS_NS;
+        return consumer->offset.since_ms;
     case CONSUMER3X_FROM_TIME:
         break;
     }
     return consumer->start_ms;
+}
+
+/* "Now" is when it first got there: what is made while it is away is not before it. */
+static void set_since(struct consumer3x *consumer)
+{
+    struct offset3x *offset = &consumer->offset;
+    bool is_first = offset->ref.bytes == 0 && offset->since_ms == 0 && !consumer->begins_anew;
+    if (consumer->start == CONSUMER3X_FROM_NOW && is_first) {
+        offset->since_ms = io_now_ns(consumer->io) / TIME_MS_NS;
+    }
 }
 
 static int greet(struct consumer3x *consumer)
@@ -357,6 +367,7 @@ static int greet(struct consumer3x *consumer)
              consumer->source, "id", LOG_SPAN(welcome->id), "sealed",
              welcome->encrypt ? "true" : "false", "ref", LOG_SPAN(buf_span(&consumer->offset.ref)),
              NULL);
+    set_since(consumer);
     save(consumer);
     return feed3x_consumer_begin(&consumer->session, buf_span(&consumer->offset.ref),
                                  seek_ms(consumer), link3x_out(&consumer->link));

@@ -20,6 +20,7 @@
 #include "indexer/feeder3x_internal.h"
 #include "io/sim.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "warp10/refused.h"
 
 #define RECORDS 60
@@ -289,12 +290,49 @@ static void a_full_disk_is_waited_for(void **state)
     end(&world);
 }
 
+static bool is_connected(void)
+{
+    struct buf text = {0};
+    metrics_text(&text);
+    bool is = strstr(buf_str(&text), "source_connected{source=\"s\"} 1") != NULL;
+    buf_deinit(&text);
+    return is;
+}
+
+/* The first time is when it first went there, not when it last did. */
+static void what_came_while_it_was_away_is_not_before_now(void **state)
+{
+    (void)state;
+    struct world world;
+    struct timespec moment = {0, 2000000};
+    begin(&world);
+    buf_append_str(&world.source, "Start=now\n");
+    parse(&world.to, buf_span(&world.source));
+    assert_int_equal(open_storage(&world.to, 2), 0);
+    write_points(&world, 0, 5);
+    world.from.sim.now_ns += 3600 * TIME_S_NS;
+    world.to.sim.now_ns = world.from.sim.now_ns;
+    follow(&world);
+    for (int i = 0; i < WAIT_MS / 2 && !is_connected(); i++) {
+        nanosleep(&moment, NULL);
+    }
+    assert_true(is_connected());
+    consumers3x_stop(&world.consumers);
+    world.from.sim.now_ns += 3600 * TIME_S_NS;
+    write_points(&world, 5, 7);
+    world.to.sim.now_ns += 7200 * TIME_S_NS;
+    follow(&world);
+    expect_all(&world, 7);
+    end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_that_fails_costs_nothing),
         cmocka_unit_test(the_power_may_go_at_any_call),
         cmocka_unit_test(a_full_disk_is_waited_for),
+        cmocka_unit_test(what_came_while_it_was_away_is_not_before_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

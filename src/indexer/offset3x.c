@@ -20,6 +20,7 @@ void offset3x_clear(struct offset3x *offset)
     }
     vec_clear(&offset->creators);
     buf_clear(&offset->ref);
+    offset->since_ms = 0;
     offset->is_kept = false;
 }
 
@@ -84,6 +85,9 @@ static bool take_line(struct offset3x *offset, struct feed3x_nonces *nonces, str
         buf_clear(&offset->ref);
         return text_url_decode(&offset->ref, line, false);
     }
+    if (span_equal_str(word, "since")) {
+        return span_to_i64(line, &offset->since_ms);
+    }
     if (span_equal_str(word, "nonce") && span_to_i64(line, &nonce)) {
         nonces->items[nonces->count++ % FEED3X_NONCES_MAX] = nonce;
         return true;
@@ -135,6 +139,8 @@ int offset3x_write(struct io *io, const char *path, struct offset3x *offset,
         buf_append_str(&text, "ref ");
         text_url_encode(&text, buf_span(&offset->ref));
         buf_append_byte(&text, '\n');
+    } else if (offset->since_ms > 0) {
+        buf_printf(&text, "since %" PRId64 "\n", offset->since_ms);
     }
     size_t count = MIN(nonces->count, (size_t)OFFSET3X_NONCES_KEPT);
     for (size_t i = nonces->count - count; i < nonces->count; i++) {

@@ -5,6 +5,7 @@
  *
  *     aquifer-source 1
  *     ref 000001a1fb4e9dd6.1f167dba-949a-4c21-b543-a5f9:2351:178
+ *     since 1795298523177                 instead, before there is a ref: what Start=now was, in ms
  *     nonce -6669511966315169524          handshakes that were seen, the last ones
  *     creator 17 node-n                   so many records of its were in our log at ref
  *     end 89abcdef                        hash32() of all lines before
@@ -30,6 +31,7 @@ struct offset3x_creator {
 struct offset3x {
     bool is_kept;   /* it was read, or written: what the log has more than it says came after it */
     struct buf ref; /* empty: none yet */
+    int64_t since_ms; /* 0: none */
     VEC(struct offset3x_creator) creators;
 };
 void offset3x_deinit(struct offset3x *offset);
