@@ -133,6 +133,8 @@ static struct creator *creator_of(struct apply3x *apply, struct span id)
     creator->id = mem_strndup((const char *)id.data, id.bytes);
     creator->node = node_of(apply, id);
     struct held held = held_of(apply, creator->node);
+    creator->ms = (int64_t)(held.last / TIME_MS_NS); /* what follows in that millisecond is later */
+    creator->same = held.last % TIME_MS_NS;
     if (apply->offset != NULL) {
         uint64_t noted = offset3x_records(apply->offset, id);
         creator->behind = held.records > noted ? held.records - noted : 0;

@@ -15,12 +15,15 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "indexer/apply3x.h"
 #include "indexer/consumer3x.h"
 #include "indexer/datalog2x.h"
 #include "indexer/feeder3x_internal.h"
 #include "io/sim.h"
 #include "service/log.h"
 #include "service/metrics.h"
+#include "warp10/encoder.h"
+#include "warp10/feed3x_record.h"
 #include "warp10/refused.h"
 
 #define RECORDS 60
@@ -326,6 +329,77 @@ static void what_came_while_it_was_away_is_not_before_now(void **state)
     end(&world);
 }
 
+static void take_value(struct apply3x *apply, int64_t created_ms, int64_t value)
+{
+    struct buf bytes = {0};
+    struct encoder encoder = {0};
+    struct element element = {.type = ELEMENT_I64, .value.i64 = value};
+    encoder_put(&encoder, 5, &element);
+    struct feed3x_record record = {.type = FEED3X_UPDATE,
+                                   .creator = SPAN_LIT("node-w"),
+                                   .created_ms = created_ms,
+                                   .stored_ms = created_ms,
+                                   .class = SPAN_LIT("fed"),
+                                   .points = buf_span(&encoder.buf)};
+    feed3x_record_write(&bytes, &record);
+    bool aside;
+    struct storage_waiter waiter = STORAGE_WAITER;
+    int rc = apply3x_take(apply, buf_span(&bytes), &aside, storage_wake, &waiter);
+    assert_int_equal(storage_wait(&waiter, rc), 0);
+    encoder_deinit(&encoder);
+    buf_deinit(&bytes);
+}
+
+static int64_t value_of(struct world *world)
+{
+    struct buf key = {0};
+    uint32_t number;
+    struct well_points_cursor *cursor;
+    struct well_points points;
+    assert_int_equal(series_key_make(&key, SPAN_LIT("fed"), NULL, 0), 0);
+    assert_true(series_catalogue_find(storage_catalogue(world->to.storage), buf_span(&key), //
+                                      &number));
+    struct well_fetch fetch = {.series = &number,
+                               .series_count = 1,
+                               .start_ns = INT64_MIN,
+                               .end_ns = INT64_MAX,
+                               .count_max = UINT64_MAX};
+    assert_int_equal(storage_fetch(world->to.storage, &fetch, &cursor), 0);
+    assert_int_equal(well_points_cursor_next(cursor, &points), 0);
+    assert_int_equal(points.count, 1);
+    int64_t value = well_points_at(&points, 0).value.i64;
+    well_points_cursor_close(&cursor);
+    buf_deinit(&key);
+    return value;
+}
+
+/* Records of one millisecond have an order, and a connection that ended is no end of it. */
+static void the_last_write_of_a_millisecond_stands_over_connections(void **state)
+{
+    (void)state;
+    struct world world;
+    struct offset3x offset = {0};
+    begin(&world);
+    assert_int_equal(open_storage(&world.to, 2), 0);
+    struct apply3x_options options = {.storage = world.to.storage,
+                                      .source = "s",
+                                      .consumer = SPAN_LIT("c"),
+                                      .unit = WARP10_NS,
+                                      .names = world.to.names};
+    struct apply3x *apply = apply3x_new(&options);
+    assert_int_equal(apply3x_resume(apply, &offset), 0);
+    take_value(apply, 1000, 1);
+    take_value(apply, 1000, 2);
+    take_value(apply, 1000, 3);
+    apply3x_note(apply, &offset);
+    assert_int_equal(apply3x_resume(apply, &offset), 0);
+    take_value(apply, 1000, 4);
+    assert_int_equal(value_of(&world), 4);
+    apply3x_free(&apply);
+    offset3x_deinit(&offset);
+    end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +407,7 @@ int main(void)
         cmocka_unit_test(the_power_may_go_at_any_call),
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(what_came_while_it_was_away_is_not_before_now),
+        cmocka_unit_test(the_last_write_of_a_millisecond_stands_over_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
