@@ -8,6 +8,7 @@
 
 #define PIECE_BYTES_ABOUT 64 /* that a piece costs beside its bytes */
 #define PART_BYTES_ABOUT 32
+#define RECORD_BYTES_ABOUT 128
 
 struct spot {
     uint32_t partition;
@@ -213,7 +214,8 @@ static size_t place_of(const struct source *source, uint64_t position, uint32_t 
     return low;
 }
 
-static struct record *record_of(struct source *source, const struct kafka_piece *piece)
+static struct record *record_of(struct kafka_gather *gather, struct source *source,
+                                const struct kafka_piece *piece)
 {
     size_t at = place_of(source, piece->place.position, piece->partitions);
     struct record *record = at < source->records.count ? source->records.items[at] : NULL;
@@ -231,6 +233,9 @@ static struct record *record_of(struct source *source, const struct kafka_piece 
     memmove(source->records.items + at + 1, source->records.items + at,
             (source->records.count - at - 1) * sizeof(struct record *));
     source->records.items[at] = record;
+    record->bytes = RECORD_BYTES_ABOUT + piece->parts * PART_BYTES_ABOUT;
+    source->bytes += record->bytes;
+    gather->bytes += record->bytes;
     return record;
 }
 
@@ -253,7 +258,6 @@ static bool keep(struct kafka_gather *gather, struct source *source, struct reco
     record->part_bytes[piece->part] = piece->part_bytes;
     buf_append(part, fresh);
     spot.bytes = (uint32_t)fresh.bytes + PIECE_BYTES_ABOUT;
-    spot.bytes += record->spots.count == 0 ? record->parts * PART_BYTES_ABOUT : 0;
     vec_push(&record->spots, spot);
     record->bytes += spot.bytes;
     source->bytes += spot.bytes;
@@ -336,7 +340,7 @@ int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *pie
     if (source->aside) {
         return take_aside(gather, source, piece->place.position, spot, is_new);
     }
-    struct record *record = record_of(source, piece);
+    struct record *record = record_of(gather, source, piece);
     if (record->parts != piece->parts || record->place.time != piece->place.time ||
         (record->part_bytes[piece->part] != 0 &&
          record->part_bytes[piece->part] != piece->part_bytes)) {
@@ -348,9 +352,9 @@ int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *pie
         set_done(track_of(gather, partition), offset);
     } else if (is_next(source, record)) {
         vec_push(&gather->ready, source);
-    } else {
-        keep_bound(gather);
+        return 0;
     }
+    keep_bound(gather);
     return 0;
 }
 

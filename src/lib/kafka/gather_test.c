@@ -489,9 +489,41 @@ static void a_piece_that_contradicts_its_record_is_refused(void **state)
     kafka_gather_free(&gather);
 }
 
+static uint64_t nothing_is_durable(void *context, struct datalog_origin origin)
+{
+    (void)context;
+    (void)origin;
+    return 0;
+}
+
+/* A topic that has forgotten the beginnings, or somebody who sends none. */
+static void pieces_without_a_beginning_take_bounded_memory(void **state)
+{
+    (void)state;
+    struct kafka_gather_options options = {.waiting_bytes_max = MEMORY_ENOUGH,
+                                           .position_of = nothing_is_durable};
+    struct kafka_gather *gather = kafka_gather_new(&options);
+    struct kafka_missing missing;
+    uint64_t most = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        struct kafka_piece piece = {.place = {origin_of(0), i + 2, 5},
+                                    .partitions = 1000,
+                                    .parts = 1000,
+                                    .part_bytes = 10,
+                                    .offset = 5,
+                                    .bytes = SPAN_LIT("world")};
+        assert_int_equal(kafka_gather_take(gather, &piece, 0, (int64_t)i), 0);
+        most = MAX(most, kafka_gather_waiting_bytes(gather));
+    }
+    assert_true(most > 0 && most <= MEMORY_ENOUGH);
+    assert_true(kafka_gather_missing(gather, &missing) && missing.aside);
+    kafka_gather_free(&gather);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_without_a_beginning_take_bounded_memory),
         cmocka_unit_test(random_lives_hand_each_record_over_once),
         cmocka_unit_test(an_offset_moves_only_behind_what_is_durable),
         cmocka_unit_test(a_gap_is_named_and_set_aside_until_it_is_filled),
