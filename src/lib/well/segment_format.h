@@ -45,13 +45,16 @@ MUST_CHECK int segment_cut_filters(const struct segment *segment, struct filter_
                                    size_t from, size_t to, uint8_t **ret_bits,
                                    bool *ret_first_time);
 
-/* The table of series, packed. */
+#define SEGMENT_TABLE_BYTES_MAX ((size_t)1 << 30) /* raw; one that says more is damaged */
+
 struct segment_series {
     uint32_t number;
     uint64_t newest_stamp;
 };
-void segment_table_pack(const struct segment_series *series, size_t count,
-                        const struct well_names *names, struct buf *buf,
-                        struct segment_table *table);
+/* The table of series, packed: raw it has at most `bytes_max` bytes, for which keys are left out
+ * where there are too many. ERR_TOO_LARGE: it has more without any. */
+MUST_CHECK int segment_table_pack(const struct segment_series *series, size_t count,
+                                  const struct well_names *names, size_t bytes_max, struct buf *buf,
+                                  struct segment_table *table);
 
 #endif

@@ -11,12 +11,16 @@
 #include "well/segment_format.h"
 
 #define TABLE_ZSTD_LEVEL 3
-#define TABLE_BYTES_MAX (UINT32_C(1) << 30)
+#define ROW_BYTES_MAX 16u /* number, stamp and an empty key */
+#define KEY_LENGTH_BYTES_MAX 4u
 
-void segment_table_pack(const struct segment_series *series, size_t count,
-                        const struct well_names *names, struct buf *buf,
-                        struct segment_table *table)
+int segment_table_pack(const struct segment_series *series, size_t count,
+                       const struct well_names *names, size_t bytes_max, struct buf *buf,
+                       struct segment_table *table)
 {
+    if (count > bytes_max / ROW_BYTES_MAX) {
+        return err_set(ERR_TOO_LARGE, "%zu series in one segment", count);
+    }
     struct buf raw = {0};
     struct buf key = {0};
     uint32_t before = 0;
@@ -25,6 +29,10 @@ void segment_table_pack(const struct segment_series *series, size_t count,
         buf_clear(&key);
         if (names->catalogue != NULL) {
             (void)series_catalogue_key(names->catalogue, series[i].number, &key);
+        }
+        size_t left = bytes_max - raw.bytes - (count - i) * ROW_BYTES_MAX;
+        if (key.bytes + KEY_LENGTH_BYTES_MAX > left) {
+            buf_clear(&key); /* the catalogue has it, and so may other segments */
         }
         wire_put_varint(&raw, series[i].number - before);
         wire_put_svarint(&raw, (int64_t)(series[i].newest_stamp - stamp));
@@ -44,12 +52,13 @@ void segment_table_pack(const struct segment_series *series, size_t count,
     table->sum = hash32(span_from(buf_span(buf), begin));
     buf_deinit(&raw);
     buf_deinit(&key);
+    return 0;
 }
 
 static int read_table(struct segment *segment, struct buf *raw)
 {
     const struct segment_table *table = &segment->table;
-    if (table->raw_bytes > TABLE_BYTES_MAX) {
+    if (table->raw_bytes > SEGMENT_TABLE_BYTES_MAX) {
         return err_set(ERR_CORRUPT, "%s: the table of series is too large", segment->file->path);
     }
     struct buf packed = {0};

@@ -6,12 +6,14 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <zstd.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/wire.h"
 #include "io/sim.h"
 #include "well/segment.h"
+#include "well/segment_format.h"
 
 #define PATH "/s.seg"
 #define TAGS 3
@@ -156,12 +158,79 @@ static void what_is_no_segment_is_refused(void **state)
     teardown(&sim);
 }
 
+/* Rows of the table, of which `bytes_max` bytes were allowed; how many have a key. */
+static size_t pack_table(const struct well_names *names, const struct segment_series *series,
+                         size_t count, size_t bytes_max)
+{
+    struct buf packed = {0};
+    struct buf raw = {0};
+    struct segment_table table = {0};
+    assert_int_equal(segment_table_pack(series, count, names, bytes_max, &packed, &table), 0);
+    assert_true(table.count == count && table.raw_bytes <= bytes_max);
+    raw.bytes = ZSTD_decompress(buf_reserve(&raw, table.raw_bytes), table.raw_bytes, packed.data,
+                                packed.bytes);
+    assert_int_equal(raw.bytes, table.raw_bytes);
+    struct wire_reader reader = wire_reader_of(buf_span(&raw));
+    uint64_t number = 0;
+    uint64_t stamp = 0;
+    size_t keys = 0;
+    for (size_t i = 0; i < count; i++) {
+        number += wire_get_varint(&reader);
+        stamp += (uint64_t)wire_get_svarint(&reader);
+        struct span key = wire_get_bytes(&reader, SERIES_KEY_BYTES_MAX);
+        assert_true(number == series[i].number && stamp == series[i].newest_stamp);
+        assert_true(key.bytes == 0 || series_key_check(key) == 0);
+        keys += key.bytes > 0;
+    }
+    assert_true(!reader.failed && reader.rest.bytes == 0);
+    buf_deinit(&packed);
+    buf_deinit(&raw);
+    return keys;
+}
+
+/* Numbers and stamps are what merging needs; it is keys that are many bytes. */
+static void a_table_of_series_is_never_larger_than_may_be_read(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    struct well_names names = {0};
+    struct segment_series series[500];
+    struct segment_table table;
+    struct buf buf = {0};
+    io_sim_init(&sim, 1);
+    struct series_catalogue_options options = {.io = &sim.io, .dir = "/catalogue"};
+    assert_int_equal(series_origins_open(&sim.io, "/origins", &names.origins), 0);
+    options.origins = names.origins;
+    assert_int_equal(series_catalogue_open(&options, &names.catalogue), 0);
+    for (uint32_t i = 0; i < ARRAY_COUNT(series); i++) {
+        char name[100];
+        (void)snprintf(name, sizeof(name), "a-class-with-a-rather-long-name-%u", i);
+        buf_clear(&buf);
+        assert_int_equal(series_key_make(&buf, span_of_str(name), NULL, 0), 0);
+        assert_true(series_catalogue_put(names.catalogue, buf_span(&buf), &series[i].number) >= 0);
+        series[i].newest_stamp = i % 2 == 0 ? UINT64_MAX - i : i;
+    }
+    size_t count = ARRAY_COUNT(series);
+    assert_int_equal(pack_table(&names, series, count, SEGMENT_TABLE_BYTES_MAX), count);
+    size_t some = pack_table(&names, series, count, count * 30);
+    assert_true(some > 0 && some < count);
+    assert_true(pack_table(&names, series, count, count * 16) < some);
+    buf_clear(&buf);
+    assert_int_equal(segment_table_pack(series, count, &names, count * 16 - 1, &buf, &table),
+                     ERR_TOO_LARGE);
+    buf_deinit(&buf);
+    series_catalogue_close(&names.catalogue);
+    series_origins_close(&names.origins);
+    io_sim_deinit(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_segment_is_read_as_it_was_written),
         cmocka_unit_test(the_index_is_rebuilt_when_the_footer_is_damaged),
         cmocka_unit_test(what_is_no_segment_is_refused),
+        cmocka_unit_test(a_table_of_series_is_never_larger_than_may_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -372,18 +372,22 @@ static void put_origins(struct segment_writer *writer, struct buf *footer)
     wire_store_u32(footer->data + begin, known);
 }
 
-static void put_table(struct segment_writer *writer, struct buf *footer)
+static int put_table(struct segment_writer *writer, struct buf *footer)
 {
     struct segment_table table = {.offset = end_of(writer)};
     if (writer->series.count > 0) {
-        segment_table_pack(writer->series.items, writer->series.count, &writer->names,
-                           &writer->pending, &table);
+        int rc = segment_table_pack(writer->series.items, writer->series.count, &writer->names,
+                                    SEGMENT_TABLE_BYTES_MAX, &writer->pending, &table);
+        if (rc < 0) {
+            return rc;
+        }
     }
     wire_put_u64(footer, table.offset);
     wire_put_u32(footer, table.bytes);
     wire_put_u32(footer, table.raw_bytes);
     wire_put_u32(footer, table.sum);
     wire_put_u32(footer, table.count);
+    return 0;
 }
 
 static int write_footer(struct segment_writer *writer)
@@ -402,7 +406,11 @@ static int write_footer(struct segment_writer *writer)
     buf_append(&footer, buf_span(&writer->points_index));
     wire_put_u64(&footer, writer->about.deletes_end);
     put_origins(writer, &footer);
-    put_table(writer, &footer);
+    int rc = put_table(writer, &footer);
+    if (rc < 0) {
+        buf_deinit(&footer);
+        return rc;
+    }
     uint64_t offset = end_of(writer);
     uint32_t bytes = (uint32_t)footer.bytes;
     uint32_t sum = hash32(buf_span(&footer));
