@@ -32,9 +32,11 @@
 struct http_server_counters {
     _Atomic uint64_t connections, connections_now, requests, requests_now;
     _Atomic uint64_t workers_busy, answers[6], refused_413, refused_431, refused_503;
+    _Atomic uint64_t cut_headers;
     _Atomic uint64_t control_refused;
 };
 
+struct http_connection;
 struct http_front;
 struct http_watcher;
 
@@ -57,6 +59,9 @@ struct http_server {
     struct http_server_counters counters;
     atomic_bool stopping; /* no new connections */
     atomic_bool cutting;  /* no new requests either */
+
+    pthread_mutex_t connections_lock;
+    VEC(struct http_connection *) connections;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;              /* requests, streams or websockets became fewer */
@@ -148,6 +153,15 @@ struct http_watcher *http_watcher_new(struct http_server *server);
 void http_watcher_free(struct http_watcher **watcher);
 void http_watcher_add(struct http_watcher *watcher, int fd, uint64_t id);
 void http_watcher_remove(struct http_watcher *watcher, int fd);
+
+/* http_deadline.c; on I/O threads but for sweep(), which the watcher calls */
+#define HTTP_SWEEP_MS_MAX 1000
+void *http_deadline_open(struct http_server *server, struct MHD_Connection *connection);
+void http_deadline_close(struct http_server *server, void *state); /* what open() gave; or NULL */
+void http_deadline_begin(struct http_server *server, struct MHD_Connection *connection);
+void http_deadline_met(struct MHD_Connection *connection);
+void http_deadline_next(struct http_server *server, struct MHD_Connection *connection);
+void http_deadline_sweep(struct http_server *server);
 
 #define HTTP_PEER_BYTES 64
 void http_peer_text(const struct sockaddr *address, char text[HTTP_PEER_BYTES]); /* NULL: "" */

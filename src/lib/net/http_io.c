@@ -119,7 +119,7 @@ static void look_for_end_of_stream(struct MHD_Connection *connection)
 
 void *http_io_target(void *context, const char *target, struct MHD_Connection *connection)
 {
-    (void)connection;
+    http_deadline_begin(context, connection);
     return http_request_new(context, target);
 }
 
@@ -319,6 +319,7 @@ enum MHD_Result http_io_request(void *context, struct MHD_Connection *connection
     (void)version;
     struct http_request *request = *connection_state;
     if (!request->begun) {
+        http_deadline_met(connection);
         return take_begin(request, connection, method);
     }
     if (*upload_bytes == 0) {
@@ -362,14 +363,15 @@ void http_io_complete(struct http_request *request)
 void http_io_completed(void *context, struct MHD_Connection *connection, void **connection_state,
                        enum MHD_RequestTerminationCode code)
 {
-    (void)context;
-    (void)connection;
     (void)code;
     struct http_request *request = *connection_state;
     if (request == NULL) {
         return;
     }
     *connection_state = NULL;
+    if (!request->upgraded) {
+        http_deadline_next(context, connection);
+    }
     if (!request->completed) {
         http_io_complete(request);
     }
@@ -379,13 +381,14 @@ void http_io_completed(void *context, struct MHD_Connection *connection, void **
 void http_io_connection(void *context, struct MHD_Connection *connection, void **socket_state,
                         enum MHD_ConnectionNotificationCode code)
 {
-    (void)connection;
-    (void)socket_state;
     struct http_server *server = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&server->counters.connections, 1);
         atomic_fetch_add(&server->counters.connections_now, 1);
+        *socket_state = http_deadline_open(server, connection);
     } else {
+        http_deadline_close(server, *socket_state);
+        *socket_state = NULL;
         atomic_fetch_sub(&server->counters.connections_now, 1);
     }
 }

@@ -51,6 +51,7 @@ static void set_defaults(struct http_server_options *options)
     DEFAULT(message_bytes_max, (size_t)4 << 20);
     DEFAULT(arena_bytes_max, (size_t)64 << 20);
     DEFAULT(idle_timeout_s, 120);
+    DEFAULT(header_timeout_ms, 30000);
     DEFAULT(websocket_ping_ms, 30000);
     DEFAULT(drain_timeout_ms, 10000);
 #undef DEFAULT
@@ -249,6 +250,7 @@ static void free_server(struct http_server *server)
     }
     mem_free(server->headers);
     mem_free(server->workers);
+    vec_deinit(&server->connections);
     vec_deinit(&server->requests);
     vec_deinit(&server->streams);
     vec_deinit(&server->websockets);
@@ -256,6 +258,7 @@ static void free_server(struct http_server *server)
     http_router_free(&server->router);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->lock);
+    pthread_mutex_destroy(&server->connections_lock);
     mem_free(server);
 }
 
@@ -269,6 +272,7 @@ int http_server_start(const struct http_server_options *options, const struct ht
     set_defaults(&server->options);
     copy_headers(server);
     pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->connections_lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -429,6 +433,7 @@ void http_server_stats(struct http_server *server, struct http_server_stats *ret
         .refused_413 = atomic_load(&counters->refused_413),
         .refused_431 = atomic_load(&counters->refused_431),
         .refused_503 = atomic_load(&counters->refused_503),
+        .cut_headers = atomic_load(&counters->cut_headers),
         .control_refused = atomic_load(&counters->control_refused),
     };
     pthread_mutex_unlock(&server->lock);

@@ -94,6 +94,8 @@ struct http_server_options {
     size_t message_bytes_max;   /* 4 MiB, one websocket message; more: close 1009 */
     size_t arena_bytes_max;     /* 64 MiB, http_request_arena() */
     unsigned idle_timeout_s;    /* 120, connections without progress */
+    unsigned header_timeout_ms; /* 30000: until a request's first line, and from it to the end of
+                                   its headers; on a kept connection idle_timeout_s comes before */
     unsigned websocket_ping_ms; /* 30000; three of them without a byte from the client: gone */
     unsigned drain_timeout_ms;  /* 10000, http_server_stop() */
 
@@ -133,6 +135,7 @@ struct http_server_stats {
     uint64_t streams_now, websockets_now, workers_busy, queued_now;
     uint64_t answers_1xx, answers_2xx, answers_3xx, answers_4xx, answers_5xx;
     uint64_t refused_413, refused_431, refused_503; /* bounds reached */
+    uint64_t cut_headers;                           /* connections, by header_timeout_ms */
     uint64_t control_refused;
 };
 void http_server_stats(struct http_server *server, struct http_server_stats *ret_stats);

@@ -320,16 +320,18 @@ static void client_left(struct http_server *server, uint64_t id)
 static void *watch(void *context)
 {
     struct http_watcher *watcher = context;
+    unsigned sweep_ms = MIN(watcher->server->options.header_timeout_ms, HTTP_SWEEP_MS_MAX);
     (void)pthread_setname_np(pthread_self(), "http-watch");
     for (;;) {
         struct epoll_event events[64];
-        int count = epoll_wait(watcher->epoll, events, ARRAY_COUNT(events), -1);
+        int count = epoll_wait(watcher->epoll, events, ARRAY_COUNT(events), (int)sweep_ms);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == 0) {
                 return NULL;
             }
             client_left(watcher->server, events[i].data.u64);
         }
+        http_deadline_sweep(watcher->server);
     }
 }
 

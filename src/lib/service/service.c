@@ -575,6 +575,7 @@ static const struct {
     ROW(answers_5xx, "answers_5xx_total", "answers 500 to 599", true),
     ROW(refused_413, "refused_body_total", "bodies above their bound", true),
     ROW(refused_431, "refused_headers_total", "headers above their bound", true),
+    ROW(cut_headers, "cut_headers_total", "connections whose headers did not come to an end", true),
     ROW(refused_503, "refused_busy_total",
         "refused: workers, connections or streams at their bound", true),
     ROW(control_refused, "control_refused_total", "requests that failed Control-Auth", true),
