@@ -20,6 +20,7 @@
 #include "cli/session.h"
 #include "io/io.h"
 #include "net/http_client.h"
+#include "query/range.h"
 
 #define CALL_TIMEOUT_MS 30000
 #define POLL_MS_MIN 20
@@ -80,11 +81,12 @@ static int parse(struct job *job, int argc, char **argv)
     return CLI_OK;
 }
 
-/* RFC 3339, "now", or a duration before now. */
+/* A duration before now, or what start= of a query takes. */
 static bool read_time(const char *text, int64_t now_ns, int64_t *ret_time_ns)
 {
     struct span span = span_of_str(text);
     int64_t duration_ns;
+    struct query_time time;
     if (strcmp(text, "now") == 0) {
         *ret_time_ns = now_ns;
         return true;
@@ -94,10 +96,15 @@ static bool read_time(const char *text, int64_t now_ns, int64_t *ret_time_ns)
         *ret_time_ns = *ret_time_ns == TIME_UNSET ? TIME_MIN_NS : *ret_time_ns;
         return true;
     }
-    if (!time_parse_duration(span, &duration_ns)) {
+    if (time_parse_duration(span, &duration_ns)) {
+        *ret_time_ns = now_ns - (duration_ns < 0 ? -duration_ns : duration_ns);
+        return true;
+    }
+    if (!query_time_parse(span, &time) ||
+        (time.base != QUERY_TIME_ABSOLUTE && time.base != QUERY_TIME_NOW)) {
         return false;
     }
-    *ret_time_ns = now_ns - (duration_ns < 0 ? -duration_ns : duration_ns);
+    *ret_time_ns = time.base == QUERY_TIME_NOW ? now_ns + time.ns : time.ns;
     return true;
 }
 

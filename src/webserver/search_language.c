@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "query/lex.h"
 #include "service/log.h"
 #include "store/store.h"
@@ -28,6 +29,31 @@ struct language {
 static bool tag_exists(void *context, const char *name)
 {
     return search_indexers_know(((struct language *)context)->search->indexers, name);
+}
+
+struct candidates {
+    VEC(char *) names;
+};
+
+static int take_candidate(void *context, const char *name)
+{
+    vec_push(&((struct candidates *)context)->names, mem_strdup(name));
+    return 0;
+}
+
+static void tag_nearest(void *context, const char *name, struct buf *nearest)
+{
+    struct candidates tags = {0};
+    int rc = search_tags(((struct language *)context)->search, take_candidate, &tags);
+    const char *near = rc < 0
+                           ? NULL
+                           : text_nearest(span_of_str(name), (const char *const *)tags.names.items,
+                                          tags.names.count);
+    buf_append_str(nearest, near == NULL ? "" : near);
+    for (size_t i = 0; i < tags.names.count; i++) {
+        mem_free(tags.names.items[i]);
+    }
+    vec_deinit(&tags.names);
 }
 
 struct choice {
@@ -246,6 +272,7 @@ int search_language_parse(struct search *search, const struct object_principal *
         .start_ns = start_ns,
         .end_ns = end_ns,
         .tag_exists = tag_exists,
+        .tag_nearest = tag_nearest,
     };
     return parse_all(&language, text, &options, ret_queries, ret_error);
 }

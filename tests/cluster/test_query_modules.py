@@ -129,6 +129,8 @@ def test_the_ten_largest_pages_in_order(session, lines):
 def test_an_unknown_module_is_named_with_its_neighbour(session):
     answer = session.post("/api/parse", {"SearchString": "tag=nginx jsn status", "Sequence": 1})
     assert "unknown module 'jsn', did you mean 'json'" in answer.ok().json()["ParseError"]
+    answer = session.post("/api/parse", {"SearchString": "tag=nginks", "Sequence": 2})
+    assert "'nginks' does not exist, did you mean 'nginx'" in answer.ok().json()["ParseError"]
 
 
 def test_series_of_points_are_searched_like_entries(cluster, session):

@@ -110,6 +110,21 @@ static int constraint_value(struct parser *parser, const char *key, struct query
     return 0;
 }
 
+static int unknown_tag(struct parser *parser, const struct query_tag *tag)
+{
+    const struct query_options *options = parser->options;
+    struct buf near = {0};
+    if (options->tag_nearest != NULL) {
+        options->tag_nearest(options->context, tag->pattern, &near);
+    }
+    const char *hint = near.bytes == 0 ? "" : ", did you mean '";
+    int rc = query_fault(parser->error, tag->offset, tag->bytes,
+                         "tag '%.128s' does not exist%s%.*s%s", tag->pattern, hint,
+                         SPAN_ARG(span_first(buf_span(&near), 128)), near.bytes == 0 ? "" : "'");
+    buf_deinit(&near);
+    return rc;
+}
+
 static int check_tag(struct parser *parser, struct query_tag *tag)
 {
     struct span pattern = span_of_str(tag->pattern);
@@ -121,8 +136,7 @@ static int check_tag(struct parser *parser, struct query_tag *tag)
     const struct query_options *options = parser->options;
     if (!tag->glob && options->tag_exists != NULL &&
         !options->tag_exists(options->context, tag->pattern)) {
-        return query_fault(parser->error, tag->offset, tag->bytes, "tag '%.128s' does not exist",
-                           tag->pattern);
+        return unknown_tag(parser, tag);
     }
     return 0;
 }

@@ -19,7 +19,13 @@ static int64_t at(const char *text)
 static bool known(void *context, const char *name)
 {
     (void)context;
-    return strcmp(name, "nosuch") != 0;
+    return strcmp(name, "nosuch") != 0 && strcmp(name, "wbe") != 0;
+}
+
+static void nearest_tag(void *context, const char *name, struct buf *nearest)
+{
+    (void)context;
+    buf_append_str(nearest, strcmp(name, "wbe") == 0 ? "web" : "");
 }
 
 static int try_parse(const char *text, struct query **ret_query, struct query_error *ret_error)
@@ -29,6 +35,7 @@ static int try_parse(const char *text, struct query **ret_query, struct query_er
         .start_ns = TIME_UNSET,
         .end_ns = TIME_UNSET,
         .tag_exists = known,
+        .tag_nearest = nearest_tag,
     };
     return query_parse(span_of_str(text), &options, ret_query, ret_error);
 }
@@ -116,6 +123,7 @@ static void every_form_of_time(void **state)
     expect_range("start=-90s", "2026-01-02T11:58:30Z", "2026-01-02T12:00:00Z");
     expect_range("start=-2d end=-1d", "2025-12-31T12:00:00Z", "2026-01-01T12:00:00Z");
     expect_range("start=NOW-1h end=NOW", "2026-01-02T11:00:00Z", "2026-01-02T12:00:00Z");
+    expect_range("start=now-1h end=now", "2026-01-02T11:00:00Z", "2026-01-02T12:00:00Z");
     expect_range("end=-1h start=END-2h", "2026-01-02T09:00:00Z", "2026-01-02T11:00:00Z");
     expect_range("start=-3h end=START+1h", "2026-01-02T09:00:00Z", "2026-01-02T10:00:00Z");
     expect_range("start=\"2026-01-01T10:00:00.5+01:00\" end=\"2026-01-01T10:00:00.5Z\"",
@@ -173,6 +181,7 @@ static void faults_say_what_and_where(void **state)
                  "grep: pattern 'Version/11.00' holds '/', which separates words");
     expect_fault("tag=nosuch", -1, 4, "tag 'nosuch' does not exist");
     expect_fault("tag=a tag=nosuch grep x", 0, 10, "tag 'nosuch' does not exist");
+    expect_fault("tag=wbe", -1, 4, "tag 'wbe' does not exist, did you mean 'web'");
     expect_fault("tag=!a", -1, 4, "tags cannot be negated: take tag=* and filter later");
     expect_fault("tag=a,{x~", -1, 8, "tag= cannot hold an operator that is not quoted");
     expect_fault("tag= | grep x", -1, 5, "tag= needs a value");

@@ -111,6 +111,9 @@ struct query_options {
     bool (*tag_exists)(void *context, const char *name);
     void *context;
 
+    /* Appends the tag that is nearest to one that does not exist, if any is near. May be NULL. */
+    void (*tag_nearest)(void *context, const char *name, struct buf *nearest);
+
     /* Appends the body of a macro; false: there is none. NULL: there are no macros. */
     bool (*macro)(void *context, const char *name, struct buf *body);
 

@@ -185,10 +185,11 @@ static bool parse_arithmetic(struct span text, struct query_time *ret_time)
         enum query_time_base base;
     } verbs[] = {{"NOW", QUERY_TIME_NOW}, {"START", QUERY_TIME_START}, {"END", QUERY_TIME_END}};
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
-        if (!span_starts_with(text, span_of_str(verbs[i].verb))) {
+        struct span verb = span_of_str(verbs[i].verb);
+        if (!span_equal_nocase(span_first(text, verb.bytes), verb)) {
             continue;
         }
-        struct span rest = span_trim(span_from(text, strlen(verbs[i].verb)));
+        struct span rest = span_trim(span_from(text, verb.bytes));
         ret_time->base = verbs[i].base;
         ret_time->ns = 0;
         return rest.bytes == 0 || ((rest.data[0] == '+' || rest.data[0] == '-') &&
