@@ -20,7 +20,7 @@ export const scenarios = {
         await write(page, 'tag=gravwell grep "ü😀" | gerp error | limit 5');
         await page.locator('.bad').waitFor();
         assert.equal(await page.locator('.bad').innerText(), 'gerp');
-        assert.match(await page.locator('#query-error').innerText(), /gerp/);
+        assert.match(await page.locator('#query-error').innerText(), /gerp.*\(stage 2\)/);
         await page.keyboard.press('Control+Enter');
         await page.locator('.bad').waitFor();
         assert.equal(await rows(page).count(), 0);

@@ -56,6 +56,13 @@ describe('a chart', () => {
     ]);
   });
 
+  it('of one time is two minutes wide', () => {
+    const at = Date.parse('2026-01-02T10:00:00Z');
+    const one = { Names: ['a'], Values: [{ TS: '2026-01-02T10:00:00Z', Data: [1] }] };
+    const axis = optionOf('chart', one, 'line', COLOURS)?.['xAxis'];
+    expect(axis).toMatchObject({ min: at - 60_000, max: at + 60_000 });
+  });
+
   it('is a pie of sums', () => {
     const [pie] = seriesOf(optionOf('chart', CHART, 'pie', COLOURS));
     expect(pie?.data).toEqual([
@@ -96,6 +103,17 @@ describe('other pictures', () => {
       [812, 0],
       [0, 4],
     ]);
+  });
+
+  it('have a scale of round numbers where none is given', () => {
+    const gauge = (most: number, max: number) =>
+      seriesOf(
+        optionOf('gauge', [{ Name: 'm', Magnitude: most, Min: 0, Max: max }], 'line', COLOURS),
+      )[0] as unknown as { max: number; axisLabel: { formatter(value: number): string } };
+    expect(gauge(294_425.328_474, 0).max).toBe(500_000);
+    expect(gauge(3, 0).max).toBe(100);
+    expect(gauge(3, 7).max).toBe(7);
+    expect(gauge(3, 0).axisLabel.formatter(400_000)).toBe('400K');
   });
 
   it('keep nodes of one name apart', () => {

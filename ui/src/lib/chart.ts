@@ -146,8 +146,11 @@ function timeAxis(times: number[], colours: Colours): Option {
   };
   const stamp = ({ value }: { value: number }) => stampText(new Date(value).toISOString());
   const plain = axis(colours, { type: 'time', splitLine: { show: false } });
+  const only = span === 0 ? times[0] : undefined; /* else two days around it, in hours alone */
+  const around = only === undefined ? {} : { min: only - MINUTE, max: only + MINUTE };
   return {
     ...plain,
+    ...around,
     axisLabel: { ...(plain['axisLabel'] as Option), formatter: label },
     axisPointer: { label: { formatter: stamp } },
   };
@@ -235,13 +238,23 @@ export function stackOption(stacks: WireStack[], colours: Colours): Option {
   };
 }
 
+/** At least `value`, as people divide a scale: 1, 2 or 5 and noughts. */
+export function roundUp(value: number): number {
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 5].find((step) => step * unit >= value) ?? 10) * unit;
+}
+
+/** For the scale of a gauge, where there is little room. */
+const short = (value: number): string =>
+  value.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
+
 export function gaugeOption(items: WireMagnitude[], colours: Colours): Option {
   const columns = Math.min(items.length, 4) || 1;
   const rows = Math.ceil(items.length / columns) || 1;
   return {
     ...base(colours, items.map((item) => `${item.Name}: ${number(item.Magnitude)}`).join(', ')),
     series: items.map((item, i) => {
-      const most = item.Max > item.Min ? item.Max : Math.max(100, item.Magnitude);
+      const most = item.Max > item.Min ? item.Max : roundUp(Math.max(100, item.Magnitude));
       return {
         type: 'gauge',
         min: item.Min,
@@ -253,7 +266,8 @@ export function gaugeOption(items: WireMagnitude[], colours: Colours): Option {
         ],
         progress: { show: true, itemStyle: { color: colours.accent } },
         axisLine: { lineStyle: { color: [[1, colours.line]] } },
-        axisLabel: { color: colours.muted, distance: 18, fontSize: 10 },
+        splitNumber: 5,
+        axisLabel: { color: colours.muted, distance: 18, fontSize: 10, formatter: short },
         axisTick: { show: false },
         splitLine: { lineStyle: { color: colours.muted } },
         pointer: { itemStyle: { color: colours.accent } },
