@@ -153,8 +153,9 @@ static struct store *store_of(struct world *world, size_t index)
     return etcd_follower_store(world->both[index].follower);
 }
 
-/* A dashboard's push, with so many bytes in it; `id` names it. Returns the revision. */
-static uint64_t push_large(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes)
+/* A dashboard's push, with so many bytes in it; `id` names it. */
+static int try_push(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes,
+                    uint64_t *ret_revision)
 {
     struct object *object = object_new(OBJECT_DASHBOARD);
     char *text = mem_alloc(bytes + 1);
@@ -172,14 +173,21 @@ static uint64_t push_large(struct datastore *datastore, uint8_t id, uint64_t bas
     json_t *request = json_pack("{s:i, s:s, s:[o]}", "protocol", SYNC_PROTOCOL, "run",
                                 datastore->run, "objects", object_to_json(object));
     json_t *answer = NULL;
-    if (sync_server_push(datastore->server, request, &answer) < 0) {
-        fail_msg("%s", err_text());
-    }
+    int rc = sync_server_push(datastore->server, request, &answer);
     const json_t *one = json_array_get(json_object_get(answer, "answers"), 0);
-    uint64_t revision = sync_json_number(one, "revision");
+    *ret_revision = sync_json_number(one, "revision");
     json_decref(request);
     json_decref(answer);
     object_free(&object);
+    return rc;
+}
+
+static uint64_t push_large(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes)
+{
+    uint64_t revision = 0;
+    if (try_push(datastore, id, base, bytes, &revision) < 0) {
+        fail_msg("%s", err_text());
+    }
     return revision;
 }
 
@@ -490,6 +498,35 @@ static void an_epoch_that_another_one_begins_is_told_before_what_belongs_to_it(v
     buf_deinit(&lines);
 }
 
+static void set_alarm(struct etcd *etcd, const char *action)
+{
+    json_t *nothing = json_object();
+    json_t *status = NULL;
+    json_t *answer = NULL;
+    assert_int_equal(etcd_call(etcd, "/v3/maintenance/status", nothing, 5000, &status), 0);
+    uint64_t member = etcd_answer_number(json_object_get(status, "header"), "member_id");
+    json_t *request = json_pack("{s:s, s:o, s:s}", "action", action, "memberID",
+                                etcd_number(member), "alarm", "NOSPACE");
+    assert_int_equal(etcd_call(etcd, "/v3/maintenance/alarm", request, 5000, &answer), 0);
+    json_decref(nothing);
+    json_decref(status);
+    json_decref(request);
+    json_decref(answer);
+}
+
+static void a_full_etcd_is_not_the_pushers_fault(void **state)
+{
+    struct world *world = *state;
+    struct etcd *etcd = NULL;
+    uint64_t revision = 0;
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
+    set_alarm(etcd, "ACTIVATE");
+    assert_int_equal(try_push(&world->both[0], 1, 0, 0, &revision), ERR_NO_SPACE);
+    set_alarm(etcd, "DEACTIVATE");
+    assert_int_equal(push(&world->both[0], 1, 0), 1);
+    etcd_free(&etcd);
+}
+
 static uint64_t up_at(struct datastore *datastore)
 {
     struct sync_server_stats stats;
@@ -532,6 +569,7 @@ int main(void)
         CLAIM(a_cache_that_etcd_does_not_continue_is_set_aside),
         CLAIM(a_running_datastore_sees_etcd_go_back),
         CLAIM(a_running_datastore_sees_etcd_go_another_way),
+        CLAIM(a_full_etcd_is_not_the_pushers_fault),
         CLAIM(an_epoch_that_another_one_begins_is_told_before_what_belongs_to_it),
         CLAIM(a_check_in_at_one_is_heard_by_the_other),
         CLAIM(reading_anew_while_changes_come_misses_and_repeats_nothing),

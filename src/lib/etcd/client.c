@@ -162,25 +162,56 @@ static void leave_member(struct etcd *etcd, size_t member)
     (void)pthread_mutex_unlock(&etcd->lock);
 }
 
-static int call_member(struct etcd *etcd, size_t member, const char *path, const json_t *body,
+/* A member that ends, or has too much to do, says so by a status that is else the caller's fault.
+ */
+static int fault_of(int status, const char *text)
+{
+    if (strstr(text, "database space exceeded") != NULL) {
+        return ERR_NO_SPACE;
+    }
+    return status >= 500 || status == 408 || status == 429 ? ERR_UNAVAILABLE : ERR_INVALID;
+}
+
+static int read_answer(struct http_answer *answer, json_t **ret_answer)
+{
+    if (answer->status / 100 != 2) {
+        int status = answer->status;
+        const char *text = http_answer_error(answer);
+        return err_set((enum err)fault_of(status, text), "%d: %s", status, text);
+    }
+    json_t *json = json_loadb((const char *)answer->body.data, answer->body.bytes, 0, NULL);
+    if (json == NULL) {
+        return err_set(ERR_PROTOCOL, "the answer is not JSON");
+    }
+    *ret_answer = json;
+    return 0;
+}
+
+static int call_member(struct etcd *etcd, size_t member, const char *path, const char *body,
                        unsigned timeout_ms, json_t **ret_answer)
 {
     char *url = mem_printf("%s%s", etcd->urls[member], path);
+    struct http_answer answer = {0};
     struct http_call call = {.method = "POST",
                              .url = url,
+                             .body = span_of_str(body),
                              .timeout_ms = timeout_ms,
                              .answer_bytes_max = ETCD_ANSWER_BYTES_MAX,
                              .cancel = etcd->cancel};
-    int rc = http_call_json(etcd->client, &call, body, ret_answer);
+    int rc = http_call(etcd->client, &call, &answer);
+    if (rc == 0) {
+        rc = read_answer(&answer, ret_answer);
+        http_answer_deinit(&answer);
+    }
     if (rc < 0) {
-        rc = err_wrap(rc, "etcd %s", etcd->urls[member]);
+        rc = err_wrap(rc, "etcd %s: %s", etcd->urls[member], path);
     }
     mem_free(url);
     return rc;
 }
 
-int etcd_call(struct etcd *etcd, const char *path, const json_t *body, unsigned timeout_ms,
-              json_t **ret_answer)
+static int call_any(struct etcd *etcd, const char *path, const char *body, unsigned timeout_ms,
+                    json_t **ret_answer)
 {
     int64_t until_ns = io_monotonic_ns(etcd->io) + (int64_t)timeout_ms * TIME_MS_NS;
     for (size_t tried = 0;; tried++) {
@@ -202,6 +233,16 @@ int etcd_call(struct etcd *etcd, const char *path, const json_t *body, unsigned 
         }
         leave_member(etcd, member);
     }
+}
+
+int etcd_call(struct etcd *etcd, const char *path, const json_t *body, unsigned timeout_ms,
+              json_t **ret_answer)
+{
+    char *text = json_dumps(body, JSON_COMPACT);
+    CHECK(text != NULL);
+    int rc = call_any(etcd, path, text, timeout_ms, ret_answer);
+    free(text);
+    return rc;
 }
 
 /* ---- requests ---- */

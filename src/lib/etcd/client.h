@@ -43,7 +43,8 @@ bool etcd_cancelled(struct etcd *etcd);
 const char *etcd_prefix(const struct etcd *etcd);
 
 /* POSTs and gives the answer, a new reference. ERR_UNAVAILABLE or ERR_TIMEOUT: no member answered
- * in time, and what was asked may have happened. ERR_INVALID: etcd will not have it. */
+ * in time, and what was asked may have happened. ERR_INVALID: etcd will not have it.
+ * ERR_NO_SPACE: its quota is used up, an operator must see to it. */
 MUST_CHECK int etcd_call(struct etcd *etcd, const char *path, const json_t *body,
                          unsigned timeout_ms, json_t **ret_answer);
 
