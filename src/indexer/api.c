@@ -355,6 +355,9 @@ const size_t api_route_count = ARRAY_COUNT(api_routes);
       dropped_bytes)                                                                               \
     X(counter, "storage_dropped_partitions_total", "time partitions that retention dropped",       \
       dropped_partitions)                                                                          \
+    X(counter, "storage_cache_hits_total", "blocks that searches found unpacked", cache_hits)      \
+    X(counter, "storage_cache_misses_total", "blocks that searches had to unpack", cache_misses)   \
+    X(gauge, "storage_cache_bytes", "of unpacked blocks, for the next searches", cache_bytes)      \
     X(gauge, "datalog_cursors", "followers that the datalog knows", log_cursors)                   \
     X(gauge, "datalog_cursors_detached", "followers that held back more than Max-Datalog-GB",      \
       log_detached)                                                                                \

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "datalog/cursor.h"
 #include "indexer/storage_internal.h"
+#include "well/cache.h"
 
 void storage_report(struct storage *storage, const char *format, ...)
 {
@@ -152,6 +153,7 @@ void storage_extents(struct storage *storage, const struct well_scan *scan,
 struct storage_stats storage_stats(struct storage *storage)
 {
     struct datalog_stats log = datalog_stats(storage->log);
+    struct block_cache_stats cache = block_cache_stats(storage->cache);
     struct storage_stats stats = {
         .entries_accepted = atomic_load(&storage->entries_accepted),
         .bytes_accepted = atomic_load(&storage->bytes_accepted),
@@ -167,6 +169,9 @@ struct storage_stats storage_stats(struct storage *storage)
         .log_groups = log.groups,
         .log_cursors = log.cursors,
         .log_detached = log.detached,
+        .cache_hits = cache.hits,
+        .cache_misses = cache.misses,
+        .cache_bytes = cache.bytes,
         .corrupt = storage->damage + log.damage.corrupt_records + log.damage.cursor_lines,
         .wells = storage->slots.count,
     };

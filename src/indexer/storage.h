@@ -61,6 +61,7 @@ struct storage_options {
     uint64_t
         datalog_kept_bytes_max; /* wells that hold back more of the log than this are flushed */
     uint64_t datalog_held_bytes_max; /* cursors that hold back more of it are detached */
+    uint64_t cache_bytes_max;        /* of unpacked blocks (well/cache.h); 0: none */
     uint64_t space_reserve_bytes;    /* ingest stops when less is free; at most 1/8 of the disk */
     bool manual;                     /* no threads: the test calls storage_work() itself */
     bool pack_at_once;               /* tests, benchmarks: not only what is quiet is packed */
@@ -253,6 +254,9 @@ struct storage_stats {
     uint64_t log_detached;    /* of them */
     uint64_t disk_free_bytes; /* on the file system that the datalog is on ... */
     uint64_t disk_bytes;      /* ... of so many; 0 when it does not say */
+    uint64_t cache_hits;      /* blocks that searches found unpacked */
+    uint64_t cache_misses;    /* and those that they had to unpack */
+    uint64_t cache_bytes;
     uint64_t corrupt;         /* damaged records, blocks and lines met so far */
     uint64_t flushed_bytes;   /* of segment files, since it was opened; so the next two */
     uint64_t merged_bytes;    /* written by merges */

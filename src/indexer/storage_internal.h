@@ -58,6 +58,7 @@ struct storage {
     struct series_tags *tags;
     struct series_origins *origins;
     struct series_catalogue *catalogue;
+    struct block_cache *cache; /* of the wells */
     struct datalog *log;
     uint16_t origin;                /* number of the log's own */
     VEC(struct storage_slot) slots; /* does not change once it is open */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -12,12 +13,14 @@
 #include "conf/conf.h"
 #include "indexer/storage_intake.h"
 #include "indexer/storage_internal.h"
+#include "well/cache.h"
 
 #define CUT_OFF "%" PRIu64 " bytes at its end are no whole line and are cut off"
 #define SEGMENT_MB_MAX 1024 /* a file is read whole when the log is opened */
 #define MEGABYTE UINT64_C(1000000)
 #define GIGABYTE UINT64_C(1000000000)
 #define LOG_BYTES_MIN 1e6
+#define CACHE_SHARE 16 /* of the memory */
 
 static bool has_exact(const struct storage_well *well, struct span tag)
 {
@@ -172,6 +175,7 @@ static struct storage *storage_new(const struct storage_options *options)
     pthread_cond_init(&storage->work, &monotonic);
     pthread_cond_init(&storage->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    storage->cache = block_cache_new(options->cache_bytes_max);
     copy_wells(storage, options);
     storage_source_init(storage);
     return storage;
@@ -206,6 +210,7 @@ static void storage_free(struct storage *storage)
     pthread_mutex_destroy(&storage->flushing);
     pthread_mutex_destroy(&storage->lock);
     storage_dropped_free(storage);
+    block_cache_free(&storage->cache);
     mem_free(storage->datalog_dir);
     mem_free(storage->series_dir);
     mem_free(storage);
@@ -273,6 +278,7 @@ struct well_options storage_well_options(struct storage *storage, const char *na
         .dir = location,
         .names = {storage->tags, storage->catalogue, storage->origins},
         .space_kept_bytes = storage->reserve_bytes + storage->reserve_bytes / 4,
+        .cache = storage->cache,
         .report = storage->report,
         .report_context = storage->report_context,
     };
@@ -484,6 +490,14 @@ static int well_of_conf(struct conf *conf, struct arena *arena, const char *sect
     return memory_of_conf(conf, section, subsection, &well->memory_bytes_max);
 }
 
+/* Less than 0 MB stands for a share of the machine's memory. */
+static uint64_t cache_of_conf(struct conf *conf)
+{
+    int64_t number = conf_int(conf, CONF_GLOBAL, "Block-Cache-MB");
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return number < 0 ? memory / CACHE_SHARE : (uint64_t)number * MEGABYTE;
+}
+
 static int segment_of_conf(struct conf *conf, uint64_t *ret_bytes)
 {
     int64_t number = conf_int(conf, "Datalog", NULL, "Segment-MB");
@@ -549,6 +563,7 @@ int storage_options_of_conf(struct conf *conf, struct arena *arena, struct stora
     if (rc < 0) {
         return rc;
     }
+    options->cache_bytes_max = cache_of_conf(conf);
     options->tags_path = conf_text(conf, CONF_GLOBAL, "Tag-DB-Path");
     options->series_dir =
         arena_printf(arena, "%s/series", conf_text(conf, CONF_GLOBAL, "Data-Directory"));

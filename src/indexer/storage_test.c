@@ -37,6 +37,7 @@ static struct storage_options options_of(struct io_sim *sim)
         .memtable_bytes_max = 20000,
         .datalog_segment_bytes_max = 4000,
         .datalog_kept_bytes_max = 12000,
+        .cache_bytes_max = 60000,
         .manual = true,
     };
 }

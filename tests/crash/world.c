@@ -130,6 +130,7 @@ void world_init(struct world *world, uint64_t seed, enum lie lie)
         .memtable_bytes_max = 2000 + below(&world->chance, 40000),
         .datalog_segment_bytes_max = 1000 + below(&world->chance, 8000),
         .datalog_kept_bytes_max = 3000 + below(&world->chance, 20000),
+        .cache_bytes_max = seed % 3 * 50000,
         .manual = true,
         .pack_at_once = seed % 2 == 0, /* the others see partitions grow quiet */
         .report = report,

@@ -160,6 +160,10 @@ static const struct conf_key global_keys[] = {
     KEY_RANGE("Max-Search-Memory-MB", W | I, "256", 1, 1 << 20,
               "MB of memory of one search, on each daemon, for what its stages hold (sort, stats, "
               "unique, ...); what is more goes to Search-Scratch (ours)"),
+    KEY_RANGE(
+        "Block-Cache-MB", I, "-1", -1, 1 << 20,
+        "MB of unpacked blocks that searches leave for the next ones; 0: none; -1: a sixteenth "
+        "of the machine's memory (ours)"),
     KEY("Search-Threads", CONF_INT, I, "0", "threads that all searches share; 0: one per core"),
     KEY("Render-Store", CONF_PATH, W, "{data}/render", "results of live searches"),
     KEY("Render-Store-Limit", CONF_INT, W, "1024", "MB of results per search"),

@@ -59,15 +59,21 @@ MUST_CHECK int block_header_read(struct span bytes, struct block_header *ret_hea
 /* Header, checksum; `bytes` has the whole block, which stands at `offset`. */
 MUST_CHECK int block_check(struct span bytes, uint64_t offset, struct block_header *ret_header);
 
+/* What a block has when it is unpacked: its lines, and numbers from which entries are made. It is
+ * not changed once it is read, so that blocks of any number of threads can share it. */
+struct block_content;
+
+struct block_content *block_content_ref(struct block_content *content);
+void block_content_unref(struct block_content **content);
+size_t block_content_bytes(const struct block_content *content); /* of memory */
+
 /* Entries of one block, and what they borrow from. Zero-initialised is empty and valid; the
- * memory is used again by the next read. */
+ * memory is used again by the next read. The entries are the caller's to change. */
 struct block {
     struct entry *entries;
     size_t count;
     size_t capacity;
-    struct buf columns;
-    struct buf data;
-    struct buf enumerated;
+    struct block_content *content;
 };
 
 struct block_reader; /* the zstd context and scratch memory */
@@ -81,6 +87,10 @@ struct buf *block_reader_raw(struct block_reader *reader);
 
 MUST_CHECK int block_read(struct block_reader *reader, struct span bytes, uint64_t offset,
                           struct block *block);
+
+/* The entries of what another block_read() unpacked; takes a reference of its own. */
+MUST_CHECK int block_share(struct block_reader *reader, struct block_content *content,
+                           struct block *block);
 void block_deinit(struct block *block);
 
 #endif

@@ -21,7 +21,18 @@ struct block_reader {
     struct buf raw;                  /* block_reader_raw() */
     struct buf split;                /* scratch: columns of fields, */
     struct buf columns[COLUMNS_MAX]; /* numbers, */
-    struct buf lengths;              /* and of lines */
+    struct buf lengths;              /* and of enumerated values */
+};
+
+struct block_content {
+    uint32_t references;
+    struct block_header header;
+    struct buf columns;
+    struct buf data;
+    struct buf enumerated;
+    struct buf lengths;   /* u32 each: of the lines in `data`, */
+    size_t gap;           /* and how many bytes lie behind each; AQB2 */
+    size_t enumerated_at; /* where in the columns the lengths of enumerated values are */
 };
 
 /*
@@ -50,10 +61,16 @@ static size_t reader_bytes(const struct block_reader *reader)
     return bytes;
 }
 
+size_t block_content_bytes(const struct block_content *content)
+{
+    return sizeof(*content) + content->columns.capacity + content->data.capacity +
+           content->enumerated.capacity + content->lengths.capacity;
+}
+
 static size_t block_bytes(const struct block *block)
 {
-    return block->capacity * sizeof(*block->entries) + block->columns.capacity +
-           block->data.capacity + block->enumerated.capacity;
+    return block->capacity * sizeof(*block->entries) +
+           (block->content != NULL ? block_content_bytes(block->content) : 0);
 }
 
 static bool keep_idle(size_t bytes, size_t count)
@@ -127,8 +144,38 @@ static void get_memory(struct block *block)
     CHECK(pthread_mutex_unlock(&idle.lock) == 0);
 }
 
+struct block_content *block_content_ref(struct block_content *content)
+{
+    __atomic_add_fetch(&content->references, 1, __ATOMIC_RELAXED);
+    return content;
+}
+
+void block_content_unref(struct block_content **place)
+{
+    struct block_content *content = *place;
+    *place = NULL;
+    if (content == NULL || __atomic_sub_fetch(&content->references, 1, __ATOMIC_ACQ_REL) > 0) {
+        return;
+    }
+    buf_deinit(&content->columns);
+    buf_deinit(&content->data);
+    buf_deinit(&content->enumerated);
+    buf_deinit(&content->lengths);
+    mem_free(content);
+}
+
+/* What others have too is left to them. */
+static void leave_shared(struct block *block)
+{
+    if (block->content != NULL &&
+        __atomic_load_n(&block->content->references, __ATOMIC_ACQUIRE) > 1) {
+        block_content_unref(&block->content);
+    }
+}
+
 void block_deinit(struct block *block)
 {
+    leave_shared(block);
     size_t bytes = block_bytes(block);
     CHECK(pthread_mutex_lock(&idle.lock) == 0);
     bool kept = bytes > 0 && keep_idle(bytes, idle.blocks_count);
@@ -139,9 +186,7 @@ void block_deinit(struct block *block)
     CHECK(pthread_mutex_unlock(&idle.lock) == 0);
     if (!kept) {
         mem_free(block->entries);
-        buf_deinit(&block->columns);
-        buf_deinit(&block->data);
-        buf_deinit(&block->enumerated);
+        block_content_unref(&block->content);
     }
     *block = (struct block){0};
 }
@@ -225,17 +270,17 @@ static bool get_pieces_1(struct wire_reader *columns, struct block *block, struc
     return rest.bytes == 0;
 }
 
-static bool get_entries_1(const struct block_header *header, struct block *block)
+static bool make_entries_1(const struct block_content *content, struct block *block)
 {
     for (size_t i = 0; i < block->count; i++) {
-        block->entries[i] = (struct entry){.tag = header->tag};
+        block->entries[i] = (struct entry){.tag = content->header.tag};
     }
-    struct wire_reader columns = wire_reader_of(buf_span(&block->columns));
-    get_times_1(&columns, header->first_ns, block);
+    struct wire_reader columns = wire_reader_of(buf_span(&content->columns));
+    get_times_1(&columns, content->header.first_ns, block);
     bool good = get_sources_1(&columns, block);
-    good = good && get_pieces_1(&columns, block, buf_span(&block->data), false);
-    if (good && block->enumerated.bytes > 0) {
-        good = get_pieces_1(&columns, block, buf_span(&block->enumerated), true);
+    good = good && get_pieces_1(&columns, block, buf_span(&content->data), false);
+    if (good && content->enumerated.bytes > 0) {
+        good = get_pieces_1(&columns, block, buf_span(&content->enumerated), true);
     }
     return good && wire_finish(&columns) == 0;
 }
@@ -293,66 +338,63 @@ static bool get_sources(struct block_reader *reader, struct span *rest, size_t c
            are_below(ret_places, count, different);
 }
 
-static uint32_t *lengths_of(struct block_reader *reader, size_t count)
+static uint32_t *lengths_in(struct buf *buf, size_t count)
 {
-    return (uint32_t *)(void *)room(&reader->lengths, count * sizeof(uint32_t));
+    return (uint32_t *)(void *)room(buf, count * sizeof(uint32_t));
 }
 
-/* How many bytes each entry has of `data_bytes`, all in all. NULL: it is damaged. */
-static const uint32_t *get_lengths(struct block_reader *reader, struct span *rest,
-                                   size_t data_bytes, size_t count)
+/* How many bytes each of `count` entries has of `bytes`, all in all; false: it is damaged. */
+static bool get_lengths(struct block_reader *reader, struct span *rest, size_t bytes, size_t count,
+                        uint32_t *lengths)
 {
     struct column column;
-    uint64_t left = data_bytes;
-    uint32_t *lengths = lengths_of(reader, count);
+    uint64_t left = bytes;
     if (!get_numbers(reader, LENGTHS, rest, count, &column)) {
-        return NULL;
+        return false;
     }
     for (size_t i = 0; i < count; i++) {
-        uint64_t bytes = (uint64_t)number_at(&column, i);
-        if (bytes > left) {
-            return NULL;
+        uint64_t length = (uint64_t)number_at(&column, i);
+        if (length > left) {
+            return false;
         }
-        lengths[i] = (uint32_t)bytes;
-        left -= bytes;
+        lengths[i] = (uint32_t)length;
+        left -= length;
     }
-    return left == 0 ? lengths : NULL;
+    return left == 0;
 }
 
-/* Joins the columns of fields in reader->split to lines in block->data; just one is there. */
-static const uint32_t *join_fields(struct block_reader *reader, struct fields_form form,
-                                   struct span *rest, size_t data_bytes, struct block *block)
+/* Joins the columns of fields in reader->split to lines in content->data; just one is there. */
+static bool join_fields(struct block_reader *reader, struct fields_form form, struct span *rest,
+                        struct block_content *content, uint32_t *lengths)
 {
     uint32_t column_bytes[FIELDS_COLUMNS_MAX];
     struct column column;
+    size_t count = content->header.entries;
+    size_t data_bytes = content->header.parts[DATA].raw;
     if (!get_numbers(reader, LENGTHS, rest, form.columns, &column) ||
-        !are_below(&column, form.columns, data_bytes + block->count + 1)) {
-        return NULL;
+        !are_below(&column, form.columns, data_bytes + count + 1)) {
+        return false;
     }
     for (size_t i = 0; i < form.columns; i++) {
         column_bytes[i] = (uint32_t)number_at(&column, i);
     }
-    uint32_t *lengths = lengths_of(reader, block->count);
-    bool good = false;
     if (form.columns == 1) {
-        good = fields_lines(buf_span(&block->data), form.terminator, block->count, lengths);
-    } else {
-        uint8_t *text = room(&block->data, data_bytes + FIELDS_PADDING);
-        block->data.bytes = data_bytes;
-        good = fields_join(buf_span(&reader->split), column_bytes, form, block->count, text,
-                           data_bytes, lengths);
+        return fields_lines(buf_span(&content->data), form.terminator, count, lengths);
     }
-    return good ? lengths : NULL;
+    uint8_t *text = room(&content->data, data_bytes + FIELDS_PADDING);
+    content->data.bytes = data_bytes;
+    return fields_join(buf_span(&reader->split), column_bytes, form, count, text, data_bytes,
+                       lengths);
 }
 
 /* The data's part: `stored` as columns of fields, or as it is. Lines that were not cut stay where
- * they are, with *ret_gap bytes behind each. Returns their lengths; NULL: it is damaged. */
-static const uint32_t *get_data(struct block_reader *reader, const struct block_header *header,
-                                struct span stored, struct span *rest, struct block *block,
-                                size_t *ret_gap)
+ * they are, with a gap behind each. False: it is damaged. */
+static bool get_data(struct block_reader *reader, struct span stored, struct span *rest,
+                     struct block_content *content)
 {
-    size_t raw_bytes = header->parts[DATA].raw;
-    bool packed = (header->packed >> DATA & 1) != 0;
+    size_t raw_bytes = content->header.parts[DATA].raw;
+    size_t lines = content->header.entries;
+    bool packed = (content->header.packed >> DATA & 1) != 0;
     struct wire_reader columns = wire_reader_of(*rest);
     struct fields_form form = {0};
     uint64_t count = wire_get_varint(&columns);
@@ -362,67 +404,96 @@ static const uint32_t *get_data(struct block_reader *reader, const struct block_
         form.columns = (uint32_t)MIN(count, (uint64_t)FIELDS_COLUMNS_MAX + 1);
     }
     *rest = columns.rest;
-    *ret_gap = form.columns == 1 ? 1 : 0;
+    content->gap = form.columns == 1 ? 1 : 0;
     if (columns.failed || form.columns > FIELDS_COLUMNS_MAX) {
-        return NULL;
+        return false;
     }
+    uint32_t *lengths = lengths_in(&content->lengths, lines);
     if (form.columns == 0) {
-        return get_part(reader, stored, raw_bytes, packed, &block->data) < 0
-                   ? NULL
-                   : get_lengths(reader, rest, raw_bytes, block->count);
+        return get_part(reader, stored, raw_bytes, packed, &content->data) == 0 &&
+               get_lengths(reader, rest, raw_bytes, lines, lengths);
     }
-    struct buf *split = form.columns == 1 ? &block->data : &reader->split;
-    return get_part(reader, stored, raw_bytes + block->count, packed, split) < 0
-               ? NULL
-               : join_fields(reader, form, rest, raw_bytes, block);
+    struct buf *split = form.columns == 1 ? &content->data : &reader->split;
+    return get_part(reader, stored, raw_bytes + lines, packed, split) == 0 &&
+           join_fields(reader, form, rest, content, lengths);
+}
+
+/* What the columns begin with. */
+struct front {
+    struct column times, stamps, origins, sources;
+    const uint8_t *source_table;
+};
+
+static bool get_front(struct block_reader *reader, const struct block_content *content,
+                      struct span *rest, struct front *ret_front)
+{
+    size_t count = content->header.entries;
+    *rest = buf_span(&content->columns);
+    return get_numbers(reader, TIMES, rest, count, &ret_front->times) &&
+           get_numbers(reader, STAMPS, rest, count, &ret_front->stamps) &&
+           get_numbers(reader, ORIGINS, rest, count, &ret_front->origins) &&
+           are_below(&ret_front->origins, count, UINT16_MAX + 1) &&
+           get_sources(reader, rest, count, &ret_front->source_table, &ret_front->sources);
+}
+
+static void put_entries(const struct block_content *content, const struct front *front,
+                        struct block *block)
+{
+    const uint8_t *text = content->data.data;
+    const uint32_t *lengths = (const uint32_t *)(const void *)content->lengths.data;
+    for (size_t i = 0; i < block->count; i++) {
+        struct entry *entry = &block->entries[i];
+        size_t source = (size_t)number_at(&front->sources, i);
+        uint64_t time = (uint64_t)number_at(&front->times, i);
+        entry->time_ns = (int64_t)((uint64_t)content->header.first_ns + time);
+        entry->tag = content->header.tag;
+        memcpy(entry->source, front->source_table + source * ENTRY_SOURCE_BYTES,
+               ENTRY_SOURCE_BYTES);
+        entry->data = span_of(text, lengths[i]);
+        entry->enumerated = SPAN_NONE;
+        entry->stamp.time = (uint64_t)number_at(&front->stamps, i);
+        entry->stamp.origin = (uint16_t)number_at(&front->origins, i);
+        text += lengths[i] + content->gap;
+    }
 }
 
 /* Cuts the enumerated values into one piece per entry. */
-static bool get_enumerated(struct block_reader *reader, struct span *rest, struct block *block)
+static bool put_enumerated(struct block_reader *reader, const struct block_content *content,
+                           struct span *rest, struct block *block)
 {
-    struct span values = buf_span(&block->enumerated);
-    const uint32_t *lengths = get_lengths(reader, rest, values.bytes, block->count);
-    for (size_t i = 0; lengths != NULL && i < block->count; i++) {
+    struct span values = buf_span(&content->enumerated);
+    if (values.bytes == 0) {
+        return true;
+    }
+    uint32_t *lengths = lengths_in(&reader->lengths, block->count);
+    if (!get_lengths(reader, rest, values.bytes, block->count, lengths)) {
+        return false;
+    }
+    for (size_t i = 0; i < block->count; i++) {
         block->entries[i].enumerated = span_first(values, lengths[i]);
         values = span_from(values, lengths[i]);
     }
-    return lengths != NULL;
+    return true;
 }
 
-static bool get_entries(struct block_reader *reader, const struct block_header *header,
-                        struct span stored, struct block *block)
+/* The data from `stored`; NULL: content->data is there already. */
+static bool make_entries(struct block_reader *reader, struct block_content *content,
+                         const struct span *stored, struct block *block)
 {
-    struct column times, stamps, origins, sources;
-    const uint8_t *table = NULL;
-    size_t gap = 0;
-    struct span rest = buf_span(&block->columns);
-    size_t count = block->count;
-    if (!get_numbers(reader, TIMES, &rest, count, &times) ||
-        !get_numbers(reader, STAMPS, &rest, count, &stamps) ||
-        !get_numbers(reader, ORIGINS, &rest, count, &origins) ||
-        !are_below(&origins, count, UINT16_MAX + 1) ||
-        !get_sources(reader, &rest, count, &table, &sources)) {
+    struct front front;
+    struct span rest;
+    if (!get_front(reader, content, &rest, &front)) {
         return false;
     }
-    const uint32_t *lengths = get_data(reader, header, stored, &rest, block, &gap);
-    if (lengths == NULL) {
-        return false;
+    if (stored != NULL) {
+        if (!get_data(reader, *stored, &rest, content)) {
+            return false;
+        }
+        content->enumerated_at = content->columns.bytes - rest.bytes;
     }
-    const uint8_t *text = block->data.data;
-    for (size_t i = 0; i < count; i++) {
-        struct entry *entry = &block->entries[i];
-        size_t source = (size_t)number_at(&sources, i);
-        entry->time_ns = (int64_t)((uint64_t)header->first_ns + (uint64_t)number_at(&times, i));
-        entry->tag = header->tag;
-        memcpy(entry->source, table + source * ENTRY_SOURCE_BYTES, ENTRY_SOURCE_BYTES);
-        entry->data = span_of(text, lengths[i]);
-        entry->enumerated = SPAN_NONE;
-        entry->stamp.time = (uint64_t)number_at(&stamps, i);
-        entry->stamp.origin = (uint16_t)number_at(&origins, i);
-        text += lengths[i] + gap;
-    }
-    return (block->enumerated.bytes == 0 || get_enumerated(reader, &rest, block)) &&
-           rest.bytes == 0;
+    rest = span_from(buf_span(&content->columns), content->enumerated_at);
+    put_entries(content, &front, block);
+    return put_enumerated(reader, content, &rest, block) && rest.bytes == 0;
 }
 
 static void make_room(struct block *block, const struct block_header *header)
@@ -435,6 +506,30 @@ static void make_room(struct block *block, const struct block_header *header)
     block->count = header->entries;
 }
 
+static int make_block(struct block_reader *reader, struct block_content *content,
+                      const struct span *stored, struct block *block)
+{
+    make_room(block, &content->header);
+    bool good = content->header.version == 1 ? make_entries_1(content, block)
+                                             : make_entries(reader, content, stored, block);
+    if (!good || block->entries[block->count - 1].time_ns != content->header.last_ns) {
+        return err_set(ERR_CORRUPT, "a block's columns do not fit");
+    }
+    return 0;
+}
+
+/* Content of the block's own, to be filled. */
+static struct block_content *own_content(struct block *block)
+{
+    get_memory(block);
+    leave_shared(block);
+    if (block->content == NULL) {
+        block->content = MEM_NEW(struct block_content);
+        block->content->references = 1;
+    }
+    return block->content;
+}
+
 int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, struct block *block)
 {
     struct block_header header;
@@ -442,10 +537,11 @@ int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, 
     if (rc < 0) {
         return rc;
     }
-    get_memory(block);
+    struct block_content *content = own_content(block);
+    content->header = header;
     struct span stored[PARTS];
     struct span rest = span_from(bytes, BLOCK_HEADER_BYTES);
-    struct buf *raw[PARTS] = {&block->columns, &block->data, &block->enumerated};
+    struct buf *raw[PARTS] = {&content->columns, &content->data, &content->enumerated};
     for (int i = 0; rc == 0 && i < PARTS; i++) {
         stored[i] = span_first(rest, header.parts[i].stored);
         rest = span_from(rest, header.parts[i].stored);
@@ -454,14 +550,15 @@ int block_read(struct block_reader *reader, struct span bytes, uint64_t offset, 
                           raw[i]);
         }
     }
-    if (rc < 0) {
-        return rc;
+    return rc < 0 ? rc : make_block(reader, content, &stored[DATA], block);
+}
+
+int block_share(struct block_reader *reader, struct block_content *content, struct block *block)
+{
+    get_memory(block);
+    if (block->content != content) {
+        block_content_unref(&block->content);
+        block->content = block_content_ref(content);
     }
-    make_room(block, &header);
-    bool good = header.version == 1 ? get_entries_1(&header, block)
-                                    : get_entries(reader, &header, stored[DATA], block);
-    if (!good || block->entries[block->count - 1].time_ns != header.last_ns) {
-        return err_set(ERR_CORRUPT, "a block's columns do not fit");
-    }
-    return 0;
+    return make_block(reader, content, NULL, block);
 }

@@ -485,6 +485,26 @@ static void leave_out(struct stream *stream, const struct segment_block *about)
     block->count = kept;
 }
 
+/* Merging does not look for what searches left, and leaves nothing. */
+static int read_block(struct well_cursor *cursor, struct stream *stream, size_t index,
+                      bool *ret_first_time)
+{
+    struct block_cache *cache = cursor->strict ? NULL : stream->well->cache;
+    struct block_key key = {stream->segment->opening, index};
+    struct block_content *found = cache != NULL ? block_cache_get(cache, key) : NULL;
+    if (found != NULL) {
+        int rc = block_share(cursor->reader, found, &stream->block);
+        block_content_unref(&found);
+        return rc;
+    }
+    int rc = segment_read(stream->segment, index, cursor->reader, block_reader_raw(cursor->reader),
+                          &stream->block, ret_first_time);
+    if (rc == 0 && cache != NULL) {
+        block_cache_offer(cache, key, stream->block.content);
+    }
+    return rc;
+}
+
 static int load_top(struct well_cursor *cursor)
 {
     struct stream *stream = cursor->heap.items[0];
@@ -495,8 +515,7 @@ static int load_top(struct well_cursor *cursor)
     }
     size_t index = cursor->scan.descending ? --stream->stop : stream->next++;
     bool first_time = false;
-    int rc = segment_read(stream->segment, index, cursor->reader, block_reader_raw(cursor->reader),
-                          &stream->block, &first_time);
+    int rc = read_block(cursor, stream, index, &first_time);
     stream->at = stream->end = 0;
     if (rc == ERR_CORRUPT) {
         well_note_damage(stream->well, first_time);

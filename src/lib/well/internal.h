@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "well/cache.h"
 #include "well/memtable.h"
 #include "well/partition.h"
 #include "well/segment.h"
@@ -29,7 +30,8 @@ struct well {
     uint64_t memory_bytes_max; /* 0: on disk */
     uint64_t space_kept_bytes;
     bool pack_at_once;
-    bool gives_up; /* atomic: merging and packing end soon */
+    struct block_cache *cache; /* NULL: none */
+    bool gives_up;             /* atomic: merging and packing end soon */
     void (*report)(void *context, const char *text);
     void *report_context;
 

@@ -436,8 +436,10 @@ static int load(struct segment *segment)
 int segment_open(struct io *io, const char *path, uint64_t first, uint64_t last,
                  struct segment **ret_segment)
 {
+    static _Atomic uint64_t openings;
     struct segment *segment = MEM_NEW(struct segment);
     segment->references = 1;
+    segment->opening = ++openings;
     segment->first = first;
     segment->last = last;
     int rc = io_open(io, path, IO_READ, &segment->file);

@@ -57,6 +57,7 @@ struct segment_table {
 
 struct segment {
     uint32_t references;
+    uint64_t opening; /* unlike that of any other segment of this process: key of its blocks */
     struct io_file *file;
     uint64_t bytes;
     uint32_t version; /* 0: the header is damaged */

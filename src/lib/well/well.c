@@ -37,6 +37,7 @@ static struct well *well_new(const struct well_options *options)
     well->memory_bytes_max = options->memory_bytes_max;
     well->space_kept_bytes = options->space_kept_bytes;
     well->pack_at_once = options->pack_at_once;
+    well->cache = options->cache;
     if (well->memory_bytes_max > 0) { /* they go one by one */
         uint64_t part = well->memory_bytes_max / MEMORY_PARTS;
         well->memtable_bytes_max = MIN(well->memtable_bytes_max, part);

@@ -45,6 +45,7 @@
 
 struct well;
 struct well_cursor;
+struct block_cache;
 struct series_catalogue;
 struct series_origins;
 struct tombstones;
@@ -76,6 +77,7 @@ struct well_options {
     uint64_t space_kept_bytes;   /* merging and packing leave so many free on the volume, or an
                                     eighth of it if that is less */
     bool pack_at_once;           /* tests and benchmarks: all partitions count as closed */
+    struct block_cache *cache;   /* of unpacked blocks (well/cache.h); outlives it; NULL: none */
     /* Told of damage, by any thread, at most once per damaged block. May be NULL. */
     void (*report)(void *context, const char *text);
     void *report_context;
