@@ -30,6 +30,7 @@ struct datastore {
     uint8_t letter;
     _Atomic uint8_t changes;
     atomic_bool fatal;
+    atomic_int watch_told; /* times that it was said that a watch ended */
 };
 
 struct world {
@@ -68,6 +69,13 @@ static void on_fatal(void *context)
     ((struct datastore *)context)->fatal = true;
 }
 
+static void on_event(void *context, enum sync_level level, const char *event, const char *text)
+{
+    (void)level;
+    (void)text;
+    ((struct datastore *)context)->watch_told += strcmp(event, "etcd-watch") == 0 ? 1 : 0;
+}
+
 static json_t *check_in(struct datastore *datastore, uint8_t webserver)
 {
     struct uuid id = {{webserver}};
@@ -91,6 +99,7 @@ static void start(struct world *world, size_t index)
                                             .users_path = users,
                                             .web_path = web,
                                             .blob_dir = blobs,
+                                            .on_event = on_event,
                                             .on_fatal = on_fatal,
                                             .context = datastore};
     if (etcd_follower_open(&options, &datastore->follower) < 0) {
@@ -101,7 +110,9 @@ static void start(struct world *world, size_t index)
                                          .backend = etcd_follower_backend(datastore->follower)};
     assert_int_equal(sync_server_new(&server, &datastore->server), 0);
     etcd_follower_attach(datastore->follower, datastore->server);
-    assert_int_equal(etcd_follower_start(datastore->follower, "http://nobody:1"), 0);
+    char *address = mem_printf("http://nobody:%zu", index);
+    assert_int_equal(etcd_follower_start(datastore->follower, address), 0);
+    mem_free(address);
     json_t *answer = check_in(datastore, 1);
     snprintf(datastore->run, sizeof(datastore->run), "%s", sync_json_text(answer, "run"));
     json_decref(answer);
@@ -276,14 +287,17 @@ static size_t bytes_of(struct world *world, size_t index, uint8_t id)
 
 static uint64_t count_parts(struct etcd *etcd)
 {
-    char *prefix = etcd_key(etcd, "part/");
+    char *begin = etcd_key(etcd, "part/");
+    char *end = etcd_key(etcd, "part0");
+    json_t *request = json_pack("{s:o, s:o, s:b}", "key", etcd_text(begin), "range_end",
+                                etcd_text(end), "count_only", 1);
     json_t *answer = NULL;
-    assert_int_equal(
-        etcd_txn(etcd, NULL, json_pack("[o]", etcd_get_prefix(prefix)), NULL, 5000, &answer), 0);
-    const json_t *first = json_array_get(json_object_get(answer, "responses"), 0);
-    uint64_t count = etcd_answer_number(json_object_get(first, "response_range"), "count");
+    assert_int_equal(etcd_call(etcd, "/v3/kv/range", request, 5000, &answer), 0);
+    uint64_t count = etcd_answer_number(answer, "count");
+    json_decref(request);
     json_decref(answer);
-    mem_free(prefix);
+    mem_free(begin);
+    mem_free(end);
     return count;
 }
 
@@ -527,6 +541,60 @@ static void a_full_etcd_is_not_the_pushers_fault(void **state)
     etcd_free(&etcd);
 }
 
+static uint64_t watches_of(struct world *world, size_t index)
+{
+    struct etcd_follower_stats stats;
+    etcd_follower_stats(world->both[index].follower, &stats);
+    return stats.watches;
+}
+
+static void an_etcd_that_is_away_is_told_once(void **state)
+{
+    struct world *world = *state;
+    etcd_testing_kill(&testing);
+    uint64_t before = watches_of(world, 0);
+    WAIT_FOR(watches_of(world, 0) > before + 5);
+    assert_in_range(world->both[0].watch_told, 1, 2);
+    etcd_testing_again(&testing);
+    WAIT_FOR(etcd_testing_answers(&testing));
+    uint64_t revision = 0;
+    WAIT_FOR(try_push(&world->both[0], 1, 0, 0, &revision) == 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) >= revision);
+}
+
+static uint64_t peers_of(struct world *world, size_t index)
+{
+    struct etcd_follower_stats stats;
+    etcd_follower_stats(world->both[index].follower, &stats);
+    return stats.peers;
+}
+
+static void put_datastore(struct etcd *etcd, uint8_t id, const char *address)
+{
+    struct uuid run = {{id}};
+    char *key = etcd_key_of(etcd, "datastore", &run);
+    char *value = mem_printf("{\"address\":\"%s\"}", address);
+    json_t *put = etcd_put(key, span_of_str(value), 0);
+    assert_int_equal(etcd_txn(etcd, NULL, json_pack("[o]", put), NULL, 5000, NULL), 0);
+    mem_free(value);
+    mem_free(key);
+}
+
+/* Contents that it copied there would count as safe. */
+static void an_earlier_life_is_not_another_datastore(void **state)
+{
+    struct world *world = *state;
+    struct etcd *etcd = NULL;
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
+    WAIT_FOR(peers_of(world, 0) == 1);
+    put_datastore(etcd, 1, "http://nobody:0");
+    put_datastore(etcd, 2, "http://nobody:2");
+    uint64_t after = push(&world->both[1], 1, 0);
+    WAIT_FOR(sync_server_revision(world->both[0].server) == after);
+    assert_int_equal(peers_of(world, 0), 2);
+    etcd_free(&etcd);
+}
+
 static uint64_t up_at(struct datastore *datastore)
 {
     struct sync_server_stats stats;
@@ -570,6 +638,8 @@ int main(void)
         CLAIM(a_running_datastore_sees_etcd_go_back),
         CLAIM(a_running_datastore_sees_etcd_go_another_way),
         CLAIM(a_full_etcd_is_not_the_pushers_fault),
+        CLAIM(an_etcd_that_is_away_is_told_once),
+        CLAIM(an_earlier_life_is_not_another_datastore),
         CLAIM(an_epoch_that_another_one_begins_is_told_before_what_belongs_to_it),
         CLAIM(a_check_in_at_one_is_heard_by_the_other),
         CLAIM(reading_anew_while_changes_come_misses_and_repeats_nothing),

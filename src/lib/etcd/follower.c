@@ -342,6 +342,7 @@ static int take_result(void *context, const json_t *result)
 struct watching {
     struct etcd_follower *follower;
     bool compacted;
+    bool told; /* that it ended; nothing was taken since */
 };
 
 static int take_watched(void *context, const json_t *result)
@@ -349,40 +350,42 @@ static int take_watched(void *context, const json_t *result)
     struct watching *watching = context;
     int rc = take_result(watching->follower, result);
     watching->compacted = rc == WATCH_BEHIND;
+    watching->told = watching->told && rc != 0;
     return rc;
 }
 
-static void watch_once(struct etcd_follower *follower, struct http_cancel *cancel, uint64_t start,
-                       bool *ret_compacted)
+static void watch_once(struct watching *watching, struct http_cancel *cancel, uint64_t start)
 {
-    struct watching watching = {.follower = follower};
+    struct etcd_follower *follower = watching->follower;
     char *prefix = mem_printf("%s/", etcd_prefix(follower->etcd));
     struct etcd_watch watch = {.prefix = prefix,
                                .start = start,
                                .each = take_watched,
-                               .context = &watching,
+                               .context = watching,
                                .cancel = cancel};
+    watching->compacted = false;
     int rc = etcd_watch(follower->etcd, &watch);
-    if (rc != ERR_CANCELLED && !watching.compacted) {
-        etcd_tell(follower, SYNC_WARN, "etcd-watch", "%s; the next member is asked", err_text());
+    if (rc != ERR_CANCELLED && !watching->compacted && !watching->told) {
+        watching->told = true;
+        etcd_tell(follower, SYNC_WARN, "etcd-watch", "%s; members are asked until one goes on",
+                  err_text());
     }
     mem_free(prefix);
     object_list_deinit(&follower->pending);
-    *ret_compacted = watching.compacted;
 }
 
 void *etcd_watch_thread(void *context)
 {
     struct etcd_follower *follower = context;
+    struct watching watching = {.follower = follower};
     (void)pthread_mutex_lock(&follower->lock);
     while (!follower->stopping) {
         struct http_cancel *cancel = follower->watch = http_cancel_new();
         uint64_t start = follower->applied_mod + 1;
-        bool compacted = false;
         follower->stats.watches++;
         (void)pthread_mutex_unlock(&follower->lock);
-        watch_once(follower, cancel, start, &compacted);
-        if (compacted && etcd_cache_resync(follower) < 0) {
+        watch_once(&watching, cancel, start);
+        if (watching.compacted && etcd_cache_resync(follower) < 0) {
             etcd_tell(follower, SYNC_WARN, "etcd-resync", "%s; tried again", err_text());
         }
         (void)pthread_mutex_lock(&follower->lock);

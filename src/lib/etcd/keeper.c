@@ -15,10 +15,14 @@
 
 /* ---- the list of datastores ---- */
 
-/* Under the lock. `address` NULL: gone. */
+/* Under the lock. `address` NULL: gone. An earlier life of this one, whose lease has not run out,
+ * is none of the others: what is copied to it would be here only. */
 static void set_peer(struct etcd_follower *follower, struct uuid run, const char *address)
 {
     size_t at = 0;
+    if (address != NULL && strcmp(address, follower->address) == 0) {
+        return;
+    }
     while (at < follower->peer_count && !uuid_equal(follower->peers[at].run, run)) {
         at++;
     }

@@ -22,6 +22,7 @@ struct etcd_testing {
     pid_t pid;
     char dir[64];
     char members[64]; /* "etcd://127.0.0.1:port" */
+    int client, peer; /* ports */
 };
 
 static inline int etcd_testing_port(void)
@@ -48,10 +49,10 @@ static inline bool etcd_testing_answers(const struct etcd_testing *testing)
     return rc == 0;
 }
 
-static inline void etcd_testing_launch(struct etcd_testing *testing, int client, int peer)
+static inline void etcd_testing_again(struct etcd_testing *testing)
 {
-    char *url = mem_printf("http://127.0.0.1:%d", client);
-    char *peer_url = mem_printf("http://127.0.0.1:%d", peer);
+    char *url = mem_printf("http://127.0.0.1:%d", testing->client);
+    char *peer_url = mem_printf("http://127.0.0.1:%d", testing->peer);
     char *cluster = mem_printf("default=%s", peer_url);
     testing->pid = fork();
     CHECK(testing->pid >= 0);
@@ -77,12 +78,12 @@ static inline bool etcd_testing_start(struct etcd_testing *testing)
         printf("skipped: etcd is not installed (Debian package etcd-server)\n");
         return false;
     }
-    int client = etcd_testing_port();
-    int peer = etcd_testing_port();
+    testing->client = etcd_testing_port();
+    testing->peer = etcd_testing_port();
     snprintf(testing->dir, sizeof(testing->dir), "/tmp/aquifer-etcd-XXXXXX");
     CHECK(mkdtemp(testing->dir) != NULL);
-    snprintf(testing->members, sizeof(testing->members), "etcd://127.0.0.1:%d", client);
-    etcd_testing_launch(testing, client, peer);
+    snprintf(testing->members, sizeof(testing->members), "etcd://127.0.0.1:%d", testing->client);
+    etcd_testing_again(testing);
     bool answers = false;
     for (int tries = 0; tries < 150 && !answers; tries++) {
         answers = etcd_testing_answers(testing);
@@ -94,12 +95,17 @@ static inline bool etcd_testing_start(struct etcd_testing *testing)
     return true;
 }
 
-static inline void etcd_testing_stop(struct etcd_testing *testing)
+static inline void etcd_testing_kill(struct etcd_testing *testing)
 {
     int status;
+    (void)kill(testing->pid, SIGKILL);
+    (void)waitpid(testing->pid, &status, 0);
+}
+
+static inline void etcd_testing_stop(struct etcd_testing *testing)
+{
     if (testing->pid > 0) {
-        (void)kill(testing->pid, SIGKILL);
-        (void)waitpid(testing->pid, &status, 0);
+        etcd_testing_kill(testing);
         char *command = mem_printf("rm -rf %s", testing->dir);
         CHECK(system(command) == 0);
         mem_free(command);
