@@ -237,6 +237,26 @@ static int check_gids(const char *kind, const char *field, const struct object_g
     return 0;
 }
 
+static bool is_deeper(json_t *json, unsigned levels)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+    bool is = levels == 0 && (json_is_object(json) || json_is_array(json));
+    if (is) {
+        return true;
+    }
+    json_object_foreach(json, key, value)
+    {
+        is = is || is_deeper(value, levels - 1);
+    }
+    json_array_foreach(json, i, value)
+    {
+        is = is || is_deeper(value, levels - 1);
+    }
+    return is;
+}
+
 static int check_body(const struct object_kind_info *info, const struct object *object)
 {
     if (object->body == NULL) {
@@ -249,6 +269,12 @@ static int check_body(const struct object_kind_info *info, const struct object *
     if (bytes > info->body_bytes_max) {
         return err_set(ERR_TOO_LARGE, "%s.body: %zu bytes, at most %zu are allowed", info->name,
                        bytes, info->body_bytes_max);
+    }
+    /* jansson reads JSON_PARSER_MAX_DEPTH levels, and a body goes on within other documents: one
+     * that could be read when it came but not there would stop a feed or spoil a backup. */
+    if (is_deeper(object->body, OBJECT_BODY_LEVELS_MAX)) {
+        return err_set(ERR_INVALID, "%s.body: more than %d levels of arrays and objects",
+                       info->name, OBJECT_BODY_LEVELS_MAX);
     }
     return 0;
 }

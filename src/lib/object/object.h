@@ -30,6 +30,7 @@
 #define OBJECT_PROVISIONAL "Provisional"
 #define OBJECT_NAME_BYTES_MAX 1024
 #define OBJECT_DESCRIPTION_BYTES_MAX 65536
+#define OBJECT_BODY_LEVELS_MAX 1000 /* arrays and objects in each other */
 #define OBJECT_LABELS_MAX 256
 #define OBJECT_LABEL_BYTES_MAX 256
 #define OBJECT_GIDS_MAX 4096

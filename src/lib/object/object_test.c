@@ -254,6 +254,35 @@ static void every_bound_is_checked_and_named(void **state)
     expect_invalid(object, "dashboard.owner");
 }
 
+static json_t *nested(unsigned levels)
+{
+    json_t *json = json_object();
+    for (unsigned i = 1; i < levels; i++) {
+        json = i % 2 == 0 ? json_pack("{s:o}", "a", json) : json_pack("[o]", json);
+    }
+    return json_is_object(json) ? json : json_pack("{s:o}", "a", json);
+}
+
+/* A parser of JSON has an end, and what an object is a part of is read by one, too. */
+static void what_is_valid_can_be_read_within_other_documents(void **state)
+{
+    (void)state;
+    struct object *object = valid(OBJECT_DASHBOARD);
+    object_set_body(object, nested(OBJECT_BODY_LEVELS_MAX + 1));
+    assert_int_equal(object_validate(object), ERR_INVALID);
+    assert_non_null(strstr(err_text(), "levels"));
+    object_set_body(object, nested(OBJECT_BODY_LEVELS_MAX - 1));
+    assert_int_equal(object_validate(object), 0);
+    json_t *json = json_pack("{s:[{s:o}]}", "objects", "object", object_to_json(object));
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_t *again = json_loads(text, 0, NULL);
+    assert_non_null(again);
+    json_decref(again);
+    json_decref(json);
+    free(text);
+    object_free(&object);
+}
+
 static void too_many_labels_or_groups_are_named(void **state)
 {
     (void)state;
@@ -321,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_wrong_member_is_named),
         cmocka_unit_test(an_unknown_kind_is_refused_and_an_unknown_member_is_not),
         cmocka_unit_test(every_bound_is_checked_and_named),
+        cmocka_unit_test(what_is_valid_can_be_read_within_other_documents),
         cmocka_unit_test(too_many_labels_or_groups_are_named),
         cmocka_unit_test(derived_ids_are_stable_and_differ),
         cmocka_unit_test(numbers_of_randomness_are_within_what_browsers_hold),
