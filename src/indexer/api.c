@@ -380,6 +380,12 @@ static double read_write_amplification(void *context)
     return flushed > 0 ? 1 + again / flushed : 1;
 }
 
+/* Each life in which a node wrote takes one, for good. */
+static double read_origins(void *context)
+{
+    return series_origins_count(storage_origins(((struct api *)context)->storage), NULL);
+}
+
 static double read_stopped(void *context)
 {
     struct buf why = {0};
@@ -397,6 +403,9 @@ void api_publish_metrics(struct api *api)
     metric_gauge_call("aquifer_storage_write_amplification",
                       "bytes of segments written per byte flushed, since start", NULL,
                       read_write_amplification, api);
+    metric_gauge_call("aquifer_storage_origins",
+                      "numbers of origins that are used, of 65535: one per life of a node", NULL,
+                      read_origins, api);
     metric_gauge_call("aquifer_storage_stopped", "1 while entries are refused (disk full)", NULL,
                       read_stopped, api);
 }

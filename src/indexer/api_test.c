@@ -19,6 +19,7 @@
 #include "net/http_client.h"
 #include "query/serve.h"
 #include "service/log.h"
+#include "service/metrics.h"
 
 #define SECRET "the control secret of the tests"
 
@@ -168,6 +169,22 @@ static void routes_say_who_it_is_and_what_it_holds(void **state)
     json_decref(stats);
 }
 
+/* Of those that there are only so many of, it is seen before the last one is used. */
+static void numbers_of_origins_are_counted(void **state)
+{
+    struct world *world = *state;
+    struct buf text = {0};
+    struct buf line = {0};
+    api_publish_metrics(&world->api);
+    metrics_text(&text);
+    buf_printf(&line, "\naquifer_storage_origins %u\n",
+               series_origins_count(storage_origins(world->api.storage), NULL));
+    assert_non_null(strstr(buf_str(&text), buf_str(&line)));
+    metric_forget(&world->api);
+    buf_deinit(&text);
+    buf_deinit(&line);
+}
+
 static void without_the_secret_nothing_is_said(void **state)
 {
     struct world *world = *state;
@@ -223,9 +240,8 @@ int main(void)
 {
     CHECK(sodium_init() >= 0);
     const struct CMUnitTest tests[] = {
-        IN_WORLD(routes_say_who_it_is_and_what_it_holds),
-        IN_WORLD(without_the_secret_nothing_is_said),
-        IN_WORLD(a_search_streams_what_matches),
+        IN_WORLD(routes_say_who_it_is_and_what_it_holds), IN_WORLD(numbers_of_origins_are_counted),
+        IN_WORLD(without_the_secret_nothing_is_said),     IN_WORLD(a_search_streams_what_matches),
         IN_WORLD(a_bad_search_is_refused_with_a_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,7 +138,10 @@ int series_origins_put(struct series_origins *origins, const struct series_origi
     pthread_mutex_lock(&origins->lock);
     if (!find(origins, origin, &number)) {
         if (origins->next > SERIES_ORIGINS_MAX) {
-            rc = err_set(ERR_TOO_LARGE, "more than %d origins", SERIES_ORIGINS_MAX);
+            rc = err_set(ERR_TOO_LARGE,
+                         "all %d numbers of origins are used: each life in which a node wrote "
+                         "takes one",
+                         SERIES_ORIGINS_MAX);
         } else {
             number = (uint16_t)origins->next;
             rc = add(origins, origin, number);

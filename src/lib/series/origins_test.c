@@ -69,6 +69,25 @@ static void reopening_keeps_every_number(void **state)
 }
 
 /* Numbers are given in another order on the other node; the order of writes is the same. */
+static void the_last_number_is_given_and_then_it_is_said_that_none_is_left(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    io_sim_init(&sim, 1);
+    struct series_origins *origins = open_origins(&sim);
+    struct series_origin origin = origin_of(1, 1);
+    uint16_t number = 0;
+    assert_int_equal(series_origins_restore(origins, &origin, SERIES_ORIGINS_MAX - 1), 0);
+    assert_int_equal(put(origins, 2, 2), SERIES_ORIGINS_MAX);
+    origin = origin_of(3, 3);
+    assert_int_equal(series_origins_put(origins, &origin, &number), ERR_TOO_LARGE);
+    assert_non_null(strstr(err_text(), "all 65535 numbers of origins are used"));
+    assert_int_equal(put(origins, 2, 2), SERIES_ORIGINS_MAX); /* who has one goes on */
+    assert_int_equal(put(origins, 1, 1), SERIES_ORIGINS_MAX - 1);
+    series_origins_close(&origins);
+    io_sim_deinit(&sim);
+}
+
 static void the_order_is_that_of_the_origins_not_of_their_numbers(void **state)
 {
     (void)state;
@@ -161,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reopening_keeps_every_number),
+        cmocka_unit_test(the_last_number_is_given_and_then_it_is_said_that_none_is_left),
         cmocka_unit_test(the_order_is_that_of_the_origins_not_of_their_numbers),
         cmocka_unit_test(a_damaged_line_costs_its_origin_which_segments_give_back),
         cmocka_unit_test(a_number_that_was_heard_survives_every_failing_call),
