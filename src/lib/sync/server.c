@@ -61,6 +61,7 @@ int sync_server_new(const struct sync_server_options *options, struct sync_serve
     server->options = *options;
     server->waiting_end = &server->waiting;
     server->generation = 1;
+    server->recent_bytes_max = SYNC_SERVER_RECENT_BYTES;
     io_random(server->io, random, sizeof(random));
     server->run = uuid_of_random(random);
     pthread_condattr_t monotonic;
@@ -120,17 +121,26 @@ struct sync_line sync_line_of(const struct object *object)
     return line;
 }
 
+static bool is_full(const struct sync_server *server, size_t bytes)
+{
+    uint64_t count = server->recent_end - server->recent_begin;
+    return count == SYNC_SERVER_RECENT ||
+           (count > 0 && server->recent_bytes + bytes > server->recent_bytes_max);
+}
+
 /* Under the lock. */
 void sync_publish(struct sync_server *server, struct sync_line line)
 {
-    if (server->recent_end - server->recent_begin == SYNC_SERVER_RECENT) {
+    while (is_full(server, line.bytes)) {
         struct sync_line *oldest = &server->recent[server->recent_begin % SYNC_SERVER_RECENT];
         server->recent_after = oldest->revision;
+        server->recent_bytes -= oldest->bytes;
         mem_free(oldest->text);
         server->recent_begin++;
     }
     server->recent[server->recent_end % SYNC_SERVER_RECENT] = line;
     server->recent_end++;
+    server->recent_bytes += line.bytes;
     server->revision = line.revision;
 }
 

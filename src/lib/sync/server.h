@@ -11,6 +11,7 @@
 #include "sync/sync.h"
 
 #define SYNC_SERVER_RECENT 8192 /* changes kept in memory for the feeds; older ones are read */
+#define SYNC_SERVER_RECENT_BYTES (64u << 20) /* of them; the last one is kept whatever it has */
 #define SYNC_PUSH_OBJECTS_MAX 1024
 #define SYNC_PUSH_BYTES_MAX (64u << 20)
 #define SYNC_MISSED_MAX 3 /* check-ins, then a webserver is down */

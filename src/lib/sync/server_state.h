@@ -56,8 +56,9 @@ struct sync_server {
     bool stopping;
     struct sync_line recent[SYNC_SERVER_RECENT];
     uint64_t recent_begin, recent_end; /* places, modulo the size */
-    uint64_t recent_after;             /* every change above this revision is in `recent` */
-    uint64_t revision;                 /* the last one in `recent` */
+    size_t recent_bytes, recent_bytes_max;
+    uint64_t recent_after; /* every change above this revision is in `recent` */
+    uint64_t revision;     /* the last one in `recent` */
 
     struct sync_pushed *waiting; /* in order */
     struct sync_pushed **waiting_end;

@@ -16,7 +16,7 @@
 
 #include "base/mem.h"
 #include "sync/message.h"
-#include "sync/server.h"
+#include "sync/server_state.h"
 
 #define PUSHES_MAX 600
 
@@ -358,6 +358,28 @@ static void a_feed_that_begins_before_what_is_in_memory_misses_nothing(void **st
     }
 }
 
+/* Eight thousand changes may be gigabytes: a playbook alone has megabytes. */
+static void what_is_kept_for_the_feeds_is_bounded_in_bytes_too(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sync_feed_options options = {.objects = true, .run = fixture->run};
+    struct sync_feed *feed = NULL;
+    bool through;
+    fixture->server->recent_bytes_max = 5000;
+    fill(fixture, 1, 100);
+    assert_in_range(fixture->server->recent_bytes, 4000, 5000);
+    assert_int_equal(sync_feed_open(fixture->server, &options, &feed), 0);
+    assert_int_equal(read_feed(feed, 0, &through), 100);
+    fixture->server->recent_bytes_max = 1;
+    fill(fixture, 101, 1);
+    assert_int_equal(fixture->server->recent_end - fixture->server->recent_begin, 1);
+    struct buf lines = {0};
+    assert_int_equal(sync_feed_next(feed, 10000, &lines), 0);
+    assert_non_null(strstr(buf_str(&lines), "\"revision\":101"));
+    buf_deinit(&lines);
+    sync_feed_close(&feed);
+}
+
 static void a_feed_hears_what_is_committed_later(void **state)
 {
     struct fixture *fixture = *state;
@@ -520,6 +542,7 @@ int main(void)
         CLAIM(an_object_waits_for_its_contents),
         CLAIM(pushes_that_come_together_share_commits),
         CLAIM(a_feed_that_begins_before_what_is_in_memory_misses_nothing),
+        CLAIM(what_is_kept_for_the_feeds_is_bounded_in_bytes_too),
         CLAIM(a_feed_hears_what_is_committed_later),
         CLAIM(a_feed_for_another_process_is_turned_away),
         CLAIM(who_misses_three_check_ins_or_says_goodbye_is_down),
