@@ -67,8 +67,8 @@ def test_what_the_command_line_ingests_is_found_by_the_command_line(cluster):
         assert answer.returncode == 0, answer.stderr.decode()
         if form != "json":  # there the data is base64
             assert all(id in answer.stdout.decode() for id in ids), answer.stdout[:500]
-    old = cluster.aquifer("search", "--server", cluster.balancer_url, "--user", "admin",
-                          "--start", "2026-01-02", "--end", "now-1h", "tag=cli", input=b"changeme\n")
+    old = cluster.aquifer("search", "--server", cluster.balancer_url, "--user", "admin", "--start",
+                          "2026-01-02", "--end", "now-1h", "tag=cli", input=b"changeme\n")
     assert (old.returncode, old.stdout) == (0, b"")
     assert b"nothing found from" in old.stderr and b"--last all" in old.stderr
     everything = cluster.aquifer("search", "--server", cluster.balancer_url, "--user", "admin",
