@@ -34,6 +34,8 @@ static void regex_takes_named_groups(void **unused)
            "(?P<port>\\d+)` ip==\"192.0.2.7\" user!=root | table user ip port",
            "bob 192.0.2.7 4243\n");
     expect("tag=auth regex -v `sshd` | table DATA", "kernel: eth0: link up, 1000 Mbps\n");
+    expect("tag=auth regex -v `sshd` | table",
+           "2026-01-02T12:00:04Z kernel: eth0: link up, 1000 Mbps\n");
     expect("tag=auth,app tag=auth regex -p `for (?P<who>\\S+) from` | tag=app json user as who | "
            "table who",
            "\n\n\nalice\nalice\nalice\nbob\nbob\nroot\n");

@@ -1,8 +1,9 @@
 /*
  * table [-nt] [-save resource [-csv | -format f] [-update column | -delete column]] [name …]
  *
- * Named columns, a row per entry; without names all enumerated values that the rows have. What
- * -save writes: query/save.h. Tested by modules_test.c and save_test.c.
+ * Named columns, a row per entry; without names all enumerated values that the rows have, or their
+ * times and data where they have none. What -save writes: query/save.h. Tested by modules_test.c
+ * and save_test.c.
  */
 #include "base/text.h"
 #include "base/time.h"
@@ -121,6 +122,10 @@ static size_t names_of(const struct query_block *rows, struct span names[COLUMNS
             }
             place = at + 1;
         }
+    }
+    if (count == 0 && rows->count > 0) { /* else as many rows of nothing */
+        names[count++] = span_of_str("TIMESTAMP");
+        names[count++] = span_of_str("DATA");
     }
     return count;
 }
