@@ -343,6 +343,32 @@ static int send_file(struct job *job, const char *path)
 
 /* The sum of the files; 0 when one of them has no size. Missing ones are found before anything
  * is sent. */
+/* The program that prints such a file as text, or NULL: its lines are not compressed. */
+static const char *unpacker_of(const char *path)
+{
+    static const struct {
+        struct span begin;
+        const char *program;
+    } kinds[] = {{SPAN_LIT("\x1f\x8b"), "zcat"},
+                 {SPAN_LIT("\x28\xb5\x2f\xfd"), "zstdcat"},
+                 {SPAN_LIT("\xfd"
+                           "7zXZ"),
+                  "xzcat"},
+                 {SPAN_LIT("BZh"), "bzcat"}};
+    uint8_t begin[8];
+    FILE *file = fopen(path, "rbe");
+    size_t bytes = file == NULL ? 0 : fread(begin, 1, sizeof(begin), file);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        if (span_starts_with((struct span){begin, bytes}, kinds[i].begin)) {
+            return kinds[i].program;
+        }
+    }
+    return NULL;
+}
+
 static int measure(struct job *job, char **files, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -356,6 +382,11 @@ static int measure(struct job *job, char **files, int count)
         }
         if (S_ISDIR(stat_of.st_mode)) {
             return cli_fail(job->command, "%s is a directory", files[i]);
+        }
+        const char *unpacker = S_ISREG(stat_of.st_mode) ? unpacker_of(files[i]) : NULL;
+        if (unpacker != NULL) {
+            return cli_fail(job->command, "%s is compressed: %s %s | aquifer ingest ... -",
+                            files[i], unpacker, files[i]);
         }
         job->bytes_total += (uint64_t)stat_of.st_size;
     }

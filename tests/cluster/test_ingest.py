@@ -1,6 +1,7 @@
 """Ingesters and the indexer: what was acknowledged is there, whatever dies in between."""
 
 import base64
+import gzip
 import json
 import shutil
 import subprocess
@@ -116,6 +117,15 @@ def test_what_ingesters_say_of_themselves_is_kept(cluster):
         return [e for e in entries if b'ingester="aquifer-ingest"' in e.data
                 and b'client="127.0.0.1:' in e.data and b'conntype="tcp"' in e.data]
     assert wait_until(found, 20, "the line in tag gravwell")
+
+
+def test_a_compressed_file_is_no_lines(cluster, tmp_path):
+    """It is refused by what it begins with, and what prints it is named; nothing is sent."""
+    packed = tmp_path / "app.log.1"
+    packed.write_bytes(gzip.compress(b"a line\n"))
+    answer = cluster.aquifer(*cluster.ingest_command("packed")[:-1], str(packed))
+    assert answer.returncode == 1 and answer.stdout == b""
+    assert f"is compressed: zcat {packed} |" in answer.stderr.decode()
 
 
 def test_times_in_the_lines_are_the_entries_times(cluster):
