@@ -245,6 +245,7 @@ int store_set_lineage(struct store *store, enum object_file file, const struct u
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = put_epoch(store, file, &epochs[i]);
     }
+    rc = rc < 0 ? rc : trim_epochs(store, file);
     rc = rc < 0 ? rc : set_uuid(store->writer, file, "epoch", last);
     return rc < 0 ? rc : set_uuid(store->writer, file, "identity", identity);
 }

@@ -508,6 +508,41 @@ static void every_life_of_an_authority_is_an_epoch(void **state)
     mem_free(epochs);
 }
 
+static void take_lineage(struct fixture *fixture, uint32_t from, size_t count)
+{
+    struct store_epoch *epochs = mem_alloc_array(count, sizeof(*epochs));
+    struct uuid identity = {{1}};
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = from + i;
+        epochs[i].main = true;
+        epochs[i].epoch.bytes[15] = 1;
+        memcpy(epochs[i].epoch.bytes, &number, sizeof(number));
+    }
+    assert_int_equal(store_begin(fixture->store, STORE_LAZY), 0);
+    assert_int_equal(store_set_lineage(fixture->store, OBJECT_FILE_WEB, &identity,
+                                       &epochs[count - 1].epoch, epochs, count),
+                     0);
+    assert_int_equal(store_commit(fixture->store), 0);
+    mem_free(epochs);
+}
+
+/* More would be refused by a datastore that is told them. */
+static void a_replica_keeps_the_newest_epochs_that_it_was_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_epoch *epochs = NULL;
+    size_t count = 0;
+    reopen(fixture, false);
+    take_lineage(fixture, 1, STORE_EPOCHS_MAX);
+    take_lineage(fixture, 1001, STORE_EPOCHS_MAX);
+    assert_int_equal(store_epochs(fixture->store, OBJECT_FILE_WEB, &epochs, &count), 0);
+    assert_int_equal(count, STORE_EPOCHS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(epochs[i].main);
+    }
+    mem_free(epochs);
+}
+
 static void the_cursor_is_what_both_files_have_reached(void **state)
 {
     struct fixture *fixture = *state;
@@ -716,6 +751,7 @@ int main(void)
         CLAIM(the_last_versions_are_kept_and_no_more),
         CLAIM(change_ids_are_remembered_with_their_revision),
         CLAIM(every_life_of_an_authority_is_an_epoch),
+        CLAIM(a_replica_keeps_the_newest_epochs_that_it_was_told),
         CLAIM(the_cursor_is_what_both_files_have_reached),
         CLAIM(notes_are_kept),
         CLAIM(a_second_process_is_kept_out),
