@@ -7,6 +7,7 @@
 #include "datalog/parts.h"
 #include "well/points_record.h"
 
+#define TAGS ((size_t)UINT16_MAX + 1)
 #define SERIES_NUMBER_MAX (UINT32_C(1) << 28)
 
 /* ---- telling ---- */
@@ -84,6 +85,7 @@ void link_heard_deinit(struct link_heard *heard)
     vec_deinit(&heard->elements);
     vec_deinit(&heard->points);
     mem_free(heard->tags);
+    mem_free(heard->named);
 }
 
 int link_hear_series(struct link_heard *heard, struct storage *storage, struct span definitions)
@@ -143,20 +145,33 @@ void link_heard_define(const struct link_heard *heard, struct storage *storage,
 int link_hear_entries(struct link_heard *heard, struct storage *storage, struct span payload)
 {
     if (heard->tags == NULL) {
-        heard->tags = mem_alloc_array((size_t)UINT16_MAX + 1, sizeof(*heard->tags));
+        heard->tags = mem_alloc_array(TAGS, sizeof(*heard->tags));
+        heard->named = mem_alloc_array(TAGS, sizeof(*heard->named));
     }
     struct entries run;
     uint16_t theirs;
     struct span name;
     struct entry entry;
     int rc = entries_open(&run, payload);
+    if (rc < 0) {
+        return rc;
+    }
+    struct entries names = run;
     while (rc == 0 && entries_next_tag(&run, &theirs, &name)) {
         rc = storage_tag(storage, name, &heard->tags[theirs]);
+        heard->named[theirs] = true;
     }
     while (rc == 0 && entries_next(&run, &entry)) {
+        if (!heard->named[entry.tag]) {
+            rc = err_set(ERR_PROTOCOL, "entries of tag %u, which was not named", entry.tag);
+            break;
+        }
         entry.tag = heard->tags[entry.tag];
         entry.stamp = (struct stamp){0};
         vec_push(&heard->entries, entry);
+    }
+    while (entries_next_tag(&names, &theirs, &name)) {
+        heard->named[theirs] = false; /* in the next run the number may mean something else */
     }
     return rc;
 }

@@ -22,7 +22,8 @@ MUST_CHECK int link_tell_series(struct link_told *told, struct series_catalogue 
 /* Follower: theirs -> ours, and memory that is used again and again. */
 struct link_heard {
     VEC(uint32_t) numbers;
-    uint16_t *tags; /* of the record at hand */
+    uint16_t *tags; /* of the run at hand; so the next */
+    bool *named;
     VEC(struct entry) entries;
     VEC(struct element) elements;
     VEC(struct storage_points) points;

@@ -3,7 +3,9 @@
  * hold, once, of every kind; wrong secrets and double ids are named; a gap is never passed over.
  */
 
+#include "base/wire.h"
 #include "indexer/datalog2x.h"
+#include "indexer/link_series.h"
 #include "indexer/replication.h"
 #include "indexer/storage_intake.h"
 #include "indexer/storage_testing.h"
@@ -635,9 +637,43 @@ static void dead_members_are_gone_round(void **state)
     }
 }
 
+static struct span any_name(void *context, uint16_t tag)
+{
+    (void)tag;
+    return *(struct span *)context;
+}
+
+/* What a number meant in one run says nothing of the next one. */
+static void entries_of_a_tag_that_was_not_named_are_refused(void **state)
+{
+    (void)state;
+    struct node node;
+    struct link_heard heard = {0};
+    struct buf run = {0};
+    struct span name = SPAN_LIT("one");
+    struct entry entry = {.time_ns = 1, .tag = 7, .data = SPAN_LIT("x")};
+    start_node(&node, 1);
+    entries_encode(&run, &entry, 1, any_name, &name);
+    assert_int_equal(link_hear_entries(&heard, node.storage, buf_span(&run)), 0);
+    assert_int_equal(heard.entries.count, 1);
+    size_t table = 8; /* behind the head of the run: number and name of its only tag */
+    assert_int_equal(wire_load_u16(run.data + table), 7);
+    wire_store_u16(run.data + table, 8);
+    assert_int_equal(link_hear_entries(&heard, node.storage, buf_span(&run)), ERR_PROTOCOL);
+    assert_non_null(strstr(err_text(), "tag 7, which was not named"));
+    assert_int_equal(heard.entries.count, 1);
+    wire_store_u16(run.data + table, 7);
+    assert_int_equal(link_hear_entries(&heard, node.storage, buf_span(&run)), 0);
+    link_heard_deinit(&heard);
+    buf_deinit(&run);
+    storage_close(&node.storage);
+    io_sim_deinit(&node.sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entries_of_a_tag_that_was_not_named_are_refused),
         cmocka_unit_test(a_pair_holds_what_each_was_given),
         cmocka_unit_test(a_ring_holds_points_attributes_and_deletes),
         cmocka_unit_test(what_came_from_a_warp10_goes_on),
