@@ -540,7 +540,8 @@ static int tidy(struct kafka_source *source)
 {
     struct kafka_link *link = &source->link;
     int64_t now_ms = kafka_link_now_ms(link);
-    bool whole = source->missing_since_ms == 0 || now_ms - source->missing_since_ms < MOMENT_MS;
+    bool whole = source->missing_since_ms == 0 ||
+                 (source->missing_said == 0 && now_ms - source->missing_since_ms < MOMENT_MS);
     bool follows = whole && is_at_end(source, now_ms);
     if (!kafka_link_is_connecting(link) && !source->is_later && follows) {
         kafka_link_state(link, KAFKA_FOLLOWING);

@@ -349,6 +349,10 @@ static void what_was_trimmed_is_named_until_another_way_brings_it(void **state)
     snprintf(said, sizeof(said), "records 1 to %" PRIu64 " of 01000000", first - 1);
     assert_non_null(strstr(info.fault, said));
     assert_int_equal(info.kind, KAFKA_FAULT_MISSING);
+    for (int i = 0; i < 25; i++) { /* and it stays said */
+        testing_pause();
+        assert_int_equal(info_of(kafka_source_link(world->b.source)).state, KAFKA_NEEDS_SNAPSHOT);
+    }
     assert_int_equal(testing_count_entries(world->b.storage, 800), 0);
     bring(&world->a, &world->b, first - 1);
     wait_for_state(kafka_source_link(world->b.source), KAFKA_FOLLOWING);
