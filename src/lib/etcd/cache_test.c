@@ -76,16 +76,21 @@ static void on_event(void *context, enum sync_level level, const char *event, co
     ((struct datastore *)context)->watch_told += strcmp(event, "etcd-watch") == 0 ? 1 : 0;
 }
 
-static json_t *check_in(struct datastore *datastore, uint8_t webserver)
+static json_t *check_in_every(struct datastore *datastore, uint8_t webserver, int interval_ms)
 {
     struct uuid id = {{webserver}};
     json_t *answer = NULL;
     json_t *request =
         json_pack("{s:i, s:o, s:s, s:i}", "protocol", SYNC_PROTOCOL, "webserver",
-                  sync_uuid_to_json(id), "external_addr", "web:80", "interval_ms", 10000);
+                  sync_uuid_to_json(id), "external_addr", "web:80", "interval_ms", interval_ms);
     assert_int_equal(sync_server_check_in(datastore->server, request, &answer), 0);
     json_decref(request);
     return answer;
+}
+
+static json_t *check_in(struct datastore *datastore, uint8_t webserver)
+{
+    return check_in_every(datastore, webserver, 10000);
 }
 
 static void start(struct world *world, size_t index)
@@ -602,11 +607,38 @@ static uint64_t up_at(struct datastore *datastore)
     return stats.webservers_up;
 }
 
+static uint64_t known_at(struct datastore *datastore)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(datastore->server, &stats);
+    return stats.webservers_known;
+}
+
 static void a_check_in_at_one_is_heard_by_the_other(void **state)
 {
     struct world *world = *state;
     json_decref(check_in(&world->both[0], 77));
     WAIT_FOR(up_at(&world->both[1]) == 2);
+}
+
+/* Its last check-in is not a new one because a watch begins anew. */
+static void who_fell_silent_is_not_heard_again(void **state)
+{
+    struct world *world = *state;
+    struct etcd_follower *follower = world->both[1].follower;
+    json_decref(check_in_every(&world->both[0], 77, 100));
+    WAIT_FOR(known_at(&world->both[1]) == 2);
+    WAIT_FOR(up_at(&world->both[1]) == 1);
+    uint64_t before = watches_of(world, 1);
+    (void)pthread_mutex_lock(&follower->lock);
+    if (follower->watch != NULL) {
+        http_cancel_fire(follower->watch);
+    }
+    (void)pthread_mutex_unlock(&follower->lock);
+    WAIT_FOR(watches_of(world, 1) > before);
+    uint64_t after = push(&world->both[0], 1, 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) == after);
+    assert_int_equal(up_at(&world->both[1]), 1);
 }
 
 /* As after a watch that was cut off for so long that etcd forgot the steps: it reads everything
@@ -642,6 +674,7 @@ int main(void)
         CLAIM(an_earlier_life_is_not_another_datastore),
         CLAIM(an_epoch_that_another_one_begins_is_told_before_what_belongs_to_it),
         CLAIM(a_check_in_at_one_is_heard_by_the_other),
+        CLAIM(who_fell_silent_is_not_heard_again),
         CLAIM(reading_anew_while_changes_come_misses_and_repeats_nothing),
     };
     return cmocka_run_group_tests(tests, begin_suite, end_suite);

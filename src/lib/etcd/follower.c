@@ -300,6 +300,21 @@ static int take_named(struct etcd_follower *follower, struct span name, struct s
     return span_starts_with(name, span_of_str("object/")) ? take_object(follower, value) : 0;
 }
 
+/* Who is up is put by itself: what came before it is whole. A watch that begins anew must not bring
+ * it again, it would be taken for news. A lease may end with several keys. */
+static void pass_presence(struct etcd_follower *follower, uint64_t mod, bool deleted)
+{
+    (void)pthread_mutex_lock(&follower->lock);
+    follower->applied_mod = MAX(follower->applied_mod, deleted && mod > 0 ? mod - 1 : mod);
+    (void)pthread_mutex_unlock(&follower->lock);
+}
+
+static bool is_presence(struct span name)
+{
+    return span_starts_with(name, span_of_str("webserver/")) ||
+           span_starts_with(name, span_of_str("datastore/"));
+}
+
 static int take_event(struct etcd_follower *follower, const json_t *event)
 {
     const json_t *kv = json_object_get(event, "kv");
@@ -312,10 +327,13 @@ static int take_event(struct etcd_follower *follower, const json_t *event)
     rc = rc < 0 ? rc : etcd_answer_bytes(kv, "value", &value);
     if (rc == 0 && key.bytes > prefix) {
         struct span name = span_from(buf_span(&key), prefix);
-        etcd_keeper_take(follower, event, buf_span(&key));
-        rc = deleted ? 0
-                     : take_named(follower, name, buf_span(&value),
-                                  etcd_answer_number(kv, "mod_revision"));
+        uint64_t mod = etcd_answer_number(kv, "mod_revision");
+        if (is_presence(name)) {
+            etcd_keeper_take(follower, event, buf_span(&key));
+            pass_presence(follower, mod, deleted);
+        } else {
+            rc = deleted ? 0 : take_named(follower, name, buf_span(&value), mod);
+        }
     }
     buf_deinit(&key);
     buf_deinit(&value);
