@@ -67,6 +67,12 @@ describe('an entry', () => {
     expect(entry?.line.length).toBe(LINE_CHARACTERS_MAX);
   });
 
+  it('is bytes when the query asks for bytes', () => {
+    const page = { Tags: {}, Entries: [wire(Uint8Array.of(0x5b, 0, 0xff))] };
+    expect(entriesOf(page, 'hex')[0]).toMatchObject({ line: '5B 00 FF', hex: true });
+    expect(entriesOf(page, 'text')[0]?.line).toBe('[\u2400\ufffd');
+  });
+
   it('is pretty-printed only when it is JSON', () => {
     expect(jsonOf(' {"a":[1]} ')).toBe('{\n  "a": [\n    1\n  ]\n}');
     expect(jsonOf('{"a":')).toBeNull();

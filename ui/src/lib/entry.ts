@@ -12,24 +12,28 @@ export interface Entry {
   /** Decoded, control characters made visible, for one line. */
   line: string;
   enumerated: { name: string; value: string }[];
+  /** The query asks for bytes. */
+  hex?: boolean;
 }
 
 /** A row shows this much; the opened entry shows all of it. */
 export const LINE_CHARACTERS_MAX = 2000;
 
-export function entriesOf(page: Pick<WirePage, 'Tags' | 'Entries'>): Entry[] {
+export function entriesOf(page: Pick<WirePage, 'Tags' | 'Entries'>, renderer = ''): Entry[] {
   const names = new Map(Object.entries(page.Tags).map(([name, number]) => [number, name]));
-  return page.Entries.map((wire) => entryOf(wire, names));
+  return page.Entries.map((wire) => entryOf(wire, names, renderer === 'hex'));
 }
 
-function entryOf(wire: WireEntry, names: Map<number, string>): Entry {
+function entryOf(wire: WireEntry, names: Map<number, string>, hex: boolean): Entry {
   const bytes = bytesOf(wire.Data);
+  const text = wire.Text ?? textOf(bytes.subarray(0, LINE_CHARACTERS_MAX * 4));
   return {
     ts: wire.TS,
     tag: names.get(wire.Tag) ?? `#${wire.Tag}`,
     source: wire.SRC,
     bytes,
-    line: lineOf(wire.Text ?? textOf(bytes.subarray(0, LINE_CHARACTERS_MAX * 4))),
+    line: hex ? hexLineOf(bytes) : lineOf(text),
+    hex,
     enumerated: (wire.Enumerated ?? []).map((ev) => ({ name: ev.Name, value: ev.ValueStr })),
   };
 }
@@ -104,6 +108,12 @@ export function hexOf(bytes: Uint8Array): string {
     lines.push(`${at.toString(16).padStart(8, '0')}  ${hex}  ${text}`);
   }
   return lines.join('\n');
+}
+
+/** As the download has them, as many as a row shows. */
+function hexLineOf(bytes: Uint8Array): string {
+  const row = [...bytes.subarray(0, Math.floor(LINE_CHARACTERS_MAX / 3))];
+  return row.map((b) => b.toString(16).padStart(2, '0').toUpperCase()).join(' ');
 }
 
 export const TAG_COLOURS = 8;

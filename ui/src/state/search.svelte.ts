@@ -385,7 +385,7 @@ export class Search {
         return;
       }
       this.pages.delete(page);
-      this.pages.set(page, entriesOf(answer));
+      this.pages.set(page, entriesOf(answer, this.renderer));
       this.note(messagesOf(answer));
       if (answer.Finished && !answer.AdditionalEntries && answer.Entries.length < PAGE_ROWS) {
         this.count = Math.min(this.count, first + answer.Entries.length);
