@@ -19,9 +19,12 @@ TEXT_BYTES = 65536
 SETTLED_ROUNDS = 3  # the storage threads look once a second whether there is something to merge
 
 
-def log_arguments(text, size_mb, quick_size_mb):
-    """--data, --size and --quick; `size` in bytes."""
+def log_arguments(text, size_mb, quick_size_mb, cached=False):
+    """--data, --size, --quick, and --block-cache if searches are `cached`; `size` in bytes."""
     parser = parser_of(text)
+    if cached:
+        parser.add_argument("--block-cache", metavar="MB", type=int, default=-1,
+                            help="for unpacked blocks (default: as the indexer's; 0: none)")
     parser.add_argument("--data", metavar="DIR", default="/var/log",
                         help="real logs, in any depth (default: this machine's own)")
     parser.add_argument("--size", metavar="MB", type=int,
