@@ -430,6 +430,7 @@ int etcd_watch(struct etcd *etcd, const struct etcd_watch *watch)
                              .body = watch_request(watch, &body),
                              .push = on_data,
                              .push_context = &watching,
+                             .idle_ms = watch->idle_ms,
                              .cancel = watch->cancel};
     int rc = http_call(etcd->client, &call, &answer);
     if (rc == 0) {

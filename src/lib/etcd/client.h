@@ -79,7 +79,8 @@ MUST_CHECK int etcd_txn(struct etcd *etcd, json_t *compare, json_t *success, jso
 
 struct etcd_watch {
     const char *prefix;
-    uint64_t start; /* from this revision of etcd on */
+    uint64_t start;   /* from this revision of etcd on */
+    unsigned idle_ms; /* silent for so long: ERR_TIMEOUT */
     /* One answer of the stream; non-zero ends the watch and is returned. */
     int (*each)(void *context, const json_t *result);
     void *context;

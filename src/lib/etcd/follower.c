@@ -13,6 +13,7 @@
 
 #define CATCH_UP_MS 2500
 #define RECONNECT_MS 50
+#define WATCH_IDLE_MS 20000 /* its member may be gone; before its webservers seem to be */
 
 void etcd_tell(struct etcd_follower *follower, enum sync_level level, const char *event,
                const char *format, ...)
@@ -378,12 +379,14 @@ static void watch_once(struct watching *watching, struct http_cancel *cancel, ui
     char *prefix = mem_printf("%s/", etcd_prefix(follower->etcd));
     struct etcd_watch watch = {.prefix = prefix,
                                .start = start,
+                               .idle_ms = WATCH_IDLE_MS,
                                .each = take_watched,
                                .context = watching,
                                .cancel = cancel};
     watching->compacted = false;
     int rc = etcd_watch(follower->etcd, &watch);
-    if (rc != ERR_CANCELLED && !watching->compacted && !watching->told) {
+    bool quiet = rc == ERR_CANCELLED || rc == ERR_TIMEOUT; /* it may be that nothing happened */
+    if (!quiet && !watching->compacted && !watching->told) {
         watching->told = true;
         etcd_tell(follower, SYNC_WARN, "etcd-watch", "%s; members are asked until one goes on",
                   err_text());
