@@ -63,6 +63,22 @@ describe('a chart', () => {
     expect(axis).toMatchObject({ min: at - 60_000, max: at + 60_000 });
   });
 
+  it('of lines far from zero shows how they move', () => {
+    const of = (...values: (number | null)[]) => ({
+      Names: ['a'],
+      Values: values.map((value, i) => ({ TS: `2026-01-02T10:0${i}:00Z`, Data: [value] })),
+    });
+    const scaled = (data: unknown, kind: 'line' | 'area' | 'bar') =>
+      (optionOf('chart', data, kind, COLOURS)?.['yAxis'] as { scale: boolean }).scale;
+    expect(scaled(of(18_850_000, null, 18_880_000), 'line')).toBe(true);
+    expect(scaled(of(18_850_000, null, 18_880_000), 'area')).toBe(false);
+    expect(scaled(of(18_850_000, null, 18_880_000), 'bar')).toBe(false);
+    expect(scaled(of(70, 100), 'line')).toBe(false);
+    expect(scaled(of(0, 100), 'line')).toBe(false);
+    expect(scaled(of(-3, 100), 'line')).toBe(false);
+    expect(scaled(of(5, 5), 'line')).toBe(false);
+  });
+
   it('is a pie of sums', () => {
     const [pie] = seriesOf(optionOf('chart', CHART, 'pie', COLOURS));
     expect(pie?.data).toEqual([

@@ -156,6 +156,18 @@ function timeAxis(times: number[], colours: Colours): Option {
   };
 }
 
+/** Whether lines would all lie in the upper quarter over an axis that begins at 0. */
+function farFromZero(chart: WireChart, names: number): boolean {
+  let [least, most] = [Infinity, 0];
+  for (const { Data } of chart.Values) {
+    for (const value of Data.slice(0, names)) {
+      least = value === null ? least : Math.min(least, value);
+      most = value === null ? most : Math.max(most, value);
+    }
+  }
+  return most > least && least > 0.75 * most;
+}
+
 /** A line's points; one between two gaps is a dot, as no line leads to it. */
 function linePoints(times: number[], values: (number | null)[]): Option {
   const alone = values.map(
@@ -201,7 +213,10 @@ export function timeOption(chart: WireChart, kind: ChartKind, colours: Colours):
     legend: legend(colours, names.length),
     grid: { left: 12, right: 18, top: 18, bottom: names.length > 1 ? 34 : 8, containLabel: true },
     xAxis: timeAxis(times, colours),
-    yAxis: axis(colours, { type: 'value' }),
+    yAxis: axis(colours, {
+      type: 'value',
+      scale: kind === 'line' && farFromZero(chart, names.length),
+    }),
     series: names.map((name, i) => ({
       name,
       type: kind === 'bar' ? 'bar' : 'line',
