@@ -677,10 +677,11 @@ static int say_hello(struct http_client *client, const struct http_call *signed_
     control_client_begin(&session, client->options.io);
     char *url = mem_printf("%.*s%s", SPAN_ARG(origin), CONTROL_HELLO_PATH);
     char *body = mem_printf("{\"Nonce\":\"%s\"}", session.nonce);
+    bool hurried = signed_call->timeout_ms > 0 && signed_call->timeout_ms < HELLO_TIMEOUT_MS;
     struct http_call call = {.method = "POST",
                              .url = url,
                              .body = span_of_str(body),
-                             .timeout_ms = HELLO_TIMEOUT_MS,
+                             .timeout_ms = hurried ? signed_call->timeout_ms : HELLO_TIMEOUT_MS,
                              .answer_bytes_max = 4096,
                              .cancel = signed_call->cancel};
     int rc = call_once(client, &call, NULL, NULL, &answer, &pulled);

@@ -577,6 +577,27 @@ static void an_answer_of_somebody_without_the_secret_is_not_believed(void **stat
     (void)close(listener);
 }
 
+/* The kernel takes the connection, nobody answers. */
+static void a_call_to_one_that_hangs_ends_at_its_timeout_also_before_the_session(void **state)
+{
+    (void)state;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    assert_int_equal(bind(listener, (const void *)&address, bytes), 0);
+    assert_int_equal(listen(listener, 5), 0);
+    assert_int_equal(getsockname(listener, (void *)&address, &bytes), 0);
+    struct http_client *client = client_with("secret");
+    struct http_answer answer;
+    char url[60];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(address.sin_port));
+    struct http_call call = {.url = url, .control = true, .timeout_ms = 200};
+    assert_int_equal(http_call(client, &call, &answer), ERR_TIMEOUT);
+    assert_null(strstr(err_text(), "after 100")); /* 10000 ms: what the session alone may take */
+    http_client_free(&client);
+    (void)close(listener);
+}
+
 struct many {
     struct http_client *client;
     const char *url;
@@ -629,6 +650,7 @@ int main(void)
         cmocka_unit_test(an_altered_or_unsealed_streamed_body_fails_its_reader),
         cmocka_unit_test(a_restarted_server_is_greeted_anew),
         cmocka_unit_test(an_answer_of_somebody_without_the_secret_is_not_believed),
+        cmocka_unit_test(a_call_to_one_that_hangs_ends_at_its_timeout_also_before_the_session),
         cmocka_unit_test(many_threads_share_one_client_and_one_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
