@@ -284,7 +284,9 @@ static int take_record(struct kafka_source *source, const rd_kafka_message_t *me
     if (rc == 0) {
         rc = kafka_gather_take(source->gather, &piece, partition, message->offset);
         source->rewind = source->rewind || rc == KAFKA_GATHER_REWIND;
-        return rc < 0 ? quarantine(source, message) : 0;
+        if (rc >= 0) {
+            return 0;
+        }
     }
     rc = quarantine(source, message);
     if (rc == 0) {

@@ -125,7 +125,9 @@ void kafka_gather_begin(struct kafka_gather *gather, uint32_t partition, int64_t
 void kafka_gather_pass(struct kafka_gather *gather, uint32_t partition, int64_t offset)
 {
     struct track *track = track_of(gather, partition);
-    see(track, offset);
+    if (track->next != offset + 1) { /* else it was taken, and refused */
+        see(track, offset);
+    }
     set_done(track, offset);
     track->highest = MAX(track->highest, offset);
 }
@@ -344,7 +346,6 @@ int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *pie
     if (record->parts != piece->parts || record->place.time != piece->place.time ||
         (record->part_bytes[piece->part] != 0 &&
          record->part_bytes[piece->part] != piece->part_bytes)) {
-        set_done(track, offset);
         return err_set(ERR_PROTOCOL, "a piece of record %" PRIu64 " that contradicts others",
                        piece->place.position);
     }

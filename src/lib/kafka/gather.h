@@ -39,7 +39,7 @@ void kafka_gather_free(struct kafka_gather **gather);
 void kafka_gather_begin(struct kafka_gather *gather, uint32_t partition, int64_t offset);
 
 /* The next message of a partition. Copies. ERR_PROTOCOL: it contradicts others of its record; it
- * is passed over. */
+ * is as one that is no piece. */
 MUST_CHECK int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *piece,
                                  uint32_t partition, int64_t offset);
 

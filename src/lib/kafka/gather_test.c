@@ -486,6 +486,15 @@ static void a_piece_that_contradicts_its_record_is_refused(void **state)
     other.part_bytes = 5;
     assert_int_equal(kafka_gather_take(gather, &other, 0, 2), ERR_PROTOCOL);
     assert_int_equal(kafka_gather_offset(gather, 0), 0);
+    kafka_gather_begin(gather, 1, 7);
+    assert_int_equal(kafka_gather_take(gather, &other, 1, 7), ERR_PROTOCOL);
+    assert_int_equal(kafka_gather_offset(gather, 1), 7); /* it is to be put somewhere first */
+    kafka_gather_pass(gather, 1, 7);
+    assert_int_equal(kafka_gather_offset(gather, 1), 8);
+    assert_int_equal(kafka_gather_take(gather, &other, 1, 8), ERR_PROTOCOL);
+    kafka_gather_pass(gather, 1, 8);
+    kafka_gather_pass(gather, 1, 9);
+    assert_int_equal(kafka_gather_offset(gather, 1), 10);
     kafka_gather_free(&gather);
 }
 
