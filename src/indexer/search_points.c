@@ -361,6 +361,7 @@ static int collect(struct search_points_cursor *cursor, int64_t start_ns, int64_
                                .start_ns = start_ns,
                                .end_ns = end_ns - 1,
                                .ascending = true,
+                               .past_bad_places = true,
                                .count_max = UINT64_MAX,
                                .stamps = true};
     struct well_points_cursor *points = NULL;

@@ -59,6 +59,7 @@ static struct well_scan scan_of(const struct query_scan *scan)
         .tags = scan->tags != NULL ? scan->tags : &none,
         .tags_count = scan->tags != NULL ? scan->tag_count : 0,
         .descending = !scan->ascending,
+        .past_bad_places = true,
         .words = scan->words,
         .words_count = scan->words != NULL ? scan->word_count : 0,
     };

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "well/filter.h"
 #include "well/internal.h"
+#include "well/segment_format.h"
 
 /* A run of at least so many entries of one block is handed out where it lies; shorter ones, of
  * streams that interleave, are copied together. */
@@ -517,7 +518,7 @@ static int load_top(struct well_cursor *cursor)
     bool first_time = false;
     int rc = read_block(cursor, stream, index, &first_time);
     stream->at = stream->end = 0;
-    if (rc == ERR_CORRUPT) {
+    if (rc == ERR_CORRUPT || (rc == ERR_IO && cursor->scan.past_bad_places)) {
         well_note_damage(stream->well, first_time);
         if (cursor->strict) {
             return rc;

@@ -272,6 +272,70 @@ static void what_the_disk_cannot_read_keeps_only_its_file_from_merging(void **st
     }
 }
 
+static uint64_t skipped_lines(struct world *world, size_t *ret_lines)
+{
+    struct well_scan scan = {
+        .start_ns = TIME_UNSET, .end_ns = TIME_MAX_NS, .past_bad_places = true};
+    struct well_cursor *cursor;
+    struct well_block block;
+    int rc;
+    *ret_lines = 0;
+    assert_int_equal(well_cursor_open(&world->well, 1, &scan, &cursor), 0);
+    while ((rc = well_cursor_next(cursor, &block)) == 0) {
+        *ret_lines += block.count;
+    }
+    assert_int_equal(rc, WELL_END);
+    uint64_t skipped = well_cursor_skipped(cursor);
+    well_cursor_close(&cursor);
+    return skipped;
+}
+
+static uint64_t skipped_points(struct world *world, size_t *ret_points)
+{
+    struct well_fetch fetch = {.series = &world->series,
+                               .series_count = 1,
+                               .start_ns = INT64_MIN,
+                               .end_ns = INT64_MAX,
+                               .ascending = true,
+                               .past_bad_places = true,
+                               .count_max = UINT64_MAX};
+    struct well_points_cursor *cursor;
+    struct well_points points;
+    int rc;
+    *ret_points = 0;
+    assert_int_equal(well_points_cursor_open(&world->well, 1, &fetch, &cursor), 0);
+    while ((rc = well_points_cursor_next(cursor, &points)) == 0) {
+        *ret_points += points.count;
+    }
+    assert_int_equal(rc, WELL_END);
+    uint64_t skipped = well_points_cursor_skipped(cursor);
+    well_points_cursor_close(&cursor);
+    return skipped;
+}
+
+/* As without one that is damaged; the file and the times are said, once. */
+static void a_search_goes_on_without_a_block_that_the_disk_cannot_read(void **state)
+{
+    (void)state;
+    struct world world;
+    size_t count;
+    setup(&world);
+    flush_files(&world);
+    const struct segment *third = world.well->segments.items[2];
+    make_bad(third, third->blocks[0].offset + 70);
+    assert_true(skipped_lines(&world, &count) == 1);
+    assert_true(count > 0 && count < LINES * FILES);
+    assert_non_null(strstr(buf_str(&world.reports), third->file->path));
+    assert_non_null(strstr(buf_str(&world.reports), "entries, from 1970-01-01T"));
+    make_bad(third, third->points[0].offset + 100);
+    assert_true(skipped_points(&world, &count) >= 1);
+    assert_true(count > 0 && count < POINTS * FILES);
+    assert_true(well_stats(world.well).corrupt_blocks == 2);
+    bad.path[0] = 0; /* it can again: nothing is lost */
+    assert_found(&world);
+    teardown(&world);
+}
+
 /* Neither begins what would take the room that ingest needs; with more room both do their work. */
 static void merging_and_packing_wait_for_room(void **state)
 {
@@ -351,6 +415,7 @@ int main(void)
         cmocka_unit_test(merging_and_packing_wait_for_room),
         cmocka_unit_test(a_flush_that_is_repeated_after_a_delete_keeps_all_once),
         cmocka_unit_test(what_the_disk_cannot_read_keeps_only_its_file_from_merging),
+        cmocka_unit_test(a_search_goes_on_without_a_block_that_the_disk_cannot_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

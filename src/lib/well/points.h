@@ -15,9 +15,10 @@ struct well_fetch {
     size_t series_count;
     int64_t start_ns; /* [start, end], both included */
     int64_t end_ns;
-    bool ascending;     /* oldest first; else newest first */
-    bool stamps;        /* elements with their stamps, never columns */
-    uint64_t count_max; /* of each series, from where it begins; UINT64_MAX: all */
+    bool ascending;       /* oldest first; else newest first */
+    bool stamps;          /* elements with their stamps, never columns */
+    bool past_bad_places; /* as of a scan */
+    uint64_t count_max;   /* of each series, from where it begins; UINT64_MAX: all */
 
     /* As many of each series just before start and just after end, whatever count_max. */
     uint64_t before;

@@ -126,6 +126,7 @@ int well_points_cursor_open(struct well *const *wells, size_t count, const struc
 {
     const struct series_origins *origins = count > 0 ? wells[0]->names.origins : NULL;
     struct well_points_cursor *cursor = cursor_new(fetch, origins);
+    cursor->sources.past_bad_places = fetch->past_bad_places;
     for (size_t i = 0; i < count; i++) {
         struct well_snapshot snapshot;
         well_snapshot_take(wells[i], &snapshot);

@@ -94,7 +94,7 @@ static int hold(struct points_sources *sources, struct points_source *source, si
     if (rc != 0) {
         source->held.count = source->held.runs_count = 0;
     }
-    if (rc == ERR_CORRUPT) {
+    if (rc == ERR_CORRUPT || (rc == ERR_IO && sources->past_bad_places)) {
         well_note_damage(source->well, first_time);
         sources->skipped++;
         rc = sources->strict ? rc : 0;

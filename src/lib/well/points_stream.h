@@ -25,7 +25,8 @@ struct points_sources {
     VEC(struct points_source) items; /* in the order of arrival */
     struct points_block_reader *reader;
     struct buf raw;
-    bool strict; /* damage is a fault */
+    bool strict;          /* damage is a fault */
+    bool past_bad_places; /* of the fetch */
     uint64_t skipped;
     uint64_t clock;
     size_t held;

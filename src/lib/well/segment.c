@@ -516,9 +516,12 @@ static int read_block(struct segment *segment, size_t index, struct block_reader
         rc = block_read(reader, buf_span(raw), about->offset, block);
     }
     if (segment_is_bad_place(rc)) {
+        char from[TIME_TEXT_BYTES];
+        char to[TIME_TEXT_BYTES];
         segment_note_bad_place(&about->damaged, ret_first_time);
-        return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " entries)", segment->file->path,
-                        about->offset, about->entries);
+        return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " entries, from %s to %s)",
+                        segment->file->path, about->offset, about->entries,
+                        time_text(about->first_ns, from), time_text(about->last_ns, to));
     }
     return rc;
 }
@@ -569,9 +572,12 @@ int segment_read_points(struct segment *segment, size_t index, struct points_blo
         rc = points_block_read(reader, buf_span(raw), about->offset, series, series_count, block);
     }
     if (segment_is_bad_place(rc)) {
+        char from[TIME_TEXT_BYTES];
+        char to[TIME_TEXT_BYTES];
         segment_note_bad_place(&about->damaged, ret_first_time);
-        return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " points)", segment->file->path,
-                        about->offset, about->elements);
+        return err_wrap(rc, "%s: block at %" PRIu64 " (%" PRIu32 " points, from %s to %s)",
+                        segment->file->path, about->offset, about->elements,
+                        time_text(about->first_ns, from), time_text(about->last_ns, to));
     }
     return rc;
 }

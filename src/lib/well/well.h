@@ -211,7 +211,9 @@ struct well_scan {
     int64_t end_ns;
     const uint16_t *tags; /* NULL: all */
     size_t tags_count;
-    bool descending; /* newest first */
+    bool descending;      /* newest first */
+    bool past_bad_places; /* what the disk cannot read is left out, as what is damaged always is;
+                             for who can say so */
 
     /* Entries without all of these words, with no letter or digit beside them, whatever the case
      * of ASCII letters, may be left out. May be NULL. */
