@@ -79,6 +79,9 @@ describe('a time range', () => {
     expect(rangeLabel({ kind: 'last', ms: DAY })).toBe('Last 24 hours');
     expect(rangeLabel({ kind: 'last', ms: 3 * MINUTE })).toBe('Last 3m');
     expect(rangeLabel({ kind: 'all' })).toBe('All time');
+    const { from } = boundsOf({ kind: 'all' }, NOW);
+    expect(rangeLabel({ kind: 'absolute', from, to: NOW })).toMatch(/^Until .*\d:\d\d/);
+    expect(rangeLabel({ kind: 'absolute', from: from + 1, to: NOW })).toContain(' – ');
   });
 
   it('goes to what is before and behind it, by its own length', () => {

@@ -126,13 +126,16 @@ export function rangeLabel(range: TimeRange): string {
   }
 }
 
-/** `3 May 09:00 – 10:30`: the second half leaves out what it shares with the first. */
+/**
+ * `3 May 09:00 – 10:30`: the second half leaves out what it shares with the first. What begins where
+ * all time does is `Until 3 May 10:30`.
+ */
 export function spanLabel(from: number, to: number): string {
   const seconds = to - from < 10 * MINUTE || from % MINUTE !== 0 || to % MINUTE !== 0;
   const first = `${dayText(from)} ${clockText(from, seconds)}`;
   const sameDay = dayStamp(from) === dayStamp(to);
   const second = sameDay ? clockText(to, seconds) : `${dayText(to)} ${clockText(to, seconds)}`;
-  return `${first} – ${second}`;
+  return from <= ALL_FROM ? `Until ${second}` : `${first} – ${second}`;
 }
 
 /** Twice as long around the same middle, ending no later than `now` if it did so before. */
