@@ -34,7 +34,8 @@ static const struct cli_command commands[] = {
      "  --last DURATION      how far back: 15m, 1h, 7d, all (default: 1h)\n"
      "  --start T, --end T   a time or date (UTC unless it has a zone), or a duration before now\n"
      "                       such as 2h; instead of --last\n"
-     "  --format FORMAT      text, json or csv (default: text)\n"
+     "  --format FORMAT      text, json or csv (default: text); in json the Data of entries is\n"
+     "                       base64: jq -r '.Data|@base64d'\n"
      "  --follow             what comes in from now on, until it is interrupted\n"
      "  --explain            the plan, and what each stage read and dropped, not the results\n"
      "  --insecure           accept any certificate\n",
