@@ -32,11 +32,23 @@ export const scenarios = {
         await list(other, name).getByTitle('Open').click();
         await finished(other);
         await rows(other).getByText('kept two <b>').waitFor();
+        const link = other.url();
+        const again = other.waitForRequest(/\/api\/searchctrl\/[0-9]+\/attach$/);
+        await other.reload(); // shows what was kept, and runs nothing
+        await again;
+        await finished(other);
+        await rows(other).getByText('kept two <b>').waitFor();
 
         await other.goto(`${cluster.webservers[1]}/#/searches`);
         await list(other, name).getByTitle('Delete').click();
         await list(other, name).getByRole('button', { name: 'Really delete' }).click();
         await list(other, name).waitFor({ state: 'detached' });
+        tabs.allow(/404 .*attach/);
+        await other.goto(link);
+        await other.reload(); // what is on the screen stays there
+        await other.getByRole('button', { name: 'Try again' }).click();
+        await finished(other);
+        await rows(other).getByText('kept two <b>').waitFor();
     },
 
     async a_search_that_runs_is_seen_and_stopped_elsewhere(tabs, cluster) {

@@ -16,6 +16,13 @@ describe('the address', () => {
     }
   });
 
+  it('carries a kept search', () => {
+    const range = { kind: 'absolute' as const, from: 1_700_000_000_000, to: 1_700_000_060_000 };
+    const route: Route = { page: 'search', query: 'tag=x', range, id: '18446744073709551615' };
+    expect(routeFromHash(routeToHash(route))).toEqual(route);
+    expect(routeFromHash('#/search?q=tag%3Dx&id=../users')).not.toHaveProperty('id');
+  });
+
   it('leads to every page', () => {
     const routes: Route[] = [
       { page: 'searches' },

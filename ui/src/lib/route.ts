@@ -3,6 +3,7 @@
  * of the page and a reload shows the same:
  *
  *     #/search?q=tag%3Dweb&t=1h      a query and its time range; it runs when the link is opened
+ *     #/search?q=...&t=...&id=4711   a kept search: what it found is shown, and nothing runs
  *     #/dashboards/5?t=24h&v.host=web1        a dashboard as it is looked at (dashboard-link.ts)
  *     #/searches       #/history        #/dashboards        #/dashboards/770021934517        #/systems
  *    #/people         #/account       #/resources, #/macros and the others of library.ts
@@ -11,7 +12,7 @@ import { LIBRARY_PAGES, type LibraryPage } from './library';
 import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from './time';
 
 export type Route =
-  | { page: 'search'; query: string; range: TimeRange }
+  | { page: 'search'; query: string; range: TimeRange; id?: string }
   | { page: 'searches' }
   | { page: 'history' }
   | { page: 'dashboards' }
@@ -38,7 +39,11 @@ export function routeToHash(route: Route): string {
       if (route.query === '') {
         return '#/search';
       }
-      const parameters = new URLSearchParams({ q: route.query, t: rangeToText(route.range) });
+      const parameters = new URLSearchParams({
+        q: route.query,
+        t: rangeToText(route.range),
+        ...(route.id ? { id: route.id } : {}),
+      });
       return `#/search?${parameters}`;
     }
     case 'dashboard':
@@ -60,10 +65,12 @@ export function routeFromHash(hash: string): Route {
     return { page: 'dashboard', id: Number(id), ...(parameters ? { view: parameters } : {}) };
   }
   const values = new URLSearchParams(path === 'search' ? parameters : '');
+  const kept = values.get('id') ?? '';
   return {
     page: 'search',
     query: values.get('q') ?? '',
     range: rangeFromText(values.get('t') ?? '') ?? DEFAULT_RANGE,
+    ...(/^[0-9]{1,20}$/.test(kept) ? { id: kept } : {}),
   };
 }
 

@@ -8,7 +8,7 @@
 import { copyText } from '../lib/clipboard';
 import { routeToHash, type Route } from '../lib/route';
 import type { KeptSearch } from '../lib/searches';
-import { DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from '../lib/time';
+import { boundsOf, DEFAULT_RANGE, rangeFromText, rangeToText, type TimeRange } from '../lib/time';
 import { extracted } from './extractions';
 import { router } from './router.svelte';
 import { Search } from './search.svelte';
@@ -95,14 +95,18 @@ class App {
     router.go(route);
   }
 
-  /** Shows a kept search with the rows it has. A reload runs its query anew, over the same range. */
+  /** Shows a kept search with the rows it has, also after a reload and to whom the link is sent. */
   attach(kept: KeptSearch): void {
     const [from, to] = [new Date(kept.StartRange).getTime(), new Date(kept.EndRange).getTime()];
     const range: TimeRange = { kind: 'absolute', from, to };
-    const route: SearchRoute = { page: 'search', query: kept.UserQuery.trim(), range };
+    const route: SearchRoute = {
+      page: 'search',
+      query: kept.UserQuery.trim(),
+      range,
+      id: kept.ID,
+    };
     this.show(route, route.query);
-    this.launchedAt = routeToHash(route);
-    void this.search.attach(kept.ID, route.query, { from, to });
+    this.launch(route);
     router.go(route);
   }
 
@@ -128,7 +132,12 @@ class App {
 
   private launch(route: SearchRoute, following = false): void {
     this.launchedAt = routeToHash(route);
-    void this.search.launch(route.query, route.range, following);
+    if (route.id) {
+      const bounds = boundsOf(route.range, Date.now());
+      void this.search.attach(route.id, route.query, bounds);
+    } else {
+      void this.search.launch(route.query, route.range, following);
+    }
   }
 
   /**
