@@ -169,9 +169,8 @@ static struct store *store_of(struct world *world, size_t index)
     return etcd_follower_store(world->both[index].follower);
 }
 
-/* A dashboard's push, with so many bytes in it; `id` names it. */
-static int try_push(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes,
-                    uint64_t *ret_revision)
+/* A dashboard of this datastore with so many bytes in it; `id` names it. A new reference. */
+static json_t *large_dashboard(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes)
 {
     struct object *object = object_new(OBJECT_DASHBOARD);
     char *text = mem_alloc(bytes + 1);
@@ -186,15 +185,23 @@ static int try_push(struct datastore *datastore, uint8_t id, uint64_t base, size
     object->change.bytes[0] = ++datastore->changes;
     object->change.bytes[1] = datastore->letter;
     object_set_name(object, "d");
-    json_t *request = json_pack("{s:i, s:s, s:[o]}", "protocol", SYNC_PROTOCOL, "run",
-                                datastore->run, "objects", object_to_json(object));
+    json_t *json = object_to_json(object);
+    object_free(&object);
+    return json;
+}
+
+static int try_push(struct datastore *datastore, uint8_t id, uint64_t base, size_t bytes,
+                    uint64_t *ret_revision)
+{
+    json_t *request =
+        json_pack("{s:i, s:s, s:[o]}", "protocol", SYNC_PROTOCOL, "run", datastore->run, "objects",
+                  large_dashboard(datastore, id, base, bytes));
     json_t *answer = NULL;
     int rc = sync_server_push(datastore->server, request, &answer);
     const json_t *one = json_array_get(json_object_get(answer, "answers"), 0);
     *ret_revision = sync_json_number(one, "revision");
     json_decref(request);
     json_decref(answer);
-    object_free(&object);
     return rc;
 }
 
@@ -346,6 +353,79 @@ static void an_object_larger_than_a_transaction_is_on_all_and_leaves_nothing_beh
     forget_cache(world, 0);
     assert_int_equal(bytes_of(world, 0, 7), large + 300000);
     map_deinit(&suspects);
+    etcd_free(&etcd);
+}
+
+static bool knows(const struct sync_lineage *lineage, const struct uuid *epoch)
+{
+    bool known = false;
+    for (size_t i = 0; i < lineage->count; i++) {
+        known = known || uuid_equal(lineage->epochs[i].epoch, *epoch);
+    }
+    return known;
+}
+
+/* As after many starts of datastores. Returns etcd's revision of it. */
+static uint64_t begin_epochs(struct etcd *etcd, size_t count)
+{
+    struct etcd_head head;
+    struct etcd_lineage lineage = {0};
+    assert_int_equal(etcd_read(etcd, 5000, &head, &lineage, NULL), 0);
+    for (size_t i = 0; i < count; i++) {
+        etcd_lineage_begin_epoch(&lineage, io_real(), head.revision);
+    }
+    json_t *puts = json_pack("[o]", etcd_put_lineage(etcd, &lineage));
+    assert_int_equal(etcd_txn(etcd, NULL, puts, NULL, 5000, NULL), 0);
+    etcd_lineage_deinit(&lineage);
+    assert_int_equal(etcd_read(etcd, 5000, &head, &lineage, NULL), 0);
+    uint64_t mod = lineage.mod;
+    etcd_lineage_deinit(&lineage);
+    return mod;
+}
+
+static uint64_t epochs_mod_of(struct datastore *datastore)
+{
+    (void)pthread_mutex_lock(&datastore->follower->lock);
+    uint64_t mod = datastore->follower->epochs_mod;
+    (void)pthread_mutex_unlock(&datastore->follower->lock);
+    return mod;
+}
+
+static bool is_pushed(struct datastore *datastore, const json_t *request)
+{
+    json_t *answer = NULL;
+    int rc = sync_server_push(datastore->server, request, &answer);
+    json_decref(answer);
+    return rc == 0;
+}
+
+/* What is known of a thousand starts is as large as some objects, and a webserver that rescues
+ * brings epochs of its own along. */
+static void a_rescue_of_many_objects_is_taken_however_many_epochs_there_are(void **state)
+{
+    enum { OBJECTS = 36, BYTES = 40000 }; /* more than a transaction takes */
+    struct world *world = *state;
+    struct etcd *etcd = NULL;
+    struct etcd_head head;
+    struct etcd_lineage lineage = {0};
+    struct store_epoch own = {.epoch = {{9, 9}}, .start = 1, .main = true};
+    json_t *objects = json_array();
+    assert_int_equal(etcd_new(io_real(), world->url, NULL, &etcd), 0);
+    uint64_t mod = begin_epochs(etcd, ETCD_EPOCHS_KEPT);
+    WAIT_FOR(epochs_mod_of(&world->both[0]) >= mod && epochs_mod_of(&world->both[1]) >= mod);
+    for (uint8_t id = 1; id <= OBJECTS; id++) {
+        json_array_append_new(objects, large_dashboard(&world->both[0], id, 0, BYTES));
+    }
+    json_t *request =
+        json_pack("{s:i, s:s, s:{s:o}, s:o}", "protocol", SYNC_PROTOCOL, "run", world->both[0].run,
+                  "epochs", "web", sync_epochs_to_json(&own, 1), "objects", objects);
+    WAIT_FOR(is_pushed(&world->both[0], request)); /* as a webserver: until it is taken */
+    json_decref(request);
+    WAIT_FOR(sync_server_revision(world->both[1].server) == OBJECTS);
+    assert_int_equal(count_of(world, 1, OBJECT_DASHBOARD), OBJECTS);
+    assert_int_equal(etcd_read(etcd, 5000, &head, &lineage, NULL), 0);
+    assert_true(knows(&lineage.files[OBJECT_FILE_WEB], &own.epoch));
+    etcd_lineage_deinit(&lineage);
     etcd_free(&etcd);
 }
 
@@ -663,6 +743,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(what_one_commits_is_on_the_other_and_can_be_edited_there),
         CLAIM(an_object_larger_than_a_transaction_is_on_all_and_leaves_nothing_behind),
+        CLAIM(a_rescue_of_many_objects_is_taken_however_many_epochs_there_are),
         CLAIM(of_two_edits_on_two_datastores_one_becomes_a_copy),
         CLAIM(pushes_on_both_at_once_are_all_taken_in_one_order),
         CLAIM(a_cache_that_was_away_fetches_what_it_lacks),

@@ -73,37 +73,68 @@ static int add_changes(struct etcd_follower *follower, const struct sync_proposa
     for (size_t i = 0; rc == 0 && i < proposal->count; i++) {
         rc = add_change(follower, &proposal->changes[i], puts);
     }
-    if (proposal->count > 0) {
-        json_array_append_new(puts, etcd_put_head(follower->etcd, next));
-    }
+    json_array_append_new(puts, etcd_put_head(follower->etcd, next));
     return rc;
 }
 
-/* The epochs that were learnt from a webserver go along. */
-static int add_epochs(struct etcd_follower *follower, json_t *puts)
+/* What the truth is judged to be before a transaction. */
+struct before {
+    struct etcd_head head;
+    uint64_t epochs_mod;
+};
+
+/* Nobody changed an object, nor began an epoch that this one's webservers would not know of when
+ * they hear of the change. */
+static int put_all(struct etcd_follower *follower, const struct before *before, json_t *puts,
+                   uint64_t *ret_mod)
+{
+    json_t *answer = NULL;
+    char *key = etcd_key(follower->etcd, "epochs");
+    json_t *compare = json_pack("[o, o]", etcd_if_head(follower->etcd, &before->head),
+                                etcd_if_mod(key, before->epochs_mod));
+    int rc = etcd_txn(follower->etcd, compare, puts, NULL, ETCD_CALL_MS, &answer);
+    if (rc == 0) {
+        *ret_mod = etcd_answer_revision(answer);
+    } else if (rc == ETCD_TXN_ELSE) {
+        (void)pthread_mutex_lock(&follower->lock);
+        follower->stats.behind++;
+        (void)pthread_mutex_unlock(&follower->lock);
+        rc = SYNC_BACKEND_BEHIND;
+    }
+    mem_free(key);
+    json_decref(answer);
+    return rc;
+}
+
+/* The epochs that were learnt from a webserver, before what belongs to them: together they may be
+ * more than etcd takes at once. Known for nothing they do no harm. */
+static int put_epochs(struct etcd_follower *follower, struct before *before, uint64_t *mod)
 {
     struct etcd_lineage lineage = {0};
     int rc = etcd_lineage_of_store(follower->store, &lineage);
     if (rc == 0) {
-        json_array_insert_new(puts, 0, etcd_put_lineage(follower->etcd, &lineage));
+        json_t *puts = json_pack("[o]", etcd_put_lineage(follower->etcd, &lineage));
+        rc = put_all(follower, before, puts, mod);
+        before->epochs_mod = rc == 0 ? *mod : before->epochs_mod;
     }
     etcd_lineage_deinit(&lineage);
     return rc;
 }
 
-/* Under the lock. Nobody changed an object, nor began an epoch that this one's webservers would
- * not know of when they hear of the change. */
-static json_t *conditions(struct etcd_follower *follower)
+static int put_changes(struct etcd_follower *follower, const struct sync_proposal *proposal,
+                       const struct before *before, const struct etcd_head *next, uint64_t *mod)
 {
-    char *key = etcd_key(follower->etcd, "epochs");
-    json_t *compare = json_pack("[o, o]", etcd_if_head(follower->etcd, &follower->head),
-                                etcd_if_mod(key, follower->epochs_mod));
-    mem_free(key);
-    return compare;
+    json_t *puts = json_array();
+    int rc = add_changes(follower, proposal, next, puts);
+    if (rc < 0) {
+        json_decref(puts);
+        return rc;
+    }
+    return put_all(follower, before, puts, mod);
 }
 
-static int committed(struct etcd_follower *follower, const struct sync_proposal *proposal,
-                     const struct etcd_head *next, uint64_t mod)
+static int committed(struct etcd_follower *follower, const struct etcd_head *next,
+                     uint64_t epochs_mod, uint64_t mod)
 {
     char *note = etcd_note_text(next, mod);
     int rc = store_set_note(follower->store, SYNC_BACKEND_NOTE, note);
@@ -112,9 +143,7 @@ static int committed(struct etcd_follower *follower, const struct sync_proposal 
     follower->head = *next;
     follower->stats.commits++;
     follower->heard_ns = etcd_now_ns();
-    if (proposal->epochs) {
-        follower->epochs_mod = mod;
-    }
+    follower->epochs_mod = MAX(follower->epochs_mod, epochs_mod);
     (void)pthread_mutex_unlock(&follower->lock);
     return rc;
 }
@@ -123,33 +152,19 @@ static int commit(void *context, const struct sync_proposal *proposal)
 {
     struct etcd_follower *follower = context;
     (void)pthread_mutex_lock(&follower->lock);
-    struct etcd_head head = follower->head;
-    struct etcd_head next =
-        proposal->count > 0 ? etcd_head_new(follower->io, proposal->revision) : head;
-    json_t *compare = conditions(follower);
-    json_t *puts = json_array();
-    int rc = proposal->epochs ? add_epochs(follower, puts) : 0;
+    struct before before = {follower->head, follower->epochs_mod};
     (void)pthread_mutex_unlock(&follower->lock);
-    if (rc == 0 && head.revision == proposal->base) {
-        rc = add_changes(follower, proposal, &next, puts);
+    if (before.head.revision != proposal->base) {
+        return SYNC_BACKEND_BEHIND;
     }
-    if (rc < 0 || head.revision != proposal->base) {
-        json_decref(compare);
-        json_decref(puts);
-        return rc < 0 ? rc : SYNC_BACKEND_BEHIND;
+    struct etcd_head next =
+        proposal->count > 0 ? etcd_head_new(follower->io, proposal->revision) : before.head;
+    uint64_t mod = 0;
+    int rc = proposal->epochs ? put_epochs(follower, &before, &mod) : 0;
+    if (rc == 0 && proposal->count > 0) {
+        rc = put_changes(follower, proposal, &before, &next, &mod);
     }
-    json_t *answer = NULL;
-    rc = etcd_txn(follower->etcd, compare, puts, NULL, ETCD_CALL_MS, &answer);
-    if (rc == 0) {
-        rc = committed(follower, proposal, &next, etcd_answer_revision(answer));
-    } else if (rc == ETCD_TXN_ELSE) {
-        (void)pthread_mutex_lock(&follower->lock);
-        follower->stats.behind++;
-        (void)pthread_mutex_unlock(&follower->lock);
-        rc = SYNC_BACKEND_BEHIND;
-    }
-    json_decref(answer);
-    return rc;
+    return rc == 0 ? committed(follower, &next, before.epochs_mod, mod) : rc;
 }
 
 /* ---- catching up ---- */
