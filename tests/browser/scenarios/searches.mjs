@@ -43,7 +43,7 @@ export const scenarios = {
         await list(other, name).getByTitle('Delete').click();
         await list(other, name).getByRole('button', { name: 'Really delete' }).click();
         await list(other, name).waitFor({ state: 'detached' });
-        tabs.allow(/404 .*attach/);
+        tabs.allow(/404 .*searchctrl/); // it is gone
         await other.goto(link);
         await other.reload(); // what is on the screen stays there
         await other.getByRole('button', { name: 'Try again' }).click();
