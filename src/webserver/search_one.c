@@ -440,7 +440,7 @@ void search_one_message(struct search_one *one, const char *severity, const char
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
 }
 
-void search_one_say_if_cut(struct search_one *one)
+static void say_if_cut(struct search_one *one)
 {
     uint64_t rows = search_one_rows(one);
     const struct query_renderer *renderer = one->query->renderer;
@@ -450,6 +450,29 @@ void search_one_say_if_cut(struct search_one *one)
                            " rows; stats, top or limit in front of it make fewer",
                            renderer->name, QUERY_RESULT_READ_ROWS_MAX, rows);
     }
+}
+
+/* Names are easily mistaken, and no entry has a value of a name that nothing sets. */
+static void say_if_empty(struct search_one *one)
+{
+    const struct query *query = one->query;
+    for (size_t i = 0; i + 1 < query->stage_count && i < QUERY_STAGES_STATS_MAX; i++) {
+        const struct query_module *module = query->stages[i].module;
+        uint64_t count = one->stages[i].in_count;
+        if (module != NULL && module->condensing && count > 0 && one->stages[i].out_count == 0) {
+            search_one_message(one, "warn",
+                               "%s: none of %" PRIu64
+                               " entries has the values that it asks for; of its own an entry has "
+                               "TAG, SRC, TIMESTAMP and DATA",
+                               query->stages[i].name, count);
+        }
+    }
+}
+
+void search_one_remarks(struct search_one *one)
+{
+    say_if_cut(one);
+    say_if_empty(one);
 }
 
 /* ── Clients ─────────────────────────────────────────────────────────────────────────────── */

@@ -233,8 +233,9 @@ MUST_CHECK int search_one_result(struct search_one *one, struct query_result **r
 void search_one_message(struct search_one *one, const char *severity, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* When all rows are there: does a renderer that wants them all at once get some only? */
-void search_one_say_if_cut(struct search_one *one);
+/* When all rows are there, what is to be said of them: a renderer that wants them all at once gets
+ * some only, or a stage left none. */
+void search_one_remarks(struct search_one *one);
 
 /* Waits until there are more than `rows` rows, the search has finished or was deleted; at most
  * `timeout_ms`. */

@@ -753,7 +753,7 @@ static int run_search(struct run *run)
     if (rc == 0) {
         publish_progress(run);
         query_pipeline_remarks(run->pipeline, say, one);
-        search_one_say_if_cut(one);
+        search_one_remarks(one);
     }
     char fault[ERR_TEXT_BYTES_MAX];
     (void)snprintf(fault, sizeof(fault), "%s", err_text());

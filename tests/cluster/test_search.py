@@ -275,6 +275,20 @@ def test_tables_and_charts_are_downloaded_as_they_are_shown(cluster, session):
         detach(session, launched)
 
 
+def test_a_key_that_no_entry_has_is_not_answered_with_silence(cluster, session):
+    """An entry's tag is TAG: `by tag` finds nothing, and says why."""
+    cluster.ingest("mistaken", lines=7)
+    for query, warnings in (("stats count by tag", ["stats: none of 7 entries has the values that "
+                                                    "it asks for; of its own an entry has TAG, "
+                                                    "SRC, TIMESTAMP and DATA"]),
+                            ("stats count by TAG", []), ("grep nothing | stats count by TAG", [])):
+        launched = session.launch(f"tag=mistaken {query} | table").ok().json()
+        finished(session, launched)
+        answer = session.get(path_of(launched) + "/stats").ok().json()
+        assert [message["Value"] for message in answer["Messages"]] == warnings
+        detach(session, launched)
+
+
 def test_a_chart_of_more_rows_than_it_shows_says_so(cluster, session):
     """One entry of many pieces is enough; behind stats all of them count."""
     command = cluster.ingest_command("pieces")
