@@ -8,6 +8,7 @@ it was written.
 import contextlib
 import fcntl
 import hashlib
+import http.client
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 60
 LOG_LINES = 20
+UNANSWERED = (OSError, http.client.HTTPException)  # the latter: it ended in the middle of its answer
 
 
 class Failure(Exception):
@@ -175,9 +177,16 @@ def answers_ready(url):
         with urllib.request.urlopen(url + "/readyz", timeout=5) as answer:
             return answer.status == 200, ""
     except urllib.error.HTTPError as error:
-        return False, f"{error.code} {error.read(200).decode(errors='replace').strip()}"
-    except OSError as error:
+        return False, f"{error.code} {said_by(error)}"
+    except UNANSWERED as error:
         return False, str(getattr(error, "reason", error))
+
+
+def said_by(error):
+    try:
+        return error.read(200).decode(errors="replace").strip()
+    except UNANSWERED:
+        return ""
 
 
 def wait_ready(process, url, within_s=READY_WITHIN_S, alive=lambda: True):
@@ -202,7 +211,7 @@ def webservers_up(balancer):
             for line in answer.read().decode().splitlines():
                 if line.startswith("aquifer_loadbalancer_webservers_up "):
                     return int(float(line.split()[1]))
-    except OSError:
+    except UNANSWERED:
         pass
     return 0
 

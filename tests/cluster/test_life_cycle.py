@@ -7,6 +7,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -34,6 +35,36 @@ def test_sigterm_drains_and_exits_0_and_a_second_start_keeps_all():
             assert again.get(f"/api/dashboards/{id}").json()["Data"] == {"v": 1}
             wait_until(lambda: any(h["UserQuery"] == "tag=life limit 1" for h in again.history()),
                        10, "the history")
+
+
+class CutShort:
+    """Answers every request with the beginning of an answer, as a process that just ends does."""
+
+    def __init__(self, answer):
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self.serve, args=(answer,), daemon=True).start()
+
+    def serve(self, answer):
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP", b"nonsense\r\n\r\n",
+                                    b"HTTP/1.1 503 no\r\nContent-Length: 9\r\n\r\nx",
+                                    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx 1\n"])
+def test_a_process_that_ends_in_the_middle_of_its_answer_is_one_that_is_not_ready(answer):
+    cut = CutShort(answer)
+    ready, said = processes.answers_ready(cut.url)
+    assert ready == answer.startswith(b"HTTP/1.1 200") and isinstance(said, str)
+    assert processes.webservers_up(cut) == 0
+    cut.listening.close()
 
 
 def test_a_session_outlives_the_restart_of_its_webserver():
