@@ -50,6 +50,8 @@ static int fault_of_status(int status)
         return ERR_CONFLICT;
     case 413:
         return ERR_TOO_LARGE;
+    case 507:
+        return ERR_NO_SPACE;
     default:
         return status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID;
     }

@@ -101,8 +101,8 @@ const char *http_answer_error(struct http_answer *answer);
 
 /* A call with a JSON body (borrowed, may be NULL) and a JSON answer (owned by the caller; NULL when
  * empty). A status other than 2xx becomes a fault with the server's text: 401, 403 ERR_DENIED,
- * 404 ERR_NOT_FOUND, 409 ERR_CONFLICT, 413 ERR_TOO_LARGE, other 4xx ERR_INVALID, 5xx
- * ERR_UNAVAILABLE. `call` gives url and options. */
+ * 404 ERR_NOT_FOUND, 409 ERR_CONFLICT, 413 ERR_TOO_LARGE, other 4xx ERR_INVALID, 507
+ * ERR_NO_SPACE, other 5xx ERR_UNAVAILABLE. `call` gives url and options. */
 MUST_CHECK int http_call_json(struct http_client *client, const struct http_call *call,
                               const json_t *body, json_t **ret_json);
 

@@ -148,10 +148,12 @@ struct sync_link {
     size_t tried;     /* in a row without success */
     struct uuid run;  /* of the datastore's process; zero: never connected */
     bool feed_open;
-    bool rescuing;   /* pushes wait until the feed is through */
-    bool pushing;    /* a push is under way */
-    bool dirty;      /* there may be something to push */
-    bool checking;   /* a check-in is under way */
+    bool rescuing; /* pushes wait until the feed is through */
+    bool pushing;  /* a push is under way */
+    bool dirty;    /* there may be something to push */
+    bool checking; /* a check-in is under way */
+    bool waiting;  /* no datastore has room for what is pushed: it is tried at the next check-in */
+    size_t full;   /* datastores in a row that had none */
     int64_t next_ms; /* when to check in next */
     int64_t interval_ms;
     enum sync_canary canary;
@@ -167,7 +169,7 @@ enum sync_event_type {
     SYNC_EVENT_THROUGH,     /* the feed has sent all there was when it was opened */
     SYNC_EVENT_FEED_ENDED,  /* or could not be opened */
     SYNC_EVENT_PUSHED,      /* answered and settled; `more` */
-    SYNC_EVENT_PUSH_FAILED, /* `run`: of the datastore that it was meant for */
+    SYNC_EVENT_PUSH_FAILED, /* `run`: of the datastore that it was meant for; `full` */
     SYNC_EVENT_LOST,        /* `run`: a call found that datastore gone or another process */
 };
 
@@ -187,6 +189,7 @@ struct sync_event {
     struct uuid run;                    /* checked, push failed, lost */
     const struct sync_file_view *files; /* checked, another run: OBJECT_FILES of them */
     bool more;                          /* pushed: the round was cut, there is more */
+    bool full;                          /* push failed: it answers, but has no room */
 };
 
 enum sync_action {

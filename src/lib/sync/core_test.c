@@ -623,6 +623,55 @@ static void an_old_failure_does_not_end_a_new_link(void **state)
     assert_int_equal(post(&link, SYNC_EVENT_TIME, 5002) & SYNC_DO_CHECK_IN, SYNC_DO_CHECK_IN);
 }
 
+static unsigned fail_push(struct sync_link *link, bool full, int64_t now_ms)
+{
+    struct sync_event event = {
+        .type = SYNC_EVENT_PUSH_FAILED, .now_ms = now_ms, .run = link->run, .full = full};
+    struct sync_actions actions;
+    sync_step(link, &event, &actions);
+    return actions.what;
+}
+
+static void
+what_a_full_datastore_does_not_take_waits_for_a_check_in_and_the_feed_stays(void **state)
+{
+    (void)state;
+    struct sync_link link;
+    struct sync_file_view views[] = {view_of(30, 30, 40), view_of(25, 30, 40)};
+    sync_link_init(&link, 1, 1000);
+    (void)post(&link, SYNC_EVENT_TIME, 0);
+    assert_int_equal(check(&link, 1, views).what & SYNC_DO_PUSH, SYNC_DO_PUSH);
+    (void)post(&link, SYNC_EVENT_THROUGH, 20);
+    for (int64_t at_ms = 30; at_ms < 5000; at_ms += 1000) {
+        assert_int_equal(fail_push(&link, true, at_ms), 0);
+        assert_int_equal(post(&link, SYNC_EVENT_DIRTY, at_ms + 10), 0);
+        assert_int_equal(post(&link, SYNC_EVENT_TIME, at_ms + 990), SYNC_DO_CHECK_IN);
+        assert_int_equal(check(&link, 1, NULL).what, SYNC_DO_PUSH);
+        link.next_ms = at_ms + 1990;
+    }
+    assert_int_equal(post(&link, SYNC_EVENT_PUSHED, 6000), 0);
+    assert_int_equal(post(&link, SYNC_EVENT_DIRTY, 6010), SYNC_DO_PUSH);
+    assert_int_equal(fail_push(&link, false, 6020), SYNC_DO_CLOSE_FEED | SYNC_DO_TELL);
+}
+
+/* Each has a disk of its own. */
+static void a_full_datastore_is_left_for_another_that_may_have_room(void **state)
+{
+    (void)state;
+    struct sync_link link;
+    struct sync_file_view views[] = {view_of(30, 30, 40), view_of(25, 30, 40)};
+    sync_link_init(&link, 2, 1000);
+    (void)post(&link, SYNC_EVENT_TIME, 0);
+    (void)check(&link, 1, views);
+    assert_int_equal(fail_push(&link, true, 20) & SYNC_DO_CLOSE_FEED, SYNC_DO_CLOSE_FEED);
+    assert_int_equal(link.datastore, 1);
+    (void)post(&link, SYNC_EVENT_FEED_ENDED, 21);
+    (void)post(&link, SYNC_EVENT_TIME, 22);
+    assert_int_equal(check(&link, 2, views).what & SYNC_DO_PUSH, SYNC_DO_PUSH);
+    assert_int_equal(fail_push(&link, true, 30), 0);
+    assert_true(link.waiting && link.datastore == 1);
+}
+
 static void a_datastore_that_was_restarted_is_noticed_at_the_check_in(void **state)
 {
     (void)state;
@@ -668,6 +717,9 @@ int main(void)
         cmocka_unit_test(a_lost_past_is_noticed_though_only_its_replacements_were_lost),
         cmocka_unit_test(the_next_datastore_is_tried_at_once_and_a_round_pauses),
         cmocka_unit_test(an_old_failure_does_not_end_a_new_link),
+        cmocka_unit_test(
+            what_a_full_datastore_does_not_take_waits_for_a_check_in_and_the_feed_stays),
+        cmocka_unit_test(a_full_datastore_is_left_for_another_that_may_have_room),
         cmocka_unit_test(a_datastore_that_was_restarted_is_noticed_at_the_check_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static void move_to(struct sync_link *link, enum sync_link_state state,
 static void push_if_due(struct sync_link *link, struct sync_actions *actions)
 {
     bool held = link->rescuing && link->state != SYNC_LINK_LIVE;
-    if (is_connected(link) && link->dirty && !link->pushing && !held) {
+    if (is_connected(link) && link->dirty && !link->pushing && !held && !link->waiting) {
         link->dirty = false;
         link->pushing = true;
         actions->what |= SYNC_DO_PUSH;
@@ -112,6 +112,7 @@ static void on_checked(struct sync_link *link, const struct sync_event *event,
                        struct sync_actions *actions)
 {
     link->checking = false;
+    link->waiting = false;
     link->tried = 0;
     link->next_ms = event->now_ms + link->interval_ms;
     if (is_connected(link) && !uuid_equal(event->run, link->run)) {
@@ -139,6 +140,21 @@ static void on_lost(struct sync_link *link, const struct sync_event *event,
 {
     if (is_connected(link) && uuid_equal(event->run, link->run)) {
         lose(link, event->now_ms, actions);
+    }
+}
+
+/* What has no room anywhere can still be read: the feed goes on. */
+static void on_push_failed(struct sync_link *link, const struct sync_event *event,
+                           struct sync_actions *actions)
+{
+    link->pushing = false;
+    link->dirty = true;
+    link->full = event->full ? link->full + 1 : 0;
+    if (link->full >= link->datastore_count) {
+        link->full = 0;
+        link->waiting = is_connected(link);
+    } else {
+        on_lost(link, event, actions);
     }
 }
 
@@ -171,12 +187,11 @@ void sync_step(struct sync_link *link, const struct sync_event *event,
         break;
     case SYNC_EVENT_PUSHED:
         link->pushing = false;
+        link->full = 0;
         link->dirty = link->dirty || event->more;
         break;
     case SYNC_EVENT_PUSH_FAILED:
-        link->pushing = false;
-        link->dirty = true;
-        on_lost(link, event, ret_actions);
+        on_push_failed(link, event, ret_actions);
         break;
     case SYNC_EVENT_LOST:
         on_lost(link, event, ret_actions);

@@ -245,6 +245,7 @@ static int push_round(struct sync *sync, uint64_t generation)
 void *sync_push_thread(void *context)
 {
     struct sync *sync = context;
+    bool waits = false; /* there is no room for it; it has been said */
     (void)pthread_mutex_lock(&sync->lock);
     while (!sync->stopping) {
         if (!sync->want_push) {
@@ -259,9 +260,16 @@ void *sync_push_thread(void *context)
         (void)pthread_mutex_lock(&sync->lock);
         if (rc < 0) {
             event.type = SYNC_EVENT_PUSH_FAILED;
+            event.full = rc == ERR_NO_SPACE;
             snprintf(sync->status.reason, sizeof(sync->status.reason), "push: %s", err_text());
         }
+        bool waited = waits;
         sync_post(sync, &event);
+        waits = sync->link.waiting || (waits && rc < 0);
+        if (waits && !waited) {
+            sync_tell(sync, SYNC_WARN, "push-waits",
+                      "%s; what is written here is kept and tried again", sync->status.reason);
+        }
     }
     (void)pthread_mutex_unlock(&sync->lock);
     return NULL;

@@ -467,6 +467,7 @@ static void receive_answer(struct world *world, struct webserver *webserver)
         event.type = SYNC_EVENT_PUSHED;
         event.more = pushing->objects.count == PUSH_AT_ONCE;
     }
+    event.full = event.type == SYNC_EVENT_PUSH_FAILED && pushing->generation % 3 == 1;
     answers_free(pushing);
     post(world, webserver, event);
 }

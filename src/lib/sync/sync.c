@@ -126,6 +126,9 @@ void sync_post(struct sync *sync, const struct sync_event *event)
         note_state(sync);
         wake_everybody(sync);
     }
+    if (sync->link.waiting) {
+        (void)pthread_cond_broadcast(&sync->changed); /* nobody waits for a confirmation now */
+    }
     if ((actions.what & SYNC_DO_CHECK_IN) != 0) {
         sync->want_check = true;
     }

@@ -229,7 +229,7 @@ static int write_here(struct sync *sync, struct writing *writing)
         sync_post(sync, &dirty);
     }
     while (rc == 0 && !waiter.done && !sync->stopping && sync_is_connected(sync) &&
-           sync_wait(sync, until_ms)) {}
+           !sync->link.waiting && sync_wait(sync, until_ms)) {}
     remove_waiter(sync, &waiter);
     (void)pthread_mutex_unlock(&sync->lock);
     if (rc < 0) {
@@ -328,7 +328,7 @@ static int push_through(struct sync *sync, struct object *object, struct object 
         (void)pthread_mutex_lock(&sync->lock);
         sync_post(sync, &lost);
         (void)pthread_mutex_unlock(&sync->lock);
-        if (!stale && rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT) {
+        if (!stale && rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT && rc != ERR_NO_SPACE) {
             return err_set((enum err)rc, "%s", why);
         }
         if (sync_now_ms(sync) >= until_ms) {
