@@ -10,6 +10,7 @@
 
 #define FEED_LINE_BYTES_MAX (64u << 20)
 #define FEED_TXN_OBJECTS 512
+#define UNREADABLE_BYTES_TOLD 160 /* of its line; kind and id are in it */
 
 /* Objects that were stored, for the room. */
 struct stored {
@@ -273,9 +274,18 @@ static void take_revision(struct reading *reading, const json_t *json, const jso
     (void)pthread_mutex_unlock(&sync->lock);
 }
 
+/* A change that was accepted once, and cannot be read any more, must not stop all that follow. It
+ * is passed over; the next version of the object comes as any other. */
+static void tell_unreadable(struct reading *reading, struct span line)
+{
+    sync_tell(reading->sync, SYNC_ERROR, "unreadable-change",
+              "the feed: %s; this change is passed over: %.*s", err_text(),
+              SPAN_ARG(span_first(line, UNREADABLE_BYTES_TOLD)));
+}
+
 /* A kind that is not known here comes from a newer datastore: it is passed over. Its revision
  * counts; the upgrade that brings the kind fetches everything anew (docs). */
-static int take_object(struct reading *reading, const json_t *json)
+static int take_object(struct reading *reading, const json_t *json, struct span line)
 {
     struct object *object = NULL;
     int rc = object_from_json(json, &object);
@@ -284,7 +294,8 @@ static int take_object(struct reading *reading, const json_t *json)
         return 0;
     }
     if (rc < 0) {
-        return err_wrap(ERR_PROTOCOL, "the feed");
+        tell_unreadable(reading, line);
+        return 0;
     }
     vec_push(&reading->objects, object);
     reading->cursor = MAX(reading->cursor, object->revision);
@@ -326,7 +337,8 @@ static int take_lineage(struct reading *reading, const json_t *stores)
 
 static int take_line(struct reading *reading, struct span line)
 {
-    json_t *json = json_loadb((const char *)line.data, line.bytes, 0, NULL);
+    json_error_t why;
+    json_t *json = json_loadb((const char *)line.data, line.bytes, 0, &why);
     const json_t *object = json_object_get(json, "object");
     const json_t *webservers = json_object_get(json, "webservers");
     const json_t *revision = json_object_get(json, "revision");
@@ -337,10 +349,13 @@ static int take_line(struct reading *reading, struct span line)
         uint64_t reached = sync_json_number(seen, sync_file_name(file));
         reading->seen[file] = MAX(reading->seen[file], reached);
     }
-    if (json == NULL) {
+    if (json == NULL && json_error_code(&why) == json_error_stack_overflow) {
+        (void)err_set(ERR_PROTOCOL, "too many levels of arrays and objects");
+        tell_unreadable(reading, line);
+    } else if (json == NULL) {
         rc = err_set(ERR_PROTOCOL, "the feed: a line that is no JSON");
     } else if (object != NULL) {
-        rc = take_object(reading, object);
+        rc = take_object(reading, object, line);
     } else if (webservers != NULL) {
         take_webservers(reading->sync, webservers);
     } else if (stores != NULL) {
