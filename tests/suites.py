@@ -209,7 +209,7 @@ def pytest(name, folder, *more):
 
 def run_unit(options):
     return run_junit("unit", ["ctest", "--test-dir", str(DEBUG), "--output-on-failure",
-                              "--parallel", str(int(CORES) + 1), "--output-junit", "REPORT"])
+                              "--parallel", str(int(CORES) + 2), "--output-junit", "REPORT"])
 
 
 def run_cluster(options):

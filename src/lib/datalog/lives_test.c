@@ -15,7 +15,7 @@
 #include "datalog/lives_model.h"
 #include "datalog/record.h"
 
-#define SEEDS_DEFAULT 1000
+#define SEEDS_DEFAULT 600
 
 struct pending {
     struct datalog_submission submission;
