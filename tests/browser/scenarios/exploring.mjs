@@ -33,6 +33,11 @@ function fields(page) {
     return page.getByRole('complementary', { name: 'Fields' });
 }
 
+/** The field that is open counts so many entries: nothing moves under the mouse any more. */
+async function counted(page, entries) {
+    await fields(page).getByText(`in the first ${entries} entries`).waitFor();
+}
+
 async function count(page, found) {
     await page.getByText(`${found} entries in`).waitFor();
 }
@@ -45,16 +50,18 @@ export const scenarios = {
         await fields(page)
             .getByRole('button', { name: /^status/ })
             .click();
-        await fields(page).getByText('2 values in the first').waitFor();
+        await fields(page).getByText('2 values in the first 300 entries').waitFor();
         await tabs.shot(page, 'fields');
         await fields(page).getByRole('button', { name: 'Only status 500' }).click();
         await count(page, 100);
+        await counted(page, 100);
         assert.equal(await typed(page), `tag=${TAG} json status=="500"`);
         await fields(page)
             .getByRole('button', { name: /^req\.path/ })
             .click();
         await fields(page).getByRole('button', { name: 'Without req.path /item/3' }).click();
         await count(page, 85);
+        await counted(page, 85);
         await fields(page).getByRole('button', { name: /^"odd/ }).click();
         const hostile = fields(page).getByRole('button', { name: /^Only "odd .*img/ });
         await hostile.click();
@@ -78,6 +85,7 @@ export const scenarios = {
         await fields(page)
             .getByRole('button', { name: /^status/ })
             .click();
+        await counted(page, 300);
         await fields(page).getByRole('button', { name: 'Count in all entries' }).click();
         await finished(page);
         await page.getByRole('table', { name: 'Table' }).getByText('200').last().waitFor();

@@ -35,6 +35,7 @@ export const scenarios = {
         await search(page, `tag=${logs}`);
         await only(page, 'status', '404');
         await found(page, 3);
+        await fields(page).getByText('1 value in the first 3 entries').waitFor(); // nothing moves now
         assert.equal(
             await typed(page),
             `tag=${logs} regex \`" (?P<status>\\d{3}) \` status=="404"`,
