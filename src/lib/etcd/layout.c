@@ -127,9 +127,7 @@ static int file_from_json(const json_t *json, struct sync_lineage *file)
 {
     struct sync_epochs epochs = {0};
     const json_t *list = json_object_get(json, "epochs");
-    int rc = sync_uuid_from_json(json, "identity", &file->identity);
-    rc = rc < 0 ? rc : sync_uuid_from_json(json, "epoch", &file->last);
-    rc = rc < 0 ? rc : sync_epochs_from_json(list, &epochs);
+    int rc = sync_lineage_from_json(json, &file->identity, &file->last, &epochs);
     for (size_t i = 0; i < epochs.count; i++) {
         epochs.items[i].main = json_is_true(json_object_get(json_array_get(list, i), "main"));
     }

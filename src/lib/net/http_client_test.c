@@ -556,21 +556,30 @@ static void *impostor(void *context)
     return NULL;
 }
 
-static void an_answer_of_somebody_without_the_secret_is_not_believed(void **state)
+/* A socket that listens on a port of the kernel's choice. */
+static int listen_somewhere(unsigned *ret_port)
 {
-    (void)state;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(address);
     assert_int_equal(bind(listener, (const void *)&address, bytes), 0);
     assert_int_equal(listen(listener, 5), 0);
     assert_int_equal(getsockname(listener, (void *)&address, &bytes), 0);
+    *ret_port = ntohs(address.sin_port);
+    return listener;
+}
+
+static void an_answer_of_somebody_without_the_secret_is_not_believed(void **state)
+{
+    (void)state;
+    unsigned port;
+    int listener = listen_somewhere(&port);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, impostor, &listener), 0);
     struct http_client *client = client_with("secret");
     char url[60];
     int status = 0;
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/signed/echo", ntohs(address.sin_port));
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/signed/echo", port);
     assert_int_equal(call_signed(client, "GET", url, SPAN_NONE, &status), ERR_AUTH);
     assert_int_equal(pthread_join(thread, NULL), 0);
     http_client_free(&client);
@@ -581,16 +590,12 @@ static void an_answer_of_somebody_without_the_secret_is_not_believed(void **stat
 static void a_call_to_one_that_hangs_ends_at_its_timeout_also_before_the_session(void **state)
 {
     (void)state;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
-    assert_int_equal(bind(listener, (const void *)&address, bytes), 0);
-    assert_int_equal(listen(listener, 5), 0);
-    assert_int_equal(getsockname(listener, (void *)&address, &bytes), 0);
+    unsigned port;
+    int listener = listen_somewhere(&port);
     struct http_client *client = client_with("secret");
     struct http_answer answer;
     char url[60];
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(address.sin_port));
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
     struct http_call call = {.url = url, .control = true, .timeout_ms = 200};
     assert_int_equal(http_call(client, &call, &answer), ERR_TIMEOUT);
     assert_null(strstr(err_text(), "after 100")); /* 10000 ms: what the session alone may take */

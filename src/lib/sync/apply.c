@@ -307,9 +307,7 @@ static int learn_file(struct sync *sync, enum object_file file, const json_t *js
     struct uuid identity;
     struct uuid last;
     struct sync_epochs epochs = {0};
-    int rc = sync_uuid_from_json(json, "identity", &identity);
-    rc = rc < 0 ? rc : sync_uuid_from_json(json, "epoch", &last);
-    rc = rc < 0 ? rc : sync_epochs_from_json(json_object_get(json, "epochs"), &epochs);
+    int rc = sync_lineage_from_json(json, &identity, &last, &epochs);
     if (rc == 0 && (uuid_is_zero(identity) || uuid_is_zero(last))) {
         rc =
             err_set(ERR_PROTOCOL, "the feed: %s: identity or epoch: missing", sync_file_name(file));

@@ -49,10 +49,8 @@ static int read_file(struct sync *sync, enum object_file file, const json_t *jso
 {
     struct sync_file_view *view = &checked->views[file];
     size_t count = 0;
-    int rc = sync_uuid_from_json(json, "identity", &view->their_identity);
-    rc = rc < 0 ? rc : sync_uuid_from_json(json, "epoch", &view->their_last);
-    rc = rc < 0 ? rc
-                : sync_epochs_from_json(json_object_get(json, "epochs"), &checked->theirs[file]);
+    int rc = sync_lineage_from_json(json, &view->their_identity, &view->their_last,
+                                    &checked->theirs[file]);
     rc = rc < 0 ? rc : store_place(sync->store, file, &view->place);
     rc = rc < 0 ? rc : store_epochs(sync->store, file, &checked->ours[file], &count);
     view->their_revision = sync_json_number(json, "revision");

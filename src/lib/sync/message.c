@@ -73,6 +73,14 @@ int sync_epochs_from_json(const json_t *json, struct sync_epochs *epochs)
     return 0;
 }
 
+int sync_lineage_from_json(const json_t *json, struct uuid *ret_identity, struct uuid *ret_last,
+                           struct sync_epochs *epochs)
+{
+    int rc = sync_uuid_from_json(json, "identity", ret_identity);
+    rc = rc < 0 ? rc : sync_uuid_from_json(json, "epoch", ret_last);
+    return rc < 0 ? rc : sync_epochs_from_json(json_object_get(json, "epochs"), epochs);
+}
+
 /* ---- webservers ---- */
 
 json_t *sync_webservers_to_json(const struct sync_webserver *webservers, size_t count)

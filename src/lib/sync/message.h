@@ -19,6 +19,9 @@ const char *sync_file_name(enum object_file file); /* "users", "web" */
 json_t *sync_epochs_to_json(const struct store_epoch *epochs, size_t count);
 /* Appends; `main` is set on all. */
 MUST_CHECK int sync_epochs_from_json(const json_t *json, struct sync_epochs *epochs);
+/* Where a file of the truth comes from: {identity, epoch, epochs}; epochs as above. */
+MUST_CHECK int sync_lineage_from_json(const json_t *json, struct uuid *ret_identity,
+                                      struct uuid *ret_last, struct sync_epochs *epochs);
 
 json_t *sync_uuid_to_json(struct uuid uuid);
 /* ERR_INVALID names the member; absent is the zero uuid. */
