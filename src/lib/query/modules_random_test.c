@@ -2,6 +2,7 @@
  * Generated queries over generated entries: what comes out is what a simple evaluator finds by
  * looking at every entry once, whatever the block boundaries and however the entries are spread
  * over 1, 2 or 7 indexers. Integers only, so that the evaluator is exact by itself.
+ * AQUIFER_SEEDS: how many rounds; AQUIFER_SEED: the first one.
  */
 #include "base/mem.h"
 #include "base/time.h"
@@ -21,7 +22,7 @@
 #define BASE_NS (INT64_C(1767355200) * TIME_S_NS)
 #define ROWS 200
 #define USERS 5
-#define ROUNDS 40
+#define ROUNDS_DEFAULT 40
 #define INDEXERS_MAX 7
 
 struct row {
@@ -30,15 +31,34 @@ struct row {
     int second;
 };
 
-/* One query: `json user==… size [| eval size > …] [| eval size = size / …;] | stats count sum(size)
- * max(size) by user [over 10s] | table -nt`. */
+/* One query: `json|kv user==… size [| eval size > …] [| eval size = size / …;] | stats count
+ * sum(size) max(size) by user [over 10s] | table -nt`. */
 struct asked {
-    int only; /* this user, or -1 for all */
+    uint64_t round;
+    bool pairs; /* key=value instead of JSON */
+    int only;   /* this user, or -1 for all */
     int not_this;
     bool windows;
     int64_t above; /* INT64_MIN: all */
     int divisor;   /* of every size; 1: as it is */
 };
+
+static uint64_t number_of_env(const char *name, uint64_t fallback)
+{
+    const char *text = getenv(name);
+    uint64_t number = 0;
+    return text != NULL && span_to_u64(span_of_str(text), &number) ? number : fallback;
+}
+
+static uint64_t first_round(void)
+{
+    return number_of_env("AQUIFER_SEED", 0);
+}
+
+static uint64_t last_round(void)
+{
+    return first_round() + number_of_env("AQUIFER_SEEDS", ROUNDS_DEFAULT);
+}
 
 static uint64_t next_random(uint64_t *seed)
 {
@@ -171,14 +191,38 @@ static void fill(struct row *rows, uint64_t *seed)
     }
 }
 
-static void add(struct query_source_memory *indexer, const struct row *row)
+/* What looks like the pairs that are asked for, and is not: other keys, values, another order. */
+static void print_pairs(const struct row *row, struct buf *data)
+{
+    char user[16] = "";
+    if (row->user >= 0) {
+        (void)snprintf(user, sizeof(user), row->second % 3 == 0 ? "user = u%d" : "user=u%d",
+                       row->user);
+    }
+    buf_printf(data, "xuser=u%d at\tuser u1 ", row->second % USERS);
+    buf_printf(data, row->second % 2 == 0 ? "size=%" PRId64 " %s" : "size = %" PRId64 "\t%s",
+               row->size, user);
+    buf_printf(data, " users=u%d usize=7 %s size=1", row->second % USERS,
+               row->user >= 0 ? "user=u9" : "");
+}
+
+static void print_json(const struct row *row, struct buf *data)
+{
+    buf_printf(data, "{\"x\":[{\"user\":\"no\"}],\"size\":%" PRId64, row->size);
+    if (row->user >= 0) {
+        buf_printf(data, ", \"user\" : \"u%d\"", row->user);
+    }
+    buf_append_str(data, "}");
+}
+
+static void add(struct query_source_memory *indexer, const struct row *row, bool pairs)
 {
     struct buf data = {0};
-    buf_printf(&data, "{\"x\":[{\"user\":\"no\"}],\"size\":%" PRId64, row->size);
-    if (row->user >= 0) {
-        buf_printf(&data, ", \"user\" : \"u%d\"", row->user);
+    if (pairs) {
+        print_pairs(row, &data);
+    } else {
+        print_json(row, &data);
     }
-    buf_append_str(&data, "}");
     struct entry entry = {.time_ns = BASE_NS + row->second * TIME_S_NS + 5,
                           .data = buf_span(&data)};
     query_source_memory_add(indexer, "t", &entry);
@@ -194,7 +238,7 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
         indexers[i] = query_source_memory_new(block_entries, next_random(seed) % 2 == 0);
     }
     for (size_t i = 0; i < ROWS; i++) {
-        add(indexers[next_random(seed) % count], &rows[i]);
+        add(indexers[next_random(seed) % count], &rows[i], asked->pairs);
     }
     if (asked->only >= 0) {
         (void)snprintf(filter, sizeof(filter), "user==u%d", asked->only);
@@ -206,15 +250,15 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
                       : mem_printf("| (size > %" PRId64 " && has(size))", asked->above);
     char *divide = asked->divisor == 1 ? mem_strdup("")
                                        : mem_printf("| eval size = size / %d;", asked->divisor);
-    char *query =
-        mem_printf("tag=t json %s size %s %s | stats count sum(size) max(size) by user %s | "
-                   "table -nt user count sum max",
-                   filter, above, divide, asked->windows ? "over 10s" : "");
+    char *query = mem_printf(
+        "tag=t %s %s size %s %s | stats count sum(size) max(size) by user %s | "
+        "table -nt user count sum max",
+        asked->pairs ? "kv" : "json", filter, above, divide, asked->windows ? "over 10s" : "");
     char *got = search(indexers, count, query, print);
     char *want = evaluate(rows, asked);
     if (strcmp(got, want) != 0) {
-        fail_msg("%s, %zu indexers, blocks of %zu:\n%sinstead of\n%s", query, count, block_entries,
-                 got, want);
+        fail_msg("AQUIFER_SEED=%" PRIu64 ": %s, %zu indexers, blocks of %zu:\n%sinstead of\n%s",
+                 asked->round, query, count, block_entries, got, want);
     }
     mem_free(got);
     mem_free(want);
@@ -229,6 +273,7 @@ static void compare(const struct row *rows, const struct asked *asked, size_t co
 /* ── top, bottom, and what is made of texts on the way ───────────────────────────────────── */
 
 struct ordered {
+    uint64_t round;
     bool smallest;
     size_t most;
     int64_t above; /* of the size without its sign */
@@ -278,7 +323,7 @@ static void compare_ordered(const struct row *rows, const struct ordered *asked,
             query_source_memory_new(1 + next_random(seed) % 90, next_random(seed) % 2 == 0);
     }
     for (size_t i = 0; i < ROWS; i++) {
-        add(indexers[next_random(seed) % count], &rows[i]);
+        add(indexers[next_random(seed) % count], &rows[i], false);
     }
     char *query = mem_printf(
         "tag=t json user size | require user | abs size as a | (a > %" PRId64 ") | printf -e text "
@@ -288,7 +333,8 @@ static void compare_ordered(const struct row *rows, const struct ordered *asked,
     char *got = search(indexers, count, query, print_texts);
     char *want = evaluate_ordered(rows, asked);
     if (strcmp(got, want) != 0) {
-        fail_msg("%s, %zu indexers:\n%sinstead of\n%s", query, count, got, want);
+        fail_msg("AQUIFER_SEED=%" PRIu64 ": %s, %zu indexers:\n%sinstead of\n%s", asked->round,
+                 query, count, got, want);
     }
     mem_free(got);
     mem_free(want);
@@ -302,11 +348,12 @@ static void any_spread_gives_the_largest_and_the_smallest(void **unused)
 {
     (void)unused;
     static const size_t counts[] = {1, 2, 7};
-    uint64_t seed = 0x70B;
     struct row rows[ROWS];
-    for (size_t round = 0; round < ROUNDS; round++) {
+    for (uint64_t round = first_round(); round < last_round(); round++) {
+        uint64_t seed = (round + 1) * 0x70B;
         fill(rows, &seed);
-        struct ordered asked = {.smallest = next_random(&seed) % 2 == 0,
+        struct ordered asked = {.round = round,
+                                .smallest = next_random(&seed) % 2 == 0,
                                 .most = 1 + next_random(&seed) % ROWS,
                                 .above = (int64_t)(next_random(&seed) >> 14)};
         for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
@@ -319,11 +366,12 @@ static void any_spread_gives_what_a_simple_evaluator_finds(void **unused)
 {
     (void)unused;
     static const size_t counts[] = {1, 2, 7};
-    uint64_t seed = 0x5EED6;
     struct row rows[ROWS];
-    for (size_t round = 0; round < ROUNDS; round++) {
+    for (uint64_t round = first_round(); round < last_round(); round++) {
+        uint64_t seed = (round + 1) * 0x5EED6;
         fill(rows, &seed);
-        struct asked asked = {.only = (int)(next_random(&seed) % (USERS + 2)) - 2,
+        struct asked asked = {.round = round,
+                              .only = (int)(next_random(&seed) % (USERS + 2)) - 2,
                               .not_this = -1,
                               .windows = next_random(&seed) % 2 == 0,
                               .above = INT64_MIN,
@@ -331,6 +379,7 @@ static void any_spread_gives_what_a_simple_evaluator_finds(void **unused)
         if (next_random(&seed) % 2 == 0) {
             asked.above = (int64_t)(next_random(&seed) >> 12) - (INT64_C(1) << 51);
         }
+        asked.pairs = next_random(&seed) % 2 == 0;
         asked.not_this = asked.only < 0 ? (int)(next_random(&seed) % USERS) : -1;
         for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
             compare(rows, &asked, counts[i], &seed);
