@@ -365,7 +365,8 @@ static void neither_blocks_nor_indexers_change_a_result(void **state)
                 evaluate(lines, LINES, &references[i], &want);
                 search(&world, references[i].query, &got);
                 if (!span_equal(buf_span(&want), buf_span(&got))) {
-                    fail_msg("AQUIFER_SEED=%u, variant %zu: %s", seed, variant, references[i].query);
+                    fail_msg("AQUIFER_SEED=%u, variant %zu: %s", seed, variant,
+                             references[i].query);
                 }
                 buf_deinit(&want);
                 buf_deinit(&got);
