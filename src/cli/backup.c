@@ -94,10 +94,9 @@ static int download(struct job *job)
 {
     struct http_header headers[2] = {{"Authorization", buf_str(&job->session.authorization)},
                                      {"Password", job->backup_password}};
-    char *path =
-        mem_printf("/api/backup?omit_sensitive=%s&savedsearch=%s",
-                   job->omit_sensitive ? "true" : "false", job->saved_searches ? "true" : "false");
-    char *url = cli_session_url(&job->session, path);
+    char *url = cli_session_url(&job->session, "/api/backup?omit_sensitive=%s&savedsearch=%s",
+                                job->omit_sensitive ? "true" : "false",
+                                job->saved_searches ? "true" : "false");
     bool encrypted = job->backup_password != NULL && job->backup_password[0] != '\0';
     struct http_call call = {.url = url,
                              .headers = headers,
@@ -115,7 +114,6 @@ static int download(struct job *job)
         http_answer_deinit(&answer);
     }
     mem_free(url);
-    mem_free(path);
     return rc < 0 ? err_wrap(rc, "backup") : 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "cli/control.h"
 #include "cli/datalog_join.h"
+#include "cli/members.h"
 #include "cli/options.h"
 #include "conf/conf.h"
 
@@ -32,12 +33,6 @@ struct join {
     bool drawn;
     char told[256]; /* fault that was printed last */
 };
-
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text == NULL ? "" : text;
-}
 
 static uint64_t number_of(const json_t *json, const char *key)
 {
@@ -62,7 +57,7 @@ static void draw(struct join *join, const json_t *link)
     if (join->quiet || isatty(STDERR_FILENO) != 1) {
         return;
     }
-    fprintf(stderr, "\r\033[K%s ", text_of(link, "state"));
+    fprintf(stderr, "\r\033[K%s ", text_in(link, "state"));
     if (json_is_true(json_object_get(snapshot, "on")) && total > 0) {
         int cells = (int)(BAR_CELLS * done / total);
         fprintf(stderr, "%3" PRIu64 "%% [", 100 * done / total);
@@ -108,7 +103,7 @@ static int ask_own(struct join *join, uint16_t *ret_port)
     int rc = cli_control_ask(&join->own, indexer, "info", &info);
     rc = rc < 0 ? rc : cli_control_ask(&join->own, indexer, "stats", &stats);
     if (rc == 0) {
-        join->node = mem_strdup(text_of(info, "id"));
+        join->node = mem_strdup(text_in(info, "id"));
         *ret_port = (uint16_t)number_of(json_object_get(stats, "replication"), "port");
         if (*ret_port == 0) {
             rc = err_set(ERR_INVALID, "it does not listen for datalogs: give it Listen= in "
@@ -150,8 +145,8 @@ static json_t *link_of(const struct join *join, const json_t *stats)
     json_t *row;
     json_array_foreach(json_object_get(json_object_get(stats, "replication"), "forwarders"), i, row)
     {
-        if (strcmp(text_of(row, "node"), join->node) == 0 &&
-            strncmp(text_of(row, "name"), "join-", 5) == 0) {
+        if (strcmp(text_in(row, "node"), join->node) == 0 &&
+            strncmp(text_in(row, "name"), "join-", 5) == 0) {
             return row;
         }
     }
@@ -160,7 +155,7 @@ static json_t *link_of(const struct join *join, const json_t *stats)
 
 static bool is_level(const json_t *link)
 {
-    return strcmp(text_of(link, "state"), "following") == 0 &&
+    return strcmp(text_in(link, "state"), "following") == 0 &&
            number_of(link, "lag_ns") < LEVEL_LAG_NS;
 }
 
@@ -179,7 +174,7 @@ static int wait_until_level(struct join *join)
                            join->from);
         } else {
             level = is_level(link);
-            tell_fault(join, level ? "" : text_of(link, "fault"));
+            tell_fault(join, level ? "" : text_in(link, "fault"));
             draw(join, link);
         }
         json_decref(stats);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "cli/control.h"
 #include "cli/datalog_status.h"
+#include "cli/members.h"
 #include "cli/options.h"
 
 struct status {
@@ -17,12 +18,6 @@ struct status {
     size_t down;
     size_t troubled; /* links that do not follow */
 };
-
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text == NULL ? "" : text;
-}
 
 static uint64_t number_of(const json_t *json, const char *key)
 {
@@ -38,7 +33,7 @@ static void print_origins(const json_t *link)
     {
         if (number_of(row, "lag_records") > 0) {
             printf("       of %s/%s up to %" PRIu64 ", lag %" PRIu64 " records, %.3f s\n",
-                   text_of(row, "node"), text_of(row, "incarnation"), number_of(row, "position"),
+                   text_in(row, "node"), text_in(row, "incarnation"), number_of(row, "position"),
                    number_of(row, "lag_records"), (double)number_of(row, "lag_ns") / 1e9);
         }
     }
@@ -53,11 +48,11 @@ static void print_members(const json_t *replication)
     {
         size_t k;
         json_t *target;
-        printf("  knows %s ->", text_of(row, "node"));
+        printf("  knows %s ->", text_in(row, "node"));
         json_array_foreach(json_object_get(row, "targets"), k, target)
         {
-            printf("%s %s (%s)", k > 0 ? "," : "", text_of(target, "node"),
-                   text_of(target, "address"));
+            printf("%s %s (%s)", k > 0 ? "," : "", text_in(target, "node"),
+                   text_in(target, "address"));
         }
         printf("%s\n", k == 0 ? " nobody" : "");
     }
@@ -65,16 +60,16 @@ static void print_members(const json_t *replication)
 
 static void print_link(struct status *status, const json_t *link)
 {
-    const char *state = text_of(link, "state");
-    const char *fault = text_of(link, "fault");
-    printf("  -> %s %s (%s): %s, position %" PRIu64, text_of(link, "name"), text_of(link, "target"),
-           text_of(link, "node"), state, number_of(link, "position"));
+    const char *state = text_in(link, "state");
+    const char *fault = text_in(link, "fault");
+    printf("  -> %s %s (%s): %s, position %" PRIu64, text_in(link, "name"), text_in(link, "target"),
+           text_in(link, "node"), state, number_of(link, "position"));
     printf(", lag %" PRIu64 " records, %" PRIu64 " bytes, %.3f s", number_of(link, "lag_records"),
            number_of(link, "lag_bytes"), (double)number_of(link, "lag_ns") / 1e9);
     printf(", sent %" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64 " faults%s%s",
            number_of(link, "records"), number_of(link, "bytes"), number_of(link, "faults"),
            fault[0] != '\0' ? ", the last: " : "", fault);
-    const char *dead = text_of(link, "instead_of");
+    const char *dead = text_in(link, "instead_of");
     printf("%s%s", dead[0] != '\0' ? ", instead of the dead " : "", dead);
     printf(", %" PRIu64 " records/s, %" PRIu64 " bytes/s", number_of(link, "records_per_s"),
            number_of(link, "bytes_per_s"));
@@ -98,15 +93,15 @@ static void print_link(struct status *status, const json_t *link)
 
 static void print_source(struct status *status, const json_t *source)
 {
-    const char *state = text_of(source, "state");
-    const char *fault = text_of(source, "fault");
+    const char *state = text_in(source, "state");
+    const char *fault = text_in(source, "fault");
     printf("  <- %s %s: %s, %" PRIu64 " records taken, %" PRIu64 " known, %" PRIu64
            " messages not read, %" PRIu64 " faults",
-           text_of(source, "name"), text_of(source, "source"), state, number_of(source, "records"),
+           text_in(source, "name"), text_in(source, "source"), state, number_of(source, "records"),
            number_of(source, "known"), number_of(source, "lag_messages"),
            number_of(source, "faults"));
     printf("%s%s%s%s\n", fault[0] != '\0' ? ", the last (" : "",
-           fault[0] != '\0' ? text_of(source, "kind") : "", fault[0] != '\0' ? "): " : "", fault);
+           fault[0] != '\0' ? text_in(source, "kind") : "", fault[0] != '\0' ? "): " : "", fault);
     status->troubled += strcmp(state, "following") == 0 ? 0 : 1;
 }
 
@@ -119,11 +114,11 @@ static void print_places(const json_t *places)
     bool own = false;
     for (size_t i = 0; i < json_array_size(places); i++) {
         const json_t *row = json_array_get(places, i);
-        const char *node = text_of(row, "node");
+        const char *node = text_in(row, "node");
         incarnations++;
         records += number_of(row, "position");
         own |= json_is_true(json_object_get(row, "own"));
-        if (strcmp(text_of(json_array_get(places, i + 1), "node"), node) != 0) {
+        if (strcmp(text_in(json_array_get(places, i + 1), "node"), node) != 0) {
             printf("  holds %" PRIu64 " records of %s, %zu incarnation%s%s\n", records, node,
                    incarnations, incarnations == 1 ? "" : "s", own ? ", its own" : "");
             incarnations = 0;
@@ -148,7 +143,7 @@ static void print_replication(struct status *status, const json_t *replication)
     json_array_foreach(json_object_get(replication, "followers"), i, row)
     {
         printf("  <- %s (%s) from %s: %" PRIu64 " records taken, %" PRIu64 " known\n",
-               text_of(row, "node"), text_of(row, "name"), text_of(row, "client"),
+               text_in(row, "node"), text_in(row, "name"), text_in(row, "client"),
                number_of(row, "records"), number_of(row, "known"));
     }
     json_array_foreach(json_object_get(replication, "sources"), i, row)
@@ -171,7 +166,7 @@ static void print_indexer(struct status *status, const char *indexer)
     } else {
         const json_t *replication = json_object_get(stats, "replication");
         const json_t *storage = json_object_get(stats, "storage");
-        printf("%s %s: log %" PRIu64 " to %" PRIu64 "%s\n", indexer, text_of(info, "id"),
+        printf("%s %s: log %" PRIu64 " to %" PRIu64 "%s\n", indexer, text_in(info, "id"),
                number_of(storage, "log_first"), number_of(storage, "log_end"),
                json_is_null(replication) ? ", does not take part in replication" : "");
         print_replication(status, replication);

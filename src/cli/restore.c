@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/archive.h"
+#include "cli/members.h"
 #include "cli/options.h"
 #include "cli/session.h"
 
@@ -117,7 +118,7 @@ static int upload(struct job *job, json_t **ret_json)
 {
     struct http_header header = {"Authorization", buf_str(&job->session.authorization)};
     char *url =
-        cli_session_url(&job->session, job->replace ? "/api/backup?replace=true" : "/api/backup");
+        cli_session_url(&job->session, "/api/backup%s", job->replace ? "?replace=true" : "");
     struct http_call call = {.method = "POST",
                              .url = url,
                              .headers = &header,
@@ -141,17 +142,6 @@ static int upload(struct job *job, json_t **ret_json)
 
 /* ---- what came of it ---- */
 
-static json_int_t number_in(const json_t *json, const char *key)
-{
-    return json_integer_value(json_object_get(json, key));
-}
-
-static const char *text_in(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text == NULL ? "" : text;
-}
-
 static void print_kinds(json_t *kinds)
 {
     const char *kind;
@@ -159,8 +149,8 @@ static void print_kinds(json_t *kinds)
     json_object_foreach(kinds, kind, count)
     {
         printf("  %-13s %8lld restored %8lld unchanged %8lld deleted %8lld failed\n", kind,
-               (long long)number_in(count, "Restored"), (long long)number_in(count, "Unchanged"),
-               (long long)number_in(count, "Deleted"), (long long)number_in(count, "Failed"));
+               number_in(count, "Restored"), (long long)number_in(count, "Unchanged"),
+               number_in(count, "Deleted"), (long long)number_in(count, "Failed"));
     }
 }
 
@@ -169,13 +159,13 @@ static int print_answer(const struct job *job, const json_t *answer)
     size_t index;
     const json_t *problem;
     printf("%s, taken %s: %lld objects restored, %lld unchanged, %lld deleted, %lld failed\n",
-           job->path, text_in(answer, "Created"), (long long)number_in(answer, "Restored"),
-           (long long)number_in(answer, "Unchanged"), (long long)number_in(answer, "Deleted"),
-           (long long)number_in(answer, "Failed"));
+           job->path, text_in(answer, "Created"), number_in(answer, "Restored"),
+           number_in(answer, "Unchanged"), (long long)number_in(answer, "Deleted"),
+           number_in(answer, "Failed"));
     print_kinds(json_object_get(answer, "Kinds"));
     if (number_in(answer, "Unsynced") > 0) {
         printf("%lld objects are not at the datastore yet; the webserver goes on\n",
-               (long long)number_in(answer, "Unsynced"));
+               number_in(answer, "Unsynced"));
     }
     printf("everybody logs in again, with the passwords of the backup\n");
     fflush(stdout);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cli/cli.h"
+#include "cli/members.h"
 #include "cli/options.h"
 #include "cli/search_table.h"
 #include "cli/session.h"
@@ -148,50 +149,6 @@ static int check(struct job *job)
     return CLI_OK;
 }
 
-/* ---- calls ---- */
-
-static char *url_of(struct job *job, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static char *url_of(struct job *job, const char *format, ...)
-{
-    struct buf url = {0};
-    buf_append(&url, buf_span(&job->session.base));
-    va_list args;
-    va_start(args, format);
-    buf_vprintf(&url, format, args);
-    va_end(args);
-    return buf_take(&url);
-}
-
-/* Takes the URL. The body is borrowed, the answer is the caller's; either may be NULL. */
-static int call_json(struct job *job, const char *method, char *url, const json_t *body,
-                     json_t **ret_json)
-{
-    struct http_header header = {"Authorization", buf_str(&job->session.authorization)};
-    struct http_call call = {
-        .method = method,
-        .url = url,
-        .headers = &header,
-        .header_count = 1,
-        .timeout_ms = CALL_TIMEOUT_MS,
-    };
-    json_t *json = NULL;
-    int rc = http_call_json(job->session.client, &call, body, &json);
-    mem_free(url);
-    if (rc == 0 && ret_json != NULL) {
-        *ret_json = json;
-    } else {
-        json_decref(json);
-    }
-    return rc;
-}
-
-static const char *text_in(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "" : text;
-}
-
 /* ---- the query ---- */
 
 /* Columns of the first `bytes` bytes on a terminal: one per code point, tabs as they stand. */
@@ -235,7 +192,7 @@ static int check_query(struct job *job)
     json_object_set_new(body, "SearchString", json_string(job->query));
     json_object_set_new(body, "Sequence", json_integer(0));
     json_t *answer = NULL;
-    int rc = call_json(job, "POST", url_of(job, "/api/parse"), body, &answer);
+    int rc = cli_session_call(&job->session, "POST", body, &answer, "/api/parse");
     json_decref(body);
     if (rc < 0) {
         return err_wrap(rc, "parse");
@@ -269,7 +226,7 @@ static int launch(struct job *job)
     json_object_set_new(info, "method", json_string("manual"));
     json_object_set_new(body, "LaunchInfo", info);
     json_t *answer = NULL;
-    int rc = call_json(job, "POST", url_of(job, "/api/searchctrl/launch"), body, &answer);
+    int rc = cli_session_call(&job->session, "POST", body, &answer, "/api/searchctrl/launch");
     json_decref(body);
     if (rc < 0) {
         return err_wrap(rc, "launch");
@@ -300,10 +257,8 @@ static void print_failures(struct job *job)
     json_t *answer = NULL;
     size_t index;
     const json_t *stage;
-    int rc =
-        call_json(job, "GET",
-                  url_of(job, "/api/searchctrl/%s/modules?sid=%s", job->search_id, job->session_id),
-                  NULL, &answer);
+    int rc = cli_session_call(&job->session, "GET", NULL, &answer,
+                              "/api/searchctrl/%s/modules?sid=%s", job->search_id, job->session_id);
     const json_t *set = rc < 0 ? NULL : json_array_get(json_object_get(answer, "Stats"), 0);
     json_array_foreach(json_object_get(set, "ModuleStats"), index, stage)
     {
@@ -321,9 +276,8 @@ static int ping(struct job *job)
 {
     json_t *body = json_object();
     json_object_set_new(body, "Interval", json_integer(0));
-    int rc = call_json(
-        job, "PUT", url_of(job, "/api/searchctrl/%s/ping?sid=%s", job->search_id, job->session_id),
-        body, NULL);
+    int rc = cli_session_call(&job->session, "PUT", body, NULL, "/api/searchctrl/%s/ping?sid=%s",
+                              job->search_id, job->session_id);
     json_decref(body);
     return rc;
 }
@@ -335,10 +289,9 @@ static int wait_until_finished(struct job *job)
     unsigned pause_ms = POLL_MS_MIN;
     for (;;) {
         json_t *answer = NULL;
-        int rc = call_json(
-            job, "GET",
-            url_of(job, "/api/searchctrl/%s/stats?sid=%s&count=1", job->search_id, job->session_id),
-            NULL, &answer);
+        int rc = cli_session_call(&job->session, "GET", NULL, &answer,
+                                  "/api/searchctrl/%s/stats?sid=%s&count=1", job->search_id,
+                                  job->session_id);
         if (rc < 0) {
             return err_wrap(rc, "status");
         }
@@ -380,7 +333,8 @@ static int print_piece(void *context, struct span piece)
 static int download(struct job *job)
 {
     struct http_header header = {"Authorization", buf_str(&job->session.authorization)};
-    char *url = url_of(job, "/api/searchctrl/%s/download/%s", job->search_id, job->format);
+    char *url = cli_session_url(&job->session, "/api/searchctrl/%s/download/%s", job->search_id,
+                                job->format);
     struct http_call call = {.url = url,
                              .headers = &header,
                              .header_count = 1,
@@ -412,11 +366,10 @@ static int print_table(struct job *job)
     for (unsigned first = 0; rc == 0 && more; first += PAGE_ROWS) {
         json_t *answer = NULL;
         struct buf text = {0};
-        rc = call_json(job, "GET",
-                       url_of(job, "/api/searchctrl/%s/renderer/%s?sid=%s&first=%u&last=%u",
+        rc = cli_session_call(&job->session, "GET", NULL, &answer,
+                              "/api/searchctrl/%s/renderer/%s?sid=%s&first=%u&last=%u",
                               job->search_id, job->renderer, job->session_id, first,
-                              first + PAGE_ROWS),
-                       NULL, &answer);
+                              first + PAGE_ROWS);
         if (rc < 0) {
             rc = err_wrap(rc, "rows");
             break;
@@ -449,7 +402,7 @@ static int follow(struct job *job)
     json_t *body = json_pack("{s:s, s:s, s:b}", "SearchString", job->query, "Format", job->format,
                              "Follow", 1);
     char *text = json_dumps(body, JSON_COMPACT);
-    char *url = url_of(job, "/api/search/direct");
+    char *url = cli_session_url(&job->session, "/api/search/direct");
     struct http_call call = {
         .method = "POST",
         .url = url,
@@ -474,11 +427,6 @@ static int follow(struct job *job)
     return rc;
 }
 
-static long long number_in(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
 static void print_stage(const json_t *stage)
 {
     printf("%-26s %-24s %12lld %12lld %12lld %9.1f %9.1f\n", text_in(stage, "Args"),
@@ -495,10 +443,8 @@ static void print_stage(const json_t *stage)
 static int explain(struct job *job)
 {
     json_t *answer = NULL;
-    int rc =
-        call_json(job, "GET",
-                  url_of(job, "/api/searchctrl/%s/explain?sid=%s", job->search_id, job->session_id),
-                  NULL, &answer);
+    int rc = cli_session_call(&job->session, "GET", NULL, &answer,
+                              "/api/searchctrl/%s/explain?sid=%s", job->search_id, job->session_id);
     if (rc < 0) {
         return err_wrap(rc, "explain");
     }
@@ -526,10 +472,9 @@ static int explain(struct job *job)
 static void detach(struct job *job)
 {
     if (job->search_id != NULL && job->search_id[0] != '\0') {
-        (void)!call_json(
-            job, "PUT",
-            url_of(job, "/api/searchctrl/%s/detach?sid=%s", job->search_id, job->session_id), NULL,
-            NULL);
+        (void)!cli_session_call(&job->session, "PUT", NULL, NULL,
+                                "/api/searchctrl/%s/detach?sid=%s", job->search_id,
+                                job->session_id);
     }
 }
 

@@ -1,33 +1,21 @@
 #include "cli/session.h"
 
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/members.h"
+#include "cli/secret.h"
 
-/* Asks on a terminal, without an echo; else takes the first line of standard input. */
-static bool read_password(struct cli_session *session)
+static bool ask_password(struct cli_session *session)
 {
-    struct termios before;
-    bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
-    if (terminal) {
-        struct termios silent = before;
-        silent.c_lflag &= ~(tcflag_t)ECHO;
-        fprintf(stderr, "password of %s: ", session->user);
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    }
-    bool got = fgets(session->typed, sizeof(session->typed), stdin) != NULL;
-    if (terminal) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        fputc('\n', stderr);
-    }
-    session->typed[strcspn(session->typed, "\r\n")] = '\0';
-    session->password = session->typed;
-    return got && session->typed[0] != '\0';
+    char *prompt = mem_printf("password of %s: ", session->user);
+    bool got = cli_secret_read(prompt, &session->typed);
+    session->password = buf_str(&session->typed);
+    mem_free(prompt);
+    return got;
 }
 
 int cli_session_check(struct cli_session *session)
@@ -38,7 +26,7 @@ int cli_session_check(struct cli_session *session)
     if (session->password == NULL) {
         session->password = getenv("AQUIFER_PASSWORD");
     }
-    if (session->password == NULL && !read_password(session)) {
+    if (session->password == NULL && !ask_password(session)) {
         return cli_usage(session->command,
                          "no password: give --password, $AQUIFER_PASSWORD, or a line of standard "
                          "input");
@@ -46,15 +34,50 @@ int cli_session_check(struct cli_session *session)
     return CLI_OK;
 }
 
-char *cli_session_url(const struct cli_session *session, const char *path)
+static char *url_of(const struct cli_session *session, const char *path, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static char *url_of(const struct cli_session *session, const char *path, va_list args)
 {
-    return mem_printf("%.*s%s", SPAN_ARG(buf_span(&session->base)), path);
+    struct buf url = {0};
+    buf_append(&url, buf_span(&session->base));
+    buf_vprintf(&url, path, args);
+    return buf_take(&url);
 }
 
-static const char *text_in(const json_t *object, const char *key)
+char *cli_session_url(const struct cli_session *session, const char *path, ...)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "" : text;
+    va_list args;
+    va_start(args, path);
+    char *url = url_of(session, path, args);
+    va_end(args);
+    return url;
+}
+
+int cli_session_call(struct cli_session *session, const char *method, const json_t *body,
+                     json_t **ret_json, const char *path, ...)
+{
+    struct http_header header = {"Authorization", buf_str(&session->authorization)};
+    json_t *json = NULL;
+    va_list args;
+    va_start(args, path);
+    char *url = url_of(session, path, args);
+    va_end(args);
+    struct http_call call = {
+        .method = method,
+        .url = url,
+        .headers = &header,
+        .header_count = 1,
+        .timeout_ms = CLI_SESSION_TIMEOUT_MS,
+    };
+    int rc = http_call_json(session->client, &call, body, &json);
+    mem_free(url);
+    if (rc == 0 && ret_json != NULL) {
+        *ret_json = json;
+    } else {
+        json_decref(json);
+    }
+    return rc;
 }
 
 /* What the answer to a log-in says: the token, or why there is none. */
@@ -65,8 +88,7 @@ static int take_login(struct cli_session *session, struct http_answer *answer)
     const char *token = text_in(json, "JWT");
     const char *reason = text_in(json, "Reason");
     int rc = 0;
-    if (answer->status == 200 && json_is_true(json_object_get(json, "LoginStatus")) &&
-        token[0] != '\0') {
+    if (answer->status == 200 && true_in(json, "LoginStatus") && token[0] != '\0') {
         buf_printf(&session->authorization, "Bearer %s", token);
     } else {
         rc = err_set(ERR_AUTH, "log-in as %s: %s", session->user,
@@ -124,20 +146,10 @@ int cli_session_open(struct cli_session *session)
 void cli_session_close(struct cli_session *session)
 {
     if (session->authorization.bytes > 0) {
-        struct http_header header = {"Authorization", buf_str(&session->authorization)};
-        char *url = cli_session_url(session, "/api/logout");
-        struct http_call call = {.method = "PUT",
-                                 .url = url,
-                                 .headers = &header,
-                                 .header_count = 1,
-                                 .timeout_ms = CLI_SESSION_TIMEOUT_MS};
-        struct http_answer answer = {0};
-        if (http_call(session->client, &call, &answer) == 0) {
-            http_answer_deinit(&answer);
-        }
-        mem_free(url);
+        (void)!cli_session_call(session, "PUT", NULL, NULL, "/api/logout");
     }
     http_client_free(&session->client);
     buf_deinit(&session->base);
     buf_deinit(&session->authorization);
+    buf_deinit(&session->typed);
 }

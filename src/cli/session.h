@@ -22,7 +22,7 @@ struct cli_session {
     struct http_client *client;
     struct buf base;          /* of every URL, without a slash at its end */
     struct buf authorization; /* "Bearer …" */
-    char typed[256];          /* a password that was asked for */
+    struct buf typed;         /* a password that was asked for */
 };
 
 /* Is there what a log-in needs? The password also from $AQUIFER_PASSWORD, the terminal or the first
@@ -34,6 +34,11 @@ MUST_CHECK int cli_session_open(struct cli_session *session);
 void cli_session_close(struct cli_session *session); /* logs out; also after a fault */
 
 /* base + path; the caller's (mem_free). */
-char *cli_session_url(const struct cli_session *session, const char *path);
+char *cli_session_url(const struct cli_session *session, const char *path, ...) PRINTF_LIKE(2, 3);
+
+/* Asks the API as the one who has logged in. `body` is borrowed, the answer is the caller's; either
+ * may be NULL. Faults are those of http_call_json(). */
+MUST_CHECK int cli_session_call(struct cli_session *session, const char *method, const json_t *body,
+                                json_t **ret_json, const char *path, ...) PRINTF_LIKE(5, 6);
 
 #endif
