@@ -37,6 +37,7 @@
 #include "webserver/language.h"
 #include "webserver/login.h"
 #include "webserver/notification.h"
+#include "webserver/password.h"
 #include "webserver/preference.h"
 #include "webserver/resource.h"
 #include "webserver/search.h"
@@ -266,6 +267,7 @@ static void read_settings(struct webserver *webserver)
         throttle_new((unsigned)conf_int(conf, CONF_GLOBAL, "Login-Fail-Lock-Count"),
                      conf_int(conf, CONF_GLOBAL, "Login-Fail-Lock-Duration") * TIME_MINUTE_NS);
     webserver->sessions = session_list_new(webserver->session_ns);
+    password_use_memory((size_t)conf_int(conf, CONF_GLOBAL, "Password-Hash-MB") << 20);
 }
 
 /* From top to bottom; the first fault ends it, tear_down() knows how far it came. */

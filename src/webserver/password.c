@@ -12,8 +12,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_room = PTHREAD_COND_INITIALIZER;
 static unsigned running, callers;
 
+static size_t hash_bytes = crypto_pwhash_MEMLIMIT_INTERACTIVE;
+
 static char nobodys_hash[PASSWORD_HASH_BYTES];
 static pthread_once_t nobodys_once = PTHREAD_ONCE_INIT;
+
+void password_use_memory(size_t bytes)
+{
+    hash_bytes = bytes;
+}
 
 bool password_has_room(void)
 {
@@ -46,9 +53,9 @@ void password_leave(void)
 void password_hash(const char *password, char ret_hash[PASSWORD_HASH_BYTES])
 {
     password_enter();
-    int rc = crypto_pwhash_str_alg(
-        ret_hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
-        crypto_pwhash_MEMLIMIT_INTERACTIVE, crypto_pwhash_ALG_ARGON2ID13);
+    int rc = crypto_pwhash_str_alg(ret_hash, password, strlen(password),
+                                   crypto_pwhash_OPSLIMIT_INTERACTIVE, hash_bytes,
+                                   crypto_pwhash_ALG_ARGON2ID13);
     password_leave();
     CHECK(rc == 0);
 }

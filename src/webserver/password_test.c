@@ -31,6 +31,20 @@ static void an_account_that_does_not_exist_accepts_no_password(void **state)
     assert_false(password_is(NULL, "a password that nobody has"));
 }
 
+static void a_hash_that_was_made_with_other_memory_is_accepted(void **state)
+{
+    (void)state;
+    char before[PASSWORD_HASH_BYTES];
+    char after[PASSWORD_HASH_BYTES];
+    password_hash("x", before);
+    password_use_memory(1 << 20);
+    password_hash("x", after);
+    assert_non_null(strstr(before, "$m=65536,"));
+    assert_non_null(strstr(after, "$m=1024,"));
+    assert_true(password_is(before, "x") && password_is(after, "x"));
+    assert_false(password_is(before, "y") || password_is(after, "y"));
+}
+
 static void two_hashes_of_one_password_differ(void **state)
 {
     (void)state;
@@ -79,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_password_that_was_hashed_is_accepted),
         cmocka_unit_test(an_account_that_does_not_exist_accepts_no_password),
+        cmocka_unit_test(a_hash_that_was_made_with_other_memory_is_accepted),
         cmocka_unit_test(two_hashes_of_one_password_differ),
         cmocka_unit_test(callers_above_their_bound_are_told_not_to_wait),
     };

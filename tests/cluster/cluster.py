@@ -36,6 +36,8 @@ from layout import Layout  # noqa: E402
 BUILD = (ROOT / os.environ.get("AQUIFER_BUILD", "build/debug")).resolve()
 READY_WITHIN_S = 180  # bounds only end what hangs
 STOP_WITHIN_S = 180
+# The 64 MB of a login are a quarter of what tests would take of the processors.
+CHEAP_PASSWORDS = ("webserver", "Password-Hash-MB=1")
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed")
 PORTS = range(20000, 32000)  # below the kernel's own choice of ports
 SLICES = 12
@@ -150,6 +152,7 @@ class Cluster:
             f"{kind}-{i}": str(uuid.uuid4())
             for kind in ("webserver", "indexer") for i in range(max(webservers, indexers))}}
         base = free_port_base(Layout.port_count(webservers, indexers, datastores))
+        settings = [CHEAP_PASSWORDS, *settings]
         self.layout = Layout(self.dir, BUILD, ROOT, base, webservers, indexers, secrets, settings,
                              datastores, links)
         self.nodes = {p.name: Node(self, p) for p in self.layout.processes

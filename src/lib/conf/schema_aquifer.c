@@ -194,6 +194,10 @@ static const struct conf_key global_keys[] = {
         "after so long the key that signs sessions is replaced; sessions go on (ours)"),
     KEY("Login-Fail-Lock-Count", CONF_INT, W, "5", "failed logins before delays; 0: off"),
     KEY("Login-Fail-Lock-Duration", CONF_INT, W, "5", "minutes in which they are counted; 0: off"),
+    KEY_RANGE(
+        "Password-Hash-MB", W, "64", 1, 1024,
+        "memory (argon2id) that making and checking a password takes, of which four may run at "
+        "a time; a password keeps what it was made with; less than 19 is not advised (ours)"),
     KEY("Enable-CBAC", CONF_BOOL, W | LATER, "false", "capability based access control"),
     KEY("MFA-Required", CONF_BOOL, W | LATER, "false", "every local user needs a second factor"),
     KEY("MFA-Issuer-Name", CONF_TEXT, W | LATER, "Aquifer", "issuer of one-time passwords"),
