@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "datastore/api.h"
@@ -164,6 +165,14 @@ static int start_follower(struct datastore *datastore)
     return rc;
 }
 
+static void on_unreadable(void *context, const char *text)
+{
+    struct buf sentence = {0};
+    buf_printf(&sentence, "%s; it stays as it is, feeds go on without it until it is mended", text);
+    sync_eventlog(context, SYNC_ERROR, "unreadable-row", buf_str(&sentence));
+    buf_deinit(&sentence);
+}
+
 static int open_store(struct datastore *datastore)
 {
     if (is_etcd(datastore->conf)) {
@@ -178,6 +187,7 @@ static int open_store(struct datastore *datastore)
         .authority = true,
         .versions_max = (uint32_t)conf_int(conf, CONF_GLOBAL, "Versions-Max"),
         .versions_age_ns = conf_duration(conf, CONF_GLOBAL, "Versions-Max-Age"),
+        .on_unreadable = on_unreadable,
     };
     int rc = store_open(&options, &datastore->store);
     if (rc < 0) {
@@ -260,11 +270,23 @@ static double read_conflicts(void *context)
     return (double)stats.verdicts[SYNC_COPIED];
 }
 
+static double read_unreadable(void *context)
+{
+    struct sync_server_stats stats;
+    sync_server_stats(((struct datastore *)context)->sync, &stats);
+    return (double)stats.unreadable;
+}
+
 static struct etcd_follower_stats follower_stats(void *context)
 {
     struct etcd_follower_stats stats;
     etcd_follower_stats(((struct datastore *)context)->follower, &stats);
     return stats;
+}
+
+static double read_etcd_unreadable(void *context)
+{
+    return (double)follower_stats(context).unreadable;
 }
 
 static double read_etcd_away(void *context)
@@ -321,6 +343,10 @@ static void publish_metrics(struct datastore *datastore)
                         read_commits, datastore);
     metric_counter_call("aquifer_datastore_conflicts_total", "changes kept as a copy", NULL,
                         read_conflicts, datastore);
+    metric_gauge_call("aquifer_datastore_unreadable",
+                      "rows or objects of etcd that could not be read, since the start", NULL,
+                      datastore->follower == NULL ? read_unreadable : read_etcd_unreadable,
+                      datastore);
 }
 
 /* ---- the keeper ---- */

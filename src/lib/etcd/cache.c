@@ -213,6 +213,7 @@ static int open_cache(struct etcd_follower *follower, const struct etcd_head *he
 /* ---- filling ---- */
 
 struct fill {
+    struct etcd_follower *follower;
     struct store *store;
     struct object_list list;
     uint64_t count;
@@ -251,6 +252,11 @@ static int fill_one(void *context, struct object **takes)
     vec_push(&fill->list, *takes);
     *takes = NULL;
     return fill->list.count < FILL_OBJECTS ? 0 : put_all(fill);
+}
+
+static void fill_without(void *context, const char *why)
+{
+    etcd_pass_over(((struct fill *)context)->follower, why);
 }
 
 static int finish(struct etcd_follower *follower, const struct etcd_head *head,
@@ -311,8 +317,8 @@ int etcd_cache_open(struct etcd_follower *follower)
     }
     /* Half filled it must be known as a copy of etcd, not as somebody's own store. */
     rc = rc < 0 || after > 0 ? rc : mark(follower);
-    struct fill fill = {.store = follower->store};
-    rc = rc < 0 ? rc : etcd_walk(follower->etcd, after, now, fill_one, &fill);
+    struct fill fill = {.follower = follower, .store = follower->store};
+    rc = rc < 0 ? rc : etcd_walk(follower->etcd, after, now, fill_one, fill_without, &fill);
     rc = rc < 0 ? rc : put_all(&fill);
     object_list_deinit(&fill.list);
     rc = rc < 0 ? rc : finish(follower, &head, &lineage, now);
@@ -328,8 +334,8 @@ int etcd_cache_open(struct etcd_follower *follower)
 
 static int keep(void *context, struct object **takes)
 {
-    struct object_list *list = context;
-    vec_push(list, *takes);
+    struct fill *fill = context;
+    vec_push(&fill->list, *takes);
     *takes = NULL;
     return 0;
 }
@@ -345,7 +351,8 @@ int etcd_cache_resync(struct etcd_follower *follower)
 {
     struct etcd_head head = {0};
     struct etcd_lineage lineage = {0};
-    struct object_list list = {0};
+    struct fill fill = {.follower = follower};
+    struct object_list *list = &fill.list;
     uint64_t now = 0;
     int rc = etcd_read(follower->etcd, ETCD_CALL_MS, &head, &lineage, &now);
     if (rc == ETCD_ABSENT) {
@@ -354,13 +361,13 @@ int etcd_cache_resync(struct etcd_follower *follower)
     (void)pthread_mutex_lock(&follower->lock);
     uint64_t after = follower->applied_mod;
     (void)pthread_mutex_unlock(&follower->lock);
-    rc = rc < 0 ? rc : etcd_walk(follower->etcd, after, now, keep, &list);
-    if (rc == 0 && list.count > 1) {
-        qsort(list.items, list.count, sizeof(*list.items), by_revision);
+    rc = rc < 0 ? rc : etcd_walk(follower->etcd, after, now, keep, fill_without, &fill);
+    if (rc == 0 && list->count > 1) {
+        qsort(list->items, list->count, sizeof(*list->items), by_revision);
     }
     char *note = etcd_note_text(&head, now);
     struct sync_applied applied = {
-        .objects = list.items, .count = list.count, .revision = head.revision, .note = note};
+        .objects = list->items, .count = list->count, .revision = head.revision, .note = note};
     rc = rc < 0 ? rc : etcd_apply(follower, &applied, &lineage);
     (void)pthread_mutex_lock(&follower->lock);
     if (rc == 0) {
@@ -373,6 +380,6 @@ int etcd_cache_resync(struct etcd_follower *follower)
     (void)pthread_mutex_unlock(&follower->lock);
     mem_free(note);
     etcd_lineage_deinit(&lineage);
-    object_list_deinit(&list);
+    object_list_deinit(list);
     return rc;
 }

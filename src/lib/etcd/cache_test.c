@@ -613,6 +613,37 @@ static void set_alarm(struct etcd *etcd, const char *action)
     json_decref(answer);
 }
 
+/* By hand, or by a version that took more. */
+static void put_by_hand(struct datastore *datastore, const char *id, const char *value)
+{
+    struct etcd *etcd = datastore->follower->etcd;
+    char *key = mem_printf("%s/object/%s", etcd_prefix(etcd), id);
+    json_t *put = etcd_put(key, span_of_str(value), 0);
+    assert_int_equal(etcd_txn(etcd, NULL, json_pack("[o]", put), NULL, ETCD_CALL_MS, NULL), 0);
+    mem_free(key);
+}
+
+static uint64_t passed_over(struct datastore *datastore)
+{
+    struct etcd_follower_stats stats;
+    etcd_follower_stats(datastore->follower, &stats);
+    return stats.unreadable;
+}
+
+static void what_cannot_be_read_of_etcd_stops_neither_a_watch_nor_a_start(void **state)
+{
+    struct world *world = *state;
+    struct datastore *first = &world->both[0];
+    put_by_hand(first, "00000000-0000-0000-0000-000000000001", "{");
+    put_by_hand(first, "00000000-0000-0000-0000-000000000002", "{\"kind\":\"teapot\"}");
+    uint64_t revision = push(first, 1, 0);
+    WAIT_FOR(sync_server_revision(world->both[1].server) == revision);
+    WAIT_FOR(passed_over(first) == 2 && passed_over(&world->both[1]) == 2);
+    forget_cache(world, 1);
+    assert_int_equal(passed_over(&world->both[1]), 2);
+    assert_int_equal(count_of(world, 1, OBJECT_DASHBOARD), 1);
+}
+
 static void a_full_etcd_is_not_the_pushers_fault(void **state)
 {
     struct world *world = *state;
@@ -750,6 +781,7 @@ int main(void)
         CLAIM(a_cache_that_etcd_does_not_continue_is_set_aside),
         CLAIM(a_running_datastore_sees_etcd_go_back),
         CLAIM(a_running_datastore_sees_etcd_go_another_way),
+        CLAIM(what_cannot_be_read_of_etcd_stops_neither_a_watch_nor_a_start),
         CLAIM(a_full_etcd_is_not_the_pushers_fault),
         CLAIM(an_etcd_that_is_away_is_told_once),
         CLAIM(an_earlier_life_is_not_another_datastore),

@@ -280,16 +280,21 @@ static int apply_pending(struct etcd_follower *follower, const struct etcd_head 
 
 enum { WATCH_BEHIND = 1 }; /* etcd has forgotten the steps between */
 
+void etcd_pass_over(struct etcd_follower *follower, const char *why)
+{
+    etcd_tell(follower, SYNC_ERROR, "unreadable-object",
+              "%s; it stays in etcd, and is passed over until it is put anew", why);
+    (void)pthread_mutex_lock(&follower->lock);
+    follower->stats.unreadable++;
+    (void)pthread_mutex_unlock(&follower->lock);
+}
+
 static int take_object(struct etcd_follower *follower, struct span value)
 {
     struct object *object = NULL;
     int rc = etcd_parts_get(follower->etcd, value, &object);
     if (rc == ETCD_PARTS_GONE) {
         return WATCH_BEHIND;
-    }
-    if (rc == ERR_UNSUPPORTED) {
-        etcd_tell(follower, SYNC_WARN, "unknown-object", "%s; it is passed over", err_text());
-        return 0;
     }
     if (rc == 0) {
         vec_push(&follower->pending, object);
@@ -313,7 +318,13 @@ static int take_named(struct etcd_follower *follower, struct span name, struct s
         etcd_lineage_deinit(&lineage);
         return rc;
     }
-    return span_starts_with(name, span_of_str("object/")) ? take_object(follower, value) : 0;
+    int rc = span_starts_with(name, span_of_str("object/")) ? take_object(follower, value) : 0;
+    if (rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED) {
+        rc = err_wrap(rc, "the key %.*s", SPAN_ARG(name));
+        etcd_pass_over(follower, err_text());
+        return 0;
+    }
+    return rc;
 }
 
 /* Who is up is put by itself: what came before it is whole. A watch that begins anew must not bring

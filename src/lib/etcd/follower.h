@@ -65,6 +65,7 @@ void etcd_follower_add_versions(struct etcd_follower *follower, const struct uui
 
 struct etcd_follower_stats {
     uint64_t commits, behind, applied, resyncs, watches, blobs_sent, blobs_fetched, peers;
+    uint64_t unreadable; /* objects of etcd that were passed over */
     bool away;
 };
 void etcd_follower_stats(struct etcd_follower *follower, struct etcd_follower_stats *ret_stats);

@@ -275,6 +275,7 @@ struct walk {
     struct etcd *etcd;
     struct buf key; /* of the last object seen */
     int (*each)(void *context, struct object **takes);
+    void (*unreadable)(void *context, const char *text);
     void *context;
 };
 
@@ -292,7 +293,12 @@ static int walk_one(struct walk *walk, const json_t *kv)
     if (rc < 0) {
         rc = err_wrap(rc, "etcd: the key %.128s", buf_str(&walk->key));
     }
-    rc = rc == 0 ? walk->each(walk->context, &object) : rc;
+    if (rc == 0) {
+        rc = walk->each(walk->context, &object);
+    } else if ((rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED) && walk->unreadable != NULL) {
+        walk->unreadable(walk->context, err_text());
+        rc = 0;
+    }
     object_free(&object);
     buf_deinit(&value);
     return rc;
@@ -334,9 +340,10 @@ static int walk_page(struct etcd *etcd, struct walk *walk, uint64_t after, uint6
 }
 
 int etcd_walk(struct etcd *etcd, uint64_t after, uint64_t at,
-              int (*each)(void *context, struct object **takes), void *context)
+              int (*each)(void *context, struct object **takes),
+              void (*unreadable)(void *context, const char *text), void *context)
 {
-    struct walk walk = {.etcd = etcd, .each = each, .context = context};
+    struct walk walk = {.etcd = etcd, .each = each, .unreadable = unreadable, .context = context};
     bool more = true;
     int rc = 0;
     while (rc == 0 && more) {

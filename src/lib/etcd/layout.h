@@ -63,9 +63,11 @@ bool etcd_lineage_contains(const struct etcd_lineage *theirs, uint64_t their_rev
 MUST_CHECK int etcd_read(struct etcd *etcd, unsigned timeout_ms, struct etcd_head *ret_head,
                          struct etcd_lineage *ret_lineage, uint64_t *ret_now);
 
-/* Walks the objects changed after etcd's revision `after` as they were at `at`, by id. */
+/* Walks the objects changed after etcd's revision `after` as they were at `at`, by id. `unreadable`
+ * is told of those that cannot be read, and the walk goes on; NULL: it ends. */
 MUST_CHECK int etcd_walk(struct etcd *etcd, uint64_t after, uint64_t at,
-                         int (*each)(void *context, struct object **takes), void *context);
+                         int (*each)(void *context, struct object **takes),
+                         void (*unreadable)(void *context, const char *text), void *context);
 /* How many objects there are. */
 MUST_CHECK int etcd_count(struct etcd *etcd, uint64_t *ret_count);
 

@@ -303,7 +303,7 @@ int etcd_migrate_out(struct etcd_migration *migration)
     if (rc == ETCD_ABSENT) {
         rc = err_set(ERR_NOT_FOUND, "%s: there is no datastore", etcd_prefix(migration->etcd));
     }
-    rc = rc < 0 ? rc : etcd_walk(migration->etcd, 0, now, take_one, &out);
+    rc = rc < 0 ? rc : etcd_walk(migration->etcd, 0, now, take_one, NULL, &out);
     rc = rc < 0 ? rc : put_list(&out);
     object_list_deinit(&out.list);
     rc = rc < 0 ? rc : compare_counts(migration);

@@ -99,7 +99,9 @@ static int get_parts(struct etcd *etcd, const json_t *said, struct buf *text)
     struct uuid token;
     int rc = sync_uuid_from_json(said, "id", &id);
     rc = rc < 0 ? rc : sync_uuid_from_json(parts, "name", &token);
-    if (rc == 0 && count > PARTS_MAX) {
+    if (rc < 0) {
+        rc = err_wrap(ERR_CORRUPT, "etcd: parts");
+    } else if (count > PARTS_MAX) {
         rc = err_set(ERR_CORRUPT, "etcd: an object of %" PRIu64 " parts", count);
     }
     char *name = rc < 0 ? NULL : part_name(&id, &token);
@@ -123,7 +125,10 @@ int etcd_parts_get(struct etcd *etcd, struct span value, struct object **ret_obj
         json_decref(json);
         json = rc != 0 ? NULL : json_loadb((const char *)text.data, text.bytes, 0, NULL);
     }
-    rc = rc != 0 ? rc : object_from_json(json, ret_object);
+    if (rc == 0) {
+        rc = object_from_json(json, ret_object);
+        rc = rc < 0 && rc != ERR_UNSUPPORTED ? err_wrap(ERR_CORRUPT, "no object") : rc;
+    }
     json_decref(json);
     buf_deinit(&text);
     return rc;

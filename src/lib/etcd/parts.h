@@ -27,7 +27,7 @@ MUST_CHECK int etcd_parts_put(struct etcd *etcd, struct io *io, const struct uui
 enum etcd_parts_outcome { ETCD_PARTS_GONE = 1 };
 
 /* The object that a key has as its value. ETCD_PARTS_GONE: it has been replaced for an hour.
- * ERR_UNSUPPORTED as object_from_json. */
+ * ERR_UNSUPPORTED as object_from_json; ERR_CORRUPT: it is no object. */
 MUST_CHECK int etcd_parts_get(struct etcd *etcd, struct span value, struct object **ret_object);
 
 /* One round. `suspects` are the keeper's between rounds: names of parts that no object named. */

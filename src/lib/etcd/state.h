@@ -71,6 +71,8 @@ int etcd_cache_resync(struct etcd_follower *follower);
 /* ---- follower.c ---- */
 
 void *etcd_watch_thread(void *context);
+/* An object of etcd cannot be read: it is told of and counted; what is here of it stays. */
+void etcd_pass_over(struct etcd_follower *follower, const char *why);
 /* Head and epochs now; new epochs are applied. */
 int etcd_look(struct etcd_follower *follower, unsigned timeout_ms, struct etcd_head *ret_head);
 /* Gives the server what others committed, and with it the lineage if it is newer than what it

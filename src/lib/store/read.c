@@ -22,6 +22,9 @@ static int read_one(struct store_statement *statement, struct object **ret_objec
     struct object *object = NULL;
     int row = store_step(statement);
     int rc = row > 0 ? store_row_read(statement, &object) : row;
+    if (row > 0 && rc == ERR_CORRUPT && store_row_unreadable(statement) == 0) {
+        rc = ERR_CORRUPT; /* whoever asks for this one has no other */
+    }
     int given = store_give(statement);
     if (rc < 0 || given < 0) {
         object_free(&object);
@@ -240,8 +243,8 @@ static int walk_rows(struct store_statement *statement, struct walk *walk)
     int rc = 0;
     while (rc == 0 && store_step(statement) > 0) {
         struct object *object = NULL;
-        rc = store_row_read(statement, &object);
-        rc = rc < 0 ? rc : walk_row(walk, &object);
+        rc = store_row_of_list(statement, &object);
+        rc = rc == 0 ? walk_row(walk, &object) : MIN(rc, 0);
         object_free(&object);
     }
     int given = store_give(statement);
@@ -334,17 +337,28 @@ int store_dirty_count(struct store *store, uint64_t *ret_count)
 
 /* ---- changes and what is dirty ---- */
 
-static int collect(struct store_statement *statement, struct object_list *list,
-                   uint64_t *ret_last_dirty)
+/* The last row, also when it is not in the list because it cannot be read. */
+struct last {
+    uint64_t dirty;
+    uint64_t revision;
+    size_t rows;
+};
+
+static int collect(struct store_statement *statement, struct object_list *list, struct last *last)
 {
     int rc = 0;
     while (rc == 0 && store_step(statement) > 0) {
         struct object *object = NULL;
-        rc = store_row_read(statement, &object);
+        rc = store_row_of_list(statement, &object);
+        if (rc >= 0) {
+            last->dirty = (uint64_t)store_column_int(statement, STORE_COLUMN_DIRTY);
+            last->revision = (uint64_t)store_column_int(statement, STORE_COLUMN_REVISION);
+            last->rows++;
+        }
         if (rc == 0) {
-            *ret_last_dirty = (uint64_t)store_column_int(statement, STORE_COLUMN_DIRTY);
             vec_push(list, object);
         }
+        rc = MIN(rc, 0);
     }
     int given = store_give(statement);
     return rc < 0 ? rc : given;
@@ -355,6 +369,22 @@ static int64_t limit_of(size_t limit)
     return limit == 0 ? -1 : (int64_t)limit;
 }
 
+static int changes_from(struct store_connection *connection, uint64_t revision, uint64_t committed,
+                        size_t limit, struct object_list *list, struct last *last)
+{
+    struct store_statement changes = store_take(
+        connection,
+        "SELECT " STORE_COLUMNS
+        " FROM main.objects WHERE revision>?1 AND revision<=?2 AND dirty=0 UNION ALL "
+        "SELECT " STORE_COLUMNS " FROM web.objects WHERE revision>?1 AND revision<=?2 AND dirty=0"
+        " ORDER BY revision LIMIT ?3");
+    store_bind_int(&changes, (int64_t)revision);
+    store_bind_int(&changes, (int64_t)committed);
+    store_bind_int(&changes, limit_of(limit));
+    return collect(&changes, list, last);
+}
+
+/* Where all rows up to the limit cannot be read, what follows is still to come. */
 int store_changes(struct store *store, uint64_t revision, size_t limit, struct object_list *list)
 {
     /* The two files commit one after the other: what lies above the committed revision may have
@@ -365,17 +395,12 @@ int store_changes(struct store *store, uint64_t revision, size_t limit, struct o
     if (rc < 0) {
         return rc;
     }
-    struct store_statement changes = store_take(
-        connection,
-        "SELECT " STORE_COLUMNS
-        " FROM main.objects WHERE revision>?1 AND revision<=?2 AND dirty=0 UNION ALL "
-        "SELECT " STORE_COLUMNS " FROM web.objects WHERE revision>?1 AND revision<=?2 AND dirty=0"
-        " ORDER BY revision LIMIT ?3");
-    store_bind_int(&changes, (int64_t)revision);
-    store_bind_int(&changes, (int64_t)committed);
-    store_bind_int(&changes, limit_of(limit));
-    uint64_t last;
-    rc = collect(&changes, list, &last);
+    struct last last = {.revision = revision};
+    size_t before = list->count;
+    do {
+        last.rows = 0;
+        rc = changes_from(connection, last.revision, committed, limit, list, &last);
+    } while (rc == 0 && last.rows > 0 && list->count == before);
     store_reader_done(store, connection);
     return rc;
 }
@@ -395,11 +420,11 @@ int store_dirty(struct store *store, uint64_t after, size_t limit, struct object
         " ORDER BY dirty LIMIT ?2");
     store_bind_int(&dirty, (int64_t)after);
     store_bind_int(&dirty, limit_of(limit));
-    uint64_t last = after;
+    struct last last = {.dirty = after};
     rc = collect(&dirty, list, &last);
     store_reader_done(store, connection);
     if (rc == 0) {
-        *ret_last = last;
+        *ret_last = last.dirty;
     }
     return rc;
 }
@@ -417,7 +442,7 @@ int store_scan(struct store *store, enum object_file file, const struct uuid *af
     struct store_statement scan = store_take(connection, text[file]);
     store_bind_blob(&scan, after == NULL ? SPAN_NONE : span_of(after->bytes, sizeof(*after)));
     store_bind_int(&scan, limit_of(limit));
-    uint64_t last;
+    struct last last = {0};
     rc = collect(&scan, list, &last);
     store_reader_done(store, connection);
     return rc;

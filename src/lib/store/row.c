@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "base/wire.h"
 #include "store/store_sql.h"
@@ -207,6 +208,14 @@ static void read_flags(struct object *object, int64_t flags)
     object->stamped = (flags & FLAG_STAMPED) != 0;
 }
 
+/* Of a column that is broken by hand SQLite checks nothing. */
+static bool read_texts(struct object *object, const char *name, const char *description)
+{
+    object_set_name(object, name);
+    object_set_description(object, description);
+    return text_is_utf8(span_of_str(name)) && text_is_utf8(span_of_str(description));
+}
+
 static const char *read_row(struct store_statement *row, struct object *object)
 {
     object->id = store_column_uuid(row, 1);
@@ -215,8 +224,6 @@ static const char *read_row(struct store_statement *row, struct object *object)
     object->owner = (int32_t)store_column_int(row, 4);
     object->global = store_column_int(row, 6) != 0;
     object->write_global = store_column_int(row, 7) != 0;
-    object_set_name(object, store_column_text(row, 10));
-    object_set_description(object, store_column_text(row, 11));
     object->created_ns = store_column_int(row, 15);
     object->updated_ns = store_column_int(row, 16);
     object->revision = (uint64_t)store_column_int(row, 17);
@@ -229,8 +236,10 @@ static const char *read_row(struct store_statement *row, struct object *object)
     object->rescue_stamp.revision = (uint64_t)store_column_int(row, 24);
     return !read_gids(&object->gids, store_column_text(row, 5))         ? "gids"
            : !read_gids(&object->write_gids, store_column_text(row, 8)) ? "write_gids"
-           : !read_labels(object, store_column_text(row, 9))            ? "labels"
-           : !read_body(object, store_column_text(row, 12))             ? "body"
+           : !read_texts(object, store_column_text(row, 10), store_column_text(row, 11))
+               ? "name or description"
+           : !read_labels(object, store_column_text(row, 9))                           ? "labels"
+           : !read_body(object, store_column_text(row, 12))                            ? "body"
            : !read_blob(object, store_column_blob(row, 13), store_column_int(row, 14)) ? "blob"
            : !read_stamps(object, store_column_blob(row, 25))                          ? "stamps"
            : !read_uuids(object->over, &object->over_count, OBJECT_OVER_MAX,
@@ -259,4 +268,71 @@ int store_row_read(struct store_statement *statement, struct object **ret_object
     }
     *ret_object = object;
     return 0;
+}
+
+/* ---- rows that cannot be read ---- */
+
+/* Under the lock. */
+static bool is_known(const struct store *store, const struct uuid *id)
+{
+    size_t at = 0;
+    while (at < store->unreadable.count && !uuid_equal(store->unreadable.items[at], *id)) {
+        at++;
+    }
+    return at < store->unreadable.count;
+}
+
+bool store_is_unreadable(struct store *store, const struct uuid *id)
+{
+    (void)pthread_mutex_lock(&store->state_lock);
+    bool known = is_known(store, id);
+    (void)pthread_mutex_unlock(&store->state_lock);
+    return known;
+}
+
+size_t store_unreadable(struct store *store, struct uuid **ret_ids)
+{
+    (void)pthread_mutex_lock(&store->state_lock);
+    size_t count = store->unreadable.count;
+    if (ret_ids != NULL) {
+        *ret_ids = mem_alloc_array(count + 1, sizeof(**ret_ids));
+        for (size_t i = 0; i < count; i++) {
+            (*ret_ids)[i] = store->unreadable.items[i];
+        }
+    }
+    (void)pthread_mutex_unlock(&store->state_lock);
+    return count;
+}
+
+int store_row_unreadable(struct store_statement *statement)
+{
+    struct store *store = statement->connection->store;
+    struct uuid id = store_column_uuid(statement, 1);
+    if (store->on_unreadable == NULL) {
+        return ERR_CORRUPT;
+    }
+    (void)pthread_mutex_lock(&store->state_lock);
+    bool news = !is_known(store, &id);
+    bool full = news && store->unreadable.count == STORE_UNREADABLE_MAX;
+    if (news && !full) {
+        vec_push(&store->unreadable, id);
+    }
+    (void)pthread_mutex_unlock(&store->state_lock);
+    if (full) {
+        return err_wrap(ERR_CORRUPT, "more than %d rows cannot be read", STORE_UNREADABLE_MAX);
+    }
+    if (news) {
+        store->on_unreadable(store->context, err_text());
+    }
+    return 0;
+}
+
+int store_row_of_list(struct store_statement *statement, struct object **ret_object)
+{
+    int rc = store_row_read(statement, ret_object);
+    if (rc == ERR_CORRUPT) {
+        rc = store_row_unreadable(statement);
+        rc = rc < 0 ? rc : STORE_ABSENT;
+    }
+    return rc;
 }

@@ -279,6 +279,8 @@ int store_open(const struct store_options *options, struct store **ret_store)
     store->versions_max =
         options->versions_max == 0 ? STORE_VERSIONS_DEFAULT : options->versions_max;
     store->versions_age_ns = options->versions_age_ns;
+    store->on_unreadable = options->on_unreadable;
+    store->context = options->context;
     CHECK(store->authority || !store->shared);
     store->paths[OBJECT_FILE_USERS] = mem_strdup(options->users_path);
     store->paths[OBJECT_FILE_WEB] = mem_strdup(options->web_path);
@@ -325,6 +327,7 @@ void store_close(struct store **store)
     (void)pthread_mutex_destroy(&gone->state_lock);
     (void)pthread_mutex_destroy(&gone->blob_lock);
     store_sweep_deinit(gone);
+    vec_deinit(&gone->unreadable);
     mem_free(gone->paths[OBJECT_FILE_USERS]);
     mem_free(gone->paths[OBJECT_FILE_WEB]);
     mem_free(gone->blob_dir);

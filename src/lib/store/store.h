@@ -22,6 +22,7 @@
 
 #define STORE_VERSIONS_DEFAULT 20
 #define STORE_EPOCHS_MAX 4096
+#define STORE_UNREADABLE_MAX 1024 /* rows; of a store with more of them lists end with a fault */
 
 struct store;
 
@@ -35,6 +36,12 @@ struct store_options {
                        epochs come from there by store_set_lineage, none are made here */
     uint32_t versions_max;   /* earlier versions kept per object; 0: STORE_VERSIONS_DEFAULT */
     int64_t versions_age_ns; /* those replaced longer ago go with the next change; 0: no limit */
+
+    /* A row that cannot be read was met, the first time in this life: its kind and id, what of it,
+     * what then. Lists go on without it. From the reading thread, which must not begin a
+     * transaction here. NULL: they end with ERR_CORRUPT. */
+    void (*on_unreadable)(void *context, const char *text);
+    void *context;
 };
 
 /* Creates what is missing, with the directories. */
@@ -129,6 +136,10 @@ struct store_change {
 };
 MUST_CHECK int store_find_change(struct store *store, const struct uuid *change,
                                  struct store_change *ret_change);
+
+/* What on_unreadable was told of; *ret_ids is the caller's (mem_free), NULL: only the count. */
+size_t store_unreadable(struct store *store, struct uuid **ret_ids);
+bool store_is_unreadable(struct store *store, const struct uuid *id);
 
 /* ---- one moment of both files, for backups ---- */
 

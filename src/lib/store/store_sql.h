@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "base/map.h"
+#include "base/vec.h"
 #include "store/store.h"
 
 #define STORE_FORMAT 1
@@ -38,6 +39,8 @@ struct store {
     bool shared;
     uint32_t versions_max;
     int64_t versions_age_ns;
+    void (*on_unreadable)(void *context, const char *text);
+    void *context;
     char *paths[OBJECT_FILES];
     char *blob_dir;
     int lock_fd;
@@ -72,6 +75,7 @@ struct store {
     size_t reader_count;
     uint64_t committed_revision;
     uint64_t committed_cursor[OBJECT_FILES];
+    VEC(struct uuid) unreadable; /* at most STORE_UNREADABLE_MAX */
 };
 
 /* ---- statements: take, bind, step, give ---- */
@@ -123,10 +127,16 @@ int store_save_cursors(struct store *store); /* outside a transaction, under the
     "kind,id,number,guid,owner,gids,global,write_global,write_gids,labels,name,description,body,"  \
     "blob,blob_bytes,created,updated,revision,base,change,deleted,dirty,flags,rescue_epoch,"       \
     "rescue_revision,stamps,over,past"
+#define STORE_COLUMN_REVISION 17
 #define STORE_COLUMN_DIRTY 21
 #define STORE_COLUMN_PARAMS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
 
 int store_row_read(struct store_statement *statement, struct object **ret_object);
+/* As above; STORE_ABSENT: it cannot be read, the list goes on without it. */
+int store_row_of_list(struct store_statement *statement, struct object **ret_object);
+/* A row that cannot be read (err_text) is told of and kept in mind. ERR_CORRUPT: nobody wants to
+ * be told, or there are too many. */
+int store_row_unreadable(struct store_statement *statement);
 /* Binds all of STORE_COLUMNS; `dirty` is the place in the dirty order, 0 for a clean one. */
 void store_row_bind(struct store_statement *statement, const struct object *object, uint64_t dirty);
 enum object_file store_file_of(enum object_kind kind);

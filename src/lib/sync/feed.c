@@ -330,12 +330,25 @@ static int tell_reading(struct sync_feed *feed, struct buf *lines)
     return rc;
 }
 
+/* Before the reader goes past them. */
+static void note_unreadable(struct sync_server *server)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    size_t noted = server->unreadable_noted;
+    (void)pthread_mutex_unlock(&server->lock);
+    if (server->options.backend == NULL && store_unreadable(server->store, NULL) != noted &&
+        sync_note_unreadable(server) < 0) {
+        sync_server_tell(server, SYNC_WARN, "unreadable-noted", err_text());
+    }
+}
+
 /* Without the lock: what is no longer in memory. Up to `revision` nothing is missing afterwards
  * when it found nothing more. */
 static int read_older(struct sync_feed *feed, uint64_t revision, struct buf *lines)
 {
     struct object_list list = {0};
     int rc = store_changes(feed->server->store, feed->cursor, FEED_ROWS, &list);
+    note_unreadable(feed->server);
     rc = rc < 0 ? rc : tell_reading(feed, lines);
     for (size_t i = 0; rc == 0 && i < list.count; i++) {
         struct sync_line line = sync_line_of(list.items[i]);
@@ -467,5 +480,6 @@ void sync_server_stats(struct sync_server *server, struct sync_server_stats *ret
     for (size_t i = 0; i < server->webserver_count; i++) {
         ret_stats->webservers_up += server->webservers[i].view.up ? 1 : 0;
     }
+    ret_stats->unreadable = store_unreadable(server->store, NULL);
     (void)pthread_mutex_unlock(&server->lock);
 }

@@ -37,7 +37,11 @@ int sync_load_epochs(struct sync_server *server, enum object_file file)
 static int begin(struct sync_server *server)
 {
     uint64_t taken = 0;
+    uint64_t mended = 0;
     int rc = sync_take_over(server->store, &taken);
+    if (rc == 0 && server->options.backend == NULL) {
+        rc = sync_feed_mended(server, &mended);
+    }
     for (enum object_file file = 0; rc == 0 && file < OBJECT_FILES; file++) {
         rc = sync_load_epochs(server, file);
     }
@@ -48,6 +52,12 @@ static int begin(struct sync_server *server)
         snprintf(text, sizeof(text), "%" PRIu64 " changes that waited in the store were accepted",
                  taken);
         sync_server_tell(server, SYNC_WARN, "store-taken-over", text);
+    }
+    if (rc == 0 && mended > 0) {
+        char text[96];
+        snprintf(text, sizeof(text), "%" PRIu64 " rows that could not be read go out to webservers",
+                 mended);
+        sync_server_tell(server, SYNC_INFO, "rows-mended", text);
     }
     return rc;
 }
@@ -317,6 +327,10 @@ static int judge_one(struct sync_server *server, struct object *pushed, struct s
     struct store_change known = {0};
     struct sync_tree tree = {server->epochs[file].items, server->epochs[file].count};
     int rc = store_get_any(server->store, &pushed->id, &current);
+    if (rc == ERR_CORRUPT && store_is_unreadable(server->store, &pushed->id)) {
+        refuse(reply, rc, err_text()); /* neither is lost: it stays where it was written */
+        return 0;
+    }
     if (rc < 0) {
         return rc;
     }

@@ -139,6 +139,7 @@ struct sync_server_stats {
     uint64_t pushes, commits; /* commits < pushes: they went together */
     uint64_t verdicts[6];     /* by enum sync_verdict */
     uint64_t feeds, webservers_up, webservers_known;
+    uint64_t unreadable; /* rows of the store that feeds go on without (store_unreadable) */
 };
 void sync_server_stats(struct sync_server *server, struct sync_server_stats *ret_stats);
 

@@ -69,6 +69,7 @@ struct sync_server {
     size_t webserver_count;
     uint64_t generation;                 /* of who is up */
     uint64_t remembered;                 /* the generation that is kept in the store */
+    size_t unreadable_noted;             /* rows that the note in the store names */
     uint64_t lineages;                   /* how often others brought new epochs */
     uint8_t wanted[SYNC_WANTED_MAX][32]; /* contents that webservers are asked for */
     size_t wanted_count;
@@ -94,6 +95,11 @@ void sync_server_tell(struct sync_server *server, enum sync_level level, const c
 int sync_server_recall(struct sync_server *server);
 /* Hex names of what webservers are asked for; a new reference. */
 json_t *sync_server_wanted(struct sync_server *server);
+
+/* unreadable.c: what store_unreadable() tells is kept in the store, and what of it can be read
+ * again when a server begins gets a new revision. Of a store that is the truth. */
+int sync_note_unreadable(struct sync_server *server);
+int sync_feed_mended(struct sync_server *server, uint64_t *ret_count);
 
 /* A change as the feeds send it; the caller's. */
 struct sync_line sync_line_of(const struct object *object);
