@@ -167,6 +167,7 @@ int search_saved_write(struct search_one *one)
 {
     struct query_result *result = NULL;
     int rc = search_one_result(one, &result);
+    rc = rc < 0 ? rc : query_result_sync(result);
     if (rc < 0) {
         return rc;
     }
@@ -357,7 +358,9 @@ void search_remember(struct search_one *one)
 {
     CHECK(pthread_mutex_lock(&one->lock) == 0);
     bool can = !one->persisted && !one->deleted && !one->follow;
-    int rc = can ? search_record_write(one, one->path) : 0;
+    bool finished = one->state == SEARCH_FINISHED; /* the record says so: its rows must be there */
+    int rc = can && finished && one->result != NULL ? query_result_sync(one->result) : 0;
+    rc = rc < 0 || !can ? rc : search_record_write(one, one->path);
     one->remembered = can && rc == 0;
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
     if (rc < 0) {

@@ -31,6 +31,7 @@ struct query_result {
 
     pthread_mutex_t lock; /* over all that follows */
     char *path;
+    bool synced; /* all of it, to its end */
     VEC(struct block) blocks;
     struct query_tags tags;
     struct query_histogram histogram;
@@ -360,10 +361,23 @@ int query_result_finish(struct query_result *result)
     CHECK(pthread_mutex_lock(&result->lock) == 0);
     result->counts.finished = true;
     CHECK(pthread_mutex_unlock(&result->lock) == 0);
-    int rc = write_header(result);
-    rc = rc < 0 ? rc : io_sync(result->file);
-    rc = rc < 0 ? rc : io_sync_dir(result->io, result->path);
-    return rc < 0 ? err_wrap(rc, "result store") : 0;
+    return write_header(result);
+}
+
+int query_result_sync(struct query_result *result)
+{
+    CHECK(pthread_mutex_lock(&result->lock) == 0);
+    bool synced = result->file == NULL || result->synced; /* opened: it is */
+    CHECK(pthread_mutex_unlock(&result->lock) == 0);
+    int rc = synced ? 0 : io_sync(result->file);
+    rc = synced || rc < 0 ? rc : io_sync_dir(result->io, result->path);
+    if (rc < 0) {
+        return err_wrap(rc, "result store");
+    }
+    CHECK(pthread_mutex_lock(&result->lock) == 0);
+    result->synced = result->counts.finished;
+    CHECK(pthread_mutex_unlock(&result->lock) == 0);
+    return 0;
 }
 
 int query_result_remove(struct io *io, const char *path)

@@ -6,7 +6,7 @@
  *
  * One thread appends; any number read meanwhile, by row number or by time: they see whole blocks,
  * as soon as append has returned. Rows keep the order in which they were appended. Stops at its
- * size limit. Nothing is durable before finish. Files: docs/formats/result-store.md.
+ * size limit. Nothing is durable before sync. Files: docs/formats/result-store.md.
  */
 #ifndef QUERY_RESULT_H
 #define QUERY_RESULT_H
@@ -56,8 +56,12 @@ MUST_CHECK int query_result_append(struct query_result *result, const struct ent
                                    const char *(*name)(const void *context, uint16_t tag),
                                    const void *context);
 
-/* Makes it durable: what was appended is there after a crash. */
+/* Nothing will be appended any more. */
 MUST_CHECK int query_result_finish(struct query_result *result);
+
+/* Makes a finished store durable: what was appended is there after a crash. Most are thrown away
+ * before anybody would miss them: only those that are to stay are worth the wait. */
+MUST_CHECK int query_result_sync(struct query_result *result);
 
 /* Removes a closed store's files and its directory. */
 MUST_CHECK int query_result_remove(struct io *io, const char *path);
