@@ -1,7 +1,6 @@
 /*
  * aquifer: the command line.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +39,20 @@ static const struct cli_command commands[] = {
      "  --explain            the plan, and what each stage read and dropped, not the results\n"
      "  --insecure           accept any certificate\n",
      cli_search},
+    {"status", "--server URL --user USER [options]", "say how the whole cluster is",
+     "Datastores, webservers, indexers, load balancers, links between indexers, notifications;\n"
+     "first what is wrong and what to do. The status is 0 when all is well, 1 when something\n"
+     "is degraded, 2 when the cluster could not be asked.\n"
+     "\n"
+     "  --server URL         a webserver or load balancer, http://host:port\n"
+     "  --user USER\n"
+     "  --password PASSWORD  (default: $AQUIFER_PASSWORD, else asked for, or the first line of\n"
+     "                       standard input)\n"
+     "  --format FORMAT      text or json (default: text)\n"
+     "  --rate DURATION      how long to look for the rates of what is taken; 0s: not at all\n"
+     "                       (default: 1s)\n"
+     "  --insecure           accept any certificate\n",
+     cli_status},
     {"backup", "--server URL --user USER [options] --output FILE | --verify FILE",
      "write all that people made into one file",
      "  --server URL         a webserver or load balancer, http://host:port\n"
@@ -145,44 +158,6 @@ static const struct cli_command commands[] = {
     {"help", "[COMMAND]", "explain a command", "", show_help},
     {"version", "", "print the version", "", show_version},
 };
-
-static void complain(const struct cli_command *command, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
-
-static void complain(const struct cli_command *command, const char *format, va_list args)
-{
-    fflush(stdout);
-    fprintf(stderr, "aquifer %s: ", command->name);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-}
-
-int cli_usage(const struct cli_command *command, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    complain(command, format, args);
-    va_end(args);
-    fprintf(stderr, "usage: aquifer %s %s\nmore: aquifer help %s\n", command->name,
-            command->arguments, command->name);
-    return CLI_USAGE;
-}
-
-int cli_fail(const struct cli_command *command, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    complain(command, format, args);
-    va_end(args);
-    return CLI_FAILED;
-}
-
-int cli_help(const struct cli_command *command)
-{
-    printf("aquifer %s: %s\n\nusage: aquifer %s %s\n%s%s", command->name, command->summary,
-           command->name, command->arguments, command->help[0] == '\0' ? "" : "\n", command->help);
-    return CLI_OK;
-}
 
 static void list_commands(FILE *file)
 {

@@ -4,19 +4,17 @@
 
 #include "base/check.h"
 #include "base/time.h"
+#include "cli/human.h"
 
 #define BAR_CELLS 30
 #define INTERVAL_NS (100 * TIME_MS_NS)
 
 void progress_print_bytes(FILE *file, double bytes)
 {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    size_t unit = 0;
-    while (bytes >= 999.5 && unit + 1 < ARRAY_COUNT(units)) {
-        bytes /= 1000;
-        unit++;
-    }
-    fprintf(file, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    struct buf text = {0};
+    human_bytes(&text, bytes);
+    fputs(buf_str(&text), file);
+    buf_deinit(&text);
 }
 
 static void draw_cells(double part)

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/human.h"
 
 #define WIDTH_MAX 60 /* wider cells push what follows */
 
@@ -20,17 +21,12 @@ bool search_table_is_one(const char *renderer)
     return false;
 }
 
-/* ── Everything as columns and rows of texts ─────────────────────────────────────────────── */
+/* ── Everything as columns and rows ──────────────────────────────────────────────────────── */
 
 static void append_cell(json_t *row, const json_t *value)
 {
-    if (json_is_string(value)) {
-        json_array_append(row, (json_t *)(uintptr_t)value);
-        return;
-    }
-    char *text = json_is_null(value) || value == NULL ? NULL : json_dumps(value, JSON_ENCODE_ANY);
-    json_array_append_new(row, json_string(text == NULL ? "" : text));
-    free(text);
+    json_array_append_new(row,
+                          value == NULL ? json_null() : json_incref((json_t *)(uintptr_t)value));
 }
 
 /* Rows of objects: the members of these names. */
@@ -128,6 +124,53 @@ static void take_apart(const char *renderer, const json_t *entries, json_t **ret
 
 /* ── The three formats ───────────────────────────────────────────────────────────────────── */
 
+static json_t *text_of(const json_t *value)
+{
+    struct buf text = {0};
+    size_t i;
+    const json_t *member;
+    if (json_is_string(value)) {
+        return json_incref((json_t *)(uintptr_t)value);
+    }
+    if (json_is_boolean(value)) {
+        return json_string(json_is_true(value) ? "yes" : "no");
+    }
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, member)
+        {
+            buf_append_str(&text, i > 0 ? ", " : "");
+            buf_append_str(&text, json_string_value(member));
+        }
+    } else if (!json_is_null(value)) {
+        char *number = json_dumps(value, JSON_ENCODE_ANY);
+        buf_append_str(&text, number);
+        free(number);
+    }
+    json_t *json = json_string(buf_str(&text));
+    buf_deinit(&text);
+    return json;
+}
+
+/* The same rows with texts only; the caller's. */
+static json_t *as_texts(const json_t *rows)
+{
+    json_t *list = json_array();
+    size_t i;
+    size_t j;
+    const json_t *row;
+    const json_t *value;
+    json_array_foreach(rows, i, row)
+    {
+        json_t *texts = json_array();
+        json_array_foreach(row, j, value)
+        {
+            json_array_append_new(texts, text_of(value));
+        }
+        json_array_append_new(list, texts);
+    }
+    return list;
+}
+
 static const char *cell(const json_t *row, size_t column)
 {
     const char *text = json_string_value(json_array_get(row, column));
@@ -143,15 +186,11 @@ static size_t width_of(const char *text)
     return width;
 }
 
-/* What would break the line or move the cursor becomes a dot. */
 static void put_text_row(const json_t *row, size_t count, const size_t *widths, struct buf *buf)
 {
     for (size_t i = 0; i < count; i++) {
         const char *text = cell(row, i);
-        for (const char *at = text; *at != '\0'; at++) {
-            bool control = (unsigned char)*at < 0x20 || *at == 0x7F;
-            buf_append_byte(buf, control ? '.' : (uint8_t)*at);
-        }
+        human_text(buf, text);
         for (size_t pad = width_of(text); i + 1 < count && pad < widths[i] + 2; pad++) {
             buf_append_byte(buf, ' ');
         }
@@ -203,6 +242,17 @@ static void put_csv_row(const json_t *row, size_t count, struct buf *buf)
     buf_append_byte(buf, '\n');
 }
 
+static void put_json_cell(const json_t *value, struct buf *buf)
+{
+    if (json_is_string(value)) {
+        text_json_string(buf, span_of_str(json_string_value(value)));
+        return;
+    }
+    char *text = value == NULL ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    buf_append_str(buf, text == NULL ? "null" : text);
+    free(text);
+}
+
 static void put_json_row(const json_t *columns, const json_t *row, struct buf *buf)
 {
     buf_append_byte(buf, '{');
@@ -210,7 +260,7 @@ static void put_json_row(const json_t *columns, const json_t *row, struct buf *b
         buf_append_str(buf, i > 0 ? "," : "");
         text_json_string(buf, span_of_str(cell(columns, i)));
         buf_append_byte(buf, ':');
-        text_json_string(buf, span_of_str(cell(row, i)));
+        put_json_cell(json_array_get(row, i), buf);
     }
     buf_append_str(buf, "}\n");
 }
@@ -228,31 +278,48 @@ static bool are_new(struct search_table *table, const json_t *columns)
     return differ;
 }
 
-void search_table_print(struct search_table *table, const char *renderer, const json_t *entries,
-                        struct buf *buf)
+static void put_csv(const json_t *columns, const json_t *rows, bool names, struct buf *buf)
 {
-    json_t *columns = NULL;
-    json_t *rows = NULL;
     size_t i;
     const json_t *row;
-    take_apart(renderer, entries, &columns, &rows);
+    if (names) {
+        put_csv_row(columns, json_array_size(columns), buf);
+    }
+    json_array_foreach(rows, i, row)
+    {
+        put_csv_row(row, json_array_size(columns), buf);
+    }
+}
+
+void search_table_put(struct search_table *table, const json_t *columns, const json_t *rows,
+                      struct buf *buf)
+{
+    size_t i;
+    const json_t *row;
     bool names = json_array_size(columns) > 0 && are_new(table, columns);
     if (strcmp(table->format, "json") == 0) {
         json_array_foreach(rows, i, row)
         {
             put_json_row(columns, row, buf);
         }
-    } else if (strcmp(table->format, "csv") == 0) {
-        if (names) {
-            put_csv_row(columns, json_array_size(columns), buf);
-        }
-        json_array_foreach(rows, i, row)
-        {
-            put_csv_row(row, json_array_size(columns), buf);
-        }
-    } else {
-        put_text(columns, rows, names, buf);
+        return;
     }
+    json_t *texts = as_texts(rows);
+    if (strcmp(table->format, "csv") == 0) {
+        put_csv(columns, texts, names, buf);
+    } else {
+        put_text(columns, texts, names, buf);
+    }
+    json_decref(texts);
+}
+
+void search_table_print(struct search_table *table, const char *renderer, const json_t *entries,
+                        struct buf *buf)
+{
+    json_t *columns = NULL;
+    json_t *rows = NULL;
+    take_apart(renderer, entries, &columns, &rows);
+    search_table_put(table, columns, rows, buf);
     json_decref(columns);
     json_decref(rows);
 }

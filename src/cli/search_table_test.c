@@ -2,34 +2,12 @@
 #include "cli/search_table.h"
 
 #include "base/mem.h"
-#include "cli/cli.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include <cmocka.h>
-
-/* main.c has them. */
-int cli_help(const struct cli_command *command)
-{
-    (void)command;
-    return CLI_OK;
-}
-
-int cli_usage(const struct cli_command *command, const char *format, ...)
-{
-    (void)command;
-    (void)format;
-    return CLI_USAGE;
-}
-
-int cli_fail(const struct cli_command *command, const char *format, ...)
-{
-    (void)command;
-    (void)format;
-    return CLI_FAILED;
-}
 
 static void prints(struct search_table *table, const char *renderer, const char *entries,
                    const char *want)
@@ -87,8 +65,33 @@ static void charts_gauges_and_stacks_are_tables_too(void **unused)
          "name,magnitude\nx,18.5\n");
     once("csv", "stackgraph", "[{\"Key\":\"k\",\"Values\":[{\"Label\":\"l\",\"Value\":3}]}]",
          "key,component,magnitude\nk,l,3\n");
+    once("json", "chart",
+         "{\"Names\":[\"a\",\"b\"],\"Values\":[{\"TS\":\"t1\",\"Data\":[1.5,null]}]}",
+         "{\"time\":\"t1\",\"a\":1.5,\"b\":null}\n");
     assert_false(search_table_is_one("text"));
     assert_true(search_table_is_one("table"));
+}
+
+static void a_cell_keeps_its_type_in_json_and_is_spoken_elsewhere(void **unused)
+{
+    (void)unused;
+    static const char *const want[][2] = {
+        {"json", "{\"a\":true,\"b\":7,\"c\":[\"x\",\"y\"],\"d\":null}\n"},
+        {"csv", "a,b,c,d\nyes,7,\"x, y\",\n"},
+        {"text", "a    b  c     d\nyes  7  x, y\n"},
+    };
+    json_t *columns = json_pack("[s, s, s, s]", "a", "b", "c", "d");
+    json_t *cells = json_pack("[[b, i, [s, s], n]]", 1, 7, "x", "y");
+    for (size_t i = 0; i < ARRAY_COUNT(want); i++) {
+        struct search_table table = {.format = want[i][0]};
+        struct buf buf = {0};
+        search_table_put(&table, columns, cells, &buf);
+        assert_string_equal(buf_str(&buf), want[i][1]);
+        buf_deinit(&buf);
+        mem_free(table.columns);
+    }
+    json_decref(columns);
+    json_decref(cells);
 }
 
 int main(void)
@@ -97,6 +100,7 @@ int main(void)
         cmocka_unit_test(a_table_has_its_names_in_every_format),
         cmocka_unit_test(names_are_not_repeated_on_later_pages),
         cmocka_unit_test(charts_gauges_and_stacks_are_tables_too),
+        cmocka_unit_test(a_cell_keeps_its_type_in_json_and_is_spoken_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
