@@ -1,6 +1,10 @@
 #include "webserver/history.h"
 
+#include <pthread.h>
+
+#include "base/mem.h"
 #include "base/time.h"
+#include "base/vec.h"
 #include "conf/conf.h"
 #include "service/log.h"
 #include "store/store.h"
@@ -9,6 +13,19 @@
 #include "webserver/request.h"
 
 #define HISTORY_TRIM_MAX 16 /* lines dropped per launch; more only when the limit was lowered */
+
+#define HISTORY_WAITING_MAX 1024 /* lines; the next launch waits */
+
+struct history {
+    struct webserver *webserver;
+    pthread_t thread;
+    pthread_mutex_t lock; /* over what follows */
+    pthread_cond_t changed;
+    VEC(struct object *) waiting; /* owned */
+    uint64_t added;
+    uint64_t written; /* or given up */
+    bool stopping;
+};
 
 static void drop_oldest(struct webserver *webserver, int32_t uid)
 {
@@ -31,7 +48,68 @@ static void drop_oldest(struct webserver *webserver, int32_t uid)
     object_list_deinit(&old);
 }
 
-void history_add(struct webserver *webserver, const struct history_launch *launch)
+static void write_line(struct webserver *webserver, struct object *line)
+{
+    int rc = sync_write(webserver->sync, line, SYNC_BY_KIND);
+    if (rc < 0) {
+        log_fault("history-lost", "a search is missing in the history", rc, NULL);
+    }
+    drop_oldest(webserver, line->owner);
+}
+
+static void *write_lines(void *context)
+{
+    struct history *history = context;
+    CHECK(pthread_mutex_lock(&history->lock) == 0);
+    while (!history->stopping || history->waiting.count > 0) {
+        if (history->waiting.count == 0) {
+            CHECK(pthread_cond_wait(&history->changed, &history->lock) == 0);
+            continue;
+        }
+        struct object *line = history->waiting.items[0];
+        CHECK(pthread_mutex_unlock(&history->lock) == 0);
+        write_line(history->webserver, line);
+        CHECK(pthread_mutex_lock(&history->lock) == 0);
+        history->waiting.count--;
+        memmove(history->waiting.items, history->waiting.items + 1,
+                history->waiting.count * sizeof(line));
+        object_free(&line);
+        history->written++;
+        CHECK(pthread_cond_broadcast(&history->changed) == 0);
+    }
+    CHECK(pthread_mutex_unlock(&history->lock) == 0);
+    return NULL;
+}
+
+struct history *history_start(struct webserver *webserver)
+{
+    struct history *history = MEM_NEW(struct history);
+    history->webserver = webserver;
+    CHECK(pthread_mutex_init(&history->lock, NULL) == 0);
+    CHECK(pthread_cond_init(&history->changed, NULL) == 0);
+    CHECK(pthread_create(&history->thread, NULL, write_lines, history) == 0);
+    return history;
+}
+
+void history_stop(struct history **place)
+{
+    struct history *history = *place;
+    *place = NULL;
+    if (history == NULL) {
+        return;
+    }
+    CHECK(pthread_mutex_lock(&history->lock) == 0);
+    history->stopping = true;
+    CHECK(pthread_cond_broadcast(&history->changed) == 0);
+    CHECK(pthread_mutex_unlock(&history->lock) == 0);
+    CHECK(pthread_join(history->thread, NULL) == 0);
+    vec_deinit(&history->waiting);
+    CHECK(pthread_cond_destroy(&history->changed) == 0);
+    CHECK(pthread_mutex_destroy(&history->lock) == 0);
+    mem_free(history);
+}
+
+void history_add(struct history *history, const struct history_launch *launch)
 {
     struct object *line = object_new(OBJECT_HISTORY);
     line->owner = launch->uid;
@@ -41,12 +119,25 @@ void history_add(struct webserver *webserver, const struct history_launch *launc
     object_set_body(line, json_pack("{s:s, s:s, s:I}", "UserQuery", launch->user_query,
                                     "EffectiveQuery", launch->effective_query, "Launched",
                                     (json_int_t)launch->launched_ns));
-    int rc = sync_write(webserver->sync, line, SYNC_BY_KIND);
-    if (rc < 0) {
-        log_fault("history-lost", "a search is missing in the history", rc, NULL);
+    CHECK(pthread_mutex_lock(&history->lock) == 0);
+    while (history->waiting.count >= HISTORY_WAITING_MAX) {
+        CHECK(pthread_cond_wait(&history->changed, &history->lock) == 0);
     }
-    object_free(&line);
-    drop_oldest(webserver, launch->uid);
+    vec_push(&history->waiting, line);
+    history->added++;
+    CHECK(pthread_cond_broadcast(&history->changed) == 0);
+    CHECK(pthread_mutex_unlock(&history->lock) == 0);
+}
+
+/* Until what was added so far can be read. */
+static void settle(struct history *history)
+{
+    CHECK(pthread_mutex_lock(&history->lock) == 0);
+    uint64_t added = history->added;
+    while (history->written < added) {
+        CHECK(pthread_cond_wait(&history->changed, &history->lock) == 0);
+    }
+    CHECK(pthread_mutex_unlock(&history->lock) == 0);
 }
 
 static json_t *line_json(const struct object *line)
@@ -79,6 +170,7 @@ static void reply_lines(struct http_request *request, struct webserver *webserve
     query.kind = OBJECT_HISTORY;
     query.order = STORE_NEWEST_FIRST;
     struct object_list lines = {0};
+    settle(webserver->history);
     int rc = store_list(webserver->store, &query, &lines);
     if (rc < 0) {
         http_reply_fault(request, rc);

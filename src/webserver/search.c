@@ -55,7 +55,7 @@ static void write_history(struct search_one *one)
         .effective_query = one->effective,
         .launched_ns = one->launched_ns,
     };
-    history_add(one->search->webserver, &launch);
+    history_add(one->search->webserver->history, &launch);
 }
 
 void search_one_begin(struct search_one *one)
@@ -339,6 +339,7 @@ int search_new(struct webserver *webserver, struct search **ret_search)
     CHECK(pthread_mutex_init(&search->fetching, NULL) == 0);
     CHECK(pthread_mutex_init(&search->lock, NULL) == 0);
     search_cond_init(&search->wake);
+    webserver->history = history_start(webserver);
     CHECK(pthread_create(&search->keeper, NULL, keeper, search) == 0);
     metric_gauge_call("aquifer_searches_running", "searches that run now", NULL, count_running,
                       search);
@@ -402,6 +403,7 @@ void search_free(struct search **pointer)
         search_cond_wait(&search->wake, &search->lock, KEEPER_INTERVAL_MS);
     }
     CHECK(pthread_mutex_unlock(&search->lock) == 0);
+    history_stop(&search->webserver->history);
     search_indexers_free(&search->indexers);
     search_remote_free(&search->remote);
     map_deinit(&search->by_id);

@@ -12,6 +12,7 @@
 #include "base/uuid.h"
 
 struct conf;
+struct history;
 struct http_request;
 struct http_server;
 struct io;
@@ -34,6 +35,7 @@ struct webserver {
     struct session_list *sessions;
     struct throttle *throttle;
     struct search *search;
+    struct history *history;   /* of searches */
     atomic_bool saved_changed; /* objects of saved searches */
     struct http_server *http;
     const struct proxies *proxies; /* Trusted-Proxy */
