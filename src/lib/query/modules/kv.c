@@ -2,10 +2,18 @@
  * kv [-e value] [-sep s] [-d chars] [-dall string] [-s] [-q] [-noclean] item …
  *
  * item = key [OP value] [as name]. The first pair with a key counts.
- * Tested by modules_test.c.
+ *
+ * What an entry must have to pass is looked for in the whole block at once; only entries that have
+ * it are taken apart. Where most have it that is given up for some blocks.
+ * Tested by modules_test.c and modules_random_test.c.
  */
+#include "base/mem.h"
 #include "query/modules/extract.h"
 #include "query/modules/modules.h"
+#include "query/pattern.h"
+
+#define SIEVE_ENTRIES_MIN 32 /* in a block that it is worth it for */
+#define SIEVE_PAUSE 32       /* blocks, when more than half of the entries had it */
 
 enum { FLAG_E, FLAG_SEP, FLAG_D, FLAG_DALL, FLAG_S, FLAG_Q, FLAG_NOCLEAN };
 
@@ -24,7 +32,15 @@ struct own {
     bool whole;             /* ... or all of it */
     bool quotes;
     bool clean;
-    bool apart; /* no letter or digit ends a key or a value */
+    bool apart;                  /* no letter or digit ends a key or a value */
+    bool ends[256];              /* last bytes of the keys that are asked for */
+    struct query_patterns *must; /* a text that every entry that passes has; NULL: none is known */
+};
+
+struct kv_state {
+    struct query_scanner *scanner;
+    VEC(uint64_t) hits;
+    unsigned pause;
 };
 
 static int parse_path(struct query_args *args, struct extract_plan *plan, struct extract_item *item)
@@ -110,6 +126,15 @@ static struct span key_before(const struct own *own, struct span text)
     return trim(span_from(text, from));
 }
 
+/* Can what stands before a separator end in one of the keys? */
+static bool may_be_key(const struct own *own, struct span text)
+{
+    while (text.bytes > 0 && is_space(text.data[text.bytes - 1])) {
+        text.bytes--;
+    }
+    return text.bytes == 0 || own->ends[text.data[text.bytes - 1]];
+}
+
 /* Notes the pair for the items that want it; true: nothing more is to be known of the entry. */
 static bool note(const struct extract_plan *plan, struct span key, struct span value,
                  struct extract_found *found, size_t *count, bool *passes)
@@ -141,9 +166,11 @@ static bool find(const struct extract_plan *plan, void *state, struct span data,
         if (at < 0) {
             break;
         }
-        struct span key = key_before(own, span_first(rest, (size_t)at));
+        struct span before = span_first(rest, (size_t)at);
         rest = span_from(rest, (size_t)at + own->separator.bytes);
-        done = note(plan, key, cut_value(own, &rest), found, &count, &passes);
+        struct span value = cut_value(own, &rest);
+        done = may_be_key(own, before) &&
+               note(plan, key_before(own, before), value, found, &count, &passes);
     }
     return passes;
 }
@@ -159,6 +186,85 @@ static bool has_letter_or_digit(struct span text)
             has || (text.data[i] >= '0' && text.data[i] <= '9') || (letter >= 'a' && letter <= 'z');
     }
     return has;
+}
+
+/* What can be known of entries before they are taken apart. */
+static void look_ahead(const struct extract_plan *plan, struct own *own)
+{
+    struct span must = SPAN_NONE;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct span key = *(const struct span *)plan->items[i].path;
+        const struct extract_filter *filter = &plan->items[i].filter;
+        bool there = filter->op == EXTRACT_EQ || filter->op == EXTRACT_HAS;
+        must = there && filter->text.bytes > must.bytes ? filter->text : must;
+        if (key.bytes > 0) {
+            own->ends[key.data[key.bytes - 1]] = true;
+        } else {
+            memset(own->ends, true, sizeof(own->ends));
+        }
+    }
+    size_t bad = 0;
+    if (must.bytes > 0 && must.bytes <= QUERY_PATTERN_BYTES_MAX && plan->source.bytes == 0) {
+        int rc = query_patterns_new(&must, 1, QUERY_PATTERN_LITERAL, false, &own->must, &bad);
+        own->must = rc < 0 ? NULL : own->must; /* it can do without */
+    }
+}
+
+static void free_plan(void *plan)
+{
+    struct own *own = ((struct extract_plan *)plan)->own;
+    query_patterns_free(&own->must);
+}
+
+static void stop(void *pointer)
+{
+    struct kv_state *state = pointer;
+    query_scanner_free(&state->scanner);
+    vec_deinit(&state->hits);
+    mem_free(state);
+}
+
+static int start(const void *plan, void **ret_state)
+{
+    const struct own *own = ((const struct extract_plan *)plan)->own;
+    struct kv_state *state = MEM_NEW(struct kv_state);
+    int rc = own->must == NULL ? 0 : query_scanner_new(own->must, &state->scanner);
+    if (rc < 0) {
+        stop(state);
+        return rc;
+    }
+    *ret_state = state;
+    return 0;
+}
+
+/* Leaves in the block what can pass. */
+static int sieve(struct kv_state *state, struct query_block *block)
+{
+    while (state->hits.count < block->count) {
+        vec_push(&state->hits, 0);
+    }
+    int rc = query_scanner_block(state->scanner, block, state->hits.items);
+    size_t kept = 0;
+    for (size_t i = 0; rc == 0 && i < block->count; i++) {
+        block->picks[kept] = block->picks[i];
+        kept += state->hits.items[i] != 0;
+    }
+    state->pause = kept > block->count / 2 ? SIEVE_PAUSE : 0;
+    block->count = rc == 0 ? kept : block->count;
+    return rc;
+}
+
+static int run(const void *plan, void *pointer, struct query_block *block)
+{
+    struct kv_state *state = pointer;
+    int rc = 0;
+    if (state->pause > 0) {
+        state->pause--;
+    } else if (state->scanner != NULL && block->region.bytes > 0 &&
+               block->count >= SIEVE_ENTRIES_MIN) {
+        rc = sieve(state, block);
+    }
+    return rc < 0 ? rc : extract_run(plan, NULL, block);
 }
 
 static int parse(struct query_args *args, void **ret_plan)
@@ -189,7 +295,11 @@ static int parse(struct query_args *args, void **ret_plan)
     for (size_t i = 0; i < own->delimiters.bytes; i++) {
         own->delimits[own->delimiters.data[i]] = true;
     }
-    return rc < 0 ? rc : extract_parse_items(args, plan);
+    rc = rc < 0 ? rc : extract_parse_items(args, plan);
+    if (rc == 0) {
+        look_ahead(plan, own);
+    }
+    return rc;
 }
 
 static size_t required(const void *pointer, struct span *ret_words, size_t words_max)
@@ -202,7 +312,10 @@ const struct query_module query_module_kv = {
     .name = "kv",
     .summary = "takes values out of key=value pairs",
     .parse = parse,
-    .run = extract_run,
+    .free = free_plan,
+    .start = start,
+    .stop = stop,
+    .run = run,
     .uses = extract_uses,
     .settle = extract_settle,
     .tell = extract_tell,
