@@ -118,8 +118,8 @@ static int read_or_create(struct etcd_follower *follower, struct etcd_head *head
 
 /* Every life of a datastore is an epoch of all of them (docs/formats/store.md): an etcd that was
  * restored from a snapshot is noticed by it. */
-static int begin_epoch(struct etcd_follower *follower, struct etcd_head *head,
-                       struct etcd_lineage *lineage, uint64_t *now)
+static int put_epoch(struct etcd_follower *follower, struct etcd_head *head,
+                     struct etcd_lineage *lineage, uint64_t *now)
 {
     char *key = etcd_key(follower->etcd, "epochs");
     int rc = ETCD_TXN_ELSE;
@@ -137,9 +137,39 @@ static int begin_epoch(struct etcd_follower *follower, struct etcd_head *head,
             json_pack("[o]", etcd_put_lineage(follower->etcd, lineage)), NULL, ETCD_CALL_MS, NULL);
     }
     mem_free(key);
-    if (rc == 0) {
+    return rc;
+}
+
+/* While etcd is full, what it has is served; the keeper begins the epoch once there is space. */
+static int begin_epoch(struct etcd_follower *follower, struct etcd_head *head,
+                       struct etcd_lineage *lineage, uint64_t *now)
+{
+    int rc = put_epoch(follower, head, lineage, now);
+    follower->epoch_due = rc == ERR_NO_SPACE;
+    if (follower->epoch_due) {
+        etcd_tell(follower, SYNC_ERROR, "etcd-full",
+                  "%s; what is there is served, writes are refused until there is space",
+                  err_text());
+    }
+    if (rc == 0 || follower->epoch_due) {
         etcd_lineage_deinit(lineage);
         rc = etcd_read(follower->etcd, ETCD_CALL_MS, head, lineage, now);
+    }
+    return rc;
+}
+
+int etcd_cache_begin_epoch(struct etcd_follower *follower)
+{
+    struct etcd_head head = {0};
+    struct etcd_lineage lineage = {0};
+    uint64_t now = 0;
+    int rc = put_epoch(follower, &head, &lineage, &now);
+    etcd_lineage_deinit(&lineage);
+    if (rc == 0) {
+        (void)pthread_mutex_lock(&follower->lock);
+        follower->epoch_due = false;
+        (void)pthread_mutex_unlock(&follower->lock);
+        etcd_tell(follower, SYNC_INFO, "etcd-space", "etcd has space again, writes are taken");
     }
     return rc;
 }

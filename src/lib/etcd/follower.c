@@ -153,7 +153,11 @@ static int commit(void *context, const struct sync_proposal *proposal)
     struct etcd_follower *follower = context;
     (void)pthread_mutex_lock(&follower->lock);
     struct before before = {follower->head, follower->epochs_mod};
+    bool epoch_due = follower->epoch_due;
     (void)pthread_mutex_unlock(&follower->lock);
+    if (epoch_due) {
+        return err_set(ERR_NO_SPACE, "etcd is full, and was when this datastore began");
+    }
     if (before.head.revision != proposal->base) {
         return SYNC_BACKEND_BEHIND;
     }
@@ -527,6 +531,7 @@ int etcd_follower_start(struct etcd_follower *follower, const char *address)
     follower->address = mem_strdup(address);
     int rc = etcd_keeper_load(follower);
     rc = rc < 0 ? rc : etcd_keeper_lease(follower);
+    rc = rc == ERR_NO_SPACE ? 0 : rc; /* the keeper tries it again */
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(mains); i++) {
         int error = pthread_create(&follower->threads[i], NULL, mains[i], follower);
         rc = error == 0 ? 0 : err_set_errno(error, "a thread of the etcd follower");

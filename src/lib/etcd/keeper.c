@@ -276,6 +276,14 @@ static void compact(struct etcd_follower *follower, struct keeper *keeper)
     json_decref(answer);
 }
 
+static bool epoch_is_due(struct etcd_follower *follower)
+{
+    (void)pthread_mutex_lock(&follower->lock);
+    bool due = follower->epoch_due;
+    (void)pthread_mutex_unlock(&follower->lock);
+    return due;
+}
+
 void *etcd_keeper_thread(void *context)
 {
     struct etcd_follower *follower = context;
@@ -289,6 +297,9 @@ void *etcd_keeper_thread(void *context)
         if (rc == 0) {
             check_lag(follower, &keeper, &head);
             compact(follower, &keeper);
+        }
+        if (rc == 0 && epoch_is_due(follower) && etcd_cache_begin_epoch(follower) < 0) {
+            /* Still full, or away: the next beat. */
         }
         if (rc == 0 && etcd_now_ns() - keeper.lease_ns > ETCD_LEASE_S * TIME_S_NS / 4 &&
             etcd_keeper_lease(follower) == 0) {

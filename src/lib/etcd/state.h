@@ -35,6 +35,7 @@ struct etcd_follower {
     pthread_cond_t changed;
     bool stopping;
     bool fatal;                /* etcd went back; it has been said */
+    bool epoch_due;            /* etcd was full at the start: nothing is committed before */
     struct etcd_head head;     /* what the store is a copy of */
     uint64_t epochs_mod;       /* etcd's revision of the epochs in the store */
     uint64_t applied_mod;      /* etcd's revision up to which everything is in the store */
@@ -64,6 +65,8 @@ int64_t etcd_now_ns(void);
 int etcd_cache_open(struct etcd_follower *follower);
 /* What the note in the store says, and the other way round; the caller's (mem_free). */
 char *etcd_note_text(const struct etcd_head *head, uint64_t mod);
+/* Of a life that began while etcd was full. */
+int etcd_cache_begin_epoch(struct etcd_follower *follower);
 /* Everything changed since the last applied revision, in order, into the server. Etcd has
  * forgotten the steps between. */
 int etcd_cache_resync(struct etcd_follower *follower);

@@ -95,6 +95,23 @@ static inline bool etcd_testing_start(struct etcd_testing *testing)
     return true;
 }
 
+/* NOSPACE, as when its quota is used up. */
+static inline void etcd_testing_alarm(struct etcd *etcd, const char *action)
+{
+    json_t *nothing = json_object();
+    json_t *status = NULL;
+    json_t *answer = NULL;
+    CHECK(etcd_call(etcd, "/v3/maintenance/status", nothing, 5000, &status) == 0);
+    uint64_t member = etcd_answer_number(json_object_get(status, "header"), "member_id");
+    json_t *request = json_pack("{s:s, s:o, s:s}", "action", action, "memberID",
+                                etcd_number(member), "alarm", "NOSPACE");
+    CHECK(etcd_call(etcd, "/v3/maintenance/alarm", request, 5000, &answer) == 0);
+    json_decref(nothing);
+    json_decref(status);
+    json_decref(request);
+    json_decref(answer);
+}
+
 static inline void etcd_testing_kill(struct etcd_testing *testing)
 {
     int status;
