@@ -24,6 +24,7 @@ struct cli_command {
 int cli_ingest(const struct cli_command *command, int argc, char **argv);
 int cli_status(const struct cli_command *command, int argc, char **argv);
 int cli_search(const struct cli_command *command, int argc, char **argv);
+int cli_user(const struct cli_command *command, int argc, char **argv);
 int cli_backup(const struct cli_command *command, int argc, char **argv);
 int cli_restore(const struct cli_command *command, int argc, char **argv);
 int cli_datastore(const struct cli_command *command, int argc, char **argv);

@@ -53,6 +53,30 @@ static const struct cli_command commands[] = {
      "                       (default: 1s)\n"
      "  --insecure           accept any certificate\n",
      cli_status},
+    {"user",
+     "list|show|add|password|lock|unlock|admin|no-admin|remove --server URL --user USER [options] "
+     "[NAME]",
+     "make and change accounts",
+     "  list                 all accounts\n"
+     "  show NAME            one of them\n"
+     "  add NAME             make one; its password is asked for\n"
+     "  password NAME        give it another password, which is asked for; an administrator does\n"
+     "                       that for everybody, everybody for himself\n"
+     "  lock NAME            it cannot log in, its sessions end; unlock NAME\n"
+     "  admin NAME           it may do everything; no-admin NAME\n"
+     "  remove NAME          take it away; what it made stays\n"
+     "  --server URL         a webserver or load balancer, http://host:port\n"
+     "  --user USER          who does it: mostly an administrator\n"
+     "  --password PASSWORD  of USER (default: $AQUIFER_PASSWORD, else asked for, or the first\n"
+     "                       line of standard input)\n"
+     "  --full-name TEXT, --email ADDRESS, --group A,B, --admin\n"
+     "                       add: what it begins with\n"
+     "  --password-file FILE add, password: the new password is the line in it (default: asked\n"
+     "                       for, or the next line of standard input)\n"
+     "  --format FORMAT      list, show: text, json or csv (default: text)\n"
+     "  --insecure           accept any certificate\n"
+     "Without the datastore accounts cannot be changed; the webserver says so.\n",
+     cli_user},
     {"backup", "--server URL --user USER [options] --output FILE | --verify FILE",
      "write all that people made into one file",
      "  --server URL         a webserver or load balancer, http://host:port\n"

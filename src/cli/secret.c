@@ -1,4 +1,4 @@
-/* Tested by tests/cluster/test_backup.py. */
+/* Tested by tests/cluster/test_first_password.py. */
 #include "cli/secret.h"
 
 #include <stdio.h>
