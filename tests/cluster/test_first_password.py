@@ -1,4 +1,4 @@
-"""A password that everybody knows is known as such until there is another; accounts from a shell."""
+"""A password that all know is known as such until there is another; accounts from a shell."""
 
 import json
 
