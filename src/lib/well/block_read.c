@@ -12,16 +12,22 @@
 #include "well/fields.h"
 #include "well/numbers.h"
 
-/* Columns of numbers that are looked at together. */
-enum { TIMES, STAMPS, ORIGINS, SOURCES, LENGTHS, COLUMNS_MAX };
+/* Columns of numbers that every entry has one of. */
+enum { TIMES, STAMPS, ORIGINS, SOURCES, NUMBERS };
+
+/* A column of numbers, one per entry. */
+struct column {
+    const int64_t *values; /* NULL: all are `same` */
+    int64_t same;
+};
 
 struct block_reader {
     ZSTD_DCtx *zstd;
     struct numbers numbers;
-    struct buf raw;                  /* block_reader_raw() */
-    struct buf split;                /* scratch: columns of fields, */
-    struct buf columns[COLUMNS_MAX]; /* numbers, */
-    struct buf lengths;              /* and of enumerated values */
+    struct buf raw;         /* block_reader_raw() */
+    struct buf split;       /* scratch: columns of fields, */
+    struct buf length_list; /* numbers, */
+    struct buf lengths;     /* and of enumerated values */
 };
 
 struct block_content {
@@ -33,6 +39,11 @@ struct block_content {
     struct buf lengths;   /* u32 each: of the lines in `data`, */
     size_t gap;           /* and how many bytes lie behind each; AQB2 */
     size_t enumerated_at; /* where in the columns the lengths of enumerated values are */
+
+    /* What the columns begin with, read; AQB2. */
+    struct column front[NUMBERS];
+    struct buf numbers[NUMBERS];
+    const uint8_t *source_table;
 };
 
 /*
@@ -54,17 +65,18 @@ static struct {
 static size_t reader_bytes(const struct block_reader *reader)
 {
     size_t bytes = ZSTD_sizeof_DCtx(reader->zstd) + reader->raw.capacity + reader->split.capacity +
-                   reader->lengths.capacity;
-    for (size_t i = 0; i < COLUMNS_MAX; i++) {
-        bytes += reader->columns[i].capacity;
-    }
+                   reader->length_list.capacity + reader->lengths.capacity;
     return bytes;
 }
 
 size_t block_content_bytes(const struct block_content *content)
 {
-    return sizeof(*content) + content->columns.capacity + content->data.capacity +
-           content->enumerated.capacity + content->lengths.capacity;
+    size_t bytes = sizeof(*content) + content->columns.capacity + content->data.capacity +
+                   content->enumerated.capacity + content->lengths.capacity;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        bytes += content->numbers[i].capacity;
+    }
+    return bytes;
 }
 
 static size_t block_bytes(const struct block *block)
@@ -117,9 +129,7 @@ void block_reader_free(struct block_reader **place)
         numbers_deinit(&reader->numbers);
         buf_deinit(&reader->raw);
         buf_deinit(&reader->split);
-        for (size_t i = 0; i < COLUMNS_MAX; i++) {
-            buf_deinit(&reader->columns[i]);
-        }
+        buf_deinit(&reader->length_list);
         buf_deinit(&reader->lengths);
         mem_free(reader);
     }
@@ -161,6 +171,9 @@ void block_content_unref(struct block_content **place)
     buf_deinit(&content->data);
     buf_deinit(&content->enumerated);
     buf_deinit(&content->lengths);
+    for (size_t i = 0; i < NUMBERS; i++) {
+        buf_deinit(&content->numbers[i]);
+    }
     mem_free(content);
 }
 
@@ -289,20 +302,14 @@ static bool make_entries_1(const struct block_content *content, struct block *bl
  * AQB2.
  */
 
-/* A column of numbers, one per entry. */
-struct column {
-    const int64_t *values; /* NULL: all are `same` */
-    int64_t same;
-};
-
-static bool get_numbers(struct block_reader *reader, int which, struct span *rest, size_t count,
-                        struct column *ret_column)
+static bool get_numbers(struct block_reader *reader, struct span *rest, size_t count,
+                        struct buf *memory, struct column *ret_column)
 {
     *ret_column = (struct column){NULL, 0};
     if (numbers_get_same(rest, &ret_column->same)) {
         return true;
     }
-    int64_t *values = (int64_t *)(void *)room(&reader->columns[which], count * sizeof(*values));
+    int64_t *values = (int64_t *)(void *)room(memory, count * sizeof(*values));
     ret_column->values = values;
     return numbers_get(&reader->numbers, rest, values, count) == 0;
 }
@@ -323,19 +330,22 @@ static bool are_below(const struct column *column, size_t count, uint64_t bound)
 }
 
 /* The different sources, and which of them each entry has. */
-static bool get_sources(struct block_reader *reader, struct span *rest, size_t count,
-                        const uint8_t **ret_table, struct column *ret_places)
+static bool get_sources(struct block_reader *reader, struct span *rest,
+                        struct block_content *content)
 {
     struct wire_reader columns = wire_reader_of(*rest);
+    size_t count = content->header.entries;
     uint64_t different = wire_get_varint(&columns);
     if (different == 0 || different > count) {
         return false;
     }
     struct span table = wire_get_raw(&columns, (size_t)different * ENTRY_SOURCE_BYTES);
+    struct column *places = &content->front[SOURCES];
     *rest = columns.rest;
-    *ret_table = table.data;
-    return !columns.failed && get_numbers(reader, SOURCES, rest, count, ret_places) &&
-           are_below(ret_places, count, different);
+    content->source_table = table.data;
+    return !columns.failed &&
+           get_numbers(reader, rest, count, &content->numbers[SOURCES], places) &&
+           are_below(places, count, different);
 }
 
 static uint32_t *lengths_in(struct buf *buf, size_t count)
@@ -349,7 +359,7 @@ static bool get_lengths(struct block_reader *reader, struct span *rest, size_t b
 {
     struct column column;
     uint64_t left = bytes;
-    if (!get_numbers(reader, LENGTHS, rest, count, &column)) {
+    if (!get_numbers(reader, rest, count, &reader->length_list, &column)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -371,7 +381,7 @@ static bool join_fields(struct block_reader *reader, struct fields_form form, st
     struct column column;
     size_t count = content->header.entries;
     size_t data_bytes = content->header.parts[DATA].raw;
-    if (!get_numbers(reader, LENGTHS, rest, form.columns, &column) ||
+    if (!get_numbers(reader, rest, form.columns, &reader->length_list, &column) ||
         !are_below(&column, form.columns, data_bytes + count + 1)) {
         return false;
     }
@@ -418,41 +428,34 @@ static bool get_data(struct block_reader *reader, struct span stored, struct spa
            join_fields(reader, form, rest, content, lengths);
 }
 
-/* What the columns begin with. */
-struct front {
-    struct column times, stamps, origins, sources;
-    const uint8_t *source_table;
-};
-
-static bool get_front(struct block_reader *reader, const struct block_content *content,
-                      struct span *rest, struct front *ret_front)
+static bool get_front(struct block_reader *reader, struct block_content *content, struct span *rest)
 {
     size_t count = content->header.entries;
-    *rest = buf_span(&content->columns);
-    return get_numbers(reader, TIMES, rest, count, &ret_front->times) &&
-           get_numbers(reader, STAMPS, rest, count, &ret_front->stamps) &&
-           get_numbers(reader, ORIGINS, rest, count, &ret_front->origins) &&
-           are_below(&ret_front->origins, count, UINT16_MAX + 1) &&
-           get_sources(reader, rest, count, &ret_front->source_table, &ret_front->sources);
+    bool good = true;
+    for (int i = TIMES; good && i <= ORIGINS; i++) {
+        good = get_numbers(reader, rest, count, &content->numbers[i], &content->front[i]);
+    }
+    return good && are_below(&content->front[ORIGINS], count, UINT16_MAX + 1) &&
+           get_sources(reader, rest, content);
 }
 
-static void put_entries(const struct block_content *content, const struct front *front,
-                        struct block *block)
+static void put_entries(const struct block_content *content, struct block *block)
 {
+    const struct column *front = content->front;
     const uint8_t *text = content->data.data;
     const uint32_t *lengths = (const uint32_t *)(const void *)content->lengths.data;
     for (size_t i = 0; i < block->count; i++) {
         struct entry *entry = &block->entries[i];
-        size_t source = (size_t)number_at(&front->sources, i);
-        uint64_t time = (uint64_t)number_at(&front->times, i);
+        size_t source = (size_t)number_at(&front[SOURCES], i);
+        uint64_t time = (uint64_t)number_at(&front[TIMES], i);
         entry->time_ns = (int64_t)((uint64_t)content->header.first_ns + time);
         entry->tag = content->header.tag;
-        memcpy(entry->source, front->source_table + source * ENTRY_SOURCE_BYTES,
+        memcpy(entry->source, content->source_table + source * ENTRY_SOURCE_BYTES,
                ENTRY_SOURCE_BYTES);
         entry->data = span_of(text, lengths[i]);
         entry->enumerated = SPAN_NONE;
-        entry->stamp.time = (uint64_t)number_at(&front->stamps, i);
-        entry->stamp.origin = (uint16_t)number_at(&front->origins, i);
+        entry->stamp.time = (uint64_t)number_at(&front[STAMPS], i);
+        entry->stamp.origin = (uint16_t)number_at(&front[ORIGINS], i);
         text += lengths[i] + content->gap;
     }
 }
@@ -476,23 +479,20 @@ static bool put_enumerated(struct block_reader *reader, const struct block_conte
     return true;
 }
 
-/* The data from `stored`; NULL: content->data is there already. */
+/* Content from its columns and from `stored`, its data's part; NULL: it is there already. */
 static bool make_entries(struct block_reader *reader, struct block_content *content,
                          const struct span *stored, struct block *block)
 {
-    struct front front;
     struct span rest;
-    if (!get_front(reader, content, &rest, &front)) {
-        return false;
-    }
     if (stored != NULL) {
-        if (!get_data(reader, *stored, &rest, content)) {
+        rest = buf_span(&content->columns);
+        if (!get_front(reader, content, &rest) || !get_data(reader, *stored, &rest, content)) {
             return false;
         }
         content->enumerated_at = content->columns.bytes - rest.bytes;
     }
     rest = span_from(buf_span(&content->columns), content->enumerated_at);
-    put_entries(content, &front, block);
+    put_entries(content, block);
     return put_enumerated(reader, content, &rest, block) && rest.bytes == 0;
 }
 
