@@ -472,7 +472,7 @@ static void reading_with_a_timeout_returns_and_loses_nothing(void **state)
 static void a_silent_client_is_pinged_and_a_dead_one_dropped(void **state)
 {
     (void)state;
-    struct http_server *server = start((struct http_server_options){.websocket_ping_ms = 100});
+    struct http_server *server = start((struct http_server_options){.websocket_ping_ms = 250});
     struct client client = client_open(server, "/echo", false);
     struct buf data = {0};
     for (int i = 0; i < 5; i++) { /* answering keeps it open beyond three intervals */
