@@ -546,8 +546,10 @@ static void who_was_up_is_up_after_a_restart_until_it_misses_three_check_ins(voi
     json_decref(check_in(fixture, 3, 10000, true));
     json_decref(check_in(fixture, 4, 10000, false));
     close_server(&fixture->store, &fixture->server);
+    int64_t begun_ns = io_monotonic_ns(io_real());
     begin_life(fixture);
-    assert_true(is_up(fixture, 2) && is_up(fixture, 4));
+    assert_true(is_up(fixture, 2) || io_monotonic_ns(io_real()) - begun_ns > 3 * 100000000);
+    assert_true(is_up(fixture, 4));
     assert_false(is_up(fixture, 3));
     int64_t until_ns = io_monotonic_ns(io_real()) + INT64_C(60000000000);
     while (is_up(fixture, 2) && io_monotonic_ns(io_real()) < until_ns) {
