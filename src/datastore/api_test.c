@@ -543,6 +543,12 @@ static void copy_store(struct world *world, const char *from, const char *to)
 static void a_webserver_that_stops_is_down_when_it_has_stopped(void **state)
 {
     struct world *world = *state;
+    for (size_t i = 0; i < WEBSERVERS; i++) { /* none of them is down for being late */
+        stop_node(&world->nodes[i]);
+        world->nodes[i].interval_ms = 600000;
+        start_node(world, i);
+        WAIT_FOR(state_of(&world->nodes[i]) == SYNC_STATE_LIVE);
+    }
     for (size_t i = 0; i < WEBSERVERS; i++) {
         stop_node(&world->nodes[i]);
         json_t *answer = sync_server_webservers(world->server);
@@ -591,6 +597,7 @@ static void a_change_that_cannot_be_read_any_more_stops_no_other(void **state)
     struct uuid id = create(&world->nodes[0], "after");
     for (size_t i = 0; i < WEBSERVERS; i++) {
         WAIT_FOR(has_name(&world->nodes[i], id, "after"));
+        WAIT_FOR(world->nodes[i].unreadable > 0);
         WAIT_FOR(state_of(&world->nodes[i]) == SYNC_STATE_LIVE);
         assert_int_equal(world->nodes[i].unreadable, 1);
     }
@@ -727,7 +734,7 @@ static void the_load_balancer_hears_who_comes_and_goes(void **state)
     assert_true(wait_for_up(presence, view, "web2", true));
     stop_node(&world->nodes[2]);
     assert_true(wait_for_up(presence, view, "web2", false));
-    assert_true(is_up(view, "web0"));
+    assert_true(wait_for_up(presence, view, "web0", true));
     start_node(world, 2);
     assert_true(wait_for_up(presence, view, "web2", true));
     sync_presence_stop(&presence);
