@@ -1,5 +1,6 @@
 /*
- * aquifer datastore migrate: moves a datastore that is stopped between its own files and etcd.
+ * aquifer datastore migrate: moves a datastore that is stopped between its own files and etcd. Its
+ * other verb is in datastore_password.h.
  */
 #include <inttypes.h>
 #include <sodium.h>
@@ -8,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/datastore_password.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "etcd/migrate.h"
@@ -47,7 +49,7 @@ static int parse(const struct cli_command *command, struct job *job, int argc, c
         return status;
     }
     if (words + 1 != argc || strcmp(argv[words], "migrate") != 0) {
-        return cli_usage(command, "the one thing it can do is: migrate");
+        return cli_usage(command, "it can migrate, and give an account a password");
     }
     if (job->from == NULL || job->to == NULL) {
         return cli_usage(command, "--from and --to are needed");
@@ -108,6 +110,9 @@ static int migrate(struct job *job, struct etcd_migration *migration)
 int cli_datastore(const struct cli_command *command, int argc, char **argv)
 {
     struct job job = {0};
+    if (argc > 1 && strcmp(argv[1], "password") == 0) {
+        return cli_datastore_password(command, argc - 1, argv + 1);
+    }
     int status = parse(command, &job, argc, argv);
     if (status != CLI_OK) {
         return status == CLI_HELPED ? CLI_OK : status;

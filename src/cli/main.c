@@ -105,8 +105,9 @@ static const struct cli_command commands[] = {
      "A damaged file changes nothing. Accounts come back with their passwords, and everybody\n"
      "logs in again.\n",
      cli_restore},
-    {"datastore", "migrate --from PLACE --to PLACE [options]",
-     "move a datastore that is stopped between its files and etcd",
+    {"datastore", "migrate --from PLACE --to PLACE [options] | password NAME [options]",
+     "move a datastore that is stopped, or let somebody in who is locked out",
+     "  migrate              moves it between its files and etcd\n"
      "  --from PLACE         sqlite:DIR (with datastore-users.db and datastore-webstore.db) or\n"
      "                       etcd://h1:2379,h2:2379,h3:2379\n"
      "  --to PLACE           the other one; it must hold nothing\n"
@@ -115,7 +116,13 @@ static const struct cli_command commands[] = {
      "  --etcd-certificate F, --etcd-key F\n"
      "                       etcds://: what to show to etcd\n"
      "  --quiet              no progress bar\n"
-     "Webservers go on as if nothing had happened. What --from names stays as it was.\n",
+     "Webservers go on as if nothing had happened. What --from names stays as it was.\n"
+     "  password NAME        gives the account, mostly admin, another password and unlocks it:\n"
+     "                       where the datastore's files are (or those of a webserver without a\n"
+     "                       datastore), while it is stopped\n"
+     "  --config FILE        password: says where they are (default " CLI_CONFIG_PATH ")\n"
+     "  --password-file FILE password: the new one is the line in it (default: asked for, or the\n"
+     "                       first line of standard input)\n",
      cli_datastore},
     {"datalog", "status|join|ls|cat|verify|forward|quarantine [options] [DIR]",
      "links between indexers; the files of a datalog; request files",

@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -17,7 +16,6 @@
 #include "cli/secret.h"
 #include "cli/session.h"
 
-#define PASSWORD_BYTES_MAX 1024 /* the webserver takes no longer ones at a log-in */
 #define FIRST_UID 1
 
 struct verb;
@@ -111,60 +109,6 @@ static int unknown(const char *kind, const char *name, const json_t *list, const
 static int need_user(const struct job *job)
 {
     return job->user != NULL ? 0 : unknown("user", job->name, job->users, "User");
-}
-
-/* ── The new password ────────────────────────────────────────────────────────────────────── */
-
-/* The only line of the file. */
-static int password_of_file(struct job *job)
-{
-    int rc =
-        io_read_file(job->session.io, job->password_file, PASSWORD_BYTES_MAX + 2, &job->secret);
-    struct buf *secret = &job->secret;
-    while (secret->bytes > 0 && strchr("\r\n", secret->data[secret->bytes - 1]) != NULL) {
-        secret->bytes--;
-    }
-    if (rc == 0 && span_find_byte(buf_span(secret), '\n') >= 0) {
-        rc = err_set(ERR_INVALID, "%s has more than one line", job->password_file);
-    }
-    return rc;
-}
-
-/* Asks; on a terminal twice, since nobody sees what he types. */
-static int password_of_hand(struct job *job)
-{
-    struct buf again = {0};
-    char *prompt = mem_printf("new password of %s: ", job->name);
-    int rc = cli_secret_read(prompt, &job->secret)
-                 ? 0
-                 : err_set(ERR_INVALID,
-                           "no new password: type it, or give it with "
-                           "--password-file or as the %s line of standard input",
-                           job->session.typed.bytes > 0 ? "second" : "first");
-    if (rc == 0 && isatty(STDIN_FILENO) == 1) {
-        (void)cli_secret_read("the same once more: ", &again);
-        rc = span_equal(buf_span(&again), buf_span(&job->secret))
-                 ? 0
-                 : err_set(ERR_INVALID, "the two differ; nothing was changed");
-    }
-    mem_free(prompt);
-    buf_deinit(&again);
-    return rc;
-}
-
-static int read_new_password(struct job *job)
-{
-    int rc = job->password_file != NULL ? password_of_file(job) : password_of_hand(job);
-    struct span secret = buf_span(&job->secret);
-    if (rc < 0) {
-        return rc;
-    }
-    if (secret.bytes == 0 || secret.bytes > PASSWORD_BYTES_MAX) {
-        return err_set(ERR_INVALID, "a password has 1 to %d bytes, not %zu", PASSWORD_BYTES_MAX,
-                       secret.bytes);
-    }
-    bool text = text_is_utf8(secret) && span_find_byte(secret, 0) < 0;
-    return text ? 0 : err_set(ERR_INVALID, "the new password is not UTF-8 text");
 }
 
 /* ── list, show ──────────────────────────────────────────────────────────────────────────── */
@@ -261,6 +205,11 @@ static int show(struct job *job)
     return 0;
 }
 
+static int new_password(struct job *job)
+{
+    return cli_secret_new(job->session.io, job->name, job->password_file, &job->secret);
+}
+
 /* ── add ─────────────────────────────────────────────────────────────────────────────────── */
 
 /* The gids of --group A,B: all of them are there, or nothing is made. */
@@ -322,7 +271,7 @@ static int add(struct job *job)
                                : err_set(ERR_EXISTS, "there is a user %s already (uid %lld)",
                                          job->name, uid_of(job));
     rc = rc < 0 ? rc : find_groups(job, gids);
-    rc = rc < 0 ? rc : read_new_password(job);
+    rc = rc < 0 ? rc : new_password(job);
     rc = rc < 0 ? rc : create(job, &uid);
     rc = rc < 0 ? rc : join_groups(job, uid, gids);
     if (rc == 0) {
@@ -340,7 +289,7 @@ static int add(struct job *job)
 static int set_password(struct job *job)
 {
     int rc = need_user(job);
-    rc = rc < 0 ? rc : read_new_password(job);
+    rc = rc < 0 ? rc : new_password(job);
     if (rc < 0) {
         return rc;
     }

@@ -67,13 +67,42 @@ def test_a_process_that_ends_in_the_middle_of_its_answer_is_one_that_is_not_read
     cut.listening.close()
 
 
-def test_a_session_outlives_the_restart_of_its_webserver():
-    """The signing key is an object: a token from before is valid after."""
+@pytest.fixture(scope="module")
+def small():
     with Cluster(webservers=1, indexers=1, balancer=False) as c:
-        session = c.webserver(0).login()
-        c.webserver(0).stop()
-        c.webserver(0).start()
-        session.get("/api/info/whoami").ok()
+        yield c
+
+
+def test_a_session_outlives_the_restart_of_its_webserver(small):
+    """The signing key is an object: a token from before is valid after."""
+    session = small.webserver(0).login()
+    small.webserver(0).stop()
+    small.webserver(0).start()
+    session.get("/api/info/whoami").ok()
+
+
+def test_an_administrator_who_is_locked_out_gets_in_again_beside_the_stopped_datastore(small):
+    """`aquifer datastore password`: the new one is right, the old one and old sessions are not."""
+    def give(password, name="admin", node=small.datastore):
+        return small.aquifer("datastore", "password", name, "--config", str(node.process.config),
+                             input=password + b"\n")
+    before = small.webserver(0).login()
+    for password in (b"found", b"changeme"):
+        refused = give(password)
+        assert refused.returncode == 1 and b"in use by another process" in refused.stderr
+    small.datastore.stop()
+    assert b"there is no user root" in give(b"found", name="root").stderr
+    assert b"machine of the datastore" in give(b"found", node=small.webserver(0)).stderr
+    assert b"everybody knows" in give(b"changeme").stderr
+    given = give(b"found")
+    assert given.returncode == 0, given.stderr
+    small.datastore.start()
+    session = small.webserver(0).login_soon("admin", "found")
+    assert small.webserver(0).session().try_login().status == 422
+    assert before.get("/api/info/whoami").status == 401
+    wait_until(lambda: any((line["Verb"], line["Name"], line["User"]) ==
+                           ("update", "admin", "aquifer datastore password")
+                           for line in session.get("/api/audit").json()), 10, "its audit line")
 
 
 def test_daemons_may_open_as_many_files_as_the_system_lets_them():
