@@ -253,7 +253,7 @@ function indexerTroubles(indexer: WireIndexer): Trouble[] {
       health: 'warn',
       what: `The indexer ${indexer.Address} has found damaged data on its disk.`,
       advice:
-        'Check the disk; “aquifer verify” shows what is damaged, a replica can bring it back.',
+        'Check the disk; “aquifer well verify” tells what is damaged; a replica can bring it back.',
     });
   }
   return troubles;
