@@ -369,6 +369,10 @@ static int greet(struct consumer3x *consumer)
              NULL);
     set_since(consumer);
     save(consumer);
+    if (consumer->has_offset_fault && consumer->offset.ref.bytes == 0 &&
+        consumer->offset.since_ms > 0) {
+        return err_set(ERR_IO, "\"now\" could not be kept: another start would begin later");
+    }
     return feed3x_consumer_begin(&consumer->session, buf_span(&consumer->offset.ref),
                                  seek_ms(consumer), link3x_out(&consumer->link));
 }

@@ -293,13 +293,42 @@ static void a_full_disk_is_waited_for(void **state)
     end(&world);
 }
 
-static bool is_connected(void)
+static bool is_told(const char *what)
 {
     struct buf text = {0};
     metrics_text(&text);
-    bool is = strstr(buf_str(&text), "source_connected{source=\"s\"} 1") != NULL;
+    bool is = strstr(buf_str(&text), what) != NULL;
     buf_deinit(&text);
     return is;
+}
+
+static bool is_connected(void)
+{
+    return is_told("source_connected{source=\"s\"} 1");
+}
+
+/* Else a kill would make a later moment of it. */
+static void now_is_kept_before_anything_is_taken(void **state)
+{
+    (void)state;
+    struct world world;
+    struct timespec moment = {0, 2000000};
+    begin(&world);
+    buf_append_str(&world.source, "Start=now\n");
+    parse(&world.to, buf_span(&world.source));
+    assert_int_equal(open_storage(&world.to, 2), 0);
+    set_space(&world.to.sim, io_sim_used(&world.to.sim) + 1);
+    follow(&world);
+    for (int i = 0; i < WAIT_MS / 2 && !is_told("source_failures_total{source=\"s\"} 1"); i++) {
+        assert_false(is_connected());
+        nanosleep(&moment, NULL);
+    }
+    set_space(&world.to.sim, 0);
+    for (int i = 0; i < WAIT_MS / 2 && !is_connected(); i++) {
+        nanosleep(&moment, NULL);
+    }
+    assert_true(is_connected());
+    end(&world);
 }
 
 /* The first time is when it first went there, not when it last did. */
@@ -407,6 +436,7 @@ int main(void)
         cmocka_unit_test(the_power_may_go_at_any_call),
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(what_came_while_it_was_away_is_not_before_now),
+        cmocka_unit_test(now_is_kept_before_anything_is_taken),
         cmocka_unit_test(the_last_write_of_a_millisecond_stands_over_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
