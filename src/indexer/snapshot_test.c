@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "indexer/snapshot_give.h"
 #include "indexer/snapshot_take.h"
 #include "indexer/storage_digest.h"
+#include "indexer/storage_testing.h"
 #include "io/sim.h"
 
 #define START_NS (INT64_C(1700000000) * 1000000000)
@@ -334,20 +336,20 @@ static void a_link_of_some_wells_sends_a_snapshot_of_these(void **state)
     end_node(&b);
 }
 
-static void ignore_done(void *context, int rc)
+static void note_done(void *context, int rc)
 {
-    *(int *)context = rc;
+    atomic_store((atomic_int *)context, rc);
 }
 
 /* A record that the snapshot brings too, on another link. */
-static int submit_record(struct node *to, struct node *of, int *ret_done)
+static int submit_record(struct node *to, struct node *of, atomic_int *ret_done)
 {
     struct storage_received received = {
         .origin = datalog_origin(storage_log(of->storage)), .origin_position = 1, .time = 1};
     uint16_t tag;
     assert_int_equal(storage_tag(to->storage, SPAN_LIT("web"), &tag), 0);
     struct entry entry = {.time_ns = 1, .tag = tag, .data = SPAN_LIT("twice")};
-    return storage_submit_received(to->storage, &entry, 1, &received, ignore_done, ret_done);
+    return storage_submit_received(to->storage, &entry, 1, &received, note_done, ret_done);
 }
 
 static void what_came_in_one_form_is_not_taken_in_another(void **state)
@@ -355,7 +357,7 @@ static void what_came_in_one_form_is_not_taken_in_another(void **state)
     (void)state;
     struct node a;
     struct node b;
-    int done = 0;
+    atomic_int done = 0;
     struct link_filter_options options = {.selector = "~web.*{}"};
     struct link_filter *filter;
     assert_int_equal(link_filter_new(&options, &filter), 0);
@@ -387,7 +389,7 @@ static void wherever_it_is_cut_short_another_one_completes_it(void **state)
     for (; !over; parts++) {
         struct node a;
         struct node b;
-        int done = 0;
+        atomic_int done = 0;
         start_node(&a, 1, false);
         start_node(&b, 2, false);
         write_a_lot(&a);
@@ -407,7 +409,7 @@ static void wherever_it_is_cut_short_another_one_completes_it(void **state)
         assert_int_equal(doubt.all.count, 0);
         assert_int_equal(submit_record(&b, &a, &done), 0);
         assert_true(send_snapshot(&b, &a, NO_CUT));
-        assert_int_equal(done, DATALOG_KNOWN);
+        TESTING_WAIT_FOR(atomic_load(&done) == DATALOG_KNOWN);
         check_equal(&a, &b);
         end_node(&a);
         end_node(&b);
