@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "cli/members.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/status_picture.h"
@@ -62,13 +63,18 @@ static int ask(struct job *job, const char *path, json_t **ret_json)
     return cli_session_call(&job->session, "GET", NULL, ret_json, "%s", path);
 }
 
-/* What each indexer says about itself, one after the other. */
-static int ask_indexers(struct job *job, json_t **ret_list)
+/* What each indexer says about itself, one after the other. Who did not answer `before` (NULL:
+ * nobody was asked) is not waited for again. */
+static int ask_indexers(struct job *job, const json_t *before, json_t **ret_list)
 {
     size_t count = json_array_size(json_object_get(job->cluster, "Indexers"));
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *one = NULL;
+        if (before != NULL && !true_in(json_array_get(before, i), "Up")) {
+            json_array_append_new(list, json_null());
+            continue;
+        }
         int rc = cli_session_call(&job->session, "GET", NULL, &one, "/api/cluster/indexers/%zu", i);
         if (rc < 0) {
             json_decref(list);
@@ -92,7 +98,7 @@ static int ask_again(struct job *job)
         (void)nanosleep(&pause, NULL);
     }
     int64_t now_ns = io_monotonic_ns(job->session.io);
-    int rc = ask_indexers(job, &job->later);
+    int rc = ask_indexers(job, job->indexers, &job->later);
     job->between_ns = now_ns - job->asked_ns;
     return rc;
 }
@@ -102,7 +108,7 @@ static int ask_all(struct job *job)
     int rc = cli_session_open(&job->session);
     rc = rc < 0 ? rc : ask(job, "/api/cluster", &job->cluster);
     job->asked_ns = io_monotonic_ns(job->session.io);
-    rc = rc < 0 ? rc : ask_indexers(job, &job->indexers);
+    rc = rc < 0 ? rc : ask_indexers(job, NULL, &job->indexers);
     rc = rc < 0 ? rc : ask(job, "/api/settings", &job->settings);
     rc = rc < 0 ? rc : ask(job, "/api/webservers", &job->webservers);
     rc = rc < 0 ? rc : ask(job, "/api/notifications", &job->notifications);
