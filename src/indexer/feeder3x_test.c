@@ -82,7 +82,8 @@ static void start_feeder(struct world *world)
     struct buf problems = {0};
     print_public(&public, CONSUMER_KEY);
     int rc = -1;
-    for (unsigned port = 12000 + (unsigned)getpid() % 8000; rc != 0 && port < 20000; port++) {
+    for (unsigned i = 0; rc != 0 && i < 8000; i++) {
+        unsigned port = 12000 + ((unsigned)getpid() + i) % 8000;
         struct buf text = {0};
         conf_free(&world->conf);
         buf_printf(&text,
