@@ -122,16 +122,6 @@ void kafka_gather_begin(struct kafka_gather *gather, uint32_t partition, int64_t
     track_of(gather, partition)->next = offset;
 }
 
-void kafka_gather_pass(struct kafka_gather *gather, uint32_t partition, int64_t offset)
-{
-    struct track *track = track_of(gather, partition);
-    if (track->next != offset + 1) { /* else it was taken, and refused */
-        see(track, offset);
-    }
-    set_done(track, offset);
-    track->highest = MAX(track->highest, offset);
-}
-
 int64_t kafka_gather_offset(const struct kafka_gather *gather, uint32_t partition)
 {
     if (partition >= gather->tracks.count) {
@@ -180,12 +170,27 @@ static void free_record(struct kafka_gather *gather, struct source *source, stru
     mem_free(record);
 }
 
-static struct source *source_of(struct kafka_gather *gather, struct datalog_origin origin)
+#define KEY_BYTES 24
+
+static struct span key_of(struct datalog_origin origin, uint8_t bytes[KEY_BYTES])
 {
-    uint8_t bytes[24];
     memcpy(bytes, origin.node.bytes, 16);
     memcpy(bytes + 16, &origin.incarnation, 8);
-    struct span key = span_of(bytes, sizeof(bytes));
+    return span_of(bytes, KEY_BYTES);
+}
+
+/* Whoever can write to the topic can make them up. */
+static bool is_one_too_many(const struct kafka_gather *gather, struct datalog_origin origin)
+{
+    uint8_t bytes[KEY_BYTES];
+    return gather->sources.count >= KAFKA_ORIGINS_MAX &&
+           map_get(&gather->by_origin, key_of(origin, bytes)) == NULL;
+}
+
+static struct source *source_of(struct kafka_gather *gather, struct datalog_origin origin)
+{
+    uint8_t bytes[KEY_BYTES];
+    struct span key = key_of(origin, bytes);
     struct source *source = map_get(&gather->by_origin, key);
     if (source == NULL) {
         source = MEM_NEW(struct source);
@@ -315,6 +320,47 @@ static void keep_bound(struct kafka_gather *gather)
     }
 }
 
+static bool has_spot(const struct record *record, uint32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < record->spots.count; i++) {
+        if (record->spots.items[i].partition == partition &&
+            record->spots.items[i].offset == offset) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whose record, that is not handed over, a message is of; NULL: of none. */
+static struct source *waiting_of(struct kafka_gather *gather, uint32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < gather->sources.count; i++) {
+        struct source *source = gather->sources.items[i];
+        for (size_t k = 0; k < source->records.count; k++) {
+            const struct record *record = source->records.items[k];
+            if (!record->handed && has_spot(record, partition, offset)) {
+                return source;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* What waits at the front of a partition keeps a mark of every message behind it. */
+static void keep_marks_bound(struct kafka_gather *gather, uint32_t partition)
+{
+    struct track *track = track_of(gather, partition);
+    struct source *source = NULL;
+    if ((track->marks.count - track->head) % gather->options.marks_max != 0) {
+        return;
+    }
+    while (track->marks.count - track->head >= gather->options.marks_max &&
+           (source = waiting_of(gather, partition, track->marks.items[track->head].offset)) !=
+               NULL) {
+        set_aside(gather, source);
+    }
+}
+
 /* Its pieces are not kept. What it waits for has come: all is read again. */
 static int take_aside(struct kafka_gather *gather, struct source *source, uint64_t position,
                       struct spot spot, bool is_new)
@@ -329,6 +375,11 @@ static int take_aside(struct kafka_gather *gather, struct source *source, uint64
 int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *piece,
                       uint32_t partition, int64_t offset)
 {
+    if (is_one_too_many(gather, piece->place.origin)) {
+        return err_set(ERR_TOO_LARGE, "the topic has records of more than %u origins",
+                       KAFKA_ORIGINS_MAX);
+    }
+    keep_marks_bound(gather, partition);
     struct source *source = source_of(gather, piece->place.origin);
     struct track *track = track_of(gather, partition);
     struct spot spot = {.partition = partition, .offset = offset};
@@ -357,6 +408,17 @@ int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *pie
     }
     keep_bound(gather);
     return 0;
+}
+
+void kafka_gather_pass(struct kafka_gather *gather, uint32_t partition, int64_t offset)
+{
+    keep_marks_bound(gather, partition);
+    struct track *track = track_of(gather, partition);
+    if (track->next != offset + 1) { /* else it was taken, and refused */
+        see(track, offset);
+    }
+    set_done(track, offset);
+    track->highest = MAX(track->highest, offset);
 }
 
 /* ---- whole records ---- */
@@ -488,6 +550,9 @@ struct kafka_gather *kafka_gather_new(const struct kafka_gather_options *options
     gather->options = *options;
     if (options->waiting_bytes_max == 0) {
         gather->options.waiting_bytes_max = KAFKA_WAITING_BYTES_DEFAULT;
+    }
+    if (options->marks_max == 0) {
+        gather->options.marks_max = KAFKA_MARKS_DEFAULT;
     }
     return gather;
 }

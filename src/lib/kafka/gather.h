@@ -17,7 +17,9 @@
 #include "kafka/piece.h"
 
 #define KAFKA_WAITING_BYTES_DEFAULT (UINT64_C(256) << 20)
-#define KAFKA_OFFSET_BEGINNING INT64_C(-2) /* as librdkafka's */
+#define KAFKA_ORIGINS_MAX 65536u /* as many as a node can number (series/origins.h), and more */
+#define KAFKA_MARKS_DEFAULT ((size_t)4 << 20) /* 16 bytes each */
+#define KAFKA_OFFSET_BEGINNING INT64_C(-2)    /* as librdkafka's */
 
 struct kafka_gather;
 
@@ -27,6 +29,7 @@ enum kafka_gather_outcome {
 
 struct kafka_gather_options {
     uint64_t waiting_bytes_max; /* 0: default; more than the largest record */
+    size_t marks_max;           /* 0: default; messages of a partition behind one that waits */
     /* The highest position of an origin that is durable here. */
     uint64_t (*position_of)(void *context, struct datalog_origin origin);
     void *context;
@@ -38,8 +41,8 @@ void kafka_gather_free(struct kafka_gather **gather);
 /* Where reading of a partition begins; before its first message. */
 void kafka_gather_begin(struct kafka_gather *gather, uint32_t partition, int64_t offset);
 
-/* The next message of a partition. Copies. ERR_PROTOCOL: it contradicts others of its record; it
- * is as one that is no piece. */
+/* The next message of a partition. Copies. ERR_PROTOCOL: it contradicts others of its record;
+ * ERR_TOO_LARGE: one origin too many. It is as one that is no piece. */
 MUST_CHECK int kafka_gather_take(struct kafka_gather *gather, const struct kafka_piece *piece,
                                  uint32_t partition, int64_t offset);
 

@@ -170,7 +170,10 @@ static void begin_reading(struct world *world)
 
 static void open_reader(struct world *world)
 {
-    struct kafka_gather_options options = {world->waiting_max, position_of, world};
+    struct kafka_gather_options options = {.waiting_bytes_max = world->waiting_max,
+                                           .marks_max = world->waiting_max < MEMORY_ENOUGH ? 8 : 0,
+                                           .position_of = position_of,
+                                           .context = world};
     world->gather = kafka_gather_new(&options);
     memcpy(world->at, world->kept, sizeof(world->at));
     memcpy(world->submitted, world->durable, sizeof(world->submitted));
@@ -386,7 +389,8 @@ static uint64_t nothing_yet(void *context, struct datalog_origin origin)
 
 static struct kafka_gather *new_gather(uint64_t waiting_max)
 {
-    struct kafka_gather_options options = {waiting_max, nothing_yet, NULL};
+    struct kafka_gather_options options = {.waiting_bytes_max = waiting_max,
+                                           .position_of = nothing_yet};
     return kafka_gather_new(&options);
 }
 
@@ -529,10 +533,53 @@ static void pieces_without_a_beginning_take_bounded_memory(void **state)
     kafka_gather_free(&gather);
 }
 
+static void more_origins_than_there_can_be_are_refused(void **state)
+{
+    (void)state;
+    struct kafka_gather_options options = {.position_of = nothing_is_durable};
+    struct kafka_gather *gather = kafka_gather_new(&options);
+    struct kafka_piece piece = piece_of(1, 0, 2);
+    for (uint64_t i = 0; i <= KAFKA_ORIGINS_MAX; i++) {
+        piece.place.origin.incarnation = i;
+        int rc = kafka_gather_take(gather, &piece, 0, (int64_t)i);
+        assert_int_equal(rc, i < KAFKA_ORIGINS_MAX ? 0 : ERR_TOO_LARGE);
+    }
+    kafka_gather_pass(gather, 0, KAFKA_ORIGINS_MAX);
+    piece = piece_of(1, 1, 2);
+    piece.place.origin.incarnation = 5;
+    struct kafka_whole whole;
+    assert_int_equal(kafka_gather_take(gather, &piece, 0, KAFKA_ORIGINS_MAX + 1), 0);
+    assert_true(kafka_gather_next(gather, &whole)); /* the others go on */
+    kafka_gather_free(&gather);
+}
+
+/* A piece whose others never come: it holds the offset, not a mark of each message since. */
+static void what_waits_at_the_front_is_set_aside_before_the_marks_fill_the_memory(void **state)
+{
+    (void)state;
+    struct kafka_gather_options options = {.marks_max = 100, .position_of = nothing_is_durable};
+    struct kafka_gather *gather = kafka_gather_new(&options);
+    struct kafka_missing missing;
+    struct kafka_piece piece = piece_of(1, 0, 2);
+    assert_int_equal(kafka_gather_take(gather, &piece, 0, 0), 0);
+    piece.place.origin = origin_of(1);
+    assert_int_equal(kafka_gather_take(gather, &piece, 0, 1), 0);
+    for (int64_t offset = 2; offset < 1000; offset++) {
+        kafka_gather_pass(gather, 0, offset);
+        assert_true(kafka_gather_missing(gather, &missing));
+        assert_int_equal(missing.aside, offset >= 100);
+    }
+    assert_int_equal(kafka_gather_waiting_bytes(gather), 0);
+    assert_int_equal(kafka_gather_offset(gather, 0), 0); /* from where it is read again */
+    kafka_gather_free(&gather);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_without_a_beginning_take_bounded_memory),
+        cmocka_unit_test(more_origins_than_there_can_be_are_refused),
+        cmocka_unit_test(what_waits_at_the_front_is_set_aside_before_the_marks_fill_the_memory),
         cmocka_unit_test(random_lives_hand_each_record_over_once),
         cmocka_unit_test(an_offset_moves_only_behind_what_is_durable),
         cmocka_unit_test(a_gap_is_named_and_set_aside_until_it_is_filled),
