@@ -36,7 +36,7 @@ class Ring(Cluster):
 
     def metrics(self, i):
         url = f"http://127.0.0.1:{self.layout.indexers[i].port}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.read().decode()
 
     def forwarder(self, i, target):
@@ -150,7 +150,8 @@ def test_a_chain_goes_round_a_dead_member():
         c.expect_found_at(2, "web", ids, 30)
         [detour] = [f for f in c.stats(0)["forwarders"] if f["instead_of"]]
         assert detour["node"] == c.layout.secrets["ids"]["indexer-2"]
-        assert f'aquifer_datalog_sent_records_total{{forwarder="{detour["name"]}"}}' in c.metrics(0)
+        counted = f'aquifer_datalog_sent_records_total{{forwarder="{detour["name"]}"}}'
+        wait_until(lambda: counted in c.metrics(0), 10, counted)
         c.indexer(0).kill()  # it remembers who is behind the dead one
         c.indexer(0).start()
         ids += c.ingest("web", 100)
@@ -187,8 +188,8 @@ def test_a_receiver_that_was_down_catches_up():
         [behind] = [o for o in link["origins"] if o["lag_records"] > 0]
         assert behind["node"].encode() == own and behind["lag_ns"] > 0
         assert b"of " + own + b"/" in told.stdout
-        metrics = c.metrics(0)
-        assert 'aquifer_datalog_origins_behind{forwarder="indexer-1"} 1' in metrics
+        counted = 'aquifer_datalog_origins_behind{forwarder="indexer-1"} 1'
+        wait_until(lambda: counted in c.metrics(0), 10, counted)
         c.indexer(1).start()
         c.expect_all_hold("web", ids)
         told = c.aquifer(*status).stdout.decode()

@@ -170,8 +170,7 @@ def test_nodes_that_differ_are_found_named_and_repaired():
         c.start()
         ids = [id for i in range(3) for id in c.ingest("web", 300, indexer=i)]
         c.expect_all_hold("web", ids)
-        status, text = verify(c)
-        assert status == 0 and "on 3 indexers: equal" in text, text
+        wait_until(lambda: "on 3 indexers: equal" in verify(c)[1], 20, "equal digests")
         told = c.aquifer("datalog", "verify", "--cluster", "--config",
                          str(c.indexer(0).process.config))
         assert b"none to compare it with" in told.stdout, "an indexer's configuration names itself"
@@ -204,7 +203,7 @@ def test_attributes_that_differ_are_found_and_repaired():
         assert api.meta(b"load{host=h1}{unit=C}\nload{host=h2}{unit=F,a=b}\n")[0] == 200
         c.fill(0)  # and what came before leaves the log
         wait_until(lambda: c.forwarder(0, 1)["lag_records"] == 0, 20, "no lag")
-        assert verify(c)[0] == 0
+        wait_until(lambda: verify(c)[0] == 0, 20, "equal digests")
         assert c.indexer(1).stop() == 0
         shutil.rmtree(c.indexer(1).process.dir / "series")  # names are in the segments too
         c.indexer(1).start()
@@ -237,8 +236,10 @@ def test_a_peer_that_stays_away_is_detached_named_and_brought_back_equal():
             largest = max(largest, size)
         assert bound / 2 < largest <= bound
         peer = c.layout.indexers[1].name
-        assert f'aquifer_datalog_detached{{forwarder="{peer}"}} 1' in c.metrics(0)
-        assert f"cursor forward-{peer} is detached" in c.indexer(0).log()
+        counted = f'aquifer_datalog_detached{{forwarder="{peer}"}} 1'
+        wait_until(lambda: counted in c.metrics(0), 10, counted)
+        said = f"cursor forward-{peer} is detached"
+        wait_until(lambda: said in c.indexer(0).log(), 10, said)
         config = ("--config", str(c.webserver(0).process.config))
         assert b", DETACHED: " in c.aquifer("datalog", "status", *config).stdout
         session = c.webserver(0).login()
@@ -251,7 +252,7 @@ def test_a_peer_that_stays_away_is_detached_named_and_brought_back_equal():
         c.indexer(1).start()
         c.expect_all_hold("web", ids, 60)
         wait_until(lambda: c.forwarder(0, 1)["snapshots"] == 1, 30, "the end of the snapshot")
-        assert not c.forwarder(0, 1)["detached"]
+        wait_until(lambda: not c.forwarder(0, 1)["detached"], 10, "it to be attached")
         wait_until(lambda: verify(c)[0] == 0, 20, "equal digests")
         assert len(told()) == 1
         assert "control-refused" not in c.indexer(1).log()  # who knew it before says hello again
