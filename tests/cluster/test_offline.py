@@ -32,7 +32,7 @@ def datastore(session):
 
 
 def readyz(node):
-    with urlopen(node.url + "/readyz", timeout=10) as answer:
+    with urlopen(node.url + "/readyz", timeout=60) as answer:
         return answer.status, answer.read().decode()
 
 
@@ -133,7 +133,7 @@ def test_everything_written_meanwhile_arrives_in_order_and_the_state_ends():
         wait_until(lambda: len(other.get("/api/macros").ok().json()) == 18, 30, "all on the other")
         assert names_in_order(c) == wanted
         assert other.get(f"/api/macros/{ids[0]}").ok().json()["Expansion"] == "changed"
-        assert not datastore(session)["Degraded"]
+        wait_until(lambda: not datastore(session)["Degraded"], 10, "the end of the state")
         wait_until(lambda: readyz(c.webserver(0)) == (200, "ready\n"), 5, "/readyz without a word")
         session.post("/api/users", {"User": "bob", "Pass": "pass word", "Name": "Bob"}).ok()
 

@@ -225,8 +225,9 @@ def test_an_emptied_datastore_is_filled_by_the_webservers_and_the_operator_is_to
         for i in range(3):
             shows(c.webserver(i), wanted)
         assert c.webserver(0).login().get(f"/api/dashboards/{deleted}").status == 404
-        logs = c.webserver(0).log() + c.webserver(1).log()
-        assert LOST in logs and "is a new one" in logs and "nothing is deleted" in logs
+        for said in (LOST, "is a new one", "nothing is deleted"):
+            wait_until(lambda: said in c.webserver(0).log() + c.webserver(1).log(),  # noqa: B023
+                       20, said)
         told = wait_until(lambda: [n for n in notices(c.webserver(2).login()) if "came back" in n],
                           20, "a notification")
         assert len(told) == 1 and "Nothing was deleted" in told[0], told
@@ -263,7 +264,8 @@ def test_an_older_datastore_gets_back_what_was_made_since():
                        "what was there before the restore, on both")
         assert session.get(f"/api/dashboards/{kept}").ok().json()["Data"] == {"v": 2}
         c.webserver(1).login_soon("bob", "pass word")
-        assert "was restored from a backup" in c.webserver(0).log() + c.webserver(1).log()
+        wait_until(lambda: "was restored from a backup" in c.webserver(0).log()
+                   + c.webserver(1).log(), 20, "a line about it")
         wait_until(lambda: any("came back" in n for n in notices(c.webserver(0).login())), 10)
 
 
