@@ -133,8 +133,12 @@ def test_saved_results_open_everywhere_after_their_webserver_is_gone(pair):
         a.put(f"{path_of(launched)}/detach?sid={launched['SearchSessionID']}").ok()
     rows = a.get(path_of(kept) + "/download/json").ok().body
     table = a.get(path_of(kept) + "/stats/metadata").ok().json()["TagStats"]
-    wait_until(lambda: kept["SearchID"] in ids(b), 10, "the search on the other webserver")
+    wait_until(lambda: a.get("/api/settings").ok().json()["Datastore"]["Unsynced"] == 0, 10,
+               "the datastore to have both")
     pair.webserver(0).kill()
+    for launched in (kept, dropped):
+        wait_until(lambda: b.get(path_of(launched)).status == 200, 10,  # noqa: B023
+                   "the search on the other webserver")
     assert b.get(path_of(kept)).ok().json()["State"] == "DORMANT/SAVED"
     notes = b.get(path_of(kept) + "/details").ok().json()["Metadata"]
     assert notes == {"name": "n", "notes": "why"}
