@@ -315,7 +315,7 @@ def test_times_may_be_shifted_and_bounded_by_a_token(api, cluster):
 token.write.past.name=PAST
 token.write.past.owner=33333333-3333-3333-3333-333333333333
 token.write.past.app=demo
-token.write.past.attributes=.maxpast=1000,.maxfuture=1000,.maxsize=3
+token.write.past.attributes=.maxpast=600000,.maxfuture=1000,.maxsize=3
 token.write.drop.name=DROP
 token.write.drop.owner=33333333-3333-3333-3333-333333333333
 token.write.drop.app=demo
