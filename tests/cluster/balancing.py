@@ -102,7 +102,7 @@ class Users:
     def __exit__(self, *_):
         self.stopping = True
         for thread in self.threads:
-            thread.join(30)
+            thread.join(120)
 
     def see(self, *names):
         """Waits until each of them has answered again."""

@@ -167,7 +167,7 @@ class Websocket:
 
     def __init__(self, session, labels=("PONG", "parse", "search", "attach")):
         address = urllib.parse.urlparse(session.url)
-        self.socket = socket.create_connection((address.hostname, address.port), timeout=15)
+        self.socket = socket.create_connection((address.hostname, address.port), timeout=60)
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall((
             "GET /api/ws/search HTTP/1.1\r\n"

@@ -69,6 +69,6 @@ class Load:
     def __exit__(self, kind, *_):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(120)
         if kind is None:
             assert not self.faults, self.faults[:5]

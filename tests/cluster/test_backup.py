@@ -333,7 +333,7 @@ def test_a_client_that_leaves_half_way_blocks_nobody(source, fresh):
     for start in (f"GET /api/backup HTTP/1.1\r\n{head}\r\n".encode(),
                   f"POST /api/backup HTTP/1.1\r\n{head}Content-Length: {len(data)}\r\n\r\n".encode()
                   + data[:len(data) // 2]):
-        with socket.create_connection((address.hostname, address.port), timeout=15) as client:
+        with socket.create_connection((address.hostname, address.port), timeout=60) as client:
             client.sendall(start)
             if start.startswith(b"GET"):
                 assert client.recv(10)

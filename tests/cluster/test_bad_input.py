@@ -12,7 +12,7 @@ from cluster import BUILD, Cluster
 
 def check_config(node):
     return subprocess.run([*node.process.command, "--check-config"], capture_output=True,
-                          text=True, timeout=20, check=False)
+                          text=True, timeout=120, check=False)
 
 
 def refused(node):
@@ -69,7 +69,7 @@ def test_garbage_on_the_ingest_port_disturbs_nobody(cluster):
     """Bytes that are no frame, a connection that is cut: said in the log, others go on."""
     port = cluster.layout.indexers[0].ingest_port
     for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096, b"", b"\x00" * 3):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
             wire.sendall(garbage)
     cluster.expect_found("garbage", cluster.ingest("garbage", lines=10))
 
@@ -90,8 +90,8 @@ def test_bad_requests_are_400_and_the_connection_lives(cluster):
     answer = session.call("POST", "/api/dashboards", b"{not json", "application/json")
     assert answer.status == 400 and answer.error
     assert session.call("POST", "/api/parse", b"[" * 100000, "application/json").status == 400
-    announced = http.client.HTTPConnection(session.url.removeprefix("http://"), timeout=20)
-    announced.request("POST", "/api/dashboards", body=iter([b"{"]), headers={
+    announced = http.client.HTTPConnection(session.url.removeprefix("http://"), timeout=60)
+    announced.request("POST", "/api/dashboards", headers={  # what is sent to a closed end resets it
         "Authorization": f"Bearer {session.token}", "Content-Length": str(300 << 20)})
     assert announced.getresponse().status == 413
     announced.close()
@@ -116,7 +116,7 @@ def test_the_command_line_says_what_is_wrong_with_its_arguments():
     """No tag, no such file, no such server: a sentence on stderr and a status."""
     def run(*arguments):
         return subprocess.run([BUILD / "bin/aquifer", *arguments], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=30, check=False)
+                              stdin=subprocess.DEVNULL, timeout=120, check=False)
     for arguments in (["ingest", "-"], ["ingest", "--tag", "x", "/no/such/file"], ["dance"],
                       ["ingest", "--tag", "a b", "-"]):
         answer = run(*arguments)
@@ -130,7 +130,7 @@ def test_no_path_leads_out_of_the_pages_of_the_webserver(cluster):
     for path in ("/../../../../../../etc/passwd", "/..%2f..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
                  "/assets/%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2fetc/passwd",
                  "/assets/..%252f..%252f..%252fetc%252fpasswd", "//etc/passwd", "/%2fetc%2fpasswd"):
-        wire = http.client.HTTPConnection(url, timeout=10)
+        wire = http.client.HTTPConnection(url, timeout=60)
         wire.request("GET", path)
         answer = wire.getresponse()
         assert answer.status in (400, 404) and b"root:" not in answer.read(), path
@@ -138,7 +138,7 @@ def test_no_path_leads_out_of_the_pages_of_the_webserver(cluster):
 
 
 def test_without_traefik_token_nobody_reads_the_list_of_webservers(cluster):
-    wire = http.client.HTTPConnection("127.0.0.1", cluster.layout.datastores[0].port, timeout=20)
+    wire = http.client.HTTPConnection("127.0.0.1", cluster.layout.datastores[0].port, timeout=60)
     wire.request("GET", "/traefik?token=")
     answer = wire.getresponse()
     assert answer.status == 403 and b"Traefik-Token" in answer.read()

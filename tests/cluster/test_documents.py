@@ -58,7 +58,7 @@ def copied(c, number):
 
 def pasted(c, script):
     done = subprocess.run(["bash", "-c", script], cwd=c.folder, capture_output=True, text=True,
-                          timeout=60, env={"PATH": "/usr/bin:/bin", "AQUIFER_PASSWORD": "changeme"},
+                          timeout=120, env={"PATH": "/usr/bin:/bin", "AQUIFER_PASSWORD": "changeme"},
                           stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -75,7 +75,7 @@ def test_the_first_steps_of_the_readme_work(steps):
 def test_what_the_readme_says_of_quickstart_is_in_its_help():
     """Each option, and each verb of make."""
     known = subprocess.run([ROOT / "quickstart", "--help"], capture_output=True, text=True,
-                           timeout=20, check=True).stdout
+                           timeout=120, check=True).stdout
     listed = re.search(r"`--help` lists its options\s+\((.*?)\)", README, re.S).group(1)
     for option in re.findall(r"--[a-z-]+", listed):
         assert option in known, option
@@ -95,7 +95,7 @@ def test_each_command_of_aquifer_in_a_page_exists(path):
     """Its verb, what it does with it, and every option are in `aquifer VERB --help`."""
     def help_of(verb):
         return subprocess.run([BUILD / "bin/aquifer", verb, "--help"], capture_output=True,
-                              text=True, timeout=20, check=False).stdout
+                              text=True, timeout=120, check=False).stdout
     for command in commands_of_aquifer(path.read_text()):
         words = command.split()[1:]
         if words[0] == "help":

@@ -38,7 +38,7 @@ def test_entries_acknowledged_before_a_kill_are_found_after_the_restart():
         stop.set()
         feeder.kill()
         feeder.wait()
-        thread.join(30)
+        thread.join(120)
         c.indexer(0).start()
         wait_until(lambda: set(ids) <= set(c.ids_found("kept", session, "grep -v unacked")), 20,
                    "every acknowledged entry")
@@ -155,7 +155,7 @@ def test_a_full_disk_is_said_and_ends_by_itself():
             assert c.indexer(0).running()
             assert set(ids) <= set(c.ids_found("full"))
             feeder.send_signal(signal.SIGTERM)
-            assert feeder.wait(30) != 0
+            assert feeder.wait(120) != 0
             ballast.unlink()
             later = wait_until(lambda: try_ingest(c, "full"), 30, "an ingest once there is room")
             c.expect_found("full", ids + later)

@@ -37,7 +37,7 @@ def test_entries_are_shown_once_as_they_come(followed):
     assert len(data) == len(set(data)) == len(first) + len(second) == 50
     assert not answer["Finished"]
     session.put(path_of(launched) + "/stop").ok()
-    wait_until(lambda: rows(session, launched)[0]["Finished"], 2, "the end")
+    wait_until(lambda: rows(session, launched)[0]["Finished"], 10, "the end")
     assert len(rows(session, launched)[1]) == 50
 
 
@@ -105,7 +105,7 @@ def test_the_command_line_follows(followed):
             return lines
         wait_until(arrives, 10, "a line")
         process.terminate()
-        reader.join(10)
+        reader.join(60)
         assert lines and all(b"id=" in line for line in lines)
         wait_until(lambda: not listed(), 10, "the end of the search")
 

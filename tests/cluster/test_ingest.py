@@ -36,11 +36,11 @@ def test_one_ingest_run_survives_a_kill_of_its_indexer():
             feeder.stdin.close()
         thread = threading.Thread(target=feed)
         thread.start()
-        assert half.wait(30)
+        assert half.wait(120)
         c.indexer(0).kill()
         c.indexer(0).start()
-        assert feeder.wait(60) == 0, feeder.stderr.read()
-        thread.join(30)
+        assert feeder.wait(180) == 0, feeder.stderr.read()
+        thread.join(120)
         assert "6000 entries sent, 6000 acknowledged" in feeder.stdout.read()
         feeder.stdout.close()
         feeder.stderr.close()
@@ -63,7 +63,7 @@ def test_an_indexer_that_stops_for_good_is_a_failure_of_the_run():
         assert c.indexer(0).stop() == 0
         feeder.stdin.write(b"one more\n")
         feeder.send_signal(15)
-        out, err = feeder.communicate(timeout=30)
+        out, err = feeder.communicate(timeout=120)
         assert feeder.returncode != 0
         assert b"not everything was acknowledged" in err
         acknowledged = int(out.split(b" entries sent, ")[1].split()[0])

@@ -74,7 +74,7 @@ class Balancer:
                    10, "all webservers are up")
         return self
 
-    def stop(self, within_s=20):
+    def stop(self, within_s=120):
         self.child.send_signal(signal.SIGTERM)
         return self.child.wait(within_s)
 
@@ -88,7 +88,7 @@ class Balancer:
                         return int(pid)
         return None
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=60):
         if self.tls is None:
             return http.client.HTTPConnection(HOST, self.port, timeout=timeout)
         context = ssl.create_default_context(cafile=self.tls[0])
@@ -99,7 +99,7 @@ class Balancer:
         return request(self.connect(), path, headers)
 
     def admin(self, path):
-        answer = request(http.client.HTTPConnection(HOST, self.admin_port, timeout=10), path)
+        answer = request(http.client.HTTPConnection(HOST, self.admin_port, timeout=60), path)
         return answer.status, answer.text
 
 
@@ -214,8 +214,8 @@ def test_sigterm_lets_open_requests_finish(tmp_path):
         assert ask_the_one(b, "/slow-begun").status == 200  # it is on its way
         b.child.send_signal(signal.SIGTERM)
         wait_until(lambda: not accepts(b.port), 5, "the port is closed")
-        assert slow.join(10).status == 200
-        assert b.child.wait(20) == 0
+        assert slow.join(60).status == 200
+        assert b.child.wait(120) == 0
 
 
 def test_haproxy_does_not_outlive_a_killed_load_balancer(tmp_path):
@@ -227,7 +227,7 @@ def test_haproxy_does_not_outlive_a_killed_load_balancer(tmp_path):
         assert ask_the_one(b, "/slow-begun").status == 200  # it is on its way
         b.child.kill()
         b.child.wait()
-        assert slow.join(10).status == 200
+        assert slow.join(60).status == 200
         wait_until(lambda: not Path(f"/proc/{haproxy}").exists(), 20, "HAProxy ends")
         b.__enter__()
         b.ready()
@@ -237,7 +237,7 @@ def test_websockets_and_uploads_pass(tmp_path):
     """An upgraded connection carries bytes both ways; a chunked body of 20 MB arrives whole."""
     with Balancer(tmp_path) as b:
         b.ready()
-        echoes(socket.create_connection((HOST, b.port), timeout=10))
+        echoes(socket.create_connection((HOST, b.port), timeout=60))
         takes_chunks(b.connect())
 
 
@@ -258,7 +258,7 @@ def test_a_trusted_proxy_in_front_is_passed_on(tmp_path):
         b.ready()
         lines = b.get(headers=said).text.split("\n")
         assert lines[4:] == [f"192.0.2.7, {HOST}", "https", f"for={HOST};proto=http"]
-        stranger = http.client.HTTPConnection(HOST, b.port, timeout=20,
+        stranger = http.client.HTTPConnection(HOST, b.port, timeout=60,
                                               source_address=("127.0.0.9", 0))
         assert request(stranger, "/x", said).text.split("\n")[4:6] == ["127.0.0.9", "http"]
 
@@ -267,12 +267,12 @@ def test_the_proxy_protocol_is_taken_from_a_trusted_proxy_only(tmp_path):
     settings = ["Trusted-Proxy=127.0.0.1", "Accept-Proxy-Protocol=true", "Forwarded-Header=true"]
     with Balancer(tmp_path, settings=settings) as b:
         b.ready()
-        with socket.create_connection((HOST, b.port), timeout=20) as proxy:
+        with socket.create_connection((HOST, b.port), timeout=60) as proxy:
             proxy.sendall(b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 80\r\n"
                           b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             answer = b"".join(iter(lambda: proxy.recv(65536), b"")).decode()
         assert answer.endswith('\n2001:db8::7\nhttp\nfor="[2001:db8::7]";proto=http'), answer
-        stranger = http.client.HTTPConnection(HOST, b.port, timeout=20,
+        stranger = http.client.HTTPConnection(HOST, b.port, timeout=60,
                                               source_address=("127.0.0.9", 0))
         assert request(stranger, "/x").text.split("\n")[4:6] == ["127.0.0.9", "http"]
 
@@ -302,7 +302,7 @@ def test_https_in_front_with_a_redirector(tmp_path):
         answer = b.get()
         assert answer.status == 200 and "Secure" in answer.getheader("Set-Cookie")
         assert answer.text.split("\n")[5] == "https"
-        plain = http.client.HTTPConnection(HOST, b.redirector_port, timeout=10)
+        plain = http.client.HTTPConnection(HOST, b.redirector_port, timeout=60)
         moved = request(plain, "/a?b=c", headers={"Host": f"localhost:{b.redirector_port}"})
         assert moved.status == 308
         assert moved.getheader("Location") == f"https://localhost:{b.port}/a?b=c"
@@ -319,7 +319,7 @@ def test_people_come_by_tls_1_3_and_http_2(tmp_path):
         said = subprocess.run(["curl", "--silent", "--http2", "--cacert", tls[0], "--output",
                                "/dev/null", "--write-out", "%{http_version} %{http_code}",
                                f"https://localhost:{b.port}/x"], capture_output=True, text=True,
-                              check=True, timeout=20).stdout
+                              check=True, timeout=60).stdout
         assert said == "2 200"
 
 
@@ -440,12 +440,12 @@ def listed(c, count):
 
 
 def metrics(c):
-    connection = http.client.HTTPConnection(HOST, c.balancer.process.port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, c.balancer.process.port, timeout=60)
     return request(connection, "/metrics").text
 
 
 def balanced(c, path="/readyz"):
-    return request(http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=20), path)
+    return request(http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=60), path)
 
 
 def test_webservers_are_found_by_themselves_and_kept_while_the_datastore_is_away():
@@ -478,7 +478,7 @@ class Front:
         self.port = cluster.layout.balancer_port
 
     def connect(self):
-        return http.client.HTTPConnection(HOST, self.port, timeout=20)
+        return http.client.HTTPConnection(HOST, self.port, timeout=60)
 
 
 def test_a_killed_webserver_of_a_cluster_costs_no_request():
@@ -513,7 +513,7 @@ def test_webservers_know_their_users_by_address_through_the_balancer(proxy):
                        balanced(c).status == 200, 60, "the webserver is ready")
 
         def ask(path, method="GET", body=None, **headers):
-            user = http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=20,
+            user = http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=60,
                                               source_address=("127.0.0.77", 0))
             headers |= {"Content-Type": "application/json", "X-Forwarded-For": "6.6.6.6"}
             return json.loads(request(user, path, headers, method, body).text)

@@ -64,13 +64,13 @@ class Proxy:
 
     def __exit__(self, *_):
         self.child.terminate()
-        self.child.wait(20)
+        self.child.wait(120)
         for tiny in self.webservers:
             tiny.kill()
 
     def connect(self):
         context = ssl.create_default_context(cafile=self.front[0])
-        return http.client.HTTPSConnection("localhost", self.port, timeout=20, context=context)
+        return http.client.HTTPSConnection("localhost", self.port, timeout=60, context=context)
 
     def get(self, headers=None):
         return request(self.connect(), "/x", headers)
@@ -89,7 +89,7 @@ def test_a_documented_proxy_keeps_users_and_loses_no_request(tmp_path, kind):
             assert again == {first.text[0]}
         assert proxy.get({"X-Forwarded-For": "6.6.6.6"}).text.split("\n")[4:6] == [HOST, "https"]
         context = ssl.create_default_context(cafile=proxy.front[0])
-        wire = http.client.HTTPSConnection("localhost", proxy.port, timeout=20, context=context)
+        wire = http.client.HTTPSConnection("localhost", proxy.port, timeout=60, context=context)
         wire.connect()
         echoes(wire.sock)
         takes_chunks(proxy.connect())
@@ -105,7 +105,7 @@ def test_a_documented_proxy_keeps_users_and_loses_no_request(tmp_path, kind):
 
 
 def traefik(cluster, query="", token="secret", header=None):
-    connection = http.client.HTTPConnection(HOST, cluster.layout.datastores[0].port, timeout=20)
+    connection = http.client.HTTPConnection(HOST, cluster.layout.datastores[0].port, timeout=60)
     path = "/traefik?" + query + (f"&token={token}" if header is None else "")
     answer = request(connection, path, {"Authorization": header} if header else None)
     return answer.status, json.loads(answer.text)

@@ -192,7 +192,7 @@ def test_a_storage_on_a_full_disk_searches_restarts_and_resumes(small_disk):
         c.expect_found("full", ids)
         assert feeder.poll() is None
         ballast.unlink()
-        assert feeder.wait(60) == 0, feeder.stderr.read()
+        assert feeder.wait(180) == 0, feeder.stderr.read()
         wait_until(lambda: not set(waiting) - set(c.ids_found("full")), 10, "all that waited")
         # What was not acknowledged before the kill is sent again and may be there twice.
         found = Counter(c.ids_found("full"))

@@ -19,7 +19,7 @@ ADDRESSES = ["10.94.0.10", "10.94.0.20"]
 
 def run(*words, check=True):
     return subprocess.run([str(word) for word in words], check=check, capture_output=True,
-                          text=True, timeout=30)
+                          text=True, timeout=120)
 
 
 class Net:
@@ -127,7 +127,7 @@ def test_the_address_goes_where_a_load_balancer_serves(tmp_path):
         wait_until(lambda: net.holds("a") and not net.holds("b"), 20, "the first has the address")
         wait_until(lambda: net.answers() == "w", 10, "users are served")
         balancer.terminate()
-        balancer.wait(20)
+        balancer.wait(120)
         wait_until(lambda: net.holds("b") and not net.holds("a"), 20, "the second has it")
         wait_until(lambda: net.answers() == "w", 10, "users are served by the second")
         start_balancer(net, "a", tmp_path)
