@@ -143,7 +143,13 @@ static int set_aside(struct consumer3x *consumer, struct span record, struct spa
     char reason[ERR_TEXT_BYTES_MAX];
     struct buf request = {0};
     (void)snprintf(reason, sizeof(reason), "%s", err_text());
-    buf_printf(&request, REFUSED_3X_TITLE "%.*s %s\n", SPAN_ARG(ref), consumer->name);
+    buf_append_str(&request, REFUSED_3X_TITLE);
+    for (size_t i = 0; i < ref.bytes;
+         i++) { /* one word of the line, whatever a feeder makes of it */
+        bool plain = ref.data[i] > ' ' && ref.data[i] < 0x7f;
+        buf_append_byte(&request, plain ? ref.data[i] : '?');
+    }
+    buf_printf(&request, " %s\n", consumer->name);
     text_base64(&request, record);
     buf_append_byte(&request, '\n');
     struct refused_item item = {.time_ns = io_now_ns(consumer->io),
@@ -171,7 +177,7 @@ static bool is_hopeless(int rc)
 static bool has_failed_enough(const struct consumer3x *consumer, struct span ref)
 {
     return consumer->failing_tries >= CONSUMER3X_TRIES_MAX &&
-           span_equal_str(ref, consumer->failing);
+           span_equal(ref, buf_span(&consumer->failing));
 }
 
 /* It was handed over, and yet is not done: what is wrong with it could not be set aside. */
@@ -261,9 +267,10 @@ static void wait_for_storage(struct consumer3x *consumer)
 
 static void note_failing(struct consumer3x *consumer, struct span ref)
 {
-    if (!span_equal_str(ref, consumer->failing)) {
+    if (!span_equal(ref, buf_span(&consumer->failing))) {
         consumer->failing_tries = 0;
-        (void)snprintf(consumer->failing, sizeof(consumer->failing), "%.*s", SPAN_ARG(ref));
+        buf_clear(&consumer->failing);
+        buf_append(&consumer->failing, ref);
     }
     consumer->failing_tries++;
 }

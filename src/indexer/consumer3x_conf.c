@@ -171,6 +171,7 @@ static void free_one(struct consumer3x *consumer)
     offset3x_deinit(&consumer->offset);
     vec_deinit(&consumer->entries);
     buf_deinit(&consumer->refs);
+    buf_deinit(&consumer->failing);
     feed3x_key_free(&consumer->key);
     feed3x_key_free(&consumer->feeder_key);
     close(consumer->stop_fd);

@@ -52,7 +52,7 @@ struct consumer3x {
     bool begins_anew; /* where it was is not known, so it takes all there is */
     int64_t saved_ms, told_ms;
     char told[ERR_TEXT_BYTES_MAX];
-    char failing[FEED3X_REF_BYTES_MAX]; /* ref of a record that storage refused */
+    struct buf failing; /* ref of a record that storage refused; any bytes */
     unsigned failing_tries;
     unsigned pause_ms;
 
