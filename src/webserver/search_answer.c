@@ -262,15 +262,21 @@ static int64_t bucket_time(int64_t start_ns, int64_t end_ns, uint64_t index, uin
     return (int64_t)((uint64_t)start_ns + (uint64_t)((wide)range * index / count));
 }
 
-/* Counts of the results by time; `each` row is printed by the caller's form. */
-static struct query_bucket *fold(struct search_one *one, struct query_result *result,
-                                 const struct search_ask *ask, int64_t *ret_start_ns,
-                                 int64_t *ret_end_ns, uint64_t *ret_count)
+static void choose_buckets(const struct search_one *one, const struct search_ask *ask,
+                           int64_t *ret_start_ns, int64_t *ret_end_ns, uint64_t *ret_count)
 {
     *ret_start_ns = ask->set_start_ns == TIME_UNSET ? one->start_ns : ask->set_start_ns;
     *ret_end_ns = ask->set_end_ns == TIME_UNSET ? one->end_ns : ask->set_end_ns;
     *ret_end_ns = MAX(*ret_end_ns, *ret_start_ns);
     *ret_count = MAX(MIN(ask->set_count, (uint64_t)SEARCH_BUCKETS_MAX), (uint64_t)1);
+}
+
+/* Counts of the results by time; `each` row is printed by the caller's form. */
+static struct query_bucket *fold(struct search_one *one, struct query_result *result,
+                                 const struct search_ask *ask, int64_t *ret_start_ns,
+                                 int64_t *ret_end_ns, uint64_t *ret_count)
+{
+    choose_buckets(one, ask, ret_start_ns, ret_end_ns, ret_count);
     struct query_bucket *buckets = mem_alloc_array((size_t)*ret_count, sizeof(*buckets));
     query_result_histogram(result, *ret_start_ns, *ret_end_ns, (size_t)*ret_count, buckets);
     return buckets;
@@ -303,10 +309,10 @@ static void put_stage(struct buf *buf, const char *name, const char *args,
     text_json_string(buf, span_of_str(args));
     buf_printf(buf,
                ",\"InputCount\":%" PRIu64 ",\"OutputCount\":%" PRIu64 ",\"InputBytes\":%" PRIu64
-               ",\"OutputBytes\":%" PRIu64 ",\"Duration\":%" PRIu64 ",\"ScratchWritten\":0"
+               ",\"OutputBytes\":%" PRIu64 ",\"Duration\":%" PRIu64 ",\"ScratchWritten\":%" PRIu64
                ",\"FailedCount\":%" PRIu64 "}",
                stats->in_count, stats->out_count, stats->in_bytes, stats->out_bytes,
-               stats->duration_ns, stats->failed_count);
+               stats->duration_ns, stats->scratch_bytes, stats->failed_count);
 }
 
 /* One set for the whole search: every stage. `key` is what the list of stages is called. */
@@ -326,30 +332,60 @@ static void put_summary(struct search_one *one, const char *key, struct buf *buf
     buf_append_str(buf, "]}]");
 }
 
-/* By time only the renderer's counts are kept: what reached it. */
-static void put_set(struct search_one *one, struct query_result *result,
-                    const struct search_ask *ask, struct buf *buf)
+/* Counts of all stages by time. A search that was not run here has those of its results only:
+ * what reached the renderer. */
+static struct query_stage_stats *fold_stages(struct search_one *one, struct query_result *result,
+                                             int64_t start_ns, int64_t end_ns, size_t count)
+{
+    size_t stages = one->stage_names.count;
+    struct query_stage_stats *sets = mem_alloc_array(count * stages + 1, sizeof(*sets));
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    bool known = one->times_here.stages > 0;
+    size_t collapse = known ? stages - MIN(one->times_here.stages, stages) : 0;
+    query_timeline_fold(&one->times_there, start_ns, end_ns, count, 0, stages, sets);
+    query_timeline_fold(&one->times_here, start_ns, end_ns, count, collapse, stages, sets);
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    if (!known && stages > 0) {
+        struct query_bucket *buckets = mem_alloc_array(count, sizeof(*buckets));
+        query_result_histogram(result, start_ns, end_ns, count, buckets);
+        for (size_t i = 0; i < count; i++) {
+            sets[i * stages + stages - 1] = (struct query_stage_stats){
+                .in_count = buckets[i].count,
+                .in_bytes = buckets[i].bytes,
+                .out_count = buckets[i].count,
+                .out_bytes = buckets[i].bytes,
+            };
+        }
+        mem_free(buckets);
+    }
+    return sets;
+}
+
+/* One set for each bucket of time. */
+static void put_sets(struct search_one *one, struct query_result *result,
+                     const struct search_ask *ask, const char *key, struct buf *buf)
 {
     int64_t start_ns = 0;
     int64_t end_ns = 0;
     uint64_t count = 0;
-    struct query_bucket *buckets = fold(one, result, ask, &start_ns, &end_ns, &count);
+    size_t stages = one->stage_names.count;
+    choose_buckets(one, ask, &start_ns, &end_ns, &count);
+    count = MIN(count, (uint64_t)(SEARCH_SETS_MAX / MAX(stages, (size_t)1)));
+    struct query_stage_stats *sets = fold_stages(one, result, start_ns, end_ns, (size_t)count);
     buf_append_byte(buf, '[');
     for (uint64_t i = 0; i < count; i++) {
-        struct query_stage_stats stats = {
-            .in_count = buckets[i].count,
-            .in_bytes = buckets[i].bytes,
-            .out_count = buckets[i].count,
-            .out_bytes = buckets[i].bytes,
-        };
         buf_append_str(buf, i > 0 ? ",{" : "{");
         put_time(buf, "TS", bucket_time(start_ns, end_ns, i, count));
-        buf_append_str(buf, ",\"Stats\":[");
-        put_stage(buf, one->renderer, one->renderer_text, &stats);
+        buf_printf(buf, ",\"%s\":[", key);
+        for (size_t j = 0; j < stages; j++) {
+            buf_append_str(buf, j > 0 ? "," : "");
+            put_stage(buf, one->stage_names.items[j], one->stage_texts.items[j],
+                      &sets[i * stages + j]);
+        }
         buf_append_str(buf, "]}");
     }
     buf_append_byte(buf, ']');
-    mem_free(buckets);
+    mem_free(sets);
 }
 
 static int64_t position(struct search_one *one)
@@ -387,7 +423,7 @@ static void put_stats(struct search_one *one, struct query_result *result,
     case SEARCH_REQUEST_STATS_GET:
     case SEARCH_REQUEST_STATS_WINDOW:
         buf_printf(buf, "\"Size\":%" PRIu64 ",\"Set\":", MAX(ask->set_count, (uint64_t)1));
-        put_set(one, result, window ? ask : &whole, buf);
+        put_sets(one, result, window ? ask : &whole, "Stats", buf);
         break;
     case SEARCH_REQUEST_STATS_SUMMARY:
         buf_append_str(buf, "\"Size\":1,\"Set\":");
@@ -608,9 +644,13 @@ void search_answer_overview(struct search_one *one, const struct search_ask *ask
 
 void search_answer_modules(struct search_one *one, const struct search_ask *ask, struct buf *buf)
 {
-    (void)ask; /* one set for the whole search, whatever the count */
+    struct query_result *result = NULL;
     buf_append_str(buf, "{\"Stats\":");
-    put_summary(one, "ModuleStats", buf);
+    if (ask->set_count > 1 && search_one_result(one, &result) == 0) {
+        put_sets(one, result, ask, "ModuleStats", buf);
+    } else { /* one set for the whole search */
+        put_summary(one, "ModuleStats", buf);
+    }
     put_messages(one, buf);
 }
 

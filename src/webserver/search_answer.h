@@ -10,6 +10,7 @@
 
 #define SEARCH_ROWS_MAX 65536    /* in one answer */
 #define SEARCH_BUCKETS_MAX 65536 /* in one answer */
+#define SEARCH_SETS_MAX 131072   /* counts of stages in one answer */
 
 /* Requests of the renderer protocol, as numbered on the wire. */
 enum search_request {

@@ -41,13 +41,14 @@ static json_t *stage_json(struct search_one *one, size_t i)
 {
     const struct query_stage_stats *stats = &one->stages[i];
     uint64_t dropped = stats->in_count > stats->out_count ? stats->in_count - stats->out_count : 0;
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "Name",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "Name",
                      one->stage_names.items[i], "Args", one->stage_texts.items[i], "Where",
                      place_of(one->query, i), "InputCount", (json_int_t)stats->in_count,
                      "OutputCount", (json_int_t)stats->out_count, "DroppedCount",
                      (json_int_t)dropped, "InputBytes", (json_int_t)stats->in_bytes, "OutputBytes",
                      (json_int_t)stats->out_bytes, "FailedCount", (json_int_t)stats->failed_count,
-                     "Duration", (json_int_t)stats->duration_ns);
+                     "Duration", (json_int_t)stats->duration_ns, "ScratchWritten",
+                     (json_int_t)stats->scratch_bytes);
 }
 
 json_t *search_explain_json(struct search_one *one)

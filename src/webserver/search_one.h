@@ -127,7 +127,9 @@ struct search_one {
     VEC(struct search_session) sessions;
     VEC(struct search_message) messages;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
-    uint64_t passed_over; /* blocks that indexers did not have to read */
+    struct query_timeline times_there; /* of the stages on indexers */
+    struct query_timeline times_here;  /* of those behind; both empty: it was not run here */
+    uint64_t passed_over;              /* blocks that indexers did not have to read */
     VEC(char *) stage_names;
     VEC(char *) stage_texts;
     struct query_result *result; /* opened on first use when persisted */

@@ -6,18 +6,13 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/channel.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include "query/merge.h"
-#include "query/pipeline.h"
 #include "query/serve.h"
-#include "query/spool.h"
 #include "service/log.h"
 #include "webserver/search_indexers.h"
 #include "webserver/search_inner.h"
-#include "webserver/search_one.h"
-#include "webserver/search_share.h"
+#include "webserver/search_progress.h"
 #include "webserver/table_save.h"
 
 #define FRAMES_WAITING_MAX 8 /* per indexer, while the merge waits for another one */
@@ -28,62 +23,6 @@
 #define AGAIN_NS (1000 * TIME_MS_NS) /* an indexer that was lost is followed again after it */
 #define AGAIN_LOOK_NS (20 * TIME_MS_NS)
 #define FLUSH_BYTES (256 * 1024)
-
-/* A frame and whose it is. */
-struct arrival {
-    size_t index;
-    struct query_frame frame;
-};
-
-/* One indexer's part: a thread reads its answer into frames. */
-struct stream {
-    struct search_one *one;
-    size_t index;   /* of the indexer */
-    size_t input;   /* of the merge, and in the list of streams */
-    json_t *share;  /* owned; NULL: it returns all that it has */
-    int64_t end_ns; /* of its range */
-    char *body;     /* owned */
-    char *fault;    /* owned; not NULL: it cannot be asked */
-    pthread_t thread;
-    struct channel *frames; /* struct arrival, owned by who pops it; follow: one for all */
-    struct buf rest;        /* of the answer, not a whole frame yet */
-    bool complete;          /* END or FAULT came */
-
-    /* The coordinator's view. */
-    int64_t reached_ns;
-    bool ended;
-    bool heard; /* follow: it has begun, or failed to */
-    uint64_t skipped_blocks;
-    uint64_t passed_over;
-    struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
-    size_t stage_count;
-    struct query_spool states; /* shared: until it is known that all have come */
-};
-
-/* Small pieces of result, collected so that the store gets blocks of a decent size. */
-struct pending {
-    VEC(struct entry) entries; /* data: offsets into bytes, in place of pointers */
-    struct buf bytes;
-    int64_t since_ns;
-};
-
-struct run {
-    struct search_one *one;
-    struct search_indexers *indexers;
-    VEC(struct stream *) streams; /* one per indexer, and those in place of lost ones; owned */
-    struct search_places places;  /* when the search began */
-    struct query_merge *merge;
-    struct channel *inbox; /* follow: of all streams */
-    struct query_pipeline *pipeline;
-    struct query_result *result;
-    struct query_tags tags;
-    struct query_scratch *scratch;
-    struct pending pending;
-    VEC(uint32_t) picks;
-    bool full;
-    bool shared; /* indexers condense: what they found comes at their end */
-    char *body;
-};
 
 /* ── The streams ─────────────────────────────────────────────────────────────────────────── */
 
@@ -241,6 +180,7 @@ static void start_stream(struct run *run, size_t index, json_t *share, int64_t e
         .stages = one->query->collapse,
         .entries_max = query_first_needed(one->query),
         .follow = one->follow,
+        .detailed = !one->follow,
         .share = share,
         .tables = one->query,
     };
@@ -297,6 +237,7 @@ static void stop_streams(struct run *run)
         }
         buf_deinit(&stream->rest);
         query_spool_deinit(&stream->states);
+        query_timeline_deinit(&stream->timeline);
         json_decref(stream->share);
         mem_free(stream->body);
         mem_free(stream->fault);
@@ -387,7 +328,8 @@ static int keep_block(void *context, const struct query_block *block)
     return rc < 0 ? rc : store(run, block->entries, block->picks, block->count);
 }
 
-static int finish_block(struct run *run, const struct entry *entries, size_t count)
+/* Entries of one slot of time. */
+static int finish_part(struct run *run, const struct entry *entries, size_t count)
 {
     while (run->picks.count < count) {
         vec_push(&run->picks, 0);
@@ -403,60 +345,34 @@ static int finish_block(struct run *run, const struct entry *entries, size_t cou
         .context = &run->tags,
     };
     int rc = query_pipeline_run(run->pipeline, &block);
+    search_progress_note(run, entries[0].time_ns);
     return rc < 0 ? rc : keep_block(run, &block);
+}
+
+static int finish_block(struct run *run, const struct entry *entries, size_t count)
+{
+    int rc = 0;
+    for (size_t at = 0; at < count && rc == 0;) {
+        size_t part = query_timeline_cut(&run->timeline, entries + at, count - at);
+        rc = finish_part(run, entries + at, part);
+        at += part;
+    }
+    return rc;
+}
+
+static int keep_finished(void *context, const struct query_block *block)
+{
+    struct run *run = context;
+    search_progress_note(run, block->entries[block->picks[0]].time_ns);
+    return keep_block(run, block);
 }
 
 /* What the stages held back until the end. */
 static int finish_stages(struct run *run)
 {
     struct query_block like = {.tag_name = tag_name, .context = &run->tags};
-    int rc = query_pipeline_finish(run->pipeline, &like, keep_block, run);
+    int rc = query_pipeline_finish(run->pipeline, &like, keep_finished, run);
     return rc < 0 ? rc : flush(run);
-}
-
-/* ── Progress ────────────────────────────────────────────────────────────────────────────── */
-
-/* The slowest indexer that is still at work. */
-static int64_t reached(const struct run *run)
-{
-    int64_t position_ns = run->one->start_ns;
-    for (size_t i = 0; i < run->streams.count; i++) {
-        const struct stream *stream = run->streams.items[i];
-        position_ns = stream->ended ? position_ns : MAX(position_ns, stream->reached_ns);
-    }
-    return position_ns;
-}
-
-static void publish_progress(struct run *run)
-{
-    struct search_one *one = run->one;
-    struct query_stage_stats stages[QUERY_STAGES_STATS_MAX] = {{0}};
-    uint64_t passed_over = 0;
-    for (size_t i = 0; i < run->streams.count; i++) {
-        passed_over += run->streams.items[i]->passed_over;
-        for (size_t j = 0; j < run->streams.items[i]->stage_count; j++) {
-            query_stage_stats_add(&stages[j], &run->streams.items[i]->stages[j]);
-        }
-    }
-    for (size_t i = one->query->collapse; i < one->query->stage_count; i++) {
-        struct query_stage_stats here =
-            *query_pipeline_stats(run->pipeline, i - one->query->collapse);
-        if (run->shared && i == one->query->collapse) { /* states are nobody's entries */
-            here.in_count = stages[i].in_count;
-            here.in_bytes = stages[i].in_bytes;
-            here.duration_ns += stages[i].duration_ns;
-            here.failed_count += stages[i].failed_count;
-        }
-        stages[i] = here;
-    }
-    int64_t position_ns = run->shared ? reached(run) : query_merge_position(run->merge);
-    position_ns = one->follow ? io_now_ns(one->search->webserver->io) : position_ns;
-    position_ns = MAX(MIN(position_ns, one->end_ns), one->start_ns);
-    CHECK(pthread_mutex_lock(&one->lock) == 0);
-    memcpy(one->stages, stages, sizeof(stages));
-    one->position_ns = position_ns;
-    one->passed_over = passed_over;
-    CHECK(pthread_mutex_unlock(&one->lock) == 0);
 }
 
 static bool is_stopped(const struct search_one *one)
@@ -549,22 +465,6 @@ static int add_states(struct run *run, struct stream *stream)
 
 /* ── Frames ──────────────────────────────────────────────────────────────────────────────── */
 
-static void take_progress(struct run *run, size_t index, const struct query_progress *progress)
-{
-    struct stream *stream = run->streams.items[index];
-    memcpy(stream->stages, progress->stages, sizeof(stream->stages));
-    stream->stage_count =
-        MIN(progress->stage_count, run->one->query->collapse + (run->shared ? 1 : 0));
-    stream->reached_ns = progress->position_ns;
-    stream->passed_over = progress->passed_over;
-    if (progress->skipped_blocks > stream->skipped_blocks) {
-        stream->skipped_blocks = progress->skipped_blocks;
-        search_one_message(
-            run->one, "warn", "indexer %s: %" PRIu64 " damaged blocks could not be read",
-            search_indexer_name(run->indexers, stream->index), stream->skipped_blocks);
-    }
-}
-
 /* What comes of it says whether the indexer can be believed; *ret_rc, whether we can go on. */
 static int take_entries(struct run *run, size_t index, struct query_batch **batch, int *ret_rc)
 {
@@ -573,7 +473,9 @@ static int take_entries(struct run *run, size_t index, struct query_batch **batc
         stream->reached_ns = (*batch)->entries[(*batch)->count - 1].time_ns;
     }
     if (run->shared) {
+        uint64_t written = query_scratch_written_here();
         *ret_rc = query_spool_add(&stream->states, batch);
+        run->spooled_bytes += query_scratch_written_here() - written;
         return 0;
     }
     int rc = query_batch_remap(*batch, &run->tags);
@@ -593,13 +495,13 @@ static int take_frame(struct run *run, size_t index, struct query_frame *frame)
         }
         break;
     case QUERY_FRAME_PROGRESS:
-        take_progress(run, index, &frame->progress);
+        search_progress_take(run, index, &frame->progress);
         if (!run->shared) {
             query_merge_bound(run->merge, index, frame->progress.position_ns);
         }
         break;
     case QUERY_FRAME_END:
-        take_progress(run, index, &frame->progress);
+        search_progress_take(run, index, &frame->progress);
         rc = run->shared ? add_states(run, run->streams.items[index]) : 0;
         query_merge_end(run->merge, index);
         run->streams.items[index]->ended = true;
@@ -608,7 +510,7 @@ static int take_frame(struct run *run, size_t index, struct query_frame *frame)
         give_up(run, index, frame->fault);
         break;
     }
-    publish_progress(run);
+    search_progress_publish(run);
     return rc;
 }
 
@@ -647,7 +549,7 @@ static int merge_all(struct run *run)
             break;
         }
         rc = rc == QUERY_MERGE_WAIT ? wait_for(run, input) : finish_block(run, entries, count);
-        publish_progress(run);
+        search_progress_publish(run);
     }
     return rc < 0 ? rc : flush(run);
 }
@@ -699,7 +601,7 @@ static int take_followed(struct run *run, struct arrival *arrival)
         note_loss(run, arrival->index, frame->fault);
         break;
     default:
-        take_progress(run, arrival->index, &frame->progress);
+        search_progress_take(run, arrival->index, &frame->progress);
         stream->ended = false;
     }
     note_following(run, arrival->index);
@@ -719,7 +621,7 @@ static int follow_all(struct run *run)
         if (rc == 0 && channel_count(run->inbox) == 0) {
             rc = flush(run);
         }
-        publish_progress(run);
+        search_progress_publish(run);
     }
     return rc;
 }
@@ -735,6 +637,7 @@ static int run_search(struct run *run)
     int rc = search_one_result(one, &run->result);
     rc = rc < 0 ? rc : query_pipeline_new_part(one->query, QUERY_PART_WEBSERVER, &run->pipeline);
     run->shared = query_is_shared(one->query);
+    query_timeline_init(&run->timeline, one->query->stage_count - one->query->collapse);
     if (rc < 0) {
         return rc;
     }
@@ -751,7 +654,8 @@ static int run_search(struct run *run)
     http_cancel_fire(one->cancel); /* indexers need not go on while the stages are finished */
     rc = rc < 0 ? rc : finish_stages(run);
     if (rc == 0) {
-        publish_progress(run);
+        search_progress_publish(run);
+        search_progress_publish_times(run);
         query_pipeline_remarks(run->pipeline, say, one);
         search_one_remarks(one);
     }
@@ -777,6 +681,7 @@ int search_run_one(struct search_one *one)
     };
     int rc = run_search(&run);
     query_tags_deinit(&run.tags);
+    query_timeline_deinit(&run.timeline);
     vec_deinit(&run.picks);
     vec_deinit(&run.pending.entries);
     buf_deinit(&run.pending.bytes);

@@ -31,12 +31,13 @@ static json_t *stages_json(const struct search_one *one)
         const struct query_stage_stats *stats = &one->stages[i];
         json_array_append_new(
             list,
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", one->stage_names.items[i],
-                      "text", one->stage_texts.items[i], "in_count", (json_int_t)stats->in_count,
-                      "in_bytes", (json_int_t)stats->in_bytes, "out_count",
-                      (json_int_t)stats->out_count, "out_bytes", (json_int_t)stats->out_bytes,
-                      "duration_ns", (json_int_t)stats->duration_ns, "failed_count",
-                      (json_int_t)stats->failed_count));
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+                      one->stage_names.items[i], "text", one->stage_texts.items[i], "in_count",
+                      (json_int_t)stats->in_count, "in_bytes", (json_int_t)stats->in_bytes,
+                      "out_count", (json_int_t)stats->out_count, "out_bytes",
+                      (json_int_t)stats->out_bytes, "duration_ns", (json_int_t)stats->duration_ns,
+                      "failed_count", (json_int_t)stats->failed_count, "scratch_bytes",
+                      (json_int_t)stats->scratch_bytes));
     }
     return list;
 }
@@ -247,6 +248,7 @@ static void take_lists(struct search_one *one, const json_t *json)
             .out_bytes = (uint64_t)take_int(item, "out_bytes"),
             .duration_ns = (uint64_t)take_int(item, "duration_ns"),
             .failed_count = (uint64_t)take_int(item, "failed_count"),
+            .scratch_bytes = (uint64_t)take_int(item, "scratch_bytes"),
         };
     }
 }

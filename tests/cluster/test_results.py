@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from client import wait_until
 from cluster import Cluster
+from searching import detach, finished
 
 LINES = 20000
 FRAME = bytes.fromhex("ffffffffffff02000000000108004500002000010000401100000a000001c0000207"
@@ -94,6 +95,31 @@ def test_a_bound_that_is_reached_is_named(web):
     assert any("Max-Search-Memory-MB" in m["Value"] and m["Severity"] == "fatal"
                for m in messages), messages
     web.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
+
+
+def modules_of(web, launched, count):
+    sets = web.get(f"/api/searchctrl/{launched['SearchID']}/modules",
+                   sid=launched["SearchSessionID"], count=count).ok().json()["Stats"]
+    return [one["ModuleStats"] for one in sets]
+
+
+@pytest.mark.parametrize("query, spills", [
+    ("tag=many kv user n | stats count sum(n) by user | table user count sum", "stats"),
+    ("tag=many kv user | sort by user desc", "sort"),
+    ("tag=many kv part | stats count by part | table part count", None)])
+def test_statistics_of_stages_say_what_was_spilled_and_when(web, query, spills):
+    """What was spilled is told of the stage that did it; sets by time add up to the summary."""
+    launched = web.launch(query).ok().json()
+    finished(web, launched)
+    whole, = modules_of(web, launched, 1)
+    sets = modules_of(web, launched, 100)
+    assert len(sets) == 100
+    assert {stage["Name"] for stage in whole if stage["ScratchWritten"]} == {spills} - {None}
+    for i, stage in enumerate(whole):
+        for key in ("InputCount", "OutputCount", "InputBytes", "OutputBytes"):
+            assert sum(one[i][key] for one in sets) == stage[key], (stage["Name"], key)
+    assert whole[0]["InputCount"] == LINES
+    detach(web, launched)
 
 
 def test_what_was_found_before_a_fault_stays(web):

@@ -125,15 +125,15 @@ void query_frame_put_progress(struct buf *buf, enum query_frame_kind kind,
     wire_put_varint(buf, progress->skipped_blocks);
     wire_put_varint(buf, progress->stage_count);
     for (size_t i = 0; i < progress->stage_count; i++) {
-        const struct query_stage_stats *stats = &progress->stages[i];
-        wire_put_varint(buf, stats->in_count);
-        wire_put_varint(buf, stats->in_bytes);
-        wire_put_varint(buf, stats->out_count);
-        wire_put_varint(buf, stats->out_bytes);
-        wire_put_varint(buf, stats->duration_ns);
-        wire_put_varint(buf, stats->failed_count);
+        query_stage_stats_put(buf, &progress->stages[i]);
     }
     wire_put_varint(buf, progress->passed_over);
+    for (size_t i = 0; progress->timeline != NULL && i < progress->stage_count; i++) {
+        wire_put_varint(buf, progress->stages[i].scratch_bytes);
+    }
+    if (progress->timeline != NULL) {
+        query_timeline_put(buf, progress->timeline);
+    }
     header_end(buf, begin);
 }
 
@@ -274,6 +274,20 @@ static int get_batch(struct wire_reader *reader, struct query_batch **ret_batch)
     return 0;
 }
 
+static bool get_details(struct wire_reader *reader, struct query_progress *progress)
+{
+    struct query_timeline timeline;
+    for (size_t i = 0; i < progress->stage_count; i++) {
+        progress->stages[i].scratch_bytes = wire_get_varint(reader);
+    }
+    if (!query_timeline_get(reader, &timeline)) {
+        return false;
+    }
+    progress->timeline = MEM_NEW(struct query_timeline);
+    *progress->timeline = timeline;
+    return true;
+}
+
 static bool get_progress(struct wire_reader *reader, struct query_progress *progress)
 {
     progress->position_ns = wire_get_i64(reader);
@@ -284,17 +298,10 @@ static bool get_progress(struct wire_reader *reader, struct query_progress *prog
     }
     progress->stage_count = (size_t)count;
     for (size_t i = 0; i < progress->stage_count; i++) {
-        progress->stages[i] = (struct query_stage_stats){
-            .in_count = wire_get_varint(reader),
-            .in_bytes = wire_get_varint(reader),
-            .out_count = wire_get_varint(reader),
-            .out_bytes = wire_get_varint(reader),
-            .duration_ns = wire_get_varint(reader),
-            .failed_count = wire_get_varint(reader),
-        };
+        progress->stages[i] = query_stage_stats_get(reader);
     }
     progress->passed_over = reader->rest.bytes == 0 ? 0 : wire_get_varint(reader);
-    return !reader->failed;
+    return !reader->failed && (reader->rest.bytes == 0 || get_details(reader, progress));
 }
 
 static int get_payload(struct span payload, struct query_frame *frame)
@@ -355,6 +362,11 @@ int query_frame_get(struct span *rest, struct query_frame *ret_frame)
 void query_frame_deinit(struct query_frame *frame)
 {
     query_batch_free(&frame->batch);
+    if (frame->progress.timeline != NULL) {
+        query_timeline_deinit(frame->progress.timeline);
+        mem_free(frame->progress.timeline);
+        frame->progress.timeline = NULL;
+    }
 }
 
 void query_batch_free(struct query_batch **batch)

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "query/stats.h"
 #include "query/tags.h"
+#include "query/timeline.h"
 #include "series/entry.h"
 
 /* A batch is closed when it reaches either; a single larger entry makes a batch of its own. */
@@ -47,6 +48,7 @@ struct query_progress {
     uint64_t passed_over;    /* blocks that were not read: their filters lack a word */
     size_t stage_count;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
+    struct query_timeline *timeline; /* to who asked for details; of a frame: it owns it */
 };
 
 struct query_frame {

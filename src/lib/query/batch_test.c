@@ -89,7 +89,7 @@ static void progress_and_faults_come_back(void **state)
 {
     (void)state;
     struct query_progress progress = {.position_ns = -7, .skipped_blocks = 3, .stage_count = 2};
-    progress.stages[1] = (struct query_stage_stats){1, 2, 3, 4, UINT64_MAX, 6};
+    progress.stages[1] = (struct query_stage_stats){1, 2, 3, 4, UINT64_MAX, 6, 7};
     struct buf buf = {0};
     query_frame_put_progress(&buf, QUERY_FRAME_PROGRESS, &progress);
     query_frame_put_fault(&buf, "disk on fire");
@@ -104,6 +104,28 @@ static void progress_and_faults_come_back(void **state)
     assert_int_equal(query_frame_get(&rest, &frame), 0);
     assert_int_equal(frame.kind, QUERY_FRAME_FAULT);
     assert_string_equal(frame.fault, "disk on fire");
+    buf_deinit(&buf);
+}
+
+static void details_come_back_to_who_asked_for_them(void **state)
+{
+    (void)state;
+    struct query_timeline timeline;
+    query_timeline_init(&timeline, 1);
+    struct query_stage_stats none = {0};
+    struct query_progress progress = {.stage_count = 1, .timeline = &timeline};
+    progress.stages[0] = (struct query_stage_stats){.in_count = 3, .scratch_bytes = 9};
+    query_timeline_add(&timeline, 0, &none, &progress.stages[0]);
+    struct buf buf = {0};
+    query_frame_put_progress(&buf, QUERY_FRAME_END, &progress);
+    struct span rest = buf_span(&buf);
+    struct query_frame frame;
+    assert_int_equal(query_frame_get(&rest, &frame), 0);
+    assert_int_equal(frame.progress.stages[0].scratch_bytes, 9);
+    assert_non_null(frame.progress.timeline);
+    assert_int_equal(frame.progress.timeline->slots[0].in_count, 3);
+    query_frame_deinit(&frame);
+    query_timeline_deinit(&timeline);
     buf_deinit(&buf);
 }
 
@@ -302,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_encoded_comes_back),
         cmocka_unit_test(progress_and_faults_come_back),
+        cmocka_unit_test(details_come_back_to_who_asked_for_them),
         cmocka_unit_test(a_torn_frame_waits_for_the_rest),
         cmocka_unit_test(every_flipped_bit_is_noticed),
         cmocka_unit_test(a_payload_that_lies_is_refused),

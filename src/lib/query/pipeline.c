@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "query/module.h"
+#include "query/scratch.h"
 
 struct running {
     const struct query_stage *stage;
@@ -187,6 +188,7 @@ static int run_stage(struct query_pipeline *pipeline, struct running *running,
     struct query_stage_stats stats = {.in_count = block->count, .in_bytes = *bytes};
     const struct entry *entries = block->entries;
     block->failed = 0;
+    uint64_t written = query_scratch_written_here();
     uint64_t begin = clock_ns();
     int rc = 0;
     if (module != NULL && block->count > 0) {
@@ -195,6 +197,7 @@ static int run_stage(struct query_pipeline *pipeline, struct running *running,
                  : module->run(running->stage->plan, running->state, block);
     }
     stats.duration_ns = clock_ns() - begin;
+    stats.scratch_bytes = query_scratch_written_here() - written;
     stats.out_count = block->count;
     bool edited = block->entries != entries || entries == pipeline->columns.edited;
     bool same = !edited && block->count == stats.in_count;
@@ -241,7 +244,9 @@ static int finish_stage(struct query_pipeline *pipeline, size_t index,
     const struct query_module *module = running->stage->module;
     for (;;) {
         struct query_block block = {.tag_name = like->tag_name, .context = like->context};
+        uint64_t written = query_scratch_written_here();
         int rc = module->finish(running->stage->plan, running->state, &block);
+        running->stats.scratch_bytes += query_scratch_written_here() - written;
         if (rc == QUERY_MODULE_END) {
             return 0;
         }

@@ -19,6 +19,8 @@ struct query_scratch {
     atomic_uint holders;
 };
 
+static _Thread_local uint64_t written_here;
+
 struct query_scratch_file {
     struct query_scratch *scratch;
     struct io_file *file;
@@ -49,6 +51,11 @@ struct query_tables *query_scratch_tables(const struct query_scratch *scratch)
 uint64_t query_scratch_written(const struct query_scratch *scratch)
 {
     return scratch == NULL ? 0 : atomic_load(&scratch->written);
+}
+
+uint64_t query_scratch_written_here(void)
+{
+    return written_here;
 }
 
 bool query_scratch_is_cancelled(const struct query_scratch *scratch)
@@ -184,6 +191,7 @@ int query_scratch_write(struct query_scratch_file *file, struct span data)
     int rc = query_scratch_look(scratch);
     rc = rc < 0 ? rc : io_write_at(file->file, file->bytes - data.bytes, data);
     atomic_fetch_add(&scratch->written, rc < 0 ? 0 : data.bytes);
+    written_here += rc < 0 ? 0 : data.bytes;
     return rc < 0 && rc != ERR_CANCELLED ? err_wrap(rc, "Search-Scratch") : rc;
 }
 

@@ -34,6 +34,8 @@ struct query_tables *query_scratch_tables(const struct query_scratch *scratch);
 
 /* Bytes written so far, in all. */
 uint64_t query_scratch_written(const struct query_scratch *scratch);
+/* Bytes that this thread has written, for any search. */
+uint64_t query_scratch_written_here(void);
 bool query_scratch_is_cancelled(const struct query_scratch *scratch);
 MUST_CHECK int query_scratch_look(const struct query_scratch *scratch); /* ERR_CANCELLED */
 

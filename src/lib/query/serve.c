@@ -58,6 +58,9 @@ char *query_request_encode(const struct query_request *request)
     if (request->follow) {
         json_object_set_new(json, "follow", json_true());
     }
+    if (request->detailed) {
+        json_object_set_new(json, "detailed", json_true());
+    }
     if (request->share != NULL) {
         json_object_set(json, "share", request->share);
     }
@@ -80,11 +83,12 @@ static int decode(json_t *json, struct query_request *request)
     json_int_t entries_max = INT64_MAX;
     int ascending = 0;
     int follow = 0;
+    int detailed = 0;
     json_error_t error;
-    if (json_unpack_ex(json, &error, 0, "{s:s, s:I, s:I, s:I, s?:I, s?:b, s?:b}", "query",
+    if (json_unpack_ex(json, &error, 0, "{s:s, s:I, s:I, s:I, s?:I, s?:b, s?:b, s?:b}", "query",
                        &request->query, "start_ns", &start, "end_ns", &end, "stages", &stages,
-                       "entries_max", &entries_max, "ascending", &ascending, "follow",
-                       &follow) != 0) {
+                       "entries_max", &entries_max, "ascending", &ascending, "follow", &follow,
+                       "detailed", &detailed) != 0) {
         return err_set(ERR_INVALID, "search request: %s", error.text);
     }
     if (stages < 0 || stages > QUERY_STAGES_MAX || entries_max < 0 || start >= end) {
@@ -96,6 +100,7 @@ static int decode(json_t *json, struct query_request *request)
     request->entries_max = entries_max == INT64_MAX ? UINT64_MAX : (uint64_t)entries_max;
     request->ascending = ascending != 0;
     request->follow = follow != 0;
+    request->detailed = detailed != 0;
     request->hashes = json_object_get(json, "tables");
     return 0;
 }
@@ -143,6 +148,7 @@ static int open_sweep(struct query_serve *serve, const struct query_request *req
         .query = serve->query,
         .stages = serve->stages,
         .half = half,
+        .detailed = request->detailed,
         .source = serve->source,
         .scan =
             {
@@ -302,12 +308,14 @@ static void tail_progress(const struct query_serve *serve, struct query_progress
 static void put_progress(struct query_serve *serve, enum query_frame_kind kind)
 {
     struct query_progress progress;
+    struct query_timeline timeline = {0};
     if (serve->tail != NULL) {
         tail_progress(serve, &progress);
     } else {
-        query_sweep_progress(serve->sweep, &progress);
+        query_sweep_progress(serve->sweep, &progress, &timeline);
     }
     query_frame_put_progress(&serve->frames, kind, &progress);
+    query_timeline_deinit(&timeline);
     serve->last_progress_ns = clock_ns();
 }
 

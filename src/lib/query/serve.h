@@ -25,6 +25,7 @@ struct query_request {
     size_t stages;        /* run stages [0, stages) here */
     uint64_t entries_max; /* more than these many are not needed */
     bool ascending;
+    bool detailed; /* frames of progress have bytes spilled, and counts by time, too */
     bool follow;   /* not what is stored: what is from now on, in the order of its arrival */
     json_t *share; /* encode: the room's own member "share", or NULL. Borrowed. */
     const struct query *tables; /* encode: names the copies of its tables; or NULL */

@@ -12,6 +12,7 @@ void query_stage_stats_add(struct query_stage_stats *to, const struct query_stag
     to->out_bytes += more->out_bytes;
     to->duration_ns += more->duration_ns;
     to->failed_count += more->failed_count;
+    to->scratch_bytes += more->scratch_bytes;
 }
 
 /* The length of a range as a number that cannot overflow. */

@@ -15,8 +15,9 @@ struct query_stage_stats {
     uint64_t in_bytes;
     uint64_t out_count;
     uint64_t out_bytes;
-    uint64_t duration_ns;  /* time spent in the stage, summed over the indexers */
-    uint64_t failed_count; /* entries that could not be read as the stage wanted, passed or not */
+    uint64_t duration_ns;   /* time spent in the stage, summed over the indexers */
+    uint64_t failed_count;  /* entries that could not be read as the stage wanted, passed or not */
+    uint64_t scratch_bytes; /* written to files, for want of memory */
 };
 
 void query_stage_stats_add(struct query_stage_stats *to, const struct query_stage_stats *more);

@@ -46,6 +46,7 @@ struct lane {
     VEC(uint32_t) picks;
     size_t part; /* entries that are run at a time: few as long as they take long */
     struct query_stage_stats stats[QUERY_STAGES_STATS_MAX]; /* as far as they are published */
+    struct query_timeline timeline;                         /* of what is not, if detailed */
 };
 
 struct query_sweep {
@@ -64,6 +65,8 @@ struct query_sweep {
     int64_t position_ns;
     uint64_t skipped; /* damaged blocks */
     uint64_t passed_over;
+    uint64_t gathering_bytes; /* that were spilled when all was read */
+    struct query_timeline timeline;
     bool stopping;
     size_t stages;
 };
@@ -167,8 +170,32 @@ void query_sweep_put(const struct query_block *block, struct buf *frames)
     }
 }
 
+static void take_stats(const struct query_sweep *sweep, const struct lane *lane,
+                       struct query_stage_stats *ret_stats)
+{
+    for (size_t i = 0; i < sweep->stages; i++) {
+        ret_stats[i] = *query_pipeline_stats(lane->pipeline, i);
+    }
+}
+
+/* As below, of entries that lie in one slot of time. */
+static int run_timed(struct query_sweep *sweep, struct lane *lane, struct query_block *block)
+{
+    struct query_stage_stats before[QUERY_STAGES_STATS_MAX];
+    struct query_stage_stats after[QUERY_STAGES_STATS_MAX];
+    int64_t time_ns = block->entries[0].time_ns;
+    take_stats(sweep, lane, before);
+    int rc = query_pipeline_run(lane->pipeline, block);
+    take_stats(sweep, lane, after);
+    query_timeline_add(&lane->timeline, time_ns, before, after);
+    return rc;
+}
+
 static int run_part(struct query_sweep *sweep, struct slice *slice, struct lane *lane, size_t count)
 {
+    bool timed = sweep->options.detailed && sweep->stages > 0;
+    count = timed ? query_timeline_cut(&lane->timeline, slice->block.entries + slice->at, count)
+                  : count;
     while (lane->picks.count < count) {
         vec_push(&lane->picks, 0);
     }
@@ -183,7 +210,7 @@ static int run_part(struct query_sweep *sweep, struct slice *slice, struct lane 
         .tag_name = sweep->options.tag_name,
         .context = sweep->options.context,
     };
-    int rc = query_pipeline_run(lane->pipeline, &block);
+    int rc = timed ? run_timed(sweep, lane, &block) : query_pipeline_run(lane->pipeline, &block);
     if (rc < 0) {
         return rc;
     }
@@ -316,9 +343,9 @@ static void publish(struct query_sweep *sweep, struct slice *slice, struct lane 
     }
     sweep->skipped += done->skipped;
     sweep->passed_over += done->passed_over;
-    for (size_t i = 0; i < sweep->stages; i++) {
-        lane->stats[i] = *query_pipeline_stats(lane->pipeline, i);
-    }
+    take_stats(sweep, lane, lane->stats);
+    query_timeline_merge(&sweep->timeline, &lane->timeline, 0);
+    query_timeline_clear(&lane->timeline);
     if (is_first && (slice->frames.bytes > 0 || slice->ended)) {
         CHECK(pthread_cond_signal(&sweep->come) == 0);
     }
@@ -465,7 +492,8 @@ int query_sweep_take(struct query_sweep *sweep, int64_t timeout_ms, struct buf *
     return rc;
 }
 
-void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_progress)
+void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_progress,
+                          struct query_timeline *ret_timeline)
 {
     *ret_progress = (struct query_progress){.stage_count = sweep->stages};
     CHECK(pthread_mutex_lock(&sweep->lock) == 0);
@@ -477,6 +505,12 @@ void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_
             query_stage_stats_add(&ret_progress->stages[j], &sweep->lanes[i].stats[j]);
         }
     }
+    if (sweep->stages > 0) {
+        ret_progress->stages[sweep->stages - 1].scratch_bytes += sweep->gathering_bytes;
+    }
+    query_timeline_init(ret_timeline, sweep->stages);
+    query_timeline_merge(ret_timeline, &sweep->timeline, 0);
+    ret_progress->timeline = sweep->options.detailed && sweep->stages > 0 ? ret_timeline : NULL;
     CHECK(pthread_mutex_unlock(&sweep->lock) == 0);
 }
 
@@ -549,9 +583,12 @@ int query_sweep_finish(struct query_sweep *sweep,
         last = sweep->lanes[i].used ? i : last;
     }
     bool shared = sweep->options.half && query_is_shared(sweep->options.query);
-    return shared && used > 1
-               ? finish_gathered(sweep, &like, sink, alive, context)
-               : query_pipeline_finish(sweep->lanes[last].pipeline, &like, sink, context);
+    uint64_t written = query_scratch_written_here();
+    int rc = shared && used > 1
+                 ? finish_gathered(sweep, &like, sink, alive, context)
+                 : query_pipeline_finish(sweep->lanes[last].pipeline, &like, sink, context);
+    sweep->gathering_bytes = query_scratch_written_here() - written;
+    return rc;
 }
 
 /* ---- life ---- */
@@ -588,6 +625,10 @@ int query_sweep_new(const struct query_sweep_options *options, struct query_swee
     sweep->stages = options->stages + (shared ? 1 : 0);
     sweep->lane_count = options->pool == NULL ? 1 : query_pool_threads(options->pool);
     sweep->lanes = mem_alloc_array(sweep->lane_count, sizeof(*sweep->lanes));
+    query_timeline_init(&sweep->timeline, sweep->stages);
+    for (size_t i = 0; i < sweep->lane_count; i++) {
+        query_timeline_init(&sweep->lanes[i].timeline, sweep->stages);
+    }
     cut(sweep);
     int rc = make_lanes(sweep);
     rc = rc < 0 ? rc : begin(sweep, &sweep->slices[0]);
@@ -620,9 +661,11 @@ void query_sweep_free(struct query_sweep **place)
         query_pipeline_free(&sweep->lanes[i].pipeline);
         buf_deinit(&sweep->lanes[i].fresh);
         vec_deinit(&sweep->lanes[i].picks);
+        query_timeline_deinit(&sweep->lanes[i].timeline);
     }
     CHECK(pthread_cond_destroy(&sweep->come) == 0);
     CHECK(pthread_mutex_destroy(&sweep->lock) == 0);
+    query_timeline_deinit(&sweep->timeline);
     mem_free(sweep->slices);
     mem_free(sweep->lanes);
     mem_free(sweep);

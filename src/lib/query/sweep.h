@@ -27,6 +27,7 @@ struct query_sweep_options {
     const struct query *query;
     size_t stages; /* stages [0, stages) are run ... */
     bool half;     /* ... or all that is an indexer's, a shared condensing one too */
+    bool detailed; /* progress has counts by time */
     struct query_source *source;
     struct query_scan scan; /* its words and tags are borrowed for the sweep's life */
     uint64_t entries_max;   /* no slice gives more, and no more slices are read */
@@ -46,7 +47,8 @@ void query_sweep_free(struct query_sweep **sweep); /* may be NULL */
 MUST_CHECK int query_sweep_take(struct query_sweep *sweep, int64_t timeout_ms, struct buf *frames);
 
 /* Where the frames that were taken end, and the counts of all threads. */
-void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_progress);
+void query_sweep_progress(struct query_sweep *sweep, struct query_progress *ret_progress,
+                          struct query_timeline *ret_timeline); /* if detailed; to be deinit */
 
 /* After the end: gives `sink` what condensing stages collected, block by block. What threads
  * collected is gathered first, which may take long: `alive` is called meanwhile, now and then. */
