@@ -3,13 +3,14 @@
 AQUIFER_ETCD_TURNS is how often each of them dies under load (more in `make soak`)."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 from client import wait_until
 from cluster import BUILD, Cluster
 from dashboards import Load, boards, is_synced, make, wait_written
-from etcd import Etcd
+from etcd import Etcd, make_certificates
 from test_demonstration import *  # noqa: F401,F403 the whole demonstration, over etcd
 
 TURNS = int(os.environ.get("AQUIFER_ETCD_TURNS", "1"))
@@ -239,9 +240,16 @@ def test_a_datastore_moves_into_etcd_and_back_and_nobody_notices():
             assert "datastore-lost-data" not in c.webserver(i).log()
 
 
-def test_etcd_may_ask_for_certificates():
+def why_it_does_not_start(config, *around):
+    run = subprocess.run([*around, BUILD / "bin/aquifer-datastore", "--config", config],
+                         capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1 and "etcds://" in run.stderr, run.stderr
+    return run.stderr
+
+
+def test_etcd_may_ask_for_certificates(tmp_path):
     """Over TLS, with a certificate that etcd demands; without it the datastore does not start, and
-    says which etcd it was."""
+    says which etcd it was. Nor does it if it is told to trust others, even if the system does."""
     with Etcd(members=1, tls=True) as etcd, Cluster(datastores=2, settings=etcd.settings()) as c:
         session = c.webserver(0).login()
         make(session, "secret")
@@ -251,9 +259,17 @@ def test_etcd_may_ask_for_certificates():
         without = node.process.config.with_name("without.conf")
         without.write_text("\n".join(line for line in lines if "Certificate-File" not in line
                                      and "Backend-Key-File" not in line))
-        run = subprocess.run([BUILD / "bin/aquifer-datastore", "--config", without],
-                             capture_output=True, text=True, timeout=60, check=False)
-        assert run.returncode == 1 and "etcds://" in run.stderr, run.stderr
+        why_it_does_not_start(without)
+        make_certificates(tmp_path)  # of another authority
+        others = node.process.config.with_name("others.conf")
+        others.write_text("\n".join(f"Datastore-Backend-CA-File={tmp_path}/ca.crt"
+                                    if "CA-File" in line else line for line in lines))
+        system = tmp_path / "system"
+        system.mkdir()
+        shutil.copy(etcd.dir / "ca.crt", system)
+        assert "certificate" in why_it_does_not_start(
+            others, "unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]),
+            "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', system)
         node.start()
         datastore(c, 0).kill()
         make(session, "goes on")

@@ -522,8 +522,9 @@ static int set_options(struct run *run)
         SET(CURLOPT_SHARE, run->client->cookies);
         SET(CURLOPT_COOKIEFILE, ""); /* switches cookies on, reads no file */
     }
-    if (options->ca_path != NULL) {
+    if (options->ca_path != NULL || options->tls_insecure) {
         SET(CURLOPT_CAINFO, options->ca_path);
+        SET(CURLOPT_CAPATH, NULL); /* else it reads, and trusts, all that the system trusts too */
     }
     SET(CURLOPT_SSLCERT, options->tls_cert_path); /* NULL: none */
     SET(CURLOPT_SSLKEY, options->tls_key_path);
