@@ -54,6 +54,17 @@ func connect(address string) *client.Client {
 	return c
 }
 
+// What was made on one webserver is on the others a moment later.
+func soon(ask func() error) {
+	end := time.Now().Add(time.Minute)
+	err := ask()
+	for err != nil && time.Now().Before(end) {
+		time.Sleep(50 * time.Millisecond)
+		err = ask()
+	}
+	must(err)
+}
+
 func searches(c *client.Client, another *client.Client) {
 	end := time.Now().Add(time.Minute)
 	start := end.Add(-time.Hour)
@@ -111,9 +122,13 @@ func searches(c *client.Client, another *client.Client) {
 	})
 	step("history, here and on the other webserver", func() {
 		for _, each := range []*client.Client{c, another} {
-			lines, err := each.GetSearchHistory()
-			must(err)
-			check(len(lines) > 0 && strings.HasPrefix(lines[0].UserQuery, *query), "history: %+v", lines)
+			soon(func() error {
+				lines, err := each.GetSearchHistory()
+				if err == nil && (len(lines) == 0 || !strings.HasPrefix(lines[0].UserQuery, *query)) {
+					err = fmt.Errorf("history: %+v", lines)
+				}
+				return err
+			})
 		}
 	})
 }
@@ -151,9 +166,13 @@ func resources(c *client.Client, another *client.Client) {
 		read, err := c.GetResource("hosts")
 		must(err)
 		check(bytes.Equal(read, data), "%d bytes instead of %d", len(read), len(data))
-		there, err := another.GetResource(meta.GUID)
-		must(err)
-		check(bytes.Equal(there, data), "%d bytes on the other webserver", len(there))
+		soon(func() error {
+			there, err := another.GetResource(meta.GUID)
+			if err == nil && !bytes.Equal(there, data) {
+				err = fmt.Errorf("%d bytes on the other webserver", len(there))
+			}
+			return err
+		})
 		must(c.DeleteResource(meta.GUID))
 	})
 }
