@@ -87,6 +87,25 @@ describe('a chart', () => {
     ]);
   });
 
+  it('of more buckets than bars can be seen has bars of several, if they add up', () => {
+    const Values = Array.from({ length: 1001 }, (_, i) => ({
+      TS: new Date(Date.UTC(2026, 4, 4, 8, i)).toISOString(),
+      Data: [1, i % 2],
+    }));
+    const bars = (data: unknown) =>
+      seriesOf(optionOf('chart', data, 'bar', COLOURS)).map(({ data }) => data as number[][]);
+    const [ones, halves] = bars({ Names: ['a', 'b'], Values, adds: true });
+    expect(ones).toHaveLength(334);
+    expect(ones?.[1]).toEqual([Date.UTC(2026, 4, 4, 8, 3), 3]);
+    expect(ones?.[333]?.[1]).toBe(2);
+    expect(halves?.[0]?.[1]).toBe(1);
+    expect(bars({ Names: ['a', 'b'], Values })[0]).toHaveLength(1001);
+    const lines = seriesOf(
+      optionOf('chart', { Names: ['a'], Values, adds: true }, 'line', COLOURS),
+    );
+    expect(lines[0]?.data).toHaveLength(1001);
+  });
+
   it('shows so many series as can be told apart', () => {
     const names = Array.from({ length: 10_000 }, (_, i) => `s${i}`);
     const many = {

@@ -4,6 +4,7 @@
  *
  * Tooltips are drawn on the canvas: the server's Content-Security-Policy allows no inline styles.
  */
+import { placesOfNodes } from './graph-layout';
 import { clockText, dayText, DAY, MINUTE, stampText } from './time';
 import { clockOf } from './zone';
 
@@ -19,10 +20,14 @@ export const CHART_KINDS: { kind: ChartKind; label: string }[] = [
 
 /** More lines than that nobody can tell apart, and drawing them takes seconds. */
 export const SERIES_SHOWN_MAX = 200;
+/** More bars than that are thinner than the lines between them. */
+const BARS_MAX = 400;
 
 export interface WireChart {
   Names: string[];
   Values: { TS: string; Data: (number | null)[] }[];
+  /** Buckets are equally long, without a gap, and neighbours may be added up (lib/zeros.ts). */
+  adds?: boolean;
 }
 export interface WireStack {
   Key: string;
@@ -81,7 +86,8 @@ function list<T>(value: unknown): T[] {
 
 export function chartOf(data: unknown): WireChart {
   const chart = (data ?? {}) as Partial<WireChart>;
-  return { Names: list(chart.Names), Values: list(chart.Values) };
+  const adds = chart.adds === true ? { adds: true } : {};
+  return { Names: list(chart.Names), Values: list(chart.Values), ...adds };
 }
 
 export function graphOf(data: unknown): WireGraph {
@@ -130,7 +136,7 @@ function legend(colours: Colours, count: number): Option {
           ]
         : false,
     selectorLabel: { color: colours.muted, borderColor: colours.line },
-    textStyle: { color: colours.text },
+    textStyle: { color: colours.text, lineHeight: 17 } /* else the ends of g and y are cut off */,
     pageTextStyle: { color: colours.muted },
     pageIconColor: colours.accent,
   };
@@ -184,7 +190,23 @@ function linePoints(times: number[], values: (number | null)[]): Option {
   };
 }
 
-export function timeOption(chart: WireChart, kind: ChartKind, colours: Colours): Option {
+/** How many buckets a bar adds up: so many that each bar can be seen. */
+export function bucketsInBar(chart: WireChart): number {
+  return chart.adds ? Math.max(1, Math.ceil(chart.Values.length / BARS_MAX)) : 1;
+}
+
+function merged(chart: WireChart): WireChart {
+  const each = bucketsInBar(chart);
+  const Values = chart.Values.filter((_, i) => i % each === 0).map(({ TS }, bar) => {
+    const buckets = chart.Values.slice(bar * each, (bar + 1) * each);
+    const sum = (i: number) => buckets.reduce((all, { Data }) => all + (Data[i] ?? 0), 0);
+    return { TS, Data: chart.Names.map((_, i) => sum(i)) };
+  });
+  return each === 1 ? chart : { ...chart, Values };
+}
+
+export function timeOption(all: WireChart, kind: ChartKind, colours: Colours): Option {
+  const chart = kind === 'bar' ? merged(all) : all;
   const names = chart.Names.slice(0, SERIES_SHOWN_MAX);
   const label = `Values over time of ${names.length} series`;
   if (kind === 'pie') {
@@ -377,24 +399,36 @@ export function graphOption(graph: WireGraph, colours: Colours): Option {
     degree[link.source] = (degree[link.source] ?? 0) + link.value;
     degree[link.target] = (degree[link.target] ?? 0) + link.value;
   }
-  const most = Math.max(1, ...degree);
+  const most = degree.reduce((max, one) => Math.max(max, one), 1);
+  const { x, y } = placesOfNodes(graph);
   return {
     ...base(colours, `A graph of ${graph.nodes.length} nodes and ${graph.links.length} links`),
     legend: legend(colours, graph.groups.length),
     series: [
       {
         type: 'graph',
-        layout: 'force',
+        layout: 'none',
+        left: '12%',
+        right: '16%' /* there stand the names */,
+        top: 20,
+        bottom: graph.groups.length > 1 ? 52 : 20,
         roam: true,
         draggable: true,
-        force: { repulsion: 90, edgeLength: [30, 120], layoutAnimation: graph.nodes.length < 300 },
-        label: { show: graph.nodes.length <= 60, position: 'right', color: colours.text },
+        label: {
+          show: graph.nodes.length <= 60,
+          position: 'right',
+          color: colours.text,
+          width: 140,
+          overflow: 'truncate',
+        },
         lineStyle: { color: colours.muted, opacity: 0.5 },
         categories: graph.groups.map((name) => ({ name })),
         // By place: names need not differ.
         data: graph.nodes.map((node, i) => ({
           id: String(i),
           name: node.name,
+          x: x[i],
+          y: y[i],
           category: graph.groups.length > 0 ? node.group : undefined,
           symbolSize: 8 + 22 * Math.sqrt((degree[i] ?? 0) / most),
         })),

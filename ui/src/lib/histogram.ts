@@ -13,22 +13,33 @@ export interface Bar {
 
 const BUCKETS_MAX = 240; /* many divisors, so that bars are whole numbers of buckets */
 const BAR_PX_MIN = 7;
+const CLOSEST_MS = 5 * MINUTE;
 
 /**
- * How many slices to ask the server for: never finer than a second, and of whole seconds if there
- * is such a number: else even traffic would look uneven.
+ * How many slices to ask the server for: of a round length if there are about enough of them, else
+ * of whole seconds if there is such a number: else even traffic would look uneven.
  */
 export function bucketsFor(from: number, to: number): number {
   const seconds = Math.max(1, Math.floor((to - from) / SECOND));
   const most = Math.min(BUCKETS_MAX, seconds);
+  const round = STEPS.find((step) => to - from <= most * step);
+  if (round !== undefined && (to - from) % round === 0 && to - from >= (most / 3) * round) {
+    return (to - from) / round;
+  }
   return dividing(seconds, most, most / 3) ?? most;
 }
 
-/** How many bars to draw of them: an equal number of slices each, if the width allows that. */
-export function barCount(widthPx: number, from: number, to: number): number {
+/**
+ * How many bars to draw of them, and where the last one ends, which may be behind the range: each
+ * is of equally many slices.
+ */
+export function barsFor(widthPx: number, from: number, to: number): { count: number; to: number } {
   const slices = bucketsFor(from, to);
   const fits = Math.max(1, Math.min(slices, Math.floor(widthPx / BAR_PX_MIN)));
-  return dividing(slices, fits, fits / 3) ?? fits;
+  const even = dividing(slices, fits, fits / 3);
+  const each = even === undefined ? Math.ceil(slices / fits) : slices / even;
+  const count = Math.ceil(slices / each);
+  return { count, to: from + (count * each * (to - from)) / slices };
 }
 
 /** The greatest number up to `most`, and above `least`, that divides `whole`. */
@@ -74,6 +85,29 @@ export function occupied(all: Bar[]): { from: number; to: number } | null {
   const from = all[Math.max(0, first - 1)] as Bar;
   const to = all[Math.min(all.length - 1, last + 1)] as Bar;
   return { from: from.from, to: to.to };
+}
+
+/** Where to look closer: the part that holds anything, if it is a small one; null: it is not. */
+export function closer(
+  buckets: OverviewBucket[],
+  from: number,
+  to: number,
+): { from: number; to: number } | null {
+  // A slice counts where it begins: bars narrower than slices would end before what they hold.
+  const part = occupied(bars(buckets, from, to, bucketsFor(from, to)));
+  const small =
+    part !== null && part.to - part.from <= (to - from) / 2 && part.to - part.from >= CLOSEST_MS;
+  return small ? rounded(part) : null;
+}
+
+/** The part made wider, so that it begins and ends at round times of the zone in force. */
+export function rounded(part: { from: number; to: number }): { from: number; to: number } {
+  const step = STEPS.find((one) => (part.to - part.from) / one <= BUCKETS_MAX / 2) ?? DAY;
+  const shift = -offsetOf(part.from);
+  return {
+    from: Math.floor((part.from - shift) / step) * step + shift,
+    to: Math.ceil((part.to - shift) / step) * step + shift,
+  };
 }
 
 /** The top of the scale: a round number. */

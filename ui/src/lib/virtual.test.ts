@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  forgotten,
   listPx,
   PAGE_ROWS,
   pagesOf,
@@ -93,5 +94,17 @@ describe('the windowed list', () => {
     expect(pagesOf(0, 1)).toEqual([0]);
     expect(pagesOf(PAGE_ROWS - 1, PAGE_ROWS + 1)).toEqual([0, 1]);
     expect(pagesOf(0, 0)).toEqual([]);
+  });
+});
+
+describe('pages that are forgotten', () => {
+  it('are the oldest, but never the first rows: they say what fields there are', () => {
+    const arrived = Array.from({ length: 80 }, (_, i) => (i + 40) % 80);
+    const gone = forgotten(arrived);
+    expect(gone).toEqual(arrived.slice(0, 20));
+    expect(forgotten(arrived.filter((page) => !gone.includes(page)))).toEqual([]);
+    expect(forgotten(Array.from({ length: 70 }, (_, i) => i))).toEqual(
+      Array.from({ length: 10 }, (_, i) => i + 3),
+    );
   });
 });

@@ -109,3 +109,13 @@ export function pagesOf(first: number, last: number): number[] {
   }
   return pages;
 }
+
+const PAGES_KEPT = 60;
+/** The first ones say what fields there are and how wide the columns. */
+const PAGES_ALWAYS = 3;
+
+/** The pages to forget, the oldest arrivals, of those that are here in the order they came. */
+export function forgotten(arrived: Iterable<number>): number[] {
+  const others = [...arrived].filter((page) => page >= PAGES_ALWAYS);
+  return others.slice(0, Math.max(0, others.length + PAGES_ALWAYS - PAGES_KEPT));
+}

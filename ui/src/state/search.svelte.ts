@@ -12,8 +12,8 @@
 import { attentive } from './attention';
 import { ApiError, messagesOf, type ApiClient } from '../lib/api';
 import { entriesOf, type Entry } from '../lib/entry';
-import { bars, bucketsFor, occupied, progressOf } from '../lib/histogram';
-import { boundsOf, DAY, MINUTE, SECOND, toRfc3339, type TimeRange } from '../lib/time';
+import { bucketsFor, closer, progressOf } from '../lib/histogram';
+import { boundsOf, DAY, MINUTE, toRfc3339, type TimeRange } from '../lib/time';
 import type { TableRow } from '../lib/table';
 import { learn } from '../lib/fields';
 import type {
@@ -24,7 +24,9 @@ import type {
   WireEntry,
   WireTable,
 } from '../lib/types';
-import { PAGE_ROWS, pagesOf } from '../lib/virtual';
+import { forgotten, PAGE_ROWS, pagesOf } from '../lib/virtual';
+import { chartOf } from '../lib/chart';
+import { withZeros } from '../lib/zeros';
 
 export type Phase = 'idle' | 'launching' | 'running' | 'done' | 'stopped' | 'failed';
 
@@ -42,7 +44,6 @@ export interface Picture {
   buckets: OverviewBucket[];
 }
 
-const PAGES_KEPT = 60;
 const TABLE_ROWS = 1000;
 /** A table with more rows is sorted by its first ones only. */
 export const TABLE_ROWS_SORTED = 100_000;
@@ -54,7 +55,6 @@ const PING_MS_MAX = 20_000;
 const PING_IDLE_MS = 30 * 60_000;
 /** A range this long is mostly empty: it is worth a closer look where the entries are. */
 const SPARSE_MS = 400 * DAY;
-const PICTURE_MS_MIN = 5 * MINUTE;
 /** Renderers whose entries this page can show. */
 const ENTRY_RENDERERS = new Set(['text', 'raw', 'hex', 'pcap']);
 /** Renderers that are drawn (lib/chart.ts). */
@@ -103,6 +103,8 @@ export class Search {
   drawing: unknown = $state.raw(null);
 
   private sid = '';
+  /** The query without macros. */
+  private meaning = '';
   private abort = new AbortController();
   private pages = new Map<number, Entry[]>();
   private wanted = new Set<number>();
@@ -143,6 +145,7 @@ export class Search {
         this.fail(wrong.message, wrong);
         return;
       }
+      this.meaning = parsed.ParsedQuery ?? query;
       const answer = await this.api.launch(
         {
           SearchString: query,
@@ -390,10 +393,7 @@ export class Search {
       if (answer.Finished && !answer.AdditionalEntries && answer.Entries.length < PAGE_ROWS) {
         this.count = Math.min(this.count, first + answer.Entries.length);
       }
-      for (const oldest of this.pages.keys()) {
-        if (this.pages.size <= PAGES_KEPT) {
-          break;
-        }
+      for (const oldest of forgotten(this.pages.keys())) {
         this.pages.delete(oldest);
       }
       this.rowsVersion++;
@@ -489,7 +489,8 @@ export class Search {
       if (signal.aborted) {
         return true;
       }
-      this.drawing = drawing;
+      this.drawing =
+        this.renderer === 'chart' ? withZeros(chartOf(drawing), this.meaning) : drawing;
     }
     if (answer.Finished && this.phase === 'running') {
       this.phase = 'done';
@@ -504,18 +505,11 @@ export class Search {
     }
     let picture = this.picture;
     for (let round = 0; round < 6 && !signal.aborted; round++) {
-      const part = occupied(bars(picture.buckets, picture.from, picture.to, 120));
-      if (
-        !part ||
-        part.to - part.from > (picture.to - picture.from) * 0.5 ||
-        part.to - part.from < PICTURE_MS_MIN
-      ) {
+      const part = closer(picture.buckets, picture.from, picture.to);
+      if (part === null) {
         break;
       }
-      const [from, to] = [
-        Math.floor(part.from / SECOND) * SECOND,
-        Math.ceil(part.to / SECOND) * SECOND,
-      ];
+      const { from, to } = part;
       const window = { count: bucketsFor(from, to), start: toRfc3339(from), end: toRfc3339(to) };
       const answer = await this.api.overview(this.id, this.sid, window, signal);
       picture = { from, to, buckets: answer.Stats };
@@ -547,6 +541,7 @@ export class Search {
   private reset(query: string, asked: { from: number; to: number }): void {
     this.phase = 'launching';
     this.query = query;
+    this.meaning = query;
     this.error = '';
     this.queryError = null;
     this.from = asked.from;
