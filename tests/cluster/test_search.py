@@ -352,10 +352,8 @@ def test_searches_in_the_background_outlive_a_restart(end):
         assert session.get(path_of(done) + "/download/json").ok().body == rows
         assert session.get(path_of(plain)).status == 404
 
-        def over():
-            info = session.get(path_of(long) + "/details").ok().json()
-            return info if "ACTIVE" not in state(session, long) else None
-        assert wait_until(over, 30, "the end of the search")["ItemCount"] == 60000
+        wait_until(lambda: "ACTIVE" not in state(session, long), 30, "the end of the search")
+        assert session.get(path_of(long) + "/details").ok().json()["ItemCount"] == 60000
         wait_until(lambda: "ACTIVE" not in state(session, looks), 30, "the end of the other")
         assert session.get(path_of(looks) + "/download/text").ok().body.strip() == b"3"
         session.delete(path_of(done)).ok()
