@@ -429,6 +429,16 @@ class Consumer:
         self.taken += got
         return got
 
+    def take_what_comes(self, seconds):
+        """The next record, if there is one within that time: a list of none or one."""
+        if not select.select([self.wire.sock], [], [], seconds)[0]:
+            return []
+        message = self.wire.read()
+        if message[1] == KEEPALIVE:
+            return []
+        self.commit(message[52].decode())
+        return [decode(message[51])]
+
     def nothing_for(self, seconds):
         """True when nothing but KEEPALIVE comes."""
         self.wire.sock.settimeout(seconds)
