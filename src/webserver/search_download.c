@@ -355,7 +355,7 @@ static void direct_run(struct http_request *request, struct webserver *webserver
         return;
     }
     const struct format *format = find_format(one->render, format_name);
-    bool timed = one->follow || one->time_given ||
+    bool timed = one->follow || one->time_given || one->preview ||
                  (start->start_ns != TIME_UNSET && start->end_ns != TIME_UNSET);
     if (format == NULL || !timed) {
         search_one_delete(one);

@@ -334,8 +334,11 @@ int search_launch(struct search *search, const struct object_principal *who, int
         return rc;
     }
     struct search_queries queries = {0};
-    rc = search_language_parse(search, who, start->text, start->filters, start->start_ns,
-                               start->end_ns, &queries, ret_error);
+    bool any_time = start->preview && !start->follow; /* but what the query itself says */
+    int64_t start_ns = any_time ? 0 : start->start_ns;
+    int64_t end_ns = any_time ? io_now_ns(search->webserver->io) + TIME_DAY_NS : start->end_ns;
+    rc = search_language_parse(search, who, start->text, start->filters, start_ns, end_ns, &queries,
+                               ret_error);
     rc = rc < 0 || !start->follow ? rc : check_following(queries.main, ret_error);
     if (rc == 0 && start->may_not_write && query_save_of(queries.main) != NULL) {
         rc = err_set(ERR_DENIED, "table -save needs the capability ResourceWrite");
@@ -473,6 +476,12 @@ static void say_if_empty(struct search_one *one)
 
 void search_one_remarks(struct search_one *one)
 {
+    if (one->preview) {
+        search_one_message(one, "info",
+                           "a preview: of each indexer the newest %d entries were looked at, "
+                           "of any time unless the query names one",
+                           SEARCH_PREVIEW_READ);
+    }
     say_if_cut(one);
     say_if_empty(one);
 }

@@ -33,6 +33,7 @@
 #define SEARCH_MESSAGES_MAX 64
 #define SEARCH_SESSIONS_MAX 64 /* REST clients of one search */
 #define SEARCH_PREVIEW_ROWS 1000
+#define SEARCH_PREVIEW_READ 10000 /* entries that each indexer looks at */
 #define SEARCH_FOLLOW_MAX_S (24 * 3600) /* it ends by itself */
 #define SEARCH_FOLLOW_BEGIN_MS 2000     /* a launch waits so long for the indexers to begin */
 

@@ -186,6 +186,7 @@ static void start_stream(struct run *run, size_t index, json_t *share, int64_t e
     };
     if (one->preview) {
         request.entries_max = MIN(request.entries_max, (uint64_t)SEARCH_PREVIEW_ROWS);
+        request.read_max = SEARCH_PREVIEW_READ;
     }
     struct stream *stream = MEM_NEW(struct stream);
     const char *fault = run->places.faults[index];

@@ -122,6 +122,19 @@ def test_statistics_of_stages_say_what_was_spilled_and_when(web, query, spills):
     detach(web, launched)
 
 
+def test_a_preview_takes_a_sample_of_whatever_time(web):
+    """The range is ignored, but for times in the query; of many entries only the newest count."""
+    def preview(query):
+        return web.call("POST", "/api/search/direct", None, headers={
+            "query": query, "format": "csv", "duration": "1s", "preview": "true"}).ok().body
+    assert preview("tag=packets table TAG").count(b"packets") == len(TIMES)
+    assert b"10000" in preview("tag=many stats count | table count")
+    first = f'start="{TIMES[0]}" end="{TIMES[1]}" '
+    assert preview(first + "tag=packets table TAG").count(b"packets") == 1
+    newest = b"u%05d" % ((LINES - 1) * 7919 % LINES)
+    assert newest in preview(f"tag=many kv user=={newest.decode()} | table user")
+
+
 def test_what_was_found_before_a_fault_stays(web):
     launched = web.launch("tag=many kv user | unique -maxtracked 10000 user | table user"
                           ).ok().json()

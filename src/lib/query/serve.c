@@ -58,6 +58,9 @@ char *query_request_encode(const struct query_request *request)
     if (request->follow) {
         json_object_set_new(json, "follow", json_true());
     }
+    if (request->read_max > 0) {
+        json_object_set_new(json, "read_max", json_integer((json_int_t)request->read_max));
+    }
     if (request->detailed) {
         json_object_set_new(json, "detailed", json_true());
     }
@@ -82,16 +85,18 @@ static int decode(json_t *json, struct query_request *request)
     json_int_t stages = 0;
     json_int_t entries_max = INT64_MAX;
     int ascending = 0;
+    json_int_t read_max = 0;
     int follow = 0;
     int detailed = 0;
     json_error_t error;
-    if (json_unpack_ex(json, &error, 0, "{s:s, s:I, s:I, s:I, s?:I, s?:b, s?:b, s?:b}", "query",
-                       &request->query, "start_ns", &start, "end_ns", &end, "stages", &stages,
-                       "entries_max", &entries_max, "ascending", &ascending, "follow", &follow,
-                       "detailed", &detailed) != 0) {
+    if (json_unpack_ex(json, &error, 0, "{s:s, s:I, s:I, s:I, s?:I, s?:b, s?:b, s?:b, s?:I}",
+                       "query", &request->query, "start_ns", &start, "end_ns", &end, "stages",
+                       &stages, "entries_max", &entries_max, "ascending", &ascending, "follow",
+                       &follow, "detailed", &detailed, "read_max", &read_max) != 0) {
         return err_set(ERR_INVALID, "search request: %s", error.text);
     }
-    if (stages < 0 || stages > QUERY_STAGES_MAX || entries_max < 0 || start >= end) {
+    if (stages < 0 || stages > QUERY_STAGES_MAX || entries_max < 0 || read_max < 0 ||
+        start >= end) {
         return err_set(ERR_INVALID, "search request: a number is out of its range");
     }
     request->start_ns = start;
@@ -101,6 +106,7 @@ static int decode(json_t *json, struct query_request *request)
     request->ascending = ascending != 0;
     request->follow = follow != 0;
     request->detailed = detailed != 0;
+    request->read_max = (uint64_t)read_max;
     request->hashes = json_object_get(json, "tables");
     return 0;
 }
@@ -161,6 +167,7 @@ static int open_sweep(struct query_serve *serve, const struct query_request *req
                 .ascending = request->ascending,
             },
         .entries_max = half && query_is_shared(serve->query) ? UINT64_MAX : request->entries_max,
+        .read_max = request->read_max == 0 ? UINT64_MAX : request->read_max,
         .tag_name = tag_name,
         .context = serve,
         .pool = pool,

@@ -24,6 +24,7 @@ struct query_request {
     int64_t end_ns;
     size_t stages;        /* run stages [0, stages) here */
     uint64_t entries_max; /* more than these many are not needed */
+    uint64_t read_max;    /* looks at so many, the first ones, and no more; 0: at all */
     bool ascending;
     bool detailed; /* frames of progress have bytes spilled, and counts by time, too */
     bool follow;   /* not what is stored: what is from now on, in the order of its arrival */

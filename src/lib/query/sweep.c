@@ -33,6 +33,7 @@ struct slice {
     uint64_t pending;   /* entries in them */
     int64_t reached_ns; /* what they bring the scan to */
     uint64_t sent;      /* entries, in all */
+    uint64_t read;      /* the same, of those that were run */
     int fault;
     char *fault_text;
 };
@@ -111,7 +112,7 @@ static void cut(struct query_sweep *sweep)
     struct extents extents = {0};
     const struct query_scan *scan = &sweep->options.scan;
     int64_t *cuts = mem_alloc_array(SLICES_MAX, sizeof(*cuts));
-    if (scan->tag_count > 0) {
+    if (scan->tag_count > 0 && sweep->options.read_max == UINT64_MAX) { /* else: one slice */
         query_source_extents(sweep->options.source, scan, collect_extent, &extents);
     }
     uint64_t bytes = extents.bytes / (SLICES_PER_THREAD * sweep->lane_count);
@@ -215,6 +216,7 @@ static int run_part(struct query_sweep *sweep, struct slice *slice, struct lane 
         return rc;
     }
     slice->at += count;
+    slice->read += count;
     block.count = (size_t)MIN((uint64_t)block.count, sweep->options.entries_max - slice->sent);
     slice->sent += block.count;
     query_sweep_put(&block, &lane->fresh);
@@ -236,7 +238,9 @@ static int run_some(struct query_sweep *sweep, struct slice *slice, struct lane 
     }
     lane->part = lane->part == 0 ? PART_ENTRIES : lane->part;
     int64_t begin_ns = clock_ns();
-    rc = run_part(sweep, slice, lane, MIN(lane->part, slice->block.count - slice->at));
+    size_t left = (size_t)MIN((uint64_t)(slice->block.count - slice->at),
+                              sweep->options.read_max - slice->read);
+    rc = run_part(sweep, slice, lane, MIN(lane->part, left));
     int64_t took_ns = clock_ns() - begin_ns;
     if (took_ns > QUANTUM_NS) {
         lane->part = MAX(lane->part / 4, (size_t)1);
@@ -256,7 +260,7 @@ static int work_on(struct query_sweep *sweep, struct slice *slice, struct lane *
     int rc = slice->begun ? 0 : begin(sweep, slice);
     while (rc == 0 && lane->fresh.bytes < bytes_max) {
         if (slice->cursor == NULL || slice->sent >= sweep->options.entries_max ||
-            query_pipeline_done(lane->pipeline)) {
+            slice->read >= sweep->options.read_max || query_pipeline_done(lane->pipeline)) {
             return QUERY_SOURCE_END;
         }
         rc = run_some(sweep, slice, lane);

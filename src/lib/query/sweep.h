@@ -31,6 +31,7 @@ struct query_sweep_options {
     struct query_source *source;
     struct query_scan scan; /* its words and tags are borrowed for the sweep's life */
     uint64_t entries_max;   /* no slice gives more, and no more slices are read */
+    uint64_t read_max;      /* only so many, the first ones, are run; UINT64_MAX: all */
     const char *(*tag_name)(const void *context, uint16_t tag); /* any thread */
     const void *context;
     struct query_pool *pool;       /* NULL: the thread that takes does the work */
