@@ -332,6 +332,12 @@ static void put_summary(struct search_one *one, const char *key, struct buf *buf
     buf_append_str(buf, "]}]");
 }
 
+static bool take_times(const struct buf *times, struct query_timeline *ret_timeline)
+{
+    struct wire_reader reader = wire_reader_of(buf_span(times));
+    return query_timeline_get(&reader, ret_timeline);
+}
+
 /* Counts of all stages by time. A search that was not run here has those of its results only:
  * what reached the renderer. */
 static struct query_stage_stats *fold_stages(struct search_one *one, struct query_result *result,
@@ -339,12 +345,17 @@ static struct query_stage_stats *fold_stages(struct search_one *one, struct quer
 {
     size_t stages = one->stage_names.count;
     struct query_stage_stats *sets = mem_alloc_array(count * stages + 1, sizeof(*sets));
+    struct query_timeline there = {0};
+    struct query_timeline here = {0};
     CHECK(pthread_mutex_lock(&one->lock) == 0);
-    bool known = one->times_here.stages > 0;
-    size_t collapse = known ? stages - MIN(one->times_here.stages, stages) : 0;
-    query_timeline_fold(&one->times_there, start_ns, end_ns, count, 0, stages, sets);
-    query_timeline_fold(&one->times_here, start_ns, end_ns, count, collapse, stages, sets);
+    bool known = take_times(&one->times_here, &here);
+    known = known && (one->times_there.bytes == 0 || take_times(&one->times_there, &there));
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    size_t collapse = stages - MIN(here.stages, stages);
+    query_timeline_fold(&there, start_ns, end_ns, count, 0, stages, sets);
+    query_timeline_fold(&here, start_ns, end_ns, count, collapse, stages, sets);
+    query_timeline_deinit(&there);
+    query_timeline_deinit(&here);
     if (!known && stages > 0) {
         struct query_bucket *buckets = mem_alloc_array(count, sizeof(*buckets));
         query_result_histogram(result, start_ns, end_ns, count, buckets);

@@ -92,8 +92,8 @@ static void free_one(struct search_one *one)
 {
     struct search *search = one->search;
     query_result_close(&one->result);
-    query_timeline_deinit(&one->times_there);
-    query_timeline_deinit(&one->times_here);
+    buf_deinit(&one->times_there);
+    buf_deinit(&one->times_here);
     bool stays = one->persisted || one->remembered;
     if (one->path != NULL && (one->deleted || !stays)) {
         remove_files(one);

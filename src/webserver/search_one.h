@@ -33,7 +33,7 @@
 #define SEARCH_MESSAGES_MAX 64
 #define SEARCH_SESSIONS_MAX 64 /* REST clients of one search */
 #define SEARCH_PREVIEW_ROWS 1000
-#define SEARCH_PREVIEW_READ 10000 /* entries that each indexer looks at */
+#define SEARCH_PREVIEW_READ 10000       /* entries that each indexer looks at */
 #define SEARCH_FOLLOW_MAX_S (24 * 3600) /* it ends by itself */
 #define SEARCH_FOLLOW_BEGIN_MS 2000     /* a launch waits so long for the indexers to begin */
 
@@ -128,9 +128,9 @@ struct search_one {
     VEC(struct search_session) sessions;
     VEC(struct search_message) messages;
     struct query_stage_stats stages[QUERY_STAGES_STATS_MAX];
-    struct query_timeline times_there; /* of the stages on indexers */
-    struct query_timeline times_here;  /* of those behind; both empty: it was not run here */
-    uint64_t passed_over;              /* blocks that indexers did not have to read */
+    struct buf times_there; /* counts by time (timeline.h) of stages on indexers, as on the wire */
+    struct buf times_here;  /* of those behind; both empty: it was not run here */
+    uint64_t passed_over;   /* blocks that indexers did not have to read */
     VEC(char *) stage_names;
     VEC(char *) stage_texts;
     struct query_result *result; /* opened on first use when persisted */

@@ -74,24 +74,23 @@ void search_progress_note(struct run *run, int64_t time_ns)
     memcpy(run->counted, now, stages * sizeof(now[0]));
 }
 
-static void replace(struct query_timeline *timeline, size_t stages)
-{
-    query_timeline_deinit(timeline);
-    query_timeline_init(timeline, stages);
-}
-
 void search_progress_publish_times(struct run *run)
 {
     struct search_one *one = run->one;
-    size_t stages = one->query->collapse + (run->shared ? 1 : 0);
-    CHECK(pthread_mutex_lock(&one->lock) == 0);
-    replace(&one->times_there, stages);
+    struct query_timeline there;
+    query_timeline_init(&there, one->query->collapse + (run->shared ? 1 : 0));
     for (size_t i = 0; i < run->streams.count; i++) {
-        query_timeline_merge(&one->times_there, &run->streams.items[i]->timeline, 0);
+        query_timeline_merge(&there, &run->streams.items[i]->timeline, 0);
     }
-    replace(&one->times_here, one->query->stage_count - one->query->collapse);
-    query_timeline_merge(&one->times_here, &run->timeline, 0);
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    buf_clear(&one->times_there);
+    buf_clear(&one->times_here);
+    if (there.stages > 0) {
+        query_timeline_put(&one->times_there, &there);
+    }
+    query_timeline_put(&one->times_here, &run->timeline);
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    query_timeline_deinit(&there);
 }
 
 /* The states that an indexer's half of a condensing stage gives are not what comes out of it. */
