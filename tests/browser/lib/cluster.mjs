@@ -67,6 +67,14 @@ export class Cluster {
         return eventually('the session has ended', ask);
     }
 
+    /** Waits until a webserver has heard of a user who was made on another. */
+    async knows(url, user) {
+        const token = await this.session();
+        await eventually(`${user} is known on ${url}`, async () =>
+            (await this.call(url, 'GET', '/api/users', token)).includes(`"${user}"`),
+        );
+    }
+
     async logIn(user, password) {
         const body = new URLSearchParams({ User: user, Pass: password });
         const response = await fetch(`${this.webservers[0]}/api/login`, { method: 'POST', body });

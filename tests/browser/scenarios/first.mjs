@@ -36,6 +36,7 @@ export const scenarios = {
             Email: '',
             Admin: false,
         });
+        await cluster.knows(cluster.webservers[1], name);
         // Not a quickstart, this one.
         const page = await tabs.open(cluster.webservers[1]);
         await page.route('**/api/settings', async (route) => {

@@ -94,6 +94,7 @@ export const scenarios = {
         await tabs.shot(page, 'people-rights');
         await page.getByRole('button', { name: 'Save' }).click();
         await page.getByRole('dialog').waitFor({ state: 'detached' });
+        await cluster.knows(cluster.webservers[1], login);
 
         const there = await tabs.open(cluster.webservers[1], { hash: '#/macros' });
         await logIn(there, login, 'pw');

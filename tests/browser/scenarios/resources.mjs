@@ -19,6 +19,7 @@ export const scenarios = {
         await page.getByRole('button', { name: 'Save' }).click();
         await page.getByRole('dialog').waitFor({ state: 'detached' });
 
+        await row(there).getByText('version 1').waitFor(); /* at first it has no contents */
         await row(there).click();
         await there.getByRole('columnheader', { name: 'team' }).waitFor();
         await there.getByRole('cell', { name: '<img src=x>' }).waitFor();

@@ -1,7 +1,12 @@
 // The page "Systems": every part, the links, what is wrong and what to do.
 import assert from 'node:assert/strict';
 import { DESKTOP, logIn, PHONE } from '../lib/browser.mjs';
-import { tokenOf } from '../lib/cluster.mjs';
+import { eventually, tokenOf } from '../lib/cluster.mjs';
+
+/** So many of them are there, a moment later at most. */
+function count(what, locator, wanted) {
+    return eventually(`${wanted} ${what}`, async () => (await locator.count()) === wanted);
+}
 
 export const scenarios = {
     async the_systems_page_shows_every_part_and_link(tabs, cluster) {
@@ -12,9 +17,9 @@ export const scenarios = {
             const page = await tabs.login(webserver, { hash: '#/systems' });
             await page.getByRole('status').getByText('All is well').waitFor();
             const indexers = page.getByRole('region', { name: 'Indexers', exact: true });
-            assert.equal(await indexers.locator('li').count(), cluster.indexers.length);
+            await count('indexers', indexers.locator('li'), cluster.indexers.length);
             const webservers = page.getByRole('region', { name: 'Webservers', exact: true });
-            assert.equal(await webservers.locator('li').count(), cluster.webservers.length);
+            await count('webservers', webservers.locator('li'), cluster.webservers.length);
             await webservers
                 .locator('li')
                 .filter({ hasText: new URL(webserver).host })
@@ -24,8 +29,8 @@ export const scenarios = {
             const drawing = page.getByRole('region', { name: 'Drawing of the cluster' });
             const parts = cluster.webservers.length + cluster.indexers.length;
             await drawing.getByRole('img', { name: '1 datastore, 2 webservers' }).waitFor();
-            assert.equal(await drawing.locator('rect').count(), parts + 1);
-            assert.equal(await drawing.locator('.arc').count(), cluster.indexers.length);
+            await count('parts', drawing.locator('rect'), parts + 1);
+            await count('links', drawing.locator('.arc'), cluster.indexers.length);
             await page.getByRole('button', { name: /^pictured/ }).waitFor();
         }
     },
@@ -97,6 +102,7 @@ export const scenarios = {
             Email: '',
             Admin: false,
         });
+        await cluster.knows(cluster.webservers[1], login);
         const there = await tabs.open(cluster.webservers[1]);
         await logIn(there, login, 'pw');
         const bell = (on) => on.getByRole('button', { name: /notification/i });
@@ -108,8 +114,12 @@ export const scenarios = {
         await there.getByText(text).waitFor();
         await tabs.shot(there, 'notifications');
         assert.equal(await there.getByRole('button', { name: /^Take back/ }).count(), 0);
+        const kept = there.waitForResponse(
+            (one) => one.request().method() === 'PUT' && one.url().endsWith('/preferences'),
+        );
         await there.getByRole('button', { name: `Dismiss: ${text}` }).click();
         await there.getByText(text).waitFor({ state: 'detached' });
+        await kept; /* else the reload takes it back */
         await there.reload();
         await there.getByRole('heading', { name: 'How to ask' }).waitFor();
 
