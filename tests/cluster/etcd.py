@@ -153,7 +153,7 @@ class Etcd:
             body["range_end"] = code(key[:-1] + chr(ord(key[-1]) + 1))
         for member in self.members:
             try:
-                kvs = member.post("/v3/kv/range", body).get("kvs", [])
+                kvs = member.post("/v3/kv/range", body, timeout=60).get("kvs", [])
             except (OSError, ValueError):
                 continue
             return {base64.b64decode(kv["key"]).decode(): base64.b64decode(kv.get("value", ""))
