@@ -28,9 +28,12 @@ export const scenarios = {
         await page.getByRole('button', { name: 'Cancel' }).waitFor();
         await write(page, `tag=${tag} grep "half a thou`);
         await cluster.call(cluster.webservers[1], 'PUT', '/api/logout', await tokenOf(page));
-        await page.getByText('Your session has ended.').waitFor();
+        const again = page.getByRole('dialog', { name: 'Log in again' });
+        await again.getByText('Your session has ended.').waitFor();
+        await again.locator('input[name=password]:focus').waitFor();
         await logIn(page);
-        await page.getByRole('dialog', { name: 'Log in again' }).waitFor({ state: 'detached' });
+        await again.waitFor({ state: 'detached' });
+        await page.locator('[aria-label=Query]:focus').waitFor(); /* where it was typed */
         await page.getByRole('button', { name: 'Cancel' }).waitFor();
         running = false;
         await finished(page);
