@@ -234,6 +234,16 @@ static int create_user_with_next_uid(struct http_request *request, struct webser
     return rc;
 }
 
+/* One that nobody could log in with is refused, and the request answered. */
+static bool is_acceptable(struct http_request *request, const char *password)
+{
+    bool right = password[0] != 0 && strlen(password) <= PASSWORD_BYTES_MAX;
+    if (!right) {
+        http_reply_error(request, 400, "a password has 1 to %d bytes", PASSWORD_BYTES_MAX);
+    }
+    return right;
+}
+
 static void create_user(struct http_request *request, void *context)
 {
     json_t *json;
@@ -243,7 +253,7 @@ static void create_user(struct http_request *request, void *context)
     int32_t uid = 0;
     if (request_text(json, "User")[0] == 0 || request_text(json, "Pass")[0] == 0) {
         http_reply_error(request, 400, "User and Pass are needed");
-    } else {
+    } else if (is_acceptable(request, request_text(json, "Pass"))) {
         int rc = create_user_with_next_uid(request, context, json, &uid);
         change_reply(request, context, rc, json_integer(uid));
     }
@@ -300,9 +310,7 @@ static void set_password(struct http_request *request, void *context)
         if (own &&
             !password_is(object_body_text(user, "Password"), request_text(json, "OrigPass"))) {
             http_reply_error(request, 403, "the present password is not right");
-        } else if (password[0] == 0 || strlen(password) > PASSWORD_BYTES_MAX) {
-            http_reply_error(request, 400, "a password has 1 to %d bytes", PASSWORD_BYTES_MAX);
-        } else {
+        } else if (is_acceptable(request, password)) {
             account_set_password(user, password);
             account_end_sessions(user, io_now_ns(webserver->io), own ? asker->session : NULL);
             change_reply(request, webserver, change_save(request, webserver, user), NULL);

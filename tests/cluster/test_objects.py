@@ -199,6 +199,10 @@ def test_a_logout_a_lock_and_a_new_password_end_sessions_everywhere(cluster, adm
     is_over(there)
     assert cluster.webserver(0).session().try_login("ann", "pass word").status == 422
     admin.put(f"/api/users/{uid}/pwd", {"OrigPass": "", "NewPass": "pass word"}).ok()
+    long = "x" * 1025
+    refused = [admin.put(f"/api/users/{uid}/pwd", {"OrigPass": "", "NewPass": long}),
+               admin.post("/api/users", {"User": "tom", "Pass": long, "Name": "", "Email": ""})]
+    assert all(a.status == 400 and b"1 to 1024 bytes" in a.body for a in refused)
 
 
 def test_secrets_are_not_readable_in_the_store(cluster, admins):
