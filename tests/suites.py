@@ -260,8 +260,8 @@ def run_fuzz(options):
 
 SUITES = {"unit": run_unit, "cluster": run_cluster, "browser": run_browser, "interop": run_interop,
           "fuzz": run_fuzz}
-# Beside each other, those of a lane one after the other, so that no processor waits for long; what is
-# fuzzed only takes what nobody else wants.
+# Beside each other, those of a lane one after the other, so that no processor waits for long; what
+# is fuzzed only takes what nobody else wants.
 LANES = [["cluster", "fuzz"], ["unit", "interop"], ["browser"]]
 
 

@@ -57,9 +57,9 @@ def copied(c, number):
 
 
 def pasted(c, script):
+    env = {"PATH": "/usr/bin:/bin", "AQUIFER_PASSWORD": "changeme"}
     done = subprocess.run(["bash", "-c", script], cwd=c.folder, capture_output=True, text=True,
-                          timeout=120, env={"PATH": "/usr/bin:/bin", "AQUIFER_PASSWORD": "changeme"},
-                          stdin=subprocess.DEVNULL, check=False)
+                          timeout=120, env=env, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout
 

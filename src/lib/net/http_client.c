@@ -587,8 +587,7 @@ static int transfer(struct run *run)
         }
     }
     cancel_leave(cancel, multi);
-    int left;
-    CURLMsg *message = curl_multi_info_read(multi, &left);
+    CURLMsg *message = curl_multi_info_read(multi, &running); /* how many more: not asked */
     if (rc == 0 && run->rc < 0) {
         rc = run->rc; /* its text is still this thread's */
     } else if (rc == 0 && message != NULL && message->data.result != CURLE_OK) {
