@@ -96,7 +96,7 @@ export function closer(
   // A slice counts where it begins: bars narrower than slices would end before what they hold.
   const part = occupied(bars(buckets, from, to, bucketsFor(from, to)));
   const small =
-    part !== null && part.to - part.from <= (to - from) / 2 && part.to - part.from >= CLOSEST_MS;
+    part !== null && part.to - part.from <= 0.8 * (to - from) && part.to - part.from >= CLOSEST_MS;
   return small ? rounded(part) : null;
 }
 
