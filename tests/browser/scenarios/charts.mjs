@@ -8,6 +8,7 @@ const STATUS = [200, 200, 200, 304, 404, 500];
 const PLACES = ['50.1 14.4', '48.2 16.4', '40.7 -74.0', '-33.9 151.2', '35.7 139.7'];
 const HOSTILE = '<img src=x onerror=alert(1)>';
 
+const TAG = `drawn${process.pid}`; /* a cluster may have been drawn before */
 let ingested = false;
 function ingestSome(cluster) {
     if (ingested) {
@@ -16,7 +17,7 @@ function ingestSome(cluster) {
     ingested = true;
     const now = Date.now();
     cluster.ingest(
-        'drawn',
+        TAG,
         Array.from({ length: 600 }, (_, i) => {
             const time = new Date(now - i * 4000).toISOString();
             const host = i % 50 === 0 ? HOSTILE : `web${i % 3}`;
@@ -83,7 +84,7 @@ async function all(tabs, cluster, name, options) {
     ingestSome(cluster);
     const page = await tabs.login(cluster.webservers[0], options);
     for (const [renderer, query] of Object.entries(QUERIES)) {
-        await search(page, `tag=drawn ${query}`, 'Last hour');
+        await search(page, `tag=${TAG} ${query}`, 'Last hour');
         await page.getByRole('region', { name: 'Chart' }).waitFor();
         await drawn(page, renderer);
         await tabs.shot(page, `${name}-${renderer}`);
@@ -114,7 +115,7 @@ export const scenarios = {
             const json = { ...(await response.json()), Entries: { Names, Values } };
             await route.fulfill({ response, json });
         });
-        await search(page, `tag=drawn ${QUERIES.chart}`, 'Last hour');
+        await search(page, `tag=${TAG} ${QUERIES.chart}`, 'Last hour');
         await page.getByText('The first 200 of 10000 series.').waitFor();
         await drawn(page, 'chart');
         await tabs.shot(page, 'chart-10000-series');
@@ -123,7 +124,7 @@ export const scenarios = {
     async a_chart_has_kinds_and_figures(tabs, cluster) {
         ingestSome(cluster);
         const page = await tabs.login(cluster.webservers[0]);
-        await search(page, `tag=drawn ${QUERIES.chart}`, 'Last hour');
+        await search(page, `tag=${TAG} ${QUERIES.chart}`, 'Last hour');
         for (const kind of ['Area', 'Stacked', 'Bars', 'Pie', 'Line']) {
             await page.getByRole('button', { name: kind, exact: true }).click();
             await drawn(page, 'chart');
@@ -131,9 +132,9 @@ export const scenarios = {
         const text = await figures(page);
         assert.match(text, /^Time\t.*200/m);
         assert.match(text, /\d{4}-\d\d-\d\d \d\d:\d\d:00/);
-        await search(page, `tag=drawn ${QUERIES.numbercard}`, 'Last hour');
+        await search(page, `tag=${TAG} ${QUERIES.numbercard}`, 'Last hour');
         assert.match(await figures(page), /count\t600/);
-        await search(page, `tag=drawn ${QUERIES.fdg}`, 'Last hour');
+        await search(page, `tag=${TAG} ${QUERIES.fdg}`, 'Last hour');
         assert.ok((await figures(page)).includes(HOSTILE), 'hostile text is text');
     },
 };
