@@ -20,9 +20,9 @@ from cluster import Cluster, free_port_base
 READERS = 20
 RATE = int(os.environ.get("AQUIFER_FAILOVER_RATE", "200"))
 LASTS_S = int(os.environ.get("AQUIFER_FAILOVER_S", "10"))
-SLOW_S = 5.0  # nearer: bench/failover
+SLOW_S = 2.0
 HOPS = 3  # load balancer, webserver, datastore
-FROZEN_SLOW_S = 15.0  # a frozen webserver is found by two checks of 1 s and left after 3 s more
+FROZEN_SLOW_S = 10.0  # a frozen webserver is found by two checks of 1 s and left after 3 s more
 READS = ["/api/info/whoami", "/api/dashboards", "/api/resources", "/api/tags", "/", "/healthz",
          "/api/info/whoami", "/api/macros"]
 
