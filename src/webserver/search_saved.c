@@ -129,6 +129,7 @@ static int finish_copy(struct search_one *one, const char *path)
     struct io *io = one->search->webserver->io;
     char *record = mem_printf("%s/record.json", one->path);
     int rc = search_record_write(one, path);
+    rc = rc < 0 ? rc : io_sync_dir(io, one->search->saved_store);
     rc = rc < 0 ? rc : io_remove(io, record);
     rc = rc < 0 ? rc : query_result_remove(io, one->path);
     mem_free(record);
@@ -149,7 +150,7 @@ static int move_to_saved(struct search_one *one, struct query_result *result)
     mem_free(one->path);
     one->path = path;
     one->persisted = true;
-    return 0;
+    return io_sync_dir(one->search->webserver->io, one->search->saved_store);
 }
 
 /* For all webservers; if it does not succeed now the keeper tries again. */
