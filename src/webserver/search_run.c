@@ -424,13 +424,23 @@ static bool replace(struct run *run, const struct stream *lost, int64_t end_ns)
     return held;
 }
 
+/* Who asks for all times has no beginning to be told. */
+static const char *range_text(int64_t start_ns, int64_t end_ns, struct buf *text)
+{
+    char from[TIME_TEXT_BYTES];
+    char to[TIME_TEXT_BYTES];
+    if (start_ns > 0) {
+        buf_printf(text, "from %s ", time_text(start_ns, from));
+    }
+    buf_printf(text, "%s %s", start_ns > 0 ? "to" : "up to", time_text(end_ns, to));
+    return buf_str(text);
+}
+
 /* Somebody else goes on, or what is missing is said, by name and time. */
 static void give_up(struct run *run, size_t index, const char *why)
 {
     struct stream *stream = run->streams.items[index];
     const char *name = search_indexer_name(run->indexers, stream->index);
-    char from[TIME_TEXT_BYTES];
-    char to[TIME_TEXT_BYTES];
     bool partly = false;
     int64_t end_ns = lose_input(run, stream, &partly);
     if (is_stopped(run->one)) {
@@ -438,10 +448,12 @@ static void give_up(struct run *run, size_t index, const char *why)
     }
     bool replaced = replace(run, stream, end_ns) && !partly;
     end_ns += partly ? 1 : 0; /* of that time some are missing */
-    search_one_message(run->one, replaced ? "info" : "warn", "indexer %s: %s; %s from %s to %s%s",
-                       name, why, replaced ? "others return what it had" : "what only it holds",
-                       time_text(run->one->start_ns, from), time_text(end_ns, to),
+    struct buf range = {0};
+    search_one_message(run->one, replaced ? "info" : "warn", "indexer %s: %s; %s %s%s", name, why,
+                       replaced ? "others return what it had" : "what only it holds",
+                       range_text(run->one->start_ns, end_ns, &range),
                        replaced ? "" : " is missing");
+    buf_deinit(&range);
     log_warn("search-indexer", "an indexer did not finish its part of a search", "search",
              run->one->id, "indexer", name, "error", why, "replaced", replaced ? "yes" : "no",
              NULL);
