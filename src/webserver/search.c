@@ -198,7 +198,7 @@ static bool expired(struct search_one *one)
 static bool is_unkept(struct search_one *one)
 {
     CHECK(pthread_mutex_lock(&one->lock) == 0);
-    bool unkept = one->persisted && !one->kept && !one->deleted;
+    bool unkept = one->persisted && !one->kept && !one->deleted && one->saving == 0;
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
     return unkept;
 }

@@ -221,7 +221,8 @@ static void look_after(void *context, struct search_one *one)
     int rc = kept ? store_get_any(webserver->store, &id, &object) : 0;
     if (rc == STORE_ABSENT || (object != NULL && object->deleted)) {
         CHECK(pthread_mutex_lock(&one->lock) == 0);
-        one->kept = false; /* the keeper puts it, unless it is deleted now */
+        one->kept = false; /* the keeper puts it, unless it is deleted */
+        one->deleted |= rc == 0;
         CHECK(pthread_mutex_unlock(&one->lock) == 0);
         if (rc == 0) {
             search_one_delete(one);

@@ -104,6 +104,7 @@ struct search_one {
     bool persisted;          /* lies in the saved store */
     bool remembered;         /* in the background: its record lies beside its results */
     bool kept;               /* persisted, and an object of the datastore (search_kept.c) */
+    unsigned saving;         /* callers that write and put it now */
     struct uuid kept_change; /* its version that is known here */
     struct object_blob kept_blob;
     bool was_dormant;

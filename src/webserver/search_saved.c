@@ -165,7 +165,7 @@ static int keep(struct search_one *one)
 }
 
 /* The record first, then the move: what lies in the saved store is complete. */
-int search_saved_write(struct search_one *one)
+static int write_and_keep(struct search_one *one)
 {
     struct query_result *result = NULL;
     int rc = search_one_result(one, &result);
@@ -181,6 +181,20 @@ int search_saved_write(struct search_one *one)
     }
     CHECK(pthread_mutex_unlock(&one->lock) == 0);
     return rc < 0 ? rc : keep(one);
+}
+
+/* Meanwhile the keeper leaves it alone: what it put besides would be an edit of its own, which wins
+ * against somebody's deletion. */
+int search_saved_write(struct search_one *one)
+{
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    one->saving++;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    int rc = write_and_keep(one);
+    CHECK(pthread_mutex_lock(&one->lock) == 0);
+    one->saving--;
+    CHECK(pthread_mutex_unlock(&one->lock) == 0);
+    return rc;
 }
 
 /* ── After a restart ─────────────────────────────────────────────────────────────────────── */
