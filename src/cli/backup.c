@@ -34,10 +34,7 @@ static int parse(struct job *job, int argc, char **argv)
 {
     struct cli_session *session = &job->session;
     const struct cli_option options[] = {
-        {.name = "server", .text = &session->server},
-        {.name = "user", .text = &session->user},
-        {.name = "password", .text = &session->password},
-        {.name = "insecure", .flag = &session->insecure},
+        CLI_SESSION_OPTIONS(session),
         {.name = "backup-password", .text = &job->backup_password},
         {.name = "output", .text = &job->output},
         {.name = "verify", .text = &job->verify},

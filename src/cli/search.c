@@ -56,15 +56,9 @@ struct job {
 static int parse(struct job *job, int argc, char **argv)
 {
     const struct cli_option options[] = {
-        {"server", &job->session.server, NULL},
-        {"user", &job->session.user, NULL},
-        {"password", &job->session.password, NULL},
-        {"last", &job->last, NULL},
-        {"start", &job->start, NULL},
-        {"end", &job->end, NULL},
-        {"format", &job->format, NULL},
-        {"insecure", NULL, &job->session.insecure},
-        {"follow", NULL, &job->follow},
+        CLI_SESSION_OPTIONS(&job->session), {"last", &job->last, NULL},
+        {"start", &job->start, NULL},       {"end", &job->end, NULL},
+        {"format", &job->format, NULL},     {"follow", NULL, &job->follow},
         {"explain", NULL, &job->explain},
     };
     int words = argc;

@@ -25,6 +25,14 @@ struct cli_session {
     struct buf typed;         /* a password that was asked for */
 };
 
+/* Rows of a table of options (cli/options.h): what a log-in is told by. */
+#define CLI_SESSION_OPTIONS(session)                                                               \
+    {.name = "server", .text = &(session)->server}, {.name = "user", .text = &(session)->user},    \
+        {.name = "password", .text = &(session)->password},                                        \
+    {                                                                                              \
+        .name = "insecure", .flag = &(session)->insecure                                           \
+    }
+
 /* Is there what a log-in needs? The password also from $AQUIFER_PASSWORD, the terminal or the first
  * line of standard input. CLI_OK or CLI_USAGE, having said why. */
 MUST_CHECK int cli_session_check(struct cli_session *session);

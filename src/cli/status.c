@@ -22,7 +22,7 @@
 struct job {
     struct cli_session session;
     const char *format;
-    const char *rate; /* how long to look for the rates; NULL: a second */
+    const char *rate; /* how long to look for the rates */
     int64_t rate_ns;
     json_t *settings, *cluster, *webservers, *indexers, *later, *notifications;
     int64_t asked_ns, between_ns; /* io_monotonic_ns */
@@ -32,10 +32,7 @@ static int parse(struct job *job, int argc, char **argv)
 {
     struct cli_session *session = &job->session;
     const struct cli_option options[] = {
-        {.name = "server", .text = &session->server},
-        {.name = "user", .text = &session->user},
-        {.name = "password", .text = &session->password},
-        {.name = "insecure", .flag = &session->insecure},
+        CLI_SESSION_OPTIONS(session),
         {.name = "format", .text = &job->format},
         {.name = "rate", .text = &job->rate},
     };

@@ -144,8 +144,8 @@ static int set_aside(struct consumer3x *consumer, struct span record, struct spa
     struct buf request = {0};
     (void)snprintf(reason, sizeof(reason), "%s", err_text());
     buf_append_str(&request, REFUSED_3X_TITLE);
-    for (size_t i = 0; i < ref.bytes;
-         i++) { /* one word of the line, whatever a feeder makes of it */
+    for (size_t i = 0; i < ref.bytes; i++) {
+        /* one word of the line, whatever a feeder makes of it */
         bool plain = ref.data[i] > ' ' && ref.data[i] < 0x7f;
         buf_append_byte(&request, plain ? ref.data[i] : '?');
     }
