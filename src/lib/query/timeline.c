@@ -229,8 +229,9 @@ static bool is_possible(const struct query_timeline *timeline, uint64_t count)
     return timeline->width_s > 0 && timeline->width_s <= WIDTH_MAX &&
            count <= QUERY_TIMELINE_SLOTS_MAX &&
            !__builtin_mul_overflow(timeline->first, timeline->width_s, &first_s) &&
+           first_s >= -SECONDS_MAX - WIDTH_MAX && first_s <= SECONDS_MAX &&
            !__builtin_mul_overflow(timeline->first + (int64_t)count, timeline->width_s, &last_s) &&
-           first_s >= -SECONDS_MAX - WIDTH_MAX && last_s <= SECONDS_MAX + 2 * WIDTH_MAX;
+           last_s <= SECONDS_MAX + 2 * WIDTH_MAX;
 }
 
 bool query_timeline_get(struct wire_reader *reader, struct query_timeline *ret_timeline)
