@@ -210,15 +210,28 @@ static int call_member(struct etcd *etcd, size_t member, const char *path, const
     return rc;
 }
 
+/* The last attempt is often cut short, or meets a member that hangs: what another one said is told
+ * instead. */
+static int tried_in_vain(size_t tried, const char *said)
+{
+    if (tried == 0) {
+        return err_set(ERR_TIMEOUT, "etcd: no time");
+    }
+    return said == NULL ? err_wrap(ERR_UNAVAILABLE, "tried %zu times", tried)
+                        : err_set(ERR_UNAVAILABLE, "tried %zu times: %s", tried, said);
+}
+
 static int call_any(struct etcd *etcd, const char *path, const char *body, unsigned timeout_ms,
                     json_t **ret_answer)
 {
     int64_t until_ns = io_monotonic_ns(etcd->io) + (int64_t)timeout_ms * TIME_MS_NS;
+    char *said = NULL;
+    int rc = 0;
     for (size_t tried = 0;; tried++) {
         int64_t left_ms = (until_ns - io_monotonic_ns(etcd->io)) / TIME_MS_NS;
         if (left_ms <= 0) {
-            return tried > 0 ? err_wrap(ERR_UNAVAILABLE, "tried %zu times", tried)
-                             : err_set(ERR_TIMEOUT, "etcd: no time");
+            rc = tried_in_vain(tried, said);
+            break;
         }
         if (tried > 0 && tried % etcd->url_count == 0) {
             (void)poll(NULL, 0, PAUSE_MS);
@@ -226,13 +239,19 @@ static int call_any(struct etcd *etcd, const char *path, const char *body, unsig
         size_t member = present_member(etcd);
         /* A call that may take long is one that answers much: it gets the time. */
         unsigned attempt_ms = timeout_ms > ETCD_CALL_MS ? timeout_ms : etcd->attempt_ms;
-        int rc = call_member(etcd, member, path, body, (unsigned)MIN(left_ms, (int64_t)attempt_ms),
-                             ret_answer);
+        rc = call_member(etcd, member, path, body, (unsigned)MIN(left_ms, (int64_t)attempt_ms),
+                         ret_answer);
         if (rc == 0 || (rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT)) {
-            return rc;
+            break;
+        }
+        if (rc == ERR_UNAVAILABLE) {
+            mem_free(said);
+            said = mem_strdup(err_text());
         }
         leave_member(etcd, member);
     }
+    mem_free(said);
+    return rc;
 }
 
 int etcd_call(struct etcd *etcd, const char *path, const json_t *body, unsigned timeout_ms,
