@@ -155,7 +155,7 @@ def test_dashboards_live_through_their_whole_life(cluster, session):
     board["Name"] = "Edge routers"
     session.put(f"/api/dashboards/{id}", board).ok()
     other = cluster.webserver(1).login()
-    wait_until(lambda: other.get(f"/api/dashboards/{id}").ok().json()["Name"] == "Edge routers",
+    wait_until(lambda: other.get(f"/api/dashboards/{id}").json().get("Name") == "Edge routers",
                5, "the change on the other webserver")
     session.delete(f"/api/dashboards/{id}").ok()
     assert session.get(f"/api/dashboards/{id}").status == 404
