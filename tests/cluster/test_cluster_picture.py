@@ -24,8 +24,11 @@ def troubles(c):
 
 
 def status_tells_of_all(c):
-    wait_until(lambda: not troubles(c)[1], 10, "a cluster that is well")
-    picture = troubles(c)[0]
+    def well():
+        picture, told = troubles(c)
+        following = all(one["state"] == "following" for one in picture["links"])
+        return picture if following and not told else None
+    picture = wait_until(well, 10, "a cluster that is well")
     addresses = [f"127.0.0.1:{p.port}" for p in c.layout.indexers]
     assert [one["address"] for one in picture["indexers"]] == addresses
     assert all(one["up"] and one["takes_entries"] for one in picture["indexers"])
@@ -59,8 +62,11 @@ def test_the_picture_names_every_part_and_says_which_indexer_is_away():
         assert cluster["Indexers"] == [f"127.0.0.1:{p.port}" for p in c.layout.indexers]
         assert cluster["Datastores"]
 
-        first = session.get("/api/cluster/indexers/0").json()
-        assert first["Up"] and first["Error"] == ""
+        def up():
+            first = session.get("/api/cluster/indexers/0").json()
+            return first if first["Up"] else None
+        first = wait_until(up, 10, "indexer 0 to be told as up")
+        assert first["Error"] == ""
         assert first["Info"]["id"] == c.layout.secrets["ids"]["indexer-0"]
         tags = {tag["name"]: tag for tag in first["Tags"]["tags"]}
         assert tags["pictured"]["entries"] == 7
