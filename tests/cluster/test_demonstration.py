@@ -102,6 +102,6 @@ def test_every_daemon_says_that_it_is_healthy_and_what_it_counts(cluster):
     for node in cluster.nodes.values():
         session = node.session()
         assert session.get("/healthz").status == 200, node.name
-        assert session.get("/readyz").status == 200, node.name
+        wait_until(lambda: session.get("/readyz").status == 200, 10, node.name)  # noqa: B023
         metrics = session.get("/metrics").ok().body.decode()
         assert "# TYPE" in metrics and "aquifer_" in metrics, node.name
