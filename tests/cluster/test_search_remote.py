@@ -14,7 +14,14 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 def pair():
     with Cluster(webservers=2, indexers=1, balancer=False) as c:
         c.ingest("far", lines=40)
+        for i in range(2):
+            wait_until(lambda: len(webservers_up(c.webserver(i).login())) == 2, 10,  # noqa: B023
+                       "both to know each other")
         yield c
+
+
+def webservers_up(session):
+    return [one for one in session.get("/api/webservers").ok().json() if one["Up"]]
 
 
 def ids(session, path="/api/searchctrl"):
