@@ -73,6 +73,45 @@ static void each_start_is_another_incarnation(void **state)
     io_sim_deinit(&sim);
 }
 
+/* It is read, refuses, and goes on by itself, as the new incarnation that it is. */
+static void a_log_that_others_follow_opens_on_a_full_disk(void **state)
+{
+    (void)state;
+    struct io_sim sim;
+    io_sim_init(&sim, 1);
+    struct datalog *log = open_log(&sim, true);
+    struct datalog_origin first = datalog_origin(log);
+    append(log);
+    append(log);
+    datalog_close(&log);
+    sim.space_bytes = 1;
+    log = open_log(&sim, true);
+    struct datalog_origin second = datalog_origin(log);
+    assert_true(second.incarnation != first.incarnation);
+    struct datalog_reader *reader;
+    struct datalog_record record;
+    assert_int_equal(datalog_reader_open(log, 1, &reader), 0);
+    for (uint64_t i = 1; i <= 2; i++) {
+        assert_int_equal(datalog_read(reader, &record), 0);
+        assert_true(record.position == i && record.origin.incarnation == first.incarnation);
+    }
+    assert_int_equal(datalog_read(reader, &record), DATALOG_END);
+    uint64_t position;
+    assert_int_equal(datalog_append(log, DATALOG_UPDATE, SPAN_NONE, SPAN_LIT("x"), &position),
+                     ERR_NO_SPACE);
+    sim.space_bytes = 0;
+    append(log);
+    assert_int_equal(datalog_read(reader, &record), 0);
+    assert_true(record.position == 3 && record.origin.incarnation == second.incarnation);
+    datalog_reader_close(&reader);
+    datalog_close(&log);
+    io_sim_crash(&sim);
+    log = open_log(&sim, false);
+    assert_true(datalog_end(log) == 4 && datalog_origin_position(log, second) == 1);
+    datalog_close(&log);
+    io_sim_deinit(&sim);
+}
+
 /* Positions and times of all origins, now and at the beginning of each file, over restarts. */
 static void what_was_here_before_a_file_is_told(void **state)
 {
@@ -146,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_start_is_another_incarnation),
+        cmocka_unit_test(a_log_that_others_follow_opens_on_a_full_disk),
         cmocka_unit_test(what_was_here_before_a_file_is_told),
         cmocka_unit_test(who_watches_is_told_of_records),
     };

@@ -331,6 +331,7 @@ int datalog_recover(struct datalog *log, uint64_t position_min, bool begin_anew)
     if (rc < 0) {
         return rc;
     }
+    uint64_t read_end = log->end;
     /* Without its header nothing says for sure how far the own origin had counted. */
     bool lost = !newest_good || log->end < position_min;
     lost = lost || (begin_anew && log->origin_position > 0);
@@ -341,6 +342,10 @@ int datalog_recover(struct datalog *log, uint64_t position_min, bool begin_anew)
     }
     datalog_origins_commit(&log->origins);
     rc = log->file == NULL ? datalog_begin_file(log) : 0;
+    if (rc == ERR_NO_SPACE && log->files.count > 0 && log->end == read_end) {
+        datalog_report(log, "%s; it is begun when there is room", err_text());
+        rc = 0; /* what is here can be read; the next group begins the file */
+    }
     if (rc == 0) {
         datalog_cursors_settle(log);
     }
