@@ -15,7 +15,9 @@
 #include "query/modules/expression.h"
 #include "query/value.h"
 
-#define EVAL_DEPTH_MAX 200
+#define EVAL_DEPTH_MAX 200 /* of brackets and statements in each other */
+#define EVAL_HEIGHT_MAX                                                                            \
+    2000 /* of the tree: 1 + 1 + 1 is as high as it is long; it runs on the stack */
 #define EVAL_VARIABLES_MAX 64
 #define EVAL_PATTERNS_MAX 64
 #define EVAL_NAMES_MAX 256
@@ -106,6 +108,7 @@ struct eval_node {
     size_t slot; /* of a variable; of a pattern, for match(); bits of a cast */
     const struct eval_node **items;
     size_t count;
+    size_t height; /* of what is below it */
 };
 
 struct eval_variable {

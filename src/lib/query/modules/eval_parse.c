@@ -212,6 +212,16 @@ static struct eval_node *make(struct parser *parser, enum eval_kind kind)
     return made;
 }
 
+static void measure(struct parser *parser, struct eval_node *made)
+{
+    for (size_t i = 0; i < made->count; i++) {
+        made->height = MAX(made->height, made->items[i]->height + 1);
+    }
+    if (made->height > EVAL_HEIGHT_MAX) {
+        (void)fault(parser, parser->token.at, 1, "too many operators in a row");
+    }
+}
+
 static void take_items(struct parser *parser, struct eval_node *into, struct list *list)
 {
     into->count = list->nodes.count;
@@ -220,6 +230,7 @@ static void take_items(struct parser *parser, struct eval_node *into, struct lis
         memcpy(into->items, list->nodes.items, list->nodes.count * sizeof(node));
     }
     vec_deinit(&list->nodes);
+    measure(parser, into);
 }
 
 static struct eval_node *with(struct parser *parser, enum eval_kind kind, enum eval_op op, node a,
@@ -233,6 +244,7 @@ static struct eval_node *with(struct parser *parser, enum eval_kind kind, enum e
         made->items[made->count] = given[made->count];
         made->count++;
     }
+    measure(parser, made);
     return made;
 }
 
@@ -494,6 +506,7 @@ static node parse_unary(struct parser *parser)
     made->items = arena_alloc_array(parser->args->arena, 1, sizeof(node));
     made->items[0] = inner;
     made->count = 1;
+    measure(parser, made);
     return made;
 }
 

@@ -206,6 +206,30 @@ static void what_is_no_program_is_refused_with_its_place(void **unused)
     buf_deinit(&deep);
 }
 
+/* As a program writes them: some hundred operators in a row run, so many that the stack of the
+ * indexer would not do are refused. */
+static void a_row_of_operators_never_takes_the_stack(void **unused)
+{
+    (void)unused;
+    struct buf row = {0};
+    for (size_t i = 0; i < 1500; i++) {
+        buf_append_str(&row, "1 + ");
+    }
+    buf_append_str(&row, "1");
+    gives(buf_str(&row), "1501");
+    static const char *const links[] = {" + 1", " || x", "[0]"};
+    for (size_t i = 0; i < ARRAY_COUNT(links); i++) {
+        buf_clear(&row);
+        buf_append_str(&row, "tag=kv2 eval (x");
+        for (size_t j = 0; j < 40000; j++) {
+            buf_append_str(&row, links[i]);
+        }
+        buf_append_str(&row, ")");
+        refuse(buf_str(&row), "too many operators in a row");
+    }
+    buf_deinit(&row);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +240,7 @@ int main(void)
         cmocka_unit_test(loops_and_switches_run_as_in_c),
         cmocka_unit_test(no_program_runs_for_ever),
         cmocka_unit_test(what_is_no_program_is_refused_with_its_place),
+        cmocka_unit_test(a_row_of_operators_never_takes_the_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
