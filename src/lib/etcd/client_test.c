@@ -27,9 +27,9 @@ static void what_a_member_said_is_told_and_not_that_the_last_attempt_was_cut_sho
     (void)state;
     int hanging_port = 0;
     int hanging = listen_without_answers(&hanging_port);
-    int closed_port = etcd_testing_port();
-    char *members = mem_printf("etcd://127.0.0.1:%d,127.0.0.1:%d", closed_port, hanging_port);
-    char *closed = mem_printf("127.0.0.1:%d", closed_port);
+    struct etcd_testing_port refusing = etcd_testing_port();
+    char *members = mem_printf("etcd://127.0.0.1:%d,127.0.0.1:%d", refusing.number, hanging_port);
+    char *closed = mem_printf("127.0.0.1:%d", refusing.number);
     struct etcd *etcd = NULL;
     json_t *answer = NULL;
     json_t *body = json_object();
@@ -42,6 +42,7 @@ static void what_a_member_said_is_told_and_not_that_the_last_attempt_was_cut_sho
     etcd_free(&etcd);
     mem_free(closed);
     mem_free(members);
+    close(refusing.fd);
     close(hanging);
 }
 

@@ -126,8 +126,8 @@ static void what_goes_in_and_out_again_is_the_same(void **state)
     /* What a migration left that was broken off is in nobody's way. */
     char *key = etcd_key(in.etcd, "object/left");
     assert_int_equal(etcd_txn(in.etcd, NULL,
-                              json_pack("[o]", etcd_put(key, span_of_str("rest"), 0)), NULL, 5000,
-                              NULL),
+                              json_pack("[o]", etcd_put(key, span_of_str("rest"), 0)), NULL,
+                              LONG_MS, NULL),
                      0);
     mem_free(key);
     assert_int_equal(etcd_migrate_in(&in), 0);
