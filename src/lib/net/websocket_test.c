@@ -469,18 +469,43 @@ static void reading_with_a_timeout_returns_and_loses_nothing(void **state)
     http_server_stop(&server);
 }
 
+#define PING_MS 50
+
+/* Moves the server's clock until it pings. It may have read the last answer only after the clock
+ * was moved and count from then; one that has slept meanwhile must not be two intervals late. */
+static void expect_ping(struct client *client, struct testing_clock *clock, struct buf *data)
+{
+    static const int waits_ms[] = {10 * PING_MS, 10000, 0};
+    struct pollfd fd = {.fd = client->raw.fd, .events = POLLIN};
+    int ready = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(waits_ms) && ready == 0; i++) {
+        clock->now_ns += PING_MS * TIME_MS_NS;
+        ready = poll(&fd, 1, waits_ms[i]);
+    }
+    assert_int_equal(read_frame(client, data), FIN | PING);
+}
+
 static void a_silent_client_is_pinged_and_a_dead_one_dropped(void **state)
 {
     (void)state;
-    struct http_server *server = start((struct http_server_options){.websocket_ping_ms = 250});
+    static struct testing_clock clock;
+    testing_clock_begin(&clock);
+    struct http_server *server =
+        start((struct http_server_options){.io = &clock.io, .websocket_ping_ms = PING_MS});
     struct client client = client_open(server, "/echo", false);
     struct buf data = {0};
+    wait_for(&world.began);
     for (int i = 0; i < 5; i++) { /* answering keeps it open beyond three intervals */
-        assert_int_equal(read_frame(&client, &data), FIN | PING);
+        expect_ping(&client, &clock, &data);
         send_frame(&client, FIN | PONG, buf_span(&data));
     }
+    expect_ping(&client, &clock, &data);
     assert_false(atomic_load(&world.ended));
-    wait_for(&world.ended);
+    for (int i = 0; i < TESTING_DEADLINE_MS && !atomic_load(&world.ended); i++) {
+        clock.now_ns += PING_MS * TIME_MS_NS;
+        (void)poll(NULL, 0, 1);
+    }
+    assert_true(atomic_load(&world.ended));
     buf_deinit(&data);
     client_close(&client);
     http_server_stop(&server);
