@@ -184,7 +184,7 @@ def test_what_is_none_of_ours_is_set_aside_and_a_later_version_waits():
         assert b"no message of a datalog" in listed.stdout, listed
         hub.tell("version 1")
         wait_until(lambda: c.kafka(1, "sources")["kind"] == "version", 20, "the version")
-        assert "later version" in c.kafka(1, "sources")["state"]
+        wait_until(lambda: "later version" in c.kafka(1, "sources")["state"], 20, "its state")
         wait_until(lambda: c.metric(1, "aquifer_kafka_faults_total", "version") >= 1, 10, "a count")
         status = c.aquifer("datalog", "status", "--config", str(c.webserver(1).process.config))
         assert status.returncode == 1 and b"version 99" in status.stdout
