@@ -54,9 +54,14 @@ def test_wrong_replayed_and_altered_messages_are_refused_with_the_reason(cluster
     status, body = peer.send("GET", "/sync/v1/feed?since=0", b"", {"Control-Auth": proof})
     assert status == 401 and b"wrong-mac" in body, (status, body)
     wait_until(lambda: "control-refused" in cluster.datastore.log(), 5, "a line about the refusals")
-    boards = cluster.webserver(0).login().get("/api/dashboards").ok().json()
-    assert [b["Name"] for b in boards if "pushed" in b["Name"]] == ["pushed once"]
-    goes_on(cluster)
+    session = cluster.webserver(0).login()
+
+    def pushed():
+        boards = session.get("/api/dashboards").ok().json()
+        return [b["Name"] for b in boards if "pushed" in b["Name"]]
+    wait_until(pushed, 10, "what was pushed")
+    goes_on(cluster)  # and what came after it
+    assert pushed() == ["pushed once"]
 
 
 def test_a_kind_that_nobody_knows_is_refused_and_the_rest_of_the_push_goes_on(cluster):
@@ -190,7 +195,7 @@ def test_contents_damaged_on_the_datastore_come_back_from_a_webserver(damage):
             again = c.webserver(i).login()
             wait_until(lambda s=again: s.get(path).body == data, 60, f"contents on {i}")
         assert blob.read_bytes() == data
-        assert f"lacked the contents {digest}" in c.webserver(0).log()
+        wait_until(lambda: f"lacked the contents {digest}" in c.webserver(0).log(), 10, "a line")
 
 
 def bytes_other(byte):
