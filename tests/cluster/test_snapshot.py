@@ -335,7 +335,7 @@ def test_a_new_node_joins_while_writers_go_on():
         c.expect_all_hold("web", ids, 60)
         assert join(c, 1, 0)[0] == 0  # once more is no harm
         assert join(c, 1, 0, "--leave")[0] == 0
-        assert c.stats(0)["forwarders"] == []
+        wait_until(lambda: c.stats(0)["forwarders"] == [], 10, "its forwarder to be gone")
         status, text = join(c, 1, 0, "--leave")
         assert status != 0 and "has not joined" in text
 
