@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define ASK_TIMEOUT_MS 2000
+#define ASK_TIMEOUT_MS 5000 /* a stall is no reason to leave out what one holds */
 
 /* ---- asking ---- */
 
