@@ -9,14 +9,14 @@
 
 #define VERSIONS_TIMEOUT_MS 2000
 
-static bool has_change(const struct object_list *list, struct uuid change)
+static struct object *find_change(const struct object_list *list, struct uuid change)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (uuid_equal(list->items[i]->change, change)) {
-            return true;
+            return list->items[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* How near it is to the present version in its past; 0: not in what is known of it. */
@@ -62,8 +62,10 @@ int sync_add_versions(const json_t *answer, struct uuid present, struct object_l
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
         struct object *object = NULL;
         rc = object_from_json(json_array_get(list, i), &object);
-        if (rc == 0 && !uuid_equal(object->change, present) &&
-            !has_change(versions, object->change)) {
+        struct object *known = rc == 0 ? find_change(versions, object->change) : NULL;
+        if (known != NULL && known->revision == 0) {
+            known->revision = object->revision; /* it was replaced here before it was confirmed */
+        } else if (rc == 0 && known == NULL && !uuid_equal(object->change, present)) {
             vec_push(versions, object);
             object = NULL;
         }

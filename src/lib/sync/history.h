@@ -20,7 +20,8 @@ MUST_CHECK int sync_versions(struct sync *sync, const struct object *present,
 
 /* Pure. */
 void sync_order_versions(const struct object *present, struct object_list *versions);
-/* Those of {"versions":[...]} that are not in the list yet, and not the version `present`. */
+/* Those of {"versions":[...]} that are not in the list yet, and not the version `present`. One that
+ * is in the list without a revision gets the datastore's. */
 MUST_CHECK int sync_add_versions(const json_t *answer, struct uuid present,
                                  struct object_list *versions);
 

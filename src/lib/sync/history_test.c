@@ -82,11 +82,30 @@ static void what_the_datastore_has_is_added_once(void **state)
     object_free(&now);
 }
 
+static void a_version_replaced_before_it_was_confirmed_has_the_datastores_revision(void **state)
+{
+    (void)state;
+    struct object *now = present();
+    struct object *confirmed = version(6, 6);
+    confirmed->revision = 3;
+    json_t *answer = json_pack("{s:[o]}", "versions", object_to_json(confirmed));
+    struct object_list list = {0};
+    take(&list, version(6, 6));
+    assert_int_equal(sync_add_versions(answer, now->change, &list), 0);
+    assert_changes(&list, "6");
+    assert_int_equal(list.items[0]->revision, 3);
+    json_decref(answer);
+    object_list_deinit(&list);
+    object_free(&confirmed);
+    object_free(&now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_are_in_the_order_of_the_past_whatever_the_clocks_say),
         cmocka_unit_test(what_the_datastore_has_is_added_once),
+        cmocka_unit_test(a_version_replaced_before_it_was_confirmed_has_the_datastores_revision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
