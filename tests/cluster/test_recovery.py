@@ -166,6 +166,7 @@ def test_a_new_webserver_shows_the_versions_that_the_others_show():
         del steps["Change"]
         lost = session.get(f"/api/dashboards/{gone}").ok().json()["ThingUUID"]
         session.delete(f"/api/dashboards/{gone}").ok()
+        all_is_pushed(c.webserver(0))
         path = f"/api/versions/{board['ThingUUID']}"
         wanted = session.get(path).ok().json()
         assert [v["Name"] for v in wanted] == ["three", "two", "one"]
