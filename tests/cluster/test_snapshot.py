@@ -45,11 +45,12 @@ class Snapshots(Ring):
         answer = self.aquifer(*self.ingest_command("filler", i), input=text)
         assert answer.returncode == 0, answer.stderr.decode()
 
-    def trimmed(self, i, lines=500):
+    def trimmed(self, i, lines=500, fills=1):
         """What it got before is in no log any more. Returns the ids of some of it."""
         self.alone(i)
         ids = self.ingest("web", lines, indexer=i)
-        self.fill(i)
+        for _ in range(fills):
+            self.fill(i)
         assert self.indexer(i).stop() == 0
         return ids
 
@@ -124,7 +125,7 @@ def test_a_node_with_a_new_disk_gets_everything_back():
 def test_a_kill_in_the_middle_of_a_snapshot_is_harmless(victim):
     with Snapshots(2, links=[(0, 1)]) as c:
         start_rest(c, "indexer-0")
-        ids = c.trimmed(0, 3000)
+        ids = c.trimmed(0, 3000, fills=3)  # eight seconds of it
         c.configs[0] = c.configs[0].replace("Target=", "Rate-Limit-MB=1\nTarget=")
         c.connected(0)
 
