@@ -120,6 +120,10 @@ class Node(Child):
     def log(self):
         return self.process.log.read_text(errors="replace") if self.process.log.exists() else ""
 
+    def files(self):
+        """All below its folder. What goes while they are listed is none."""
+        return [Path(at) / name for at, _, names in os.walk(self.process.dir) for name in names]
+
     def set(self, *lines):
         """Changes [Global]: each line replaces the lines of its key. Effective with a start."""
         text = self.process.config.read_text()

@@ -179,7 +179,7 @@ def test_what_is_none_of_ours_is_set_aside_and_a_later_version_waits():
         c.expect_all_hold("web", ids)
         wait_until(lambda: c.kafka(1, "sources")["quarantined"] == 1, 20, "the quarantine")
         wait_until(lambda: c.metric(1, "aquifer_kafka_faults_total", "poison") == 1, 10, "a count")
-        aside, = c.indexer(1).process.dir.rglob("*.refused")
+        aside, = (path for path in c.indexer(1).files() if path.suffix == ".refused")
         listed = c.aquifer("datalog", "quarantine", "ls", str(aside.parent))
         assert b"no message of a datalog" in listed.stdout, listed
         hub.tell("version 1")

@@ -63,8 +63,8 @@ def listed(session):
 
 
 def scratch_files(session):
-    return [file for process in session.cluster.layout.processes
-            for file in process.dir.rglob("scratch/*")]
+    return [file for node in session.cluster.nodes.values() for file in node.files()
+            if file.parent.name == "scratch"]
 
 
 # ---- bounds ----
