@@ -1,5 +1,8 @@
-/* What a caller reads off an answer. Tested by http_client_test.c. */
+/* What a caller reads off an answer, or off a call without one. Tested by http_client_test.c. */
+#include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
@@ -10,6 +13,35 @@ void http_answer_deinit(struct http_answer *answer)
     buf_deinit(&answer->body);
     buf_deinit(&answer->header_text);
     *answer = (struct http_answer){0};
+}
+
+/* Of TLS, and of what is rare, curl's own words name the cause. */
+const char *http_words_of(void *easy, int code, char *detail)
+{
+    long number = 0;
+    curl_off_t us = 0;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+        (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
+        return number != 0 ? strerrordesc_np((int)number) : "cannot be reached";
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "its name cannot be resolved";
+    case CURLE_OPERATION_TIMEDOUT:
+        (void)curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &us);
+        (void)snprintf(detail, CURL_ERROR_SIZE, "no answer within %lld ms", (long long)us / 1000);
+        return detail;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        if (strstr(detail, "TLS") != NULL) {
+            return detail;
+        }
+        return "the connection broke during the call";
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        return "the connection broke during the call";
+    default:
+        return detail[0] != 0 ? detail : curl_easy_strerror((CURLcode)code);
+    }
 }
 
 const char *http_answer_header(const struct http_answer *answer, const char *name)

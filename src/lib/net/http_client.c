@@ -534,9 +534,9 @@ static int set_options(struct run *run)
     return 0;
 }
 
-static int fault_of(const struct run *run, CURLcode code)
+static int fault_of(struct run *run, CURLcode code)
 {
-    const char *text = run->fault[0] != 0 ? run->fault : curl_easy_strerror(code);
+    const char *text = http_words_of(run->line->easy, code, run->fault);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return err_set(ERR_TIMEOUT, "%s: %s", run->line->origin, text);

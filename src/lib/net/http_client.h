@@ -106,6 +106,10 @@ const char *http_answer_error(struct http_answer *answer);
 MUST_CHECK int http_call_json(struct http_client *client, const struct http_call *call,
                               const json_t *body, json_t **ret_json);
 
+/* What a transfer of curl came to, in our words; for who makes transfers (a CURL, a CURLcode, and
+ * its error buffer, which may be written). */
+const char *http_words_of(void *easy, int code, char *detail);
+
 /* Ends calls from another thread: those running with it and those that begin later return
  * ERR_CANCELLED. May be shared by several calls; outlives them. */
 struct http_cancel *http_cancel_new(void);
