@@ -219,10 +219,10 @@ static int run_search(struct query_serve *serve, atomic_bool *gone, struct http_
 {
     http_stream_on_change(*stream, note_leaving, gone);
     int rc = query_serve_run(serve, gone, write_frames, *stream);
-    if (rc == 0) {
-        http_stream_end(stream);
-    } else {
+    if (rc == ERR_CANCELLED) {
         http_stream_abort(stream);
+    } else { /* a fault is its last frame */
+        http_stream_end(stream);
     }
     return rc;
 }

@@ -120,6 +120,16 @@ char *search_indexer_url(const struct search_indexers *indexers, size_t index, c
     return mem_printf("%s://%s%s", indexers->scheme, indexers->list.items[index].name, path);
 }
 
+const char *search_indexer_fault(const struct search_indexers *indexers, size_t index,
+                                 const char *text)
+{
+    char *origin = search_indexer_url(indexers, index, ": ");
+    size_t bytes = strlen(origin);
+    const char *rest = strncmp(text, origin, bytes) == 0 ? text + bytes : text;
+    mem_free(origin);
+    return rest;
+}
+
 /* What it said before stays when it does not answer now. */
 static void ask(struct search_indexers *indexers, size_t index)
 {

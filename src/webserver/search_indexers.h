@@ -27,6 +27,10 @@ struct http_client *search_indexers_client(const struct search_indexers *indexer
 /* "https://host:port/control/v1/search"; mem_free() */
 char *search_indexer_url(const struct search_indexers *indexers, size_t index, const char *path);
 
+/* A fault's text without the address that it may begin with: who tells it names the indexer. */
+const char *search_indexer_fault(const struct search_indexers *indexers, size_t index,
+                                 const char *text);
+
 /* Is there a tag of this name? Asks the indexers before it says no. True as well when one of them
  * cannot be asked: it may know. */
 bool search_indexers_know(struct search_indexers *indexers, const char *tag);

@@ -441,6 +441,7 @@ static void give_up(struct run *run, size_t index, const char *why)
 {
     struct stream *stream = run->streams.items[index];
     const char *name = search_indexer_name(run->indexers, stream->index);
+    why = search_indexer_fault(run->indexers, stream->index, why);
     bool partly = false;
     int64_t end_ns = lose_input(run, stream, &partly);
     if (is_stopped(run->one)) {
@@ -495,6 +496,14 @@ static int take_entries(struct run *run, size_t index, struct query_batch **batc
     return rc < 0 ? rc : query_merge_push(run->merge, index, batch);
 }
 
+/* Every indexer would come to it. */
+static int end_search(const struct run *run, size_t index, const struct query_frame *frame)
+{
+    const struct stream *stream = run->streams.items[index];
+    return err_set(ERR_TOO_LARGE, "indexer %s: %s",
+                   search_indexer_name(run->indexers, stream->index), frame->fault);
+}
+
 static int take_frame(struct run *run, size_t index, struct query_frame *frame)
 {
     int rc = 0;
@@ -520,6 +529,9 @@ static int take_frame(struct run *run, size_t index, struct query_frame *frame)
         run->streams.items[index]->ended = true;
         break;
     case QUERY_FRAME_FAULT:
+        if (frame->of_search) {
+            return end_search(run, index, frame);
+        }
         give_up(run, index, frame->fault);
         break;
     }
@@ -591,6 +603,7 @@ static void note_loss(struct run *run, size_t index, const char *why)
     struct stream *stream = run->streams.items[index];
     const char *name = search_indexer_name(run->indexers, stream->index);
     char since[TIME_TEXT_BYTES];
+    why = search_indexer_fault(run->indexers, stream->index, why);
     if (!stream->ended) { /* once for each time it is lost */
         stream->ended = true;
         search_one_message(run->one, "warn",
@@ -611,6 +624,7 @@ static int take_followed(struct run *run, struct arrival *arrival)
         rc = rc < 0 ? rc : finish_block(run, frame->batch->entries, frame->batch->count);
         break;
     case QUERY_FRAME_FAULT:
+        rc = frame->of_search ? end_search(run, arrival->index, frame) : 0;
         note_loss(run, arrival->index, frame->fault);
         break;
     default:

@@ -83,17 +83,19 @@ def test_little_memory_gives_the_same(web):
     wait_until(lambda: not scratch_files(web), 10, "the end of what was on disk")
 
 
-def test_a_bound_that_is_reached_is_named(web):
-    """What cannot be moved to a file ends the search with the key's name."""
-    launched = web.launch("tag=many kv user | first user | table user").ok().json()
+@pytest.mark.parametrize("stages, bound", [
+    ("first user", "Max-Search-Memory-MB"),
+    ("stats -maxtracked 10 count by user", "-maxtracked")])  # beside the data
+def test_a_bound_that_is_reached_is_named(web, stages, bound):
+    """What cannot be moved to a file ends the search with the name of the key or flag."""
+    launched = web.launch(f"tag=many kv user | {stages} | table user").ok().json()
     path = f"/api/searchctrl/{launched['SearchID']}"
 
     def over():
         stats = web.get(path + "/stats", sid=launched["SearchSessionID"]).ok().json()
         return stats if stats["Finished"] else None
     messages = wait_until(over, 20, "the end")["Messages"]
-    assert any("Max-Search-Memory-MB" in m["Value"] and m["Severity"] == "fatal"
-               for m in messages), messages
+    assert any(bound in m["Value"] and m["Severity"] == "fatal" for m in messages), messages
     web.put(f"{path}/detach?sid={launched['SearchSessionID']}").ok()
 
 

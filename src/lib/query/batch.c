@@ -137,11 +137,14 @@ void query_frame_put_progress(struct buf *buf, enum query_frame_kind kind,
     header_end(buf, begin);
 }
 
-void query_frame_put_fault(struct buf *buf, const char *text)
+void query_frame_put_fault(struct buf *buf, const char *text, bool of_search)
 {
     size_t begin = header_begin(buf, QUERY_FRAME_FAULT);
     wire_put_bytes(buf,
                    span_first(span_of_str(text), sizeof(((struct query_frame *)0)->fault) - 1));
+    if (of_search) {
+        wire_put_u8(buf, 1);
+    }
     header_end(buf, begin);
 }
 
@@ -320,6 +323,7 @@ static int get_payload(struct span payload, struct query_frame *frame)
     case QUERY_FRAME_FAULT: {
         struct span text = wire_get_bytes(&reader, sizeof(frame->fault) - 1);
         (void)snprintf(frame->fault, sizeof(frame->fault), "%.*s", SPAN_ARG(text));
+        frame->of_search = reader.rest.bytes > 0 && wire_get_u8(&reader) == 1;
         break;
     }
     default:

@@ -56,6 +56,7 @@ struct query_frame {
     struct query_batch *batch;      /* ENTRIES: owned by who reads the frame */
     struct query_progress progress; /* PROGRESS, END */
     char fault[256];                /* FAULT */
+    bool of_search;                 /* FAULT: of what is asked, whoever is asked: the search ends */
 };
 
 /* Appends one ENTRIES frame with those of `entries` that `picks` names (NULL: the first `count`).
@@ -65,7 +66,7 @@ void query_batch_put(struct buf *buf, const struct entry *entries, const uint32_
                      const void *context);
 void query_frame_put_progress(struct buf *buf, enum query_frame_kind kind,
                               const struct query_progress *progress);
-void query_frame_put_fault(struct buf *buf, const char *text);
+void query_frame_put_fault(struct buf *buf, const char *text, bool of_search);
 
 /* Takes one frame off the front of `*rest`. QUERY_FRAME_MORE: not whole yet, *rest is unchanged.
  * ERR_CORRUPT: a wrong magic, checksum or form; the stream is of no use any more. */

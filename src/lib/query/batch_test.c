@@ -92,7 +92,8 @@ static void progress_and_faults_come_back(void **state)
     progress.stages[1] = (struct query_stage_stats){1, 2, 3, 4, UINT64_MAX, 6, 7};
     struct buf buf = {0};
     query_frame_put_progress(&buf, QUERY_FRAME_PROGRESS, &progress);
-    query_frame_put_fault(&buf, "disk on fire");
+    query_frame_put_fault(&buf, "disk on fire", false);
+    query_frame_put_fault(&buf, "too many keys", true);
     struct span rest = buf_span(&buf);
     struct query_frame frame;
     assert_int_equal(query_frame_get(&rest, &frame), 0);
@@ -104,6 +105,10 @@ static void progress_and_faults_come_back(void **state)
     assert_int_equal(query_frame_get(&rest, &frame), 0);
     assert_int_equal(frame.kind, QUERY_FRAME_FAULT);
     assert_string_equal(frame.fault, "disk on fire");
+    assert_false(frame.of_search);
+    assert_int_equal(query_frame_get(&rest, &frame), 0);
+    assert_string_equal(frame.fault, "too many keys");
+    assert_true(frame.of_search);
     buf_deinit(&buf);
 }
 

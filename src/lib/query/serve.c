@@ -456,10 +456,11 @@ static int say_alive(void *context)
     return hand_over(serve, finishing->output);
 }
 
-/* When it was the writer that failed this goes nowhere, which does no harm. */
+/* When it was the writer that failed this goes nowhere, which does no harm. A bound that was
+ * reached is no matter of who has reached it. */
 static int tell_fault(struct query_serve *serve, int rc, const struct output *output)
 {
-    query_frame_put_fault(&serve->frames, err_text());
+    query_frame_put_fault(&serve->frames, err_text(), rc == ERR_TOO_LARGE);
     int ignored = hand_over(serve, output);
     (void)ignored;
     return rc;

@@ -266,6 +266,7 @@ static void a_fault_on_any_thread_is_told(void **state)
     } while (rest.bytes > 0);
     assert_int_equal(frame.kind, QUERY_FRAME_FAULT);
     assert_non_null(strstr(frame.fault, "-maxtracked"));
+    assert_true(frame.of_search);
     query_frame_deinit(&frame);
     query_serve_free(&serve);
     query_source_memory_free(&memory);
