@@ -15,12 +15,13 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/testing_port.h"
 #include "base/time.h"
 #include "datastore/api.h"
 #include "sync/presence.h"
 
 #define WEBSERVERS 3
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 120000
 
 struct node {
     char *name;
@@ -74,7 +75,7 @@ static void close_server(struct store **store, struct sync_server **server,
 
 struct world {
     char dir[64];
-    uint16_t port;
+    struct testing_port port;
     struct store *store;
     struct sync_server *server;
     struct etcd_follower *follower;
@@ -150,19 +151,12 @@ static void start_datastore_as(struct world *world, const char *name)
     world->api = api_new(world->store, world->server, world->follower);
     struct http_server_options http = {.io = io_real(),
                                        .address = "127.0.0.1",
-                                       .port = world->port,
+                                       .port = world->port.number,
                                        .control_secret = "secret",
                                        .drain_timeout_ms = 500};
     struct http_routes table = {api_routes, api_route_count, world->api};
-    int64_t until_ms = now_ms() + PATIENCE_MS;
-    int rc = http_server_start(&http, &table, 1, &world->http);
-    while (rc < 0 && now_ms() < until_ms) {
-        nap(); /* the port of its last life may be held for a moment */
-        rc = http_server_start(&http, &table, 1, &world->http);
-    }
-    assert_int_equal(rc, 0);
-    world->port = http_server_port(world->http);
-    start_follower(world->follower, world->port);
+    assert_int_equal(http_server_start(&http, &table, 1, &world->http), 0);
+    start_follower(world->follower, world->port.number);
 }
 
 static void start_datastore(struct world *world)
@@ -191,7 +185,7 @@ static void start_node(struct world *world, size_t index)
     struct node *node = &world->nodes[index];
     char address[64];
     const char *datastores[] = {address};
-    snprintf(address, sizeof(address), "127.0.0.1:%u", world->port);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", world->port.number);
     node->store = open_store(world, node->name, false);
     struct sync_options options = {.io = io_real(),
                                    .store = node->store,
@@ -232,6 +226,7 @@ static int set_up(void **state)
     struct world *world = MEM_NEW(struct world);
     snprintf(world->dir, sizeof(world->dir), "/tmp/aquifer-datastore-XXXXXX");
     assert_non_null(mkdtemp(world->dir));
+    world->port = testing_port_take();
     start_datastore(world);
     for (size_t i = 0; i < WEBSERVERS; i++) {
         world->nodes[i].name = mem_printf("web%zu", i);
@@ -258,6 +253,7 @@ static int tear_down(void **state)
     if (world->http != NULL) {
         stop_datastore(world);
     }
+    testing_port_give_back(&world->port);
     char *command = mem_printf("rm -rf %s", world->dir);
     assert_int_equal(system(command), 0);
     mem_free(command);
@@ -721,7 +717,7 @@ static void the_load_balancer_hears_who_comes_and_goes(void **state)
     struct world *world = *state;
     char address[64];
     const char *datastores[] = {"127.0.0.1:1", address};
-    snprintf(address, sizeof(address), "127.0.0.1:%u", world->port);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", world->port.number);
     struct sync_presence_options options = {.io = io_real(),
                                             .datastores = datastores,
                                             .datastore_count = 2,
@@ -746,7 +742,7 @@ static void a_wrong_secret_is_told_and_does_no_harm(void **state)
     struct world *world = *state;
     char address[64];
     const char *datastores[] = {address};
-    snprintf(address, sizeof(address), "127.0.0.1:%u", world->port);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", world->port.number);
     struct store *store = open_store(world, "stranger", false);
     struct sync_options options = {.io = io_real(),
                                    .store = store,

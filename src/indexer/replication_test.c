@@ -3,6 +3,7 @@
  * hold, once, of every kind; wrong secrets and double ids are named; a gap is never passed over.
  */
 
+#include "base/testing_port.h"
 #include "base/wire.h"
 #include "indexer/datalog2x.h"
 #include "indexer/link_series.h"
@@ -18,8 +19,8 @@ struct node {
     struct uuid id;
     struct storage *storage;
     struct replication *door;
-    uint16_t port;           /* of its door, once it had one */
-    struct replication *way; /* its forwarders */
+    struct testing_port port; /* of its door */
+    struct replication *way;  /* its forwarders */
     char targets[NODES_MAX][32];
     struct forwarder_options forwarders[NODES_MAX];
     struct link_filter_options filter; /* of its links; so the next */
@@ -34,6 +35,7 @@ static void start_node(struct node *node, uint8_t number)
     io_sim_init(&node->sim, number);
     node->id.bytes[0] = number;
     node->storage = testing_open_storage(&node->sim, node->id);
+    node->port = testing_port_take();
 }
 
 static void listen_at(struct node *node, const char *secret)
@@ -42,20 +44,19 @@ static void listen_at(struct node *node, const char *secret)
         .io = io_real(),
         .storage = node->storage,
         .listens = true,
-        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = node->port},
+        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = node->port.number},
         .secret = secret,
     };
     assert_int_equal(replication_start(&options, &node->door), 0);
-    node->port = replication_port(node->door);
 }
 
-/* `listens`: in one with its door, as in a daemon, at the port that it had. */
+/* `listens`: in one with its door, as in a daemon, at its port. */
 static void start_links(struct node *from, struct node *const *to, size_t count, bool listens)
 {
     for (size_t i = 0; i < count; i++) {
         struct forwarder_options *forwarder = &from->forwarders[i];
         *forwarder = (struct forwarder_options){.secret = SECRET, .level = i % 2 == 0 ? 1 : 0};
-        snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u", to[i]->port);
+        snprintf(from->targets[i], sizeof(from->targets[i]), "127.0.0.1:%u", to[i]->port.number);
         forwarder->name = forwarder->target = from->targets[i];
         forwarder->filter = from->filter;
         forwarder->ignored = from->ignored;
@@ -70,7 +71,7 @@ static void start_links(struct node *from, struct node *const *to, size_t count,
         .forwarders_count = count,
         .round_after_ms = 50,
         .listens = listens,
-        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = from->port},
+        .listen = {.scheme = INGEST_TCP, .host = "127.0.0.1", .port = from->port.number},
         .secret = SECRET,
     };
     assert_int_equal(replication_start(&options, &from->way), 0);
@@ -92,6 +93,7 @@ static void end_node(struct node *node)
     replication_stop(&node->door);
     storage_close(&node->storage);
     io_sim_deinit(&node->sim);
+    testing_port_give_back(&node->port);
 }
 
 /* ---- what is written and found ---- */
@@ -386,7 +388,7 @@ static void a_target_that_was_away_catches_up(void **state)
         assert_int_equal(storage_flush(a.storage), 0);
     }
     assert_true(info_of(&a).lag_records >= 400);
-    replication_stop(&a.way); /* its door will be at another port */
+    replication_stop(&a.way);
     storage_close(&b.storage);
     b.storage = testing_open_storage(&b.sim, b.id);
     listen_at(&b, SECRET);
@@ -514,7 +516,7 @@ static void ignored_nodes_are_left_out(void **state)
     wait_for_state(&b, FORWARDER_FOLLOWING);
     assert_true(testing_count_entries(c.storage, 100) == 50);
     bool derived;
-    assert_true(place_of_other(&c, &derived) == own_position(&b));
+    TESTING_WAIT_FOR(place_of_other(&c, &derived) == own_position(&b));
     assert_true(info_of(&b).fault[0] == '\0' && info_of(&b).snapshots == 0);
     end_node(&a);
     end_node(&b);
@@ -676,8 +678,7 @@ static void entries_of_a_tag_that_was_not_named_are_refused(void **state)
     assert_int_equal(link_hear_entries(&heard, node.storage, buf_span(&run)), 0);
     link_heard_deinit(&heard);
     buf_deinit(&run);
-    storage_close(&node.storage);
-    io_sim_deinit(&node.sim);
+    end_node(&node);
 }
 
 int main(void)

@@ -27,7 +27,7 @@ static void what_a_member_said_is_told_and_not_that_the_last_attempt_was_cut_sho
     (void)state;
     int hanging_port = 0;
     int hanging = listen_without_answers(&hanging_port);
-    struct etcd_testing_port refusing = etcd_testing_port();
+    struct testing_port refusing = testing_port_take();
     char *members = mem_printf("etcd://127.0.0.1:%d,127.0.0.1:%d", refusing.number, hanging_port);
     char *closed = mem_printf("127.0.0.1:%d", refusing.number);
     struct etcd *etcd = NULL;
@@ -42,7 +42,7 @@ static void what_a_member_said_is_told_and_not_that_the_last_attempt_was_cut_sho
     etcd_free(&etcd);
     mem_free(closed);
     mem_free(members);
-    close(refusing.fd);
+    testing_port_give_back(&refusing);
     close(hanging);
 }
 

@@ -5,47 +5,28 @@
 #ifndef ETCD_TESTING_H
 #define ETCD_TESTING_H
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/testing_port.h"
 #include "base/time.h"
 #include "etcd/client.h"
 
 #define ETCD_PATIENCE_MS 120000
 #define LONG_MS 60000 /* for a call */
 
-/* A port that nobody else is given as long as `fd` is open, which does not listen: until somebody
- * who knows it and asks for SO_REUSEADDR does, as etcd, connections to it are refused. */
-struct etcd_testing_port {
-    int fd, number;
-};
-
 struct etcd_testing {
     pid_t pid;
     char dir[64];
     char members[64]; /* "etcd://127.0.0.1:port" */
-    struct etcd_testing_port client, peer;
+    struct testing_port client, peer;
 };
-
-static inline struct etcd_testing_port etcd_testing_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
-    int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
-    CHECK(bind(fd, (struct sockaddr *)&address, bytes) == 0);
-    CHECK(getsockname(fd, (struct sockaddr *)&address, &bytes) == 0);
-    return (struct etcd_testing_port){fd, ntohs(address.sin_port)};
-}
 
 /* As one that has a leader: it says what is at a key, and not only how it is. */
 static inline bool etcd_testing_answers(const struct etcd_testing *testing)
@@ -90,8 +71,8 @@ static inline bool etcd_testing_start(struct etcd_testing *testing)
         printf("skipped: etcd is not installed (Debian package etcd-server)\n");
         return false;
     }
-    testing->client = etcd_testing_port();
-    testing->peer = etcd_testing_port();
+    testing->client = testing_port_take();
+    testing->peer = testing_port_take();
     snprintf(testing->dir, sizeof(testing->dir), "/tmp/aquifer-etcd-XXXXXX");
     CHECK(mkdtemp(testing->dir) != NULL);
     snprintf(testing->members, sizeof(testing->members), "etcd://127.0.0.1:%d",
@@ -136,8 +117,8 @@ static inline void etcd_testing_stop(struct etcd_testing *testing)
         char *command = mem_printf("rm -rf %s", testing->dir);
         CHECK(system(command) == 0);
         mem_free(command);
-        close(testing->client.fd);
-        close(testing->peer.fd);
+        testing_port_give_back(&testing->client);
+        testing_port_give_back(&testing->peer);
     }
     testing->pid = 0;
 }

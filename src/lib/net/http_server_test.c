@@ -4,6 +4,8 @@
  */
 #include "net/testing.h"
 
+#include "base/testing_port.h"
+
 /* ── Handlers ────────────────────────────────────────────────────────────────────────────── */
 
 struct world {
@@ -666,11 +668,11 @@ static void stopping_lets_a_request_that_has_begun_finish(void **state)
 static void while_it_drains_kept_connections_are_served_once_more(void **state)
 {
     (void)state;
-    struct http_server *server =
-        start((struct http_server_options){.drain_timeout_ms = TESTING_FOR_EVER_MS});
-    uint16_t port = http_server_port(server);
-    struct raw slow = raw_connect(port);
-    struct raw kept = raw_connect(port);
+    struct testing_port port = testing_port_take();
+    struct http_server *server = start(
+        (struct http_server_options){.port = port.number, .drain_timeout_ms = TESTING_FOR_EVER_MS});
+    struct raw slow = raw_connect(port.number);
+    struct raw kept = raw_connect(port.number);
     struct raw_answer answer = {0};
     pthread_t thread;
     assert_int_equal(raw_status(&kept, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
@@ -680,7 +682,7 @@ static void while_it_drains_kept_connections_are_served_once_more(void **state)
     for (bool refused = false; !refused;) { /* nothing new gets in */
         struct raw late = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
         struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_port = htons(port),
+                                      .sin_port = htons(port.number),
                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         refused = connect(late.fd, (const void *)&address, sizeof(address)) < 0;
         raw_close(&late);
@@ -698,6 +700,7 @@ static void while_it_drains_kept_connections_are_served_once_more(void **state)
     raw_answer_deinit(&answer);
     raw_close(&slow);
     raw_close(&kept);
+    testing_port_give_back(&port);
 }
 
 /* One stream is detached, one is being written by its handler to a client that does not read, one
