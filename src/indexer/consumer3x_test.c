@@ -27,7 +27,7 @@
 #include "warp10/refused.h"
 
 #define RECORDS 60
-#define WAIT_MS 20000
+#define WAIT_MS 120000
 #define FEEDER_KEY "secp256k1:1234567"
 #define CONSUMER_KEY "secp256k1:7654321"
 
@@ -255,7 +255,9 @@ static void the_power_may_go_at_any_call(void **state)
         write_points(&world, 0, written);
         world.to.sim.crash_at = world.to.sim.calls + crash_at;
         follow(&world);
-        for (int i = 0; i < 200 && !is_off(&world.to.sim); i++) {
+        for (int i = 0;
+             i < WAIT_MS / 2 && !is_off(&world.to.sim) && (i < 200 || records_of(&world) < RECORDS);
+             i++) { /* it is called no more once it has had everything for a while */
             if (i % 4 == 0 && written < RECORDS) {
                 write_points(&world, written++, 1);
             }

@@ -34,7 +34,7 @@
 #include "service/log.h"
 
 #define SECRET "the secret of the tests"
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 120000
 
 /* The real disk, of which a write of the datalog fails now and then, as a full one's does. */
 static struct io_methods faulty_methods;
@@ -335,8 +335,11 @@ static void stopping_keeps_what_was_confirmed(void **state)
 {
     struct world *world = *state;
     const char *const targets[] = {world->target};
-    struct ingest_client_options options = {
-        .targets = targets, .target_count = 1, .secret = SECRET, .patience_ms = 200};
+    struct ingest_client_options options = {.targets = targets,
+                                            .target_count = 1,
+                                            .secret = SECRET,
+                                            .patience_ms = 200,
+                                            .connect_ms = DEADLINE_MS};
     struct ingest_client *client;
     assert_int_equal(ingest_client_new(&options, &client), 0);
     uint16_t tag;

@@ -23,7 +23,7 @@
 #include "io/sim.h"
 
 #define TESTING __attribute__((unused)) static
-#define TESTING_WAIT_MS 20000
+#define TESTING_WAIT_MS 120000
 #define TESTING_SOURCES 3
 
 TESTING void testing_pause(void)

@@ -23,7 +23,7 @@
 #include "conf/conf.h"
 #include "net/http_client.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 120000
 
 /* ── The daemon under test ───────────────────────────────────────────────────────────────── */
 
