@@ -69,6 +69,7 @@ struct follow {
     size_t up; /* by the statistics at hand */
     struct seen *slot_seen;
     struct seen *override_seen;
+    struct buf untold; /* commands for a HAProxy that has not taken them yet */
     struct buf frozen; /* commands for servers that hold requests and will not answer */
 
     atomic_bool stopping;
@@ -117,6 +118,7 @@ static void note_start(struct follow *follow, int rc)
 {
     follow->started_ms = now_ms(follow);
     follow->failed_commands = 0;
+    buf_clear(&follow->untold); /* it began with the slots as they are */
     follow->counted = (struct counted){0};
     follow->restart_ms = follow->started_ms + follow->restart_pause_ms;
     follow->restart_pause_ms = MIN(2 * follow->restart_pause_ms, RESTART_PAUSE_MS_MAX);
@@ -146,13 +148,13 @@ static void keep_haproxy_running(struct follow *follow)
     service_require(follow->options.service, "haproxy", running ? NULL : "HAProxy does not run");
 }
 
-/* What cannot be told to HAProxy is not lost: its next start begins with the slots as they are. */
-static void tell_haproxy(struct follow *follow, struct span commands, struct buf *ret_answers)
+/* False: it has not answered, and may or may not have carried them out. */
+static bool tell_haproxy(struct follow *follow, struct span commands, struct buf *ret_answers)
 {
     int rc = haproxy_command(follow->haproxy, commands, ret_answers);
     if (rc == 0) {
         follow->failed_commands = 0;
-        return;
+        return true;
     }
     metric_add(follow->metrics.failed_commands, 1);
     if (rc == ERR_PROTOCOL) { /* it works, only this one command is not to its liking */
@@ -161,6 +163,20 @@ static void tell_haproxy(struct follow *follow, struct span commands, struct buf
         log_fault("haproxy-stuck", "HAProxy does not follow and is started anew", rc, NULL);
         haproxy_kill(follow->haproxy);
     }
+    return rc == ERR_PROTOCOL;
+}
+
+/* A HAProxy that was busy is told again, all of it in order: repeating does no harm. One that has
+ * ended is not: its next start begins with the slots as they are. */
+static void tell_changes(struct follow *follow)
+{
+    struct buf answers = {0};
+    if (follow->untold.bytes > 0 && haproxy_is_running(follow->haproxy) &&
+        tell_haproxy(follow, buf_span(&follow->untold), &answers)) {
+        buf_clear(&follow->untold);
+        follow->looked_ms = 0;
+    }
+    buf_deinit(&answers);
 }
 
 /* ---- the list ---- */
@@ -245,21 +261,15 @@ static void step(struct follow *follow, const struct slots_list *list)
 {
     size_t count;
     struct slots_report report;
-    struct buf commands = {0};
-    struct buf answers = {0};
     const struct slot_change *changes =
         slots_step(follow->slots, list, now_ms(follow), &count, &report);
     for (size_t i = 0; i < count; i++) {
         log_change(follow, &changes[i]);
-        config_change_commands(follow->options.settings, follow->slots, &changes[i], &commands);
+        config_change_commands(follow->options.settings, follow->slots, &changes[i],
+                               &follow->untold);
     }
     note_report(follow, &report);
-    if (commands.bytes > 0 && haproxy_is_running(follow->haproxy)) {
-        tell_haproxy(follow, buf_span(&commands), &answers);
-        follow->looked_ms = 0;
-    }
-    buf_deinit(&commands);
-    buf_deinit(&answers);
+    tell_changes(follow);
 }
 
 static void take_list(struct follow *follow)
@@ -283,15 +293,8 @@ static void resolve_overrides(struct follow *follow)
             log_fault("override-unresolved", "its webserver cannot be used", rc, "override",
                       override->name, NULL);
         } else if (strcmp(target.address, follow->overrides[i].address) != 0) {
-            struct buf commands = {0};
-            struct buf answers = {0};
             follow->overrides[i] = target;
-            config_override_commands(&target, i, &commands);
-            if (haproxy_is_running(follow->haproxy)) {
-                tell_haproxy(follow, buf_span(&commands), &answers);
-            }
-            buf_deinit(&commands);
-            buf_deinit(&answers);
+            config_override_commands(&target, i, &follow->untold);
         }
     }
 }
@@ -434,7 +437,7 @@ static void look_at_statistics(struct follow *follow)
     }
     follow->looked_ms = now_ms(follow);
     struct buf answers = {0};
-    tell_haproxy(follow, SPAN_LIT("show stat\n"), &answers);
+    (void)tell_haproxy(follow, SPAN_LIT("show stat\n"), &answers);
     buf_clear(&follow->frozen);
     if (answers.bytes > 0) {
         follow->up = 0;
@@ -444,7 +447,7 @@ static void look_at_statistics(struct follow *follow)
         }
     }
     if (follow->frozen.bytes > 0) {
-        tell_haproxy(follow, buf_span(&follow->frozen), &answers);
+        (void)tell_haproxy(follow, buf_span(&follow->frozen), &answers);
     }
     buf_deinit(&answers);
 }
@@ -550,6 +553,7 @@ static void free_follow(struct follow *follow)
     mem_free(follow->overrides);
     mem_free(follow->slot_seen);
     mem_free(follow->override_seen);
+    buf_deinit(&follow->untold);
     buf_deinit(&follow->frozen);
     mem_free(follow->view);
     mem_free(follow->cookie_key);

@@ -79,14 +79,7 @@ class Balancer:
         return self.child.wait(within_s)
 
     def haproxy(self):
-        """The pid of the HAProxy, or None."""
-        children = Path(f"/proc/{self.child.pid}/task")
-        for task in children.iterdir():
-            with contextlib.suppress(OSError):  # a thread, or a child, that has just ended
-                for pid in (task / "children").read_text().split():
-                    if Path(f"/proc/{pid}/comm").read_text().strip() == "haproxy":
-                        return int(pid)
-        return None
+        return haproxy_below(self.child.pid)
 
     def connect(self, timeout=60):
         if self.tls is None:
@@ -101,6 +94,16 @@ class Balancer:
     def admin(self, path):
         answer = request(http.client.HTTPConnection(HOST, self.admin_port, timeout=60), path)
         return answer.status, answer.text
+
+
+def haproxy_below(pid):
+    """The pid of a load balancer's HAProxy, or None."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread, or a child, that has just ended
+            for child in (task / "children").read_text().split():
+                if Path(f"/proc/{child}/comm").read_text().strip() == "haproxy":
+                    return int(child)
+    return None
 
 
 def ask_the_one(balancer, path):
@@ -444,13 +447,19 @@ def metrics(c):
     return request(connection, "/metrics").text
 
 
+def failed_commands(c):
+    return int(re.search(r"^aquifer_loadbalancer_haproxy_commands_failed_total (\d+)$", metrics(c),
+                         re.M)[1])
+
+
 def balanced(c, path="/readyz"):
     return request(http.client.HTTPConnection(HOST, c.layout.balancer_port, timeout=60), path)
 
 
 def test_webservers_are_found_by_themselves_and_kept_while_the_datastore_is_away():
     """The list comes from the datastore; without it the last one goes on, and a webserver that is
-    started meanwhile is there as soon as the datastore is back."""
+    started meanwhile is there as soon as the datastore is back. Nor is it forgotten when HAProxy
+    has no time to hear of it."""
     with Cluster(webservers=2, indexers=1, start=False) as c:
         c.balancer.start(ready=False)
         wait_until(lambda: accepts(c.layout.balancer_port), 20, "the balancer listens")
@@ -463,7 +472,16 @@ def test_webservers_are_found_by_themselves_and_kept_while_the_datastore_is_away
         wait_until(lambda: "datastore_connected 0\n" in metrics(c), 60, "the balancer notices")
         assert balanced(c).status == 200
         c.datastore.start()
-        c.webserver(1).start()
+        wait_until(lambda: "datastore_connected 1\n" in metrics(c), 60, "the balancer hears it")
+        haproxy = haproxy_below(c.balancer.pid)
+        os.kill(haproxy, signal.SIGSTOP)
+        try:
+            c.webserver(1).start()
+            wait_until(lambda: c.balancer.log().count("webserver-added") == 2, 20, "its slot")
+            before = failed_commands(c)
+            wait_until(lambda: failed_commands(c) > before, 20, "it is not heard")
+        finally:
+            os.kill(haproxy, signal.SIGCONT)
         listed(c, 2)
         c.webserver(0).stop()
         listed(c, 1)
