@@ -180,8 +180,8 @@ def test_the_command_prints_tables_with_the_names_of_their_columns(cluster, line
     assert rows == [{"status": str(status), "count": str(count)} for status, count in counts]
     wrong = run("tag=nginx json status | chrat status")
     assert wrong.returncode == 1 and b"unknown module 'chrat', did you mean 'chart'" in wrong.stderr
-    unread = run("tag=gravwell json x | limit 3 | table x")
-    assert re.search(rb"warn: json: \d+ entries could not be read", unread.stderr)
+    wait_until(lambda: re.search(rb"warn: json: \d+ entries could not be read", run(
+        "tag=gravwell json x | limit 3 | table x").stderr), 10, "a warning of what is not JSON")
     usage = run("--farmat", "csv", query)
     assert usage.returncode == 2 and b"there is no option --farmat" in usage.stderr
 
