@@ -56,7 +56,15 @@ export const scenarios = {
     },
 
     async preferences_follow_the_user_to_another_browser(tabs, cluster) {
-        const page = await tabs.login(cluster.webservers[0], { hash: '#/account' });
+        const page = await tabs.login(cluster.webservers[0], { hash: '#/history' });
+        // An answer that is late takes back nothing that has been chosen.
+        let go;
+        const chosen = new Promise((resolve) => (go = resolve));
+        await page.route('**/preferences', async (route) => {
+            await chosen;
+            await route.fallback();
+        });
+        await page.evaluate(() => (location.hash = '#/account'));
         const save = async (colours, range, zone) => {
             await page.getByLabel('Time zone').selectOption(zone);
             await page.getByLabel('Colours', { exact: true }).selectOption(colours);
@@ -64,6 +72,7 @@ export const scenarios = {
             const saved = page.waitForResponse(
                 (one) => one.request().method() === 'PUT' && one.url().endsWith('/preferences'),
             );
+            go();
             await page.getByRole('button', { name: 'Save preferences' }).click();
             await saved; /* what was said before may still be there */
             await page.getByText('Your preferences have been saved.').waitFor();
@@ -79,6 +88,36 @@ export const scenarios = {
         );
         await save('As the system', 'Last hour', 'As the browser');
         await page.locator(':root:not([data-theme])').waitFor();
+
+        // What is chosen above, and elsewhere meanwhile, stays.
+        const path = '/api/users/1/preferences';
+        const ask = async (method, body) => {
+            const token = await cluster.session();
+            const said = await cluster.call(cluster.webservers[0], method, path, token, body);
+            return method === 'GET' ? JSON.parse(said) : null;
+        };
+        const kept = await ask('GET');
+        await ask('PUT', {
+            ...kept,
+            later: 'kept',
+            aquifer: { ...kept.aquifer, favourites: ['f'] },
+        });
+        await page.getByRole('button', { name: /Switch to light/ }).click();
+        await eventually('light', async () => (await ask('GET')).aquifer.theme === 'light');
+        await page.reload();
+        await page.locator(':root[data-theme=light]').waitFor();
+        await eventually(
+            'the account says so too',
+            async () =>
+                (await page.getByLabel('Colours', { exact: true }).inputValue()) === 'light',
+        );
+        await save('As the system', 'The one used last', 'As the browser');
+        const after = await ask('GET');
+        assert.deepEqual(
+            [after.later, after.aquifer.favourites, after.aquifer.range],
+            ['kept', ['f'], ''],
+        );
+        await ask('PUT', { ...after, aquifer: { ...after.aquifer, favourites: [] } });
     },
 
     async a_user_is_limited_and_sessions_are_ended_from_elsewhere(tabs, cluster) {

@@ -32,6 +32,13 @@ export const scenarios = {
             await count('parts', drawing.locator('rect'), parts + 1);
             await count('links', drawing.locator('.arc'), cluster.indexers.length);
             await page.getByRole('button', { name: /^pictured/ }).waitFor();
+
+            // What is chosen above is bold, and nothing beside it moves.
+            const link = (name) => page.getByRole('navigation').getByRole('link', { name });
+            const before = await link('Systems').boundingBox();
+            await page.evaluate(() => (location.hash = '#/history'));
+            await page.locator('nav a[aria-current][aria-label=History]').waitFor();
+            assert.deepEqual(await link('Systems').boundingBox(), before);
         }
     },
 
@@ -114,14 +121,23 @@ export const scenarios = {
         await there.getByText(text).waitFor();
         await tabs.shot(there, 'notifications');
         assert.equal(await there.getByRole('button', { name: /^Take back/ }).count(), 0);
+        // The server hears of it only after the reload, which must not bring it back.
+        await there.route('**/preferences', () => undefined);
+        await there.getByRole('button', { name: `Dismiss: ${text}` }).click();
+        await there.getByText(text).waitFor({ state: 'detached' });
+        await there.unroute('**/preferences');
         const kept = there.waitForResponse(
             (one) => one.request().method() === 'PUT' && one.url().endsWith('/preferences'),
         );
-        await there.getByRole('button', { name: `Dismiss: ${text}` }).click();
-        await there.getByText(text).waitFor({ state: 'detached' });
-        await kept; /* else the reload takes it back */
         await there.reload();
         await there.getByRole('heading', { name: 'How to ask' }).waitFor();
+        await kept;
+        await eventually('kept by the server, and no longer here', () =>
+            there.evaluate(
+                () =>
+                    !Object.keys(localStorage).some((key) => key.startsWith('aquifer.dismissing')),
+            ),
+        );
 
         // The others still have it, until it is taken back.
         const notifications = page.getByRole('region', { name: 'Notifications', exact: true });

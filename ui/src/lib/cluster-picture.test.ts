@@ -96,6 +96,12 @@ describe('the drawing of the cluster', () => {
       )
         .boxes.filter((box) => box.kind === 'Datastore')
         .map((box) => box.look);
+    const lost = { Address: 'one', Degraded: true, State: '', Reason: '' };
+    const others = drawingOf(cluster([], { datastore: lost as Cluster['datastore'] })).boxes;
+    expect(others.filter((box) => box.kind === 'Webserver').map((box) => box.note)).toEqual([
+      'yours',
+      'unknown',
+    ]);
     expect(look('one', false)).toEqual(['ok', 'idle']);
     expect(look('two', true)).toEqual(['idle', 'bad']);
   });

@@ -5,6 +5,7 @@
  */
 import {
   indexerHealth,
+  webserverKnown,
   type Health,
   type Link,
   type WireIndexer,
@@ -74,12 +75,16 @@ function rowsOf(cluster: Cluster): Part[][] {
   }
   return [
     top,
-    cluster.webservers.map((one) => ({
-      kind: 'Webserver',
-      name: one.ExternalAddr,
-      look: one.Up ? 'ok' : 'warn',
-      note: one.Up ? (one.Self ? 'yours' : '') : 'away',
-    })),
+    cluster.webservers.map((one) => {
+      const { look } = webserverKnown(one, datastore);
+      const away = look === 'idle' ? 'unknown' : 'away';
+      return {
+        kind: 'Webserver',
+        name: one.ExternalAddr,
+        look,
+        note: look !== 'ok' ? away : one.Self ? 'yours' : '',
+      };
+    }),
     cluster.indexers.map((one) => ({
       kind: 'Indexer',
       name: one.Address,

@@ -7,6 +7,7 @@ import {
   rateChart,
   tagSums,
   troublesOf,
+  webserverKnown,
   type WireForwarder,
   type WireIndexer,
 } from './cluster';
@@ -32,6 +33,7 @@ function indexer(Address: string, id: string, forwarders: WireForwarder[] = []):
 }
 
 const AWAY: WireIndexer = { Address: '10.0.0.2:9404', Up: false, Error: 'connection refused' };
+import type { Settings } from './types';
 
 describe('the picture of the cluster', () => {
   it('draws a link to the indexer that has the id of its target', () => {
@@ -63,6 +65,23 @@ describe('the picture of the cluster', () => {
     expect(troubles.map((trouble) => trouble.health)).toEqual(['bad', 'warn']);
     expect(troubles[0]?.what).toContain('10.0.0.2:9404');
     expect(troubles.every((trouble) => trouble.advice !== '')).toBe(true);
+  });
+
+  it('does not say of others that they are up while nobody tells', () => {
+    const webserver = { UUID: 'u', ExternalAddr: 'w:80', Version: '1', SeenMilliseconds: 90_500 };
+    const other = { ...webserver, Up: true, Self: false };
+    const away = { State: 'offline', Degraded: true, Address: 'ds:9405', Reason: 'refused' };
+    expect(webserverKnown(other, undefined)).toEqual({ look: 'ok', text: 'up' });
+    expect(webserverKnown({ ...other, Self: true }, away)).toEqual({ look: 'ok', text: 'up' });
+    const known = webserverKnown(other, away);
+    expect(known.look).toBe('idle');
+    expect(known.text).toBe('not known without the datastore, last seen 1 min 30 s ago');
+    expect(webserverKnown({ ...other, Up: false }, away)).toEqual(known);
+    expect(webserverKnown({ ...other, Up: false }, undefined).text).toBe(
+      'last seen 1 min 30 s ago',
+    );
+    const settings = { Datastore: away } as Settings;
+    expect(troublesOf(settings, [{ ...other, Up: false }], []).length).toBe(1);
   });
 
   it('knows a link that is broken from one that is only behind', () => {

@@ -94,6 +94,22 @@ export interface WireIndexer {
   Tags?: { tags: WireTag[] };
 }
 
+/** What is known of a webserver: the datastore tells of the others, and only while it is there. */
+export interface Known {
+  look: 'ok' | 'warn' | 'idle';
+  text: string;
+}
+
+export function webserverKnown(one: WireWebserver, datastore: Settings['Datastore']): Known {
+  const seen = `last seen ${durationText(one.SeenMilliseconds)} ago`;
+  if (one.Self || (one.Up && !datastore?.Degraded)) {
+    return { look: 'ok', text: 'up' };
+  }
+  return datastore?.Degraded
+    ? { look: 'idle', text: `not known without the datastore, ${seen}` }
+    : { look: 'warn', text: seen };
+}
+
 export interface Link {
   from: string;
   to: string; /* the target indexer's address when it is one we know, else its name */
@@ -274,7 +290,8 @@ export function troublesOf(
         'Searching and ingesting go on. Start it again; until then accounts cannot be changed.',
     });
   }
-  for (const webserver of webservers.filter((one) => !one.Up)) {
+  const isDown = (one: WireWebserver) => webserverKnown(one, datastore).look === 'warn';
+  for (const webserver of webservers.filter(isDown)) {
     troubles.push({
       health: 'warn',
       what: `The webserver ${webserver.ExternalAddr} was last seen ${durationText(webserver.SeenMilliseconds)} ago.`,

@@ -128,11 +128,12 @@ describe('times as text', () => {
   });
 
   it('say how long something took', () => {
+    expect(durationText(119_900)).toBe('1 min 59 s');
     expect([7, 1234, 65_000, 3_700_000, 26 * HOUR].map(durationText)).toEqual([
       '7 ms',
       '1.23 s',
       '1 min 5 s',
-      '1 h 2 min',
+      '1 h 1 min',
       '1 d 2 h',
     ]);
   });

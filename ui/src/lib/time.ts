@@ -213,12 +213,12 @@ export function durationText(ms: number): string {
     return `${(ms / SECOND).toFixed(ms < 10 * SECOND ? 2 : 1)} s`;
   }
   if (ms < HOUR) {
-    return `${Math.floor(ms / MINUTE)} min ${Math.round((ms % MINUTE) / SECOND)} s`;
+    return `${Math.floor(ms / MINUTE)} min ${Math.floor((ms % MINUTE) / SECOND)} s`;
   }
   if (ms < DAY) {
-    return `${Math.floor(ms / HOUR)} h ${Math.round((ms % HOUR) / MINUTE)} min`;
+    return `${Math.floor(ms / HOUR)} h ${Math.floor((ms % HOUR) / MINUTE)} min`;
   }
-  return `${Math.floor(ms / DAY)} d ${Math.round((ms % DAY) / HOUR)} h`;
+  return `${Math.floor(ms / DAY)} d ${Math.floor((ms % DAY) / HOUR)} h`;
 }
 
 /* ---- the two fields of the picker ---- */

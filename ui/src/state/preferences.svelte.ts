@@ -19,6 +19,10 @@ interface Kept {
   dismissed?: string[];
 }
 
+function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}
+
 class Preferences {
   /** Dashboards, by their uuid. */
   favourites: string[] = $state.raw([]);
@@ -27,6 +31,7 @@ class Preferences {
   /** Whose they are: pages wait for this, so that none is drawn anew under somebody's hands. */
   of: number | null = $state(null);
   private all: Record<string, unknown> = {};
+  private turn: Promise<void> = Promise.resolve();
 
   /**
    * Theme and, right after a login, the range as the user wishes them: what was chosen since, and
@@ -34,6 +39,7 @@ class Preferences {
    */
   async load(withRange: boolean): Promise<void> {
     const user = session.user?.UID ?? null;
+    await this.turn; /* what was chosen last is not taken back */
     const all = await session.api.get<Record<string, unknown> | null>(this.path()).then(
       (kept) => kept ?? {},
       () => null,
@@ -43,6 +49,9 @@ class Preferences {
       this.apply(withRange);
     }
     this.of = user;
+    if (this.dismissing().length > 0) {
+      void this.tellDismissed().catch(() => undefined);
+    }
   }
 
   private apply(withRange: boolean): void {
@@ -51,8 +60,7 @@ class Preferences {
     if (kept.theme === 'light' || kept.theme === 'dark' || kept.theme === 'auto') {
       theme.set(kept.theme);
     }
-    this.favourites = Array.isArray(kept.favourites) ? kept.favourites : [];
-    this.dismissed = Array.isArray(kept.dismissed) ? kept.dismissed : [];
+    this.take(kept);
     const range = rangeFromText(kept.range ?? '');
     const linked = router.route.page === 'search' && router.route.query !== '';
     if (range && withRange && !linked) {
@@ -60,28 +68,83 @@ class Preferences {
     }
   }
 
+  private take(kept: Kept): void {
+    this.favourites = list(kept.favourites);
+    this.dismissed = [...new Set([...list(kept.dismissed), ...this.dismissing()])];
+  }
+
   async save(choice: Theme, range: string, timeZone: string): Promise<void> {
-    const kept = { ...(this.all['aquifer'] as Kept | undefined), theme: choice, range };
-    this.all = { ...this.all, TimeZone: timeZone, aquifer: kept };
-    await session.api.change('PUT', this.path(), this.all);
+    await this.change((kept) => ({ ...kept, theme: choice, range }), { TimeZone: timeZone });
   }
 
-  /** Looks first what has been changed elsewhere meanwhile. */
+  /** As it looks here it looks everywhere; a server that is away hears of it another time. */
+  async keepTheme(choice: Theme): Promise<void> {
+    await this.change((kept) => ({ ...kept, theme: choice })).catch(() => undefined);
+  }
+
   async favour(dashboard: string, wanted: boolean): Promise<void> {
-    await this.load(false);
-    const others = this.favourites.filter((one) => one !== dashboard);
-    const favourites = wanted ? [...others, dashboard] : others;
-    this.all = { ...this.all, aquifer: { ...(this.all['aquifer'] as Kept), favourites } };
-    await session.api.change('PUT', this.path(), this.all);
-    this.favourites = favourites;
+    await this.change((kept) => {
+      const others = list(kept.favourites).filter((one) => one !== dashboard);
+      return { ...kept, favourites: wanted ? [...others, dashboard] : others };
+    });
   }
 
+  /** It is gone at once, and stays so: what the server has not heard of is told it later. */
   async dismiss(notification: string): Promise<void> {
-    await this.load(false);
-    this.dismissed = [...this.dismissed, notification].slice(-DISMISSED_MAX);
-    const kept = { ...(this.all['aquifer'] as Kept | undefined), dismissed: this.dismissed };
-    this.all = { ...this.all, aquifer: kept };
-    await session.api.change('PUT', this.path(), this.all);
+    this.keepDismissing([...this.dismissing(), notification]);
+    this.dismissed = [...this.dismissed, notification];
+    await this.tellDismissed();
+  }
+
+  private async tellDismissed(): Promise<void> {
+    const told = this.dismissing();
+    await this.change((kept) => ({
+      ...kept,
+      dismissed: [...new Set([...list(kept.dismissed), ...told])].slice(-DISMISSED_MAX),
+    }));
+    this.keepDismissing(this.dismissing().filter((one) => !told.includes(one)));
+  }
+
+  /** Dismissed here, and not yet confirmed by the server: a reload must not bring it back. */
+  private dismissing(): string[] {
+    try {
+      return list(JSON.parse(localStorage.getItem(this.storage()) ?? 'null'));
+    } catch {
+      return [];
+    }
+  }
+
+  private keepDismissing(notifications: string[]): void {
+    if (notifications.length === 0) {
+      localStorage.removeItem(this.storage());
+      return;
+    }
+    try {
+      localStorage.setItem(this.storage(), JSON.stringify(notifications.slice(-DISMISSED_MAX)));
+    } catch {
+      /* the storage is full: the page still has it */
+    }
+  }
+
+  private storage(): string {
+    return `aquifer.dismissing.${session.user?.UID ?? 0}`;
+  }
+
+  /**
+   * Begins with what is kept now, which another browser may have changed meanwhile; one change
+   * after the other.
+   */
+  private change(edit: (kept: Kept) => Kept, more: Record<string, unknown> = {}): Promise<void> {
+    const changed = this.turn.then(async () => {
+      const now = (await session.api.get<Record<string, unknown> | null>(this.path())) ?? {};
+      const kept = edit((now['aquifer'] ?? {}) as Kept);
+      const all = { ...now, ...more, aquifer: kept };
+      await session.api.change('PUT', this.path(), all);
+      this.all = all;
+      this.take(kept);
+    });
+    this.turn = changed.catch(() => undefined);
+    return changed;
   }
 
   get timeZone(): string {
