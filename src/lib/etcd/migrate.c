@@ -1,16 +1,20 @@
 #include "etcd/migrate.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/time.h"
 #include "base/vec.h"
 #include "etcd/layout.h"
 #include "etcd/parts.h"
+#include "etcd/state.h"
 #include "sync/message.h"
 
 #define SCAN_OBJECTS 256
 #define CALL_MS 30000
+#define LISTED_POLL_MS 200
 
 /* ---- walking a store ---- */
 
@@ -241,22 +245,34 @@ static int take_one(void *context, struct object **takes)
     return out->list.count < SCAN_OBJECTS ? 0 : put_list(out);
 }
 
-/* While one runs, what it takes would be missing from the files. */
-static int expect_no_datastore(struct etcd *etcd)
+static int count_datastores(struct etcd *etcd, size_t *ret_count)
 {
     char *prefix = etcd_key(etcd, "datastore/");
     json_t *answer = NULL;
     int rc =
         etcd_txn(etcd, NULL, json_pack("[o]", etcd_get_prefix(prefix)), NULL, CALL_MS, &answer);
     const json_t *first = json_array_get(json_object_get(answer, "responses"), 0);
-    const json_t *range = json_object_get(first, "response_range");
-    if (rc == 0 && json_array_size(json_object_get(range, "kvs")) > 0) {
-        rc = err_set(ERR_CONFLICT, "%zu datastores are running over this etcd: stop them first",
-                     json_array_size(json_object_get(range, "kvs")));
-    }
+    *ret_count = json_array_size(json_object_get(json_object_get(first, "response_range"), "kvs"));
     json_decref(answer);
     mem_free(prefix);
     return rc;
+}
+
+/* While one runs, what it takes would be missing from the files. One that was killed is listed
+ * until its lease runs out. */
+static int expect_no_datastore(struct etcd *etcd)
+{
+    int64_t until_ns = etcd_now_ns() + (ETCD_LEASE_S + 1) * TIME_S_NS;
+    size_t count = 0;
+    int rc = count_datastores(etcd, &count);
+    while (rc == 0 && count > 0 && etcd_now_ns() < until_ns) {
+        (void)poll(NULL, 0, LISTED_POLL_MS);
+        rc = count_datastores(etcd, &count);
+    }
+    return rc < 0 || count == 0
+               ? rc
+               : err_set(ERR_CONFLICT, "%zu datastores are running over this etcd: stop them first",
+                         count);
 }
 
 static int expect_empty(struct store *store)
