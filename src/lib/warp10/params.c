@@ -308,6 +308,15 @@ static int count_of(const struct warp10_args *args, const char *name, uint64_t *
     return rc;
 }
 
+/* So many to leave out or to add: below 0 is none. */
+static int amount_of(const struct warp10_args *args, const char *name, uint64_t *amount)
+{
+    int64_t value = (int64_t)*amount;
+    int rc = number_of(args, name, &value);
+    *amount = (uint64_t)MAX(value, INT64_C(0));
+    return rc;
+}
+
 static int activity_of(const struct warp10_args *args, int64_t *after_ms, int64_t *quiet_ms)
 {
     *after_ms = *quiet_ms = TIME_UNSET;
@@ -489,19 +498,20 @@ static int read_sampling(const struct warp10_args *args, enum warp10_unit unit,
 static int read_counts(const struct warp10_args *args, struct warp10_fetch *fetch)
 {
     struct {
+        int (*read)(const struct warp10_args *args, const char *name, uint64_t *count);
         const char *name;
         uint64_t *count;
-    } counts[] = {{"count", &fetch->count},
-                  {"skip", &fetch->skip},
-                  {"step", &fetch->step},
-                  {"boundary.pre", &fetch->before},
-                  {"boundary.post", &fetch->after},
-                  {"gskip", &fetch->series_skip},
-                  {"gcount", &fetch->series_count},
-                  {"maxsize", &fetch->pack_bytes_max},
-                  {"chunksize", &fetch->pack_points_max}};
+    } counts[] = {{count_of, "count", &fetch->count},
+                  {amount_of, "skip", &fetch->skip},
+                  {amount_of, "step", &fetch->step},
+                  {amount_of, "boundary.pre", &fetch->before},
+                  {amount_of, "boundary.post", &fetch->after},
+                  {amount_of, "gskip", &fetch->series_skip},
+                  {count_of, "gcount", &fetch->series_count},
+                  {count_of, "maxsize", &fetch->pack_bytes_max},
+                  {count_of, "chunksize", &fetch->pack_points_max}};
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
-        int rc = count_of(args, counts[i].name, counts[i].count);
+        int rc = counts[i].read(args, counts[i].name, counts[i].count);
         if (rc != 0) {
             return rc;
         }
@@ -567,7 +577,7 @@ int warp10_find_parse(const struct warp10_args *args, struct warp10_find *ret_fi
     if (span_trim(find.selectors).bytes == 0) {
         return err_set(ERR_PROTOCOL, "Missing 'selector' parameter.");
     }
-    int rc = count_of(args, "gskip", &find.series_skip);
+    int rc = amount_of(args, "gskip", &find.series_skip);
     if (rc == 0) {
         rc = count_of(args, warp10_args_has(args, "gcount") ? "gcount" : "limit",
                       &find.series_count);

@@ -176,6 +176,22 @@ static void everything_a_fetch_can_ask_is_read(void **state)
     assert_int_equal(fetch.format, WARP10_TEXT);
 }
 
+static void what_is_left_out_or_added_below_0_is_none(void **state)
+{
+    (void)state;
+    struct warp10_fetch fetch;
+    assert_int_equal(fetch_of("now=1&timespan=3&skip=-1&step=-1&boundary.pre=-1&boundary.post=-1"
+                              "&gskip=-1&gcount=-1",
+                              &fetch),
+                     0);
+    assert_true(fetch.skip == 0 && fetch.step == 1 && fetch.before == 0 && fetch.after == 0);
+    assert_true(fetch.series_skip == 0 && fetch.series_count == WARP10_UNLIMITED);
+    struct warp10_args args = args_of("selector=a{}&gskip=-1&gcount=-1");
+    struct warp10_find find;
+    assert_int_equal(warp10_find_parse(&args, &find), 0);
+    assert_true(find.series_skip == 0 && find.series_count == WARP10_UNLIMITED);
+}
+
 static void selectors_are_separated_by_white_space(void **state)
 {
     (void)state;
@@ -319,6 +335,7 @@ int main(void)
         cmocka_unit_test(ranges_are_those_of_the_reference),
         cmocka_unit_test(refusals_are_those_of_the_reference),
         cmocka_unit_test(everything_a_fetch_can_ask_is_read),
+        cmocka_unit_test(what_is_left_out_or_added_below_0_is_none),
         cmocka_unit_test(selectors_are_separated_by_white_space),
         cmocka_unit_test(deletes_are_checked_as_in_the_reference),
         cmocka_unit_test(finds_show_attributes_unless_told_not_to),
