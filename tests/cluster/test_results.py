@@ -55,7 +55,7 @@ def web():
 
 def direct(session, query, form_name):
     return session.call("POST", "/api/search/direct", None, headers={
-        "query": query, "format": form_name, "duration": "1h"}, timeout=60)
+        "query": query, "format": form_name, "duration": "1h"}, timeout=180)
 
 
 def listed(session):
@@ -156,7 +156,7 @@ def test_a_reader_that_does_not_read_holds_up_no_ingest(web):
     target = "/api/search/direct?" + urllib.parse.urlencode({
         "query": "tag=many", "format": "json", "start": (now - timedelta(hours=1)).isoformat(),
         "end": (now + timedelta(minutes=1)).isoformat()})
-    wire = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=60)
+    wire = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=180)
     wire.request("POST", target, headers={"Authorization": f"Bearer {web.token}"})
     answer = wire.getresponse()
     assert answer.status == 200

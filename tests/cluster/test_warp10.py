@@ -431,7 +431,7 @@ def test_a_wrong_setting_is_said_before_anything_starts(cluster):
             original = c.indexer(0).process.config.read_text()
             configure(c, line)
             answer = subprocess.run([*c.indexer(0).process.command, "--check-config"],
-                                    capture_output=True, timeout=60, check=False)
+                                    capture_output=True, timeout=120, check=False)
             assert answer.returncode != 0
             assert text in answer.stderr.decode()
             c.indexer(0).process.config.write_text(original)
