@@ -150,6 +150,11 @@ class Quickstart:
             out.seek(0)
             return status, out.read()
 
+    def start(self):
+        status, said = self("--detach", "--no-sample")
+        assert status == 0, said
+        return said
+
     def cluster(self):
         return json.loads((self.dir / "cluster.json").read_text())
 
@@ -173,9 +178,7 @@ def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts)
     """cluster.json as documented; two clusters side by side; --stop of one leaves the other."""
     one, two = quickstarts
     for quickstart in quickstarts:
-        status, said = quickstart("--detach", "--no-sample")
-        assert status == 0, said
-        assert "admin / changeme" in said
+        assert "admin / changeme" in quickstart.start()
     cluster = one.cluster()
     assert set(cluster) == {"loadbalancer", "webservers", "datastores", "indexers",
                             "ingest_secret", "control_secret", "warp10", "pids"}
@@ -196,14 +199,14 @@ def test_quickstart_says_where_everything_is_and_stops_only_its_own(quickstarts)
 def test_a_second_quickstart_keeps_data_secrets_and_changes_made_by_hand(quickstarts):
     """The same secrets and ids, the same dashboards; a line added to a configuration stays."""
     one, _ = quickstarts
-    assert one("--detach", "--no-sample")[0] == 0
+    one.start()
     before = one.cluster()
     session = Session(before["webservers"][0]).login()
     id = session.post("/api/dashboards", {"Name": "kept", "Data": {}}).ok().json()
     one("--stop")
     config = one.dir / "webserver-0/aquifer.conf"
     config.write_text(config.read_text() + "# by hand\n")
-    assert one("--detach", "--no-sample")[0] == 0
+    one.start()
     after = one.cluster()
     assert {**after, "pids": 0} == {**before, "pids": 0}
     assert "# by hand" in config.read_text()
@@ -214,7 +217,7 @@ def test_a_second_quickstart_keeps_data_secrets_and_changes_made_by_hand(quickst
 def test_quickstart_reports_a_process_that_cannot_start(quickstarts):
     """Its last log lines are shown, what was started is stopped again, the status is not 0."""
     one, _ = quickstarts
-    assert one("--detach", "--no-sample")[0] == 0
+    one.start()
     one("--stop")
     config = one.dir / "indexer-0/aquifer.conf"
     config.write_text(config.read_text().replace("[Global]\n", "[Global]\nIngest-Prot=1\n"))
@@ -228,12 +231,11 @@ def test_quickstart_reports_a_process_that_cannot_start(quickstarts):
 def test_quickstart_starts_again_only_what_is_missing(quickstarts):
     """After kill -9 of one process a second --detach starts it and leaves the others running."""
     one, _ = quickstarts
-    assert one("--detach", "--no-sample")[0] == 0
+    one.start()
     before = one.cluster()["pids"]
     subprocess.run(["kill", "-9", str(before["indexer-0"])], check=True)
     wait_until(lambda: processes.start_tick(before["indexer-0"]) is None, 10, "its end")
-    status, said = one("--detach", "--no-sample")
-    assert status == 0, said
+    one.start()
     after = one.cluster()["pids"]
     assert {name for name in after if after[name] != before[name]} == {"indexer-0"}
     base = ("--port-base", str(one.base + 1))  # the last one given counts
