@@ -227,6 +227,20 @@ bool search_remote_answer(struct http_request *request, struct webserver *webser
     return rc != ERR_NOT_FOUND;
 }
 
+/* What the other one said, without its address and status: it is as if we had said it. */
+static int in_its_words(int rc, const char *url)
+{
+    char *text = mem_strdup(err_text());
+    size_t bytes = strlen(url);
+    const char *rest = strncmp(text, url, bytes) == 0 ? strstr(text + bytes, ": ") : NULL;
+    rest = rest == NULL ? NULL : strstr(rest + 2, ": ");
+    if (rest != NULL) {
+        rc = err_set((enum err)rc, "%s", rest + 2);
+    }
+    mem_free(text);
+    return rc;
+}
+
 int search_remote_call(struct webserver *webserver, const char *credential, const char *method,
                        const char *id, const char *path, const json_t *body, json_t **ret_json)
 {
@@ -249,6 +263,8 @@ int search_remote_call(struct webserver *webserver, const char *credential, cons
                          : gone(id, &peers[i], "is down");
         if (rc == ERR_UNAVAILABLE && peers[i].up) {
             rc = gone(id, &peers[i], "cannot be reached");
+        } else if (rc < 0 && peers[i].up) {
+            rc = in_its_words(rc, url);
         }
         mem_free(url);
     }

@@ -109,7 +109,8 @@ def test_the_websocket_attaches_to_the_other_webservers_search(pair):
     assert socket.ask(label, {"ID": 3})["Error"]
     socket.close()
     again = Websocket(b)
-    assert again.ask("attach", {"ID": launched["SearchID"]})["Error"]
+    error = again.ask("attach", {"ID": launched["SearchID"]})["Error"]
+    assert error == f"there is no search {launched['SearchID']} on this webserver", error
     again.close()
 
 
