@@ -67,6 +67,7 @@ struct run {
     uint64_t spooled_bytes;                                   /* of states that wait */
     struct pending pending;
     VEC(uint32_t) picks;
+    size_t part; /* entries that the stages get at a time: few as long as they take long */
     bool full;
     bool shared; /* indexers condense: what they found comes at their end */
     char *body;

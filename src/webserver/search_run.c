@@ -20,6 +20,8 @@
 #define IDLE_MS 60000        /* an indexer that says nothing for so long is given up */
 #define FLUSH_INTERVAL_NS (50 * TIME_MS_NS)
 #define FLUSH_ROWS 1024
+#define PART_FIRST 4
+#define PART_NS (20 * TIME_MS_NS)    /* what the stages take for a part, more or less */
 #define AGAIN_NS (1000 * TIME_MS_NS) /* an indexer that was lost is followed again after it */
 #define AGAIN_LOOK_NS (20 * TIME_MS_NS)
 #define FLUSH_BYTES (256 * 1024)
@@ -345,16 +347,31 @@ static int finish_part(struct run *run, const struct entry *entries, size_t coun
         .tag_name = tag_name,
         .context = &run->tags,
     };
+    int64_t begin_ns = now_ns(run);
     int rc = query_pipeline_run(run->pipeline, &block);
+    int64_t took_ns = now_ns(run) - begin_ns;
+    if (took_ns > PART_NS) {
+        run->part = MAX(run->part / 4, (size_t)1);
+    } else if (took_ns < PART_NS / 4 && run->part < SIZE_MAX / 8) {
+        run->part *= 4;
+    }
     search_progress_note(run, entries[0].time_ns);
     return rc < 0 ? rc : keep_block(run, &block);
 }
 
+static bool is_stopped(const struct search_one *one)
+{
+    return atomic_load(&one->stop) || (one->outer != NULL && atomic_load(&one->outer->stop));
+}
+
+/* A program of eval may take a second for a hundred entries: who stops it does not wait for all.
+ * Of states all count or none. */
 static int finish_block(struct run *run, const struct entry *entries, size_t count)
 {
     int rc = 0;
-    for (size_t at = 0; at < count && rc == 0;) {
-        size_t part = query_timeline_cut(&run->timeline, entries + at, count - at);
+    for (size_t at = 0; at < count && rc == 0 && (run->shared || !is_stopped(run->one));) {
+        size_t most = MIN(count - at, run->part);
+        size_t part = query_timeline_cut(&run->timeline, entries + at, most);
         rc = finish_part(run, entries + at, part);
         at += part;
     }
@@ -364,8 +381,9 @@ static int finish_block(struct run *run, const struct entry *entries, size_t cou
 static int keep_finished(void *context, const struct query_block *block)
 {
     struct run *run = context;
+    int rc = query_scratch_look(run->scratch); /* nobody may want it any more */
     search_progress_note(run, block->entries[block->picks[0]].time_ns);
-    return keep_block(run, block);
+    return rc < 0 ? rc : keep_block(run, block);
 }
 
 /* What the stages held back until the end. */
@@ -374,11 +392,6 @@ static int finish_stages(struct run *run)
     struct query_block like = {.tag_name = tag_name, .context = &run->tags};
     int rc = query_pipeline_finish(run->pipeline, &like, keep_finished, run);
     return rc < 0 ? rc : flush(run);
-}
-
-static bool is_stopped(const struct search_one *one)
-{
-    return atomic_load(&one->stop) || (one->outer != NULL && atomic_load(&one->outer->stop));
 }
 
 /* ── Indexers that break off ─────────────────────────────────────────────────────────────── */
@@ -705,6 +718,7 @@ int search_run_one(struct search_one *one)
     struct run run = {
         .one = one,
         .indexers = one->search->indexers,
+        .part = PART_FIRST,
     };
     int rc = run_search(&run);
     query_tags_deinit(&run.tags);

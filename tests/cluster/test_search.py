@@ -9,7 +9,7 @@ import threading
 import pytest
 from client import Websocket, wait_until
 from cluster import Cluster
-from searching import detach, finished, path_of
+from searching import ENDS_WITHIN_S, detach, finished, path_of, stats_of
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -202,6 +202,21 @@ def test_a_stopped_search_ends_and_keeps_what_it_has(cluster, session):
                        sid=launched["SearchSessionID"]).ok().json()["Entries"]
     assert len(rows) == min(10, stats["EntryCount"])
     assert session.put(path_of(launched) + "/stop").status == 400
+    detach(session, launched)
+
+
+def test_a_program_that_takes_long_on_the_webserver_is_stopped(cluster, session):
+    """A variable makes it run there: it does not go on to the end of a block of entries."""
+    text = b"".join(b"round and round %d\n" % i for i in range(5000))
+    answer = cluster.aquifer(*cluster.ingest_command("round"), input=text)
+    assert answer.returncode == 0, answer.stderr.decode()
+    launched = session.launch("tag=round eval var n = 0; n++; for (; n > 4;) { n++; }").ok().json()
+    wait_until(lambda: stats_of(session, launched)["EntryCount"] > 0, ENDS_WITHIN_S, "a row")
+    session.put(path_of(launched) + "/stop").ok()
+    finished(session, launched)
+    modules = session.get(path_of(launched) + "/modules", sid=launched["SearchSessionID"],
+                          count=1).ok().json()["Stats"][0]["ModuleStats"]
+    assert [m["InputCount"] < 2500 for m in modules if m["Name"] == "eval"] == [True], modules
     detach(session, launched)
 
 
