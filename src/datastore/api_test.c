@@ -21,7 +21,8 @@
 #include "sync/presence.h"
 
 #define WEBSERVERS 3
-#define PATIENCE_MS 120000
+#define WAIT_MS 120000
+#define INTERVAL_MS 20000 /* who is silent for three of these is away: nobody here */
 
 struct node {
     char *name;
@@ -96,11 +97,12 @@ static void nap(void)
 
 #define WAIT_FOR(condition)                                                                        \
     do {                                                                                           \
-        int64_t until_ms = now_ms() + PATIENCE_MS;                                                 \
-        while (!(condition) && now_ms() < until_ms) {                                              \
+        int64_t until_ms = now_ms() + WAIT_MS;                                                     \
+        bool holds = false;                                                                        \
+        while (!(holds = (condition)) && now_ms() < until_ms) {                                    \
             nap();                                                                                 \
         }                                                                                          \
-        assert_true(condition);                                                                    \
+        assert_true(holds);                                                                        \
     } while (0)
 
 /* ---- the world ---- */
@@ -231,7 +233,7 @@ static int set_up(void **state)
     for (size_t i = 0; i < WEBSERVERS; i++) {
         world->nodes[i].name = mem_printf("web%zu", i);
         world->nodes[i].uuid.bytes[0] = (uint8_t)(i + 1);
-        world->nodes[i].interval_ms = 300;
+        world->nodes[i].interval_ms = INTERVAL_MS;
         start_node(world, i);
     }
     for (size_t i = 0; i < WEBSERVERS; i++) {
@@ -291,6 +293,14 @@ static struct uuid create(struct node *node, const char *name)
     struct uuid id = object->id;
     object_free(&object);
     return id;
+}
+
+/* A machine that stands still for seconds looks like a datastore that is away. */
+static int write_account(struct node *node, struct object *account)
+{
+    int rc = 0;
+    WAIT_FOR((rc = sync_write(node->sync, account, SYNC_BY_KIND)) != ERR_UNAVAILABLE);
+    return rc;
 }
 
 static int rename_to(struct node *node, struct uuid id, const char *name)
@@ -353,8 +363,7 @@ static void who_waits_for_the_revision_of_a_write_reads_it(void **state)
         assert_int_equal(sync_write(world->nodes[0].sync, object, SYNC_BY_KIND), 0);
         assert_int_not_equal(object->revision, 0);
         assert_true(sync_revision_told(world->nodes[0].sync) >= object->revision);
-        assert_int_equal(sync_wait_revision(world->nodes[1].sync, object->revision, PATIENCE_MS),
-                         0);
+        assert_int_equal(sync_wait_revision(world->nodes[1].sync, object->revision, WAIT_MS), 0);
         assert_true(has_name(&world->nodes[1], object->id, "read your writes"));
         object_free(&object);
     }
@@ -412,7 +421,7 @@ static void accounts_need_the_datastore_and_say_so(void **state)
 {
     struct world *world = *state;
     struct object *ann = user(7, "ann");
-    assert_int_equal(sync_write(world->nodes[0].sync, ann, SYNC_BY_KIND), 0);
+    assert_int_equal(write_account(&world->nodes[0], ann), 0);
     WAIT_FOR(has_name(&world->nodes[1], ann->id, "ann"));
     stop_datastore(world);
     WAIT_FOR(state_of(&world->nodes[0]) == SYNC_STATE_OFFLINE);
@@ -424,7 +433,7 @@ static void accounts_need_the_datastore_and_say_so(void **state)
     assert_true(has_name(&world->nodes[0], ann->id, "ann"));
     start_datastore(world);
     WAIT_FOR(state_of(&world->nodes[0]) == SYNC_STATE_LIVE);
-    assert_int_equal(sync_write(world->nodes[0].sync, bob, SYNC_BY_KIND), 0);
+    assert_int_equal(write_account(&world->nodes[0], bob), 0);
     object_free(&ann);
     object_free(&bob);
 }
@@ -438,7 +447,7 @@ static void *mint_admin(void *context)
 {
     struct race *race = context;
     struct object *admin = user(1, "admin");
-    race->rc = sync_write(race->node->sync, admin, SYNC_BY_KIND);
+    race->rc = write_account(race->node, admin);
     object_free(&admin);
     return NULL;
 }
@@ -466,8 +475,8 @@ static void two_accounts_never_share_a_name(void **state)
     struct world *world = *state;
     struct object *first = user(20, "carol");
     struct object *second = user(21, "carol");
-    assert_int_equal(sync_write(world->nodes[0].sync, first, SYNC_BY_KIND), 0);
-    assert_int_equal(sync_write(world->nodes[1].sync, second, SYNC_BY_KIND), ERR_EXISTS);
+    assert_int_equal(write_account(&world->nodes[0], first), 0);
+    assert_int_equal(write_account(&world->nodes[1], second), ERR_EXISTS);
     assert_non_null(strstr(err_text(), "user.name"));
     object_free(&first);
     object_free(&second);
@@ -500,7 +509,7 @@ static void an_emptied_datastore_is_rebuilt_and_nothing_is_deleted(void **state)
     struct uuid kept = create(&world->nodes[0], "kept");
     struct uuid deleted = create(&world->nodes[0], "deleted");
     struct object *ann = user(7, "ann");
-    assert_int_equal(sync_write(world->nodes[0].sync, ann, SYNC_BY_KIND), 0);
+    assert_int_equal(write_account(&world->nodes[0], ann), 0);
     WAIT_FOR(has_name(&world->nodes[1], ann->id, "ann"));
     WAIT_FOR(has_name(&world->nodes[2], deleted, "deleted"));
     /* Web 2 does not hear of the deletion. */
@@ -539,12 +548,6 @@ static void copy_store(struct world *world, const char *from, const char *to)
 static void a_webserver_that_stops_is_down_when_it_has_stopped(void **state)
 {
     struct world *world = *state;
-    for (size_t i = 0; i < WEBSERVERS; i++) { /* none of them is down for being late */
-        stop_node(&world->nodes[i]);
-        world->nodes[i].interval_ms = 600000;
-        start_node(world, i);
-        WAIT_FOR(state_of(&world->nodes[i]) == SYNC_STATE_LIVE);
-    }
     for (size_t i = 0; i < WEBSERVERS; i++) {
         stop_node(&world->nodes[i]);
         json_t *answer = sync_server_webservers(world->server);
@@ -685,7 +688,7 @@ static void contents_travel_with_their_object(void **state)
     WAIT_FOR(has_name(&world->nodes[1], resource->id, "hosts"));
     assert_true(store_blob_has(world->store, resource->blob.sha256));
     WAIT_FOR(store_blob_has(world->nodes[1].store, resource->blob.sha256));
-    assert_int_equal(sync_blob_fetch(world->nodes[2].sync, &resource->blob, PATIENCE_MS), 0);
+    assert_int_equal(sync_blob_fetch(world->nodes[2].sync, &resource->blob, WAIT_MS), 0);
     assert_true(store_blob_has(world->nodes[2].store, resource->blob.sha256));
     object_free(&resource);
 }
@@ -703,7 +706,7 @@ static bool is_up(const struct sync_presence_view *view, const char *name)
 static bool wait_for_up(struct sync_presence *presence, struct sync_presence_view *view,
                         const char *name, bool up)
 {
-    int64_t until_ms = now_ms() + PATIENCE_MS;
+    int64_t until_ms = now_ms() + WAIT_MS;
     while (is_up(view, name) != up && now_ms() < until_ms) {
         if (sync_presence_wait(presence, view->generation, 100, view) < 0) {
             return false;
@@ -722,7 +725,7 @@ static void the_load_balancer_hears_who_comes_and_goes(void **state)
                                             .datastores = datastores,
                                             .datastore_count = 2,
                                             .control_secret = "secret",
-                                            .interval_ms = 300};
+                                            .interval_ms = INTERVAL_MS};
     struct sync_presence *presence = NULL;
     struct sync_presence_view *view = MEM_NEW(struct sync_presence_view);
     assert_int_equal(sync_presence_start(&options, &presence), 0);
@@ -750,11 +753,11 @@ static void a_wrong_secret_is_told_and_does_no_harm(void **state)
                                    .datastore_count = 1,
                                    .control_secret = "wrong",
                                    .webserver = world->nodes[0].uuid,
-                                   .interval_ms = 300};
+                                   .interval_ms = INTERVAL_MS};
     struct sync *sync = NULL;
     struct sync_status status;
     assert_int_equal(sync_start(&options, &sync), 0);
-    int64_t until_ms = now_ms() + PATIENCE_MS;
+    int64_t until_ms = now_ms() + WAIT_MS;
     do {
         nap();
         sync_status(sync, &status);
