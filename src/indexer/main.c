@@ -22,7 +22,7 @@
 #include "service/service.h"
 
 #define CONF_ARENA_BYTES_MAX (16u << 20)
-#define CONTROL_WORKERS ((size_t)96)           /* one per search, and for the rest than updates */
+#define CONTROL_WORKERS ((size_t)96)           /* one per search, and for the rest than Warp 10 */
 #define TABLES_BYTES_MAX (UINT64_C(256) << 20) /* of searches */
 #define SEARCH_THREADS_MAX 256
 
@@ -196,7 +196,7 @@ static int start_server(struct indexer *indexer)
         .tls_cert_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Certificate-File"),
         .tls_key_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Key-File"),
         .control_secret = conf_text(conf, CONF_GLOBAL, "Control-Auth"),
-        .worker_threads = CONTROL_WORKERS + (size_t)conf_int(conf, "Warp10", NULL, "Max-Updates"),
+        .worker_threads = CONTROL_WORKERS + warp10_workers(conf),
         .header_bytes_max = WARP10_HEADER_BYTES_MAX,
         .after = service_log_refusal,
     };

@@ -52,6 +52,7 @@ static int read_conf(struct warp10 *warp10)
     warp10->no_deletes = conf_bool(conf, SECTION, "Disable-Delete");
     warp10->quarantine_dir = conf_text(conf, "Datalog", NULL, "Quarantine-Directory");
     warp10->updates_max = (int)conf_int(conf, SECTION, "Max-Updates");
+    warp10->fetches_max = (int)conf_int(conf, SECTION, "Max-Fetches");
     int rc = warp10_key_bytes(&warp10->psk, conf_text(conf, SECTION, "Datalog-PSK"));
     if (rc == 0 && warp10->psk.bytes != 0 && warp10->psk.bytes != 16 && warp10->psk.bytes != 24 &&
         warp10->psk.bytes != 32) {
@@ -137,6 +138,12 @@ const struct http_route warp10_routes[] = {
 };
 const size_t warp10_route_count = ARRAY_COUNT(warp10_routes);
 
+size_t warp10_workers(const struct conf *conf)
+{
+    return (size_t)(conf_int(conf, SECTION, "Max-Updates") +
+                    conf_int(conf, SECTION, "Max-Fetches"));
+}
+
 int warp10_listen(struct warp10 *warp10, struct http_server **ret_server)
 {
     const struct conf *conf = warp10->conf;
@@ -151,7 +158,7 @@ int warp10_listen(struct warp10 *warp10, struct http_server **ret_server)
         .port = port,
         .tls_cert_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Certificate-File"),
         .tls_key_path = plain ? NULL : conf_text(conf, CONF_GLOBAL, "Key-File"),
-        .worker_threads = (size_t)warp10->updates_max + 8,
+        .worker_threads = warp10_workers(conf) + 8,
         .header_bytes_max = WARP10_HEADER_BYTES_MAX,
     };
     const struct http_routes table = {warp10_routes, warp10_route_count, warp10};

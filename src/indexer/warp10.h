@@ -32,6 +32,9 @@ extern const size_t warp10_route_count;
 /* Headers of requests may be so long: a datalog header, and its query string once more. */
 #define WARP10_HEADER_BYTES_MAX ((size_t)160 << 10)
 
+/* How many workers of a server its requests hold at most, for as long as their clients like. */
+size_t warp10_workers(const struct conf *conf);
+
 /* Starts the listener of its own; *ret_server stays NULL when none is wanted. */
 MUST_CHECK int warp10_listen(struct warp10 *warp10, struct http_server **ret_server);
 

@@ -105,8 +105,8 @@ struct warp10 {
     bool ignore_out_of_range, parse_attributes, allow_delta, expose_owner;
     bool allow_metadata_deletes, allow_activity_deletes;
     bool no_updates, no_metas, no_deletes; /* Disable-Update, -Meta, -Delete */
-    int updates_max;
-    atomic_int updates;
+    int updates_max, fetches_max;          /* at a time */
+    atomic_int updates, fetches;
     atomic_uint_fast64_t points, requests, refused;
     atomic_uint_fast64_t received, known, quarantined; /* forwarded requests; lines */
 };

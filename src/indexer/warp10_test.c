@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <sched.h>
 #include <stdio.h>
 #include <zlib.h>
 
@@ -203,6 +204,42 @@ static void clients_at_a_time_write_what_they_say(void **state)
     assert_int_equal(count_lines(world, "shared%7B%7D"), 5000);
 }
 
+static int fetch_one(struct world *world, const char *what)
+{
+    struct buf answer = {0};
+    int status = call(world, what, "READ", SPAN_NONE, NULL, &answer);
+    buf_deinit(&answer);
+    return status;
+}
+
+static void wait_until_nobody_fetches(struct world *world)
+{
+    while (atomic_load(&world->warp10->fetches) > 0) {
+        sched_yield(); /* who has the whole answer may be there before its worker is free */
+    }
+}
+
+static void who_fetches_above_what_is_allowed_is_refused_and_nobody_else(void **state)
+{
+    static const char *const good[] = {"fetch?selector=a%7B%7D&now=9&count=9",
+                                       "find?selector=a%7B%7D"};
+    struct world *world = *state;
+    struct buf answer = {0};
+    world->warp10->fetches_max = 1;
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        atomic_fetch_add(&world->warp10->fetches, 1); /* a client that reads slowly */
+        assert_int_equal(fetch_one(world, good[i]), 503);
+        assert_int_equal(
+            call(world, "update", "WRITE", SPAN_LIT("1// a{} 1"), "text/plain", &answer), 200);
+        atomic_fetch_sub(&world->warp10->fetches, 1);
+        assert_int_equal(fetch_one(world, good[i]), 200);
+        wait_until_nobody_fetches(world);
+        assert_int_equal(fetch_one(world, "fetch?selector=~%5B%7B%7D&now=9&count=9"), 500);
+        wait_until_nobody_fetches(world);
+    }
+    buf_deinit(&answer);
+}
+
 static void a_packed_body_that_is_cut_off_is_refused_and_what_came_is_kept(void **state)
 {
     struct world *world = *state;
@@ -281,6 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_batches_end_with_the_last_write_of_each_point, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(clients_at_a_time_write_what_they_say, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            who_fetches_above_what_is_allowed_is_refused_and_nobody_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_packed_body_that_is_cut_off_is_refused_and_what_came_is_kept, set_up, tear_down),
         cmocka_unit_test(a_token_may_write_at_its_rate_and_others_as_they_like),

@@ -409,6 +409,8 @@ static const struct conf_key warp10_keys[] = {
     KEY("Disable-TLS", CONF_BOOL, I, "false", "plain HTTP on Port"),
     KEY("Time-Unit", CONF_TEXT, I, "us", "unit of timestamps on the wire: ms, us or ns"),
     KEY_RANGE("Max-Updates", I, "32", 1, 1000, "requests that may write at a time; more get 503"),
+    KEY_RANGE("Max-Fetches", I, "64", 1, 1000,
+              "fetches and finds at a time, also of clients that read slowly; more get 503"),
     KEY_RANGE("Max-Line-MB", I, "32", 1, 1024, "longest line of an update"),
     KEY_RANGE("Max-Value-Bytes", I, "65536", 1, 16777216,
               "longest text (characters) or binary value"),
