@@ -8,7 +8,6 @@
 #include "base/vec.h"
 #include "etcd/state.h"
 
-#define START_MS 20000 /* so long etcd may be away when a datastore starts */
 #define FILL_OBJECTS 256
 
 /* ---- the note: which head the store is a copy of, and etcd's revision of it ---- */
@@ -102,15 +101,14 @@ static int create(struct etcd_follower *follower)
 static int read_or_create(struct etcd_follower *follower, struct etcd_head *head,
                           struct etcd_lineage *lineage, uint64_t *now)
 {
-    int64_t until_ns = etcd_now_ns() + START_MS * TIME_MS_NS;
+    int64_t until_ns = etcd_now_ns() + ETCD_START_MS * TIME_MS_NS;
     for (;;) {
         int rc = etcd_read(follower->etcd, ETCD_CALL_MS, head, lineage, now);
         rc = rc == ETCD_ABSENT ? create(follower) : rc;
         if (rc == 0 && lineage->mod > 0) {
             return 0;
         }
-        bool passing = rc == 0 || rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT;
-        if (!passing || etcd_now_ns() > until_ns) {
+        if (rc == 0 ? etcd_now_ns() > until_ns : !etcd_passes(rc, until_ns)) {
             return rc == 0 ? err_set(ERR_UNAVAILABLE, "etcd: its contents come and go") : rc;
         }
     }
@@ -122,8 +120,9 @@ static int put_epoch(struct etcd_follower *follower, struct etcd_head *head,
                      struct etcd_lineage *lineage, uint64_t *now)
 {
     char *key = etcd_key(follower->etcd, "epochs");
+    int64_t until_ns = etcd_now_ns() + ETCD_START_MS * TIME_MS_NS;
     int rc = ETCD_TXN_ELSE;
-    while (rc == ETCD_TXN_ELSE) {
+    while (rc == ETCD_TXN_ELSE || etcd_passes(rc, until_ns)) {
         etcd_lineage_deinit(lineage);
         rc = read_or_create(follower, head, lineage, now);
         if (rc < 0) {
@@ -153,7 +152,7 @@ static int begin_epoch(struct etcd_follower *follower, struct etcd_head *head,
     }
     if (rc == 0 || follower->epoch_due) {
         etcd_lineage_deinit(lineage);
-        rc = etcd_read(follower->etcd, ETCD_CALL_MS, head, lineage, now);
+        rc = read_or_create(follower, head, lineage, now);
     }
     return rc;
 }

@@ -37,6 +37,11 @@ int64_t etcd_now_ns(void)
     return now.tv_sec * TIME_S_NS + now.tv_nsec;
 }
 
+bool etcd_passes(int rc, int64_t until_ns)
+{
+    return (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT) && etcd_now_ns() < until_ns;
+}
+
 bool etcd_nap(struct etcd_follower *follower, int64_t ms)
 {
     int64_t at_ns = etcd_now_ns() + ms * TIME_MS_NS;
@@ -527,10 +532,14 @@ int etcd_follower_start(struct etcd_follower *follower, const char *address)
 {
     static void *(*const mains[])(void *) = {etcd_watch_thread, etcd_keeper_thread,
                                              etcd_blob_thread};
+    int64_t until_ns = etcd_now_ns() + ETCD_START_MS * TIME_MS_NS;
+    int rc = ERR_UNAVAILABLE;
     follower->heard_ns = etcd_now_ns();
     follower->address = mem_strdup(address);
-    int rc = etcd_keeper_load(follower);
-    rc = rc < 0 ? rc : etcd_keeper_lease(follower);
+    while (etcd_passes(rc, until_ns)) {
+        rc = etcd_keeper_load(follower);
+        rc = rc < 0 ? rc : etcd_keeper_lease(follower);
+    }
     rc = rc == ERR_NO_SPACE ? 0 : rc; /* the keeper tries it again */
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(mains); i++) {
         int error = pthread_create(&follower->threads[i], NULL, mains[i], follower);

@@ -1,5 +1,5 @@
 /* Who is up: this datastore says so by a lease, webservers by their check-ins; and whether etcd
- * answers. Tested by cache_test.c. */
+ * answers. More of it is tested by cache_test.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

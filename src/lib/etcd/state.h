@@ -60,6 +60,9 @@ void etcd_tell(struct etcd_follower *follower, enum sync_level level, const char
 bool etcd_nap(struct etcd_follower *follower, int64_t ms);
 int64_t etcd_now_ns(void);
 
+#define ETCD_START_MS 20000                 /* so long etcd may be away when a datastore starts */
+bool etcd_passes(int rc, int64_t until_ns); /* a fault of who is away, and there is time left */
+
 /* ---- cache.c ---- */
 
 int etcd_cache_open(struct etcd_follower *follower);
