@@ -149,10 +149,29 @@ void search_one_unref(struct search_one **one)
 
 /* ── The start request ───────────────────────────────────────────────────────────────────── */
 
+/* The first member of these that is there and cannot be read. */
+static const char *unreadable(const json_t *json)
+{
+    static const char *const texts[] = {"SearchString", "SearchStart", "SearchEnd"};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        const json_t *value = json_object_get(json, texts[i]);
+        struct span text = span_of_str(json_string_value(value));
+        int64_t ignored;
+        bool none =
+            value == NULL || json_is_null(value) || (json_is_string(value) && text.bytes == 0);
+        bool good = json_is_string(value) && (i == 0 || time_parse(text, &ignored));
+        if (!none && !good) {
+            return texts[i];
+        }
+    }
+    return NULL;
+}
+
 void search_start_decode(const json_t *json, struct search_start *start)
 {
     const json_t *info = request_member(json, "LaunchInfo");
     *start = (struct search_start){
+        .bad = unreadable(json),
         .text = request_text(json, "SearchString"),
         .start_ns = request_time(json, "SearchStart"),
         .end_ns = request_time(json, "SearchEnd"),
@@ -329,6 +348,11 @@ int search_launch(struct search *search, const struct object_principal *who, int
                   struct query_error *ret_error)
 {
     memset(ret_error, 0, sizeof(*ret_error));
+    if (start->bad != NULL) {
+        bool time = strcmp(start->bad, "SearchString") != 0;
+        return err_set(ERR_INVALID, "%s is no %s", start->bad,
+                       time ? "time such as 2026-01-02T15:04:05Z" : "text");
+    }
     int rc = search_check_room(search);
     if (rc < 0) {
         return rc;

@@ -140,6 +140,7 @@ struct search_one {
 
 /* A start request (docs/protocols/search.md). Borrows. */
 struct search_start {
+    const char *bad; /* a member that cannot be read: the launch is refused; or NULL */
     const char *text;
     int64_t start_ns; /* TIME_UNSET: not given */
     int64_t end_ns;

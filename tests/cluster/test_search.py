@@ -205,6 +205,21 @@ def test_a_stopped_search_ends_and_keeps_what_it_has(cluster, session):
     detach(session, launched)
 
 
+@pytest.mark.parametrize("member, value, told", [
+    ("SearchStart", "yesterday", "SearchStart is no time"),
+    ("SearchEnd", 5, "SearchEnd is no time"),
+    ("SearchString", 5, "SearchString is no text"),
+    ("SearchString", "tag=a\0b", "must not have the character")])
+def test_a_start_request_that_cannot_be_read_is_refused(session, member, value, told):
+    """By the name of what is wrong, where a search of something else would have been run."""
+    answer = session.launch("tag=*", **{member: value})
+    assert answer.status == 400 and told in answer.error, answer
+    page = {"SearchString": "tag=*", "SearchStart": "0001-01-01T00:00:00Z", "SearchEnd": None}
+    if told.startswith("Search"):
+        answer = Websocket(session).ask("search", {**page, member: value})
+        assert told in answer["Error"], answer
+
+
 def test_a_program_that_takes_long_on_the_webserver_is_stopped(cluster, session):
     """A variable makes it run there: it does not go on to the end of a block of entries."""
     text = b"".join(b"round and round %d\n" % i for i in range(5000))

@@ -366,7 +366,10 @@ int http_request_json(struct http_request *request, json_t **ret_json)
     json_t *json = json_loadb((const char *)body.data, body.bytes, JSON_DECODE_ANY, &error);
     if (json == NULL) {
         return err_set(ERR_INVALID, "the body is not JSON: line %d, column %d: %s", error.line,
-                       error.column, error.text);
+                       error.column,
+                       json_error_code(&error) == json_error_null_character
+                           ? "a text must not have the character \\u0000"
+                           : error.text);
     }
     *ret_json = json;
     return 0;
