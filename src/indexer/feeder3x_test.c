@@ -162,7 +162,7 @@ static void connect_client(struct world *world, struct client *client, struct sp
 {
     struct ingest_target target = {
         .scheme = INGEST_TCP, .host = "127.0.0.1", .port = listener_port(world->feeder->listener)};
-    struct ingest_stream_options options = {.connect_timeout_ms = 5000};
+    struct ingest_stream_options options = {.connect_timeout_ms = 120000};
     struct ingest_stream *stream;
     struct span body;
     enum feed3x_event event;

@@ -70,7 +70,7 @@ static void open_link(struct node *node, struct link *link)
 {
     struct ingest_target target = {
         .scheme = INGEST_TCP, .host = "127.0.0.1", .port = replication_port(node->door)};
-    struct ingest_stream_options options = {.connect_timeout_ms = 10000};
+    struct ingest_stream_options options = {.connect_timeout_ms = 120000};
     struct ingest_stream *stream;
     assert_int_equal(ingest_stream_connect(&target, &options, &stream), 0);
     link_init(link, io_real(), stream);

@@ -520,7 +520,7 @@ static void appends_handed_over_together_share_one_sync(void **state)
     gate_init(&gate, ARRAY_COUNT(pending));
     pthread_mutex_lock(&held);
     assert_int_equal(datalog_submit(log, &busy.submission), 0);
-    assert_int_equal(datalog_wait(log, 1, 10000), 0); /* durable; its done() now waits for us */
+    assert_int_equal(datalog_wait(log, 1, 120000), 0); /* durable; its done() now waits for us */
     for (size_t i = 0; i < ARRAY_COUNT(pending); i++) {
         pending[i].gate = &gate;
         pending[i].submission =
@@ -573,7 +573,7 @@ static void many_threads_append_while_a_reader_follows(void **state)
     assert_int_equal(datalog_reader_open(log, 1, &reader), 0);
     for (uint64_t position = 1; position <= 6 * 300; position++) {
         struct datalog_record record;
-        assert_int_equal(datalog_wait(log, position, 30000), 0);
+        assert_int_equal(datalog_wait(log, position, 120000), 0);
         assert_int_equal(datalog_read(reader, &record), 0);
         assert_true(record.position == position);
         if (position % 500 == 0) {
