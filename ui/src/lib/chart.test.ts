@@ -85,6 +85,8 @@ describe('a chart', () => {
       { name: 'web9', value: 21 },
       { name: 'db2', value: 3.5 },
     ]);
+    // Above its legend, and slivers are named only there.
+    expect(pie).toMatchObject({ bottom: 34, minShowLabelAngle: 15 });
   });
 
   it('of more buckets than bars can be seen has bars of several, if they add up', () => {

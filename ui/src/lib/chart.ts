@@ -20,6 +20,7 @@ export const CHART_KINDS: { kind: ChartKind; label: string }[] = [
 
 /** More lines than that nobody can tell apart, and drawing them takes seconds. */
 export const SERIES_SHOWN_MAX = 200;
+const LEGEND_HEIGHT = 34;
 /** More bars than that are thinner than the lines between them. */
 const BARS_MAX = 400;
 
@@ -218,7 +219,15 @@ export function timeOption(all: WireChart, kind: ChartKind, colours: Colours): O
       ...base(colours, label),
       legend: legend(colours, names.length),
       series: [
-        { type: 'pie', radius: ['35%', '70%'], data: totals, label: { color: colours.text } },
+        {
+          type: 'pie',
+          radius: ['35%', '70%'],
+          bottom: names.length > 1 ? LEGEND_HEIGHT : 0,
+          data: totals,
+          /* Labels of slivers would lie on each other: the legend has them. */
+          minShowLabelAngle: 15,
+          label: { color: colours.text, formatter: '{b}: {d} %' },
+        },
       ],
     };
   }
@@ -233,7 +242,13 @@ export function timeOption(all: WireChart, kind: ChartKind, colours: Colours): O
       valueFormatter: number,
     },
     legend: legend(colours, names.length),
-    grid: { left: 12, right: 18, top: 18, bottom: names.length > 1 ? 34 : 8, containLabel: true },
+    grid: {
+      left: 12,
+      right: 18,
+      top: 18,
+      bottom: names.length > 1 ? LEGEND_HEIGHT : 8,
+      containLabel: true,
+    },
     xAxis: timeAxis(times, colours),
     yAxis: axis(colours, {
       type: 'value',
