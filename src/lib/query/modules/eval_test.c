@@ -110,7 +110,7 @@ static void functions_do_what_their_names_say(void **unused)
     gives("strings_count(\"cheese\", \"e\")", "3");
     gives("strings_index(\"chicken\", \"ken\")", "4");
     gives("strings_trim(\"xxhixx\", \"x\")", "hi");
-    gives("strings_totitle(\"ab cd\")", "Ab Cd");
+    gives("strings_totitle(\"ab cd\")", "AB CD"); /* every letter, not the first of each word */
     gives("hash_md5(\"\")", "d41d8cd98f00b204e9800998ecf8427e");
     gives("hash_sha1(\"abc\")", "a9993e364706816aba3e25717850c26c9cd0d89d");
     gives("base64_decode(base64_encode(\"abc\"))", "abc");

@@ -120,8 +120,8 @@ FUNCTION(s_replace)
     return give_buf(run, &buf, ret);
 }
 
-/* ASCII letters: 'l', 'u', or 't' for the first letter of each word. */
-static bool change_case(struct eval_run *run, const struct eval_value *args, char how,
+/* ASCII letters. */
+static bool change_case(struct eval_run *run, const struct eval_value *args, bool upper,
                         struct eval_value *ret)
 {
     struct span text;
@@ -130,12 +130,8 @@ static bool change_case(struct eval_run *run, const struct eval_value *args, cha
     }
     *ret = eval_text(run, text);
     uint8_t *made = (uint8_t *)(uintptr_t)ret->value.text.data; /* ours: just copied */
-    bool begins = true;
     for (size_t i = 0; run->why == NULL && i < text.bytes; i++) {
-        bool upper = how == 'u' || (how == 't' && begins);
-        begins = isspace(made[i]) != 0;
-        bool letter = made[i] < 0x80 && isalpha(made[i]);
-        if (letter && (upper || how == 'l')) {
+        if (made[i] < 0x80 && isalpha(made[i])) {
             made[i] = (uint8_t)(upper ? toupper(made[i]) : tolower(made[i]));
         }
     }
@@ -145,19 +141,13 @@ static bool change_case(struct eval_run *run, const struct eval_value *args, cha
 FUNCTION(s_tolower)
 {
     UNUSED_ARGS();
-    return change_case(run, args, 'l', ret);
+    return change_case(run, args, false, ret);
 }
 
 FUNCTION(s_toupper)
 {
     UNUSED_ARGS();
-    return change_case(run, args, 'u', ret);
-}
-
-FUNCTION(s_totitle)
-{
-    UNUSED_ARGS();
-    return change_case(run, args, 't', ret);
+    return change_case(run, args, true, ret);
 }
 
 static struct span trim(struct span text, struct span set, bool left, bool right)
@@ -633,7 +623,7 @@ const struct eval_function eval_functions_text[] = {
     {"strings_index", 2, 2, false, s_index},
     {"strings_replace", 3, 4, false, s_replace},
     {"strings_tolower", 1, 1, false, s_tolower},
-    {"strings_totitle", 1, 1, false, s_totitle},
+    {"strings_totitle", 1, 1, false, s_toupper},
     {"strings_toupper", 1, 1, false, s_toupper},
     {"strings_trim", 2, 2, false, s_trim},
     {"strings_trimleft", 2, 2, false, s_trimleft},
