@@ -189,8 +189,10 @@ def test_a_killed_haproxy_is_replaced_and_nobody_is_refused(tmp_path):
             assert b.get().status == 200
             assert b.haproxy() != before
             time.sleep(0.3)
-        assert "haproxy-ended" in b.log.read_text()
-        assert "haproxy_starts_total 4\n" in b.admin("/metrics")[1]
+        log = b.log.read_text()
+        assert log.count("haproxy-ended") == 3
+        starts = 1 + 3 + log.count("haproxy-stuck")  # on a machine that is busy beyond measure
+        assert f"haproxy_starts_total {starts}\n" in b.admin("/metrics")[1]
 
 
 def test_without_a_webserver_users_get_a_page_that_says_so(tmp_path):
