@@ -34,8 +34,7 @@ static void what_a_member_said_is_told_and_not_that_the_last_attempt_was_cut_sho
     json_t *answer = NULL;
     json_t *body = json_object();
     assert_int_equal(etcd_new(io_real(), members, NULL, &etcd), 0);
-    assert_int_equal(etcd_call(etcd, "/v3/kv/range", body, ETCD_ATTEMPT_MS / 2, &answer),
-                     ERR_UNAVAILABLE);
+    assert_int_equal(etcd_call(etcd, "/v3/kv/range", body, ETCD_CALL_MS, &answer), ERR_UNAVAILABLE);
     assert_non_null(strstr(err_text(), closed));
     assert_null(answer);
     json_decref(body);
