@@ -47,7 +47,7 @@ export interface Picture {
   arcs: Arc[];
 }
 
-export const BOX = { w: 146, h: 44 };
+export const BOX = { w: 156, h: 44 };
 const GAP = 18;
 const ROW = 84; /* from the middle of a row to that of the next */
 const EDGE = 3;
