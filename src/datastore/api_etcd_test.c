@@ -14,24 +14,6 @@
 #include "etcd/follower.h"
 #include "etcd/testing.h"
 
-static struct etcd_testing testing;
-
-static int begin_suite(void **state)
-{
-    (void)state;
-    if (!etcd_testing_start(&testing)) {
-        exit(0);
-    }
-    return 0;
-}
-
-static int end_suite(void **state)
-{
-    (void)state;
-    etcd_testing_stop(&testing);
-    return 0;
-}
-
 /* Each set of files has a place of its own in etcd: other files are another datastore. */
 static void open_server(const struct store_options *options, struct store **ret_store,
                         struct sync_server **ret_server, struct etcd_follower **ret_follower)

@@ -51,8 +51,8 @@ static int read_conf(struct warp10 *warp10)
     warp10->no_metas = conf_bool(conf, SECTION, "Disable-Meta");
     warp10->no_deletes = conf_bool(conf, SECTION, "Disable-Delete");
     warp10->quarantine_dir = conf_text(conf, "Datalog", NULL, "Quarantine-Directory");
-    warp10->updates_max = (int)conf_int(conf, SECTION, "Max-Updates");
-    warp10->fetches_max = (int)conf_int(conf, SECTION, "Max-Fetches");
+    warp10->updates.max = (int)conf_int(conf, SECTION, "Max-Updates");
+    warp10->fetches.max = (int)conf_int(conf, SECTION, "Max-Fetches");
     int rc = warp10_key_bytes(&warp10->psk, conf_text(conf, SECTION, "Datalog-PSK"));
     if (rc == 0 && warp10->psk.bytes != 0 && warp10->psk.bytes != 16 && warp10->psk.bytes != 24 &&
         warp10->psk.bytes != 32) {

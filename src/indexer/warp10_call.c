@@ -185,6 +185,20 @@ void warp10_call_fail(struct warp10_call *call, int status, const char *format, 
     buf_deinit(&page);
 }
 
+int warp10_enter(struct warp10_gate *gate, const char *what)
+{
+    if (atomic_fetch_add(&gate->inside, 1) < gate->max) {
+        return 0;
+    }
+    atomic_fetch_sub(&gate->inside, 1);
+    return err_set(ERR_UNAVAILABLE, "Too many %s at a time.", what);
+}
+
+void warp10_leave(struct warp10_gate *gate)
+{
+    atomic_fetch_sub(&gate->inside, 1);
+}
+
 void warp10_call_fault(struct warp10_call *call, int rc)
 {
     char text[ERR_TEXT_BYTES_MAX];

@@ -86,6 +86,13 @@ void warp10_writers_give(struct warp10_writers *writers, struct warp10_writer **
 
 /* ── The API ─────────────────────────────────────────────────────────────────────────────── */
 
+/* So many requests of a kind at a time: a slow client holds a worker of the server for as long as
+ * it likes, and others need some, too. */
+struct warp10_gate {
+    int max;
+    atomic_int inside;
+};
+
 struct warp10 {
     struct io *io;
     const struct conf *conf;
@@ -105,8 +112,7 @@ struct warp10 {
     bool ignore_out_of_range, parse_attributes, allow_delta, expose_owner;
     bool allow_metadata_deletes, allow_activity_deletes;
     bool no_updates, no_metas, no_deletes; /* Disable-Update, -Meta, -Delete */
-    int updates_max, fetches_max;          /* at a time */
-    atomic_int updates, fetches;
+    struct warp10_gate updates, fetches;
     atomic_uint_fast64_t points, requests, refused;
     atomic_uint_fast64_t received, known, quarantined; /* forwarded requests; lines */
 };
@@ -154,6 +160,10 @@ void warp10_call_fail(struct warp10_call *call, int status, const char *format, 
 /* With the status of a fault and its text. */
 void warp10_call_fault(struct warp10_call *call, int rc);
 void warp10_call_done(struct warp10_call *call); /* 200 and nothing */
+
+/* ERR_UNAVAILABLE, "Too many `what` at a time.", or it is inside until it leaves. */
+int warp10_enter(struct warp10_gate *gate, const char *what);
+void warp10_leave(struct warp10_gate *gate);
 
 /* ── Forwarded requests (warp10_received.c) ──────────────────────────────────────────────── */
 

@@ -17,21 +17,6 @@ static struct span token_header(const struct warp10_call *call)
     return span_of_str(http_request_header(call->request, call->warp10->token_header));
 }
 
-/* A slow client holds a worker for as long as it reads: others need some, too. */
-static int enter(struct warp10 *warp10)
-{
-    if (atomic_fetch_add(&warp10->fetches, 1) < warp10->fetches_max) {
-        return 0;
-    }
-    atomic_fetch_sub(&warp10->fetches, 1);
-    return err_set(ERR_UNAVAILABLE, "Too many fetches at a time.");
-}
-
-static void leave(struct warp10 *warp10)
-{
-    atomic_fetch_sub(&warp10->fetches, 1);
-}
-
 /* ── fetch ───────────────────────────────────────────────────────────────────────────────── */
 
 struct fetching {
@@ -360,11 +345,11 @@ void warp10_fetch(struct http_request *request, void *context)
         rc = err_set(ERR_INVALID, "Tokens with hooks cannot be used for fetching data.");
     }
     rc = rc < 0 ? rc : warp10_fetch_parse(&args, call.warp10->unit, call.now_ns, &asked);
-    rc = rc < 0 ? rc : enter(call.warp10);
+    rc = rc < 0 ? rc : warp10_enter(&call.warp10->fetches, "fetches");
     if (rc == 0) {
         clamp(&call, &asked);
         rc = answer_fetch(&call, &asked);
-        leave(call.warp10);
+        warp10_leave(&call.warp10->fetches);
     }
     if (rc < 0) {
         warp10_call_fault(&call, rc);
@@ -440,11 +425,11 @@ void warp10_find(struct http_request *request, void *context)
         }
     }
     rc = rc < 0 ? rc : warp10_find_parse(&args, &asked);
-    rc = rc < 0 ? rc : enter(call.warp10);
+    rc = rc < 0 ? rc : warp10_enter(&call.warp10->fetches, "fetches");
     if (rc == 0) {
         clamp_activity(&call, &asked.active_after_ms, &asked.quiet_after_ms);
         rc = answer_find(&call, &asked);
-        leave(call.warp10);
+        warp10_leave(&call.warp10->fetches);
     }
     if (rc < 0) {
         warp10_call_fault(&call, rc);

@@ -214,7 +214,7 @@ static int fetch_one(struct world *world, const char *what)
 
 static void wait_until_nobody_fetches(struct world *world)
 {
-    while (atomic_load(&world->warp10->fetches) > 0) {
+    while (atomic_load(&world->warp10->fetches.inside) > 0) {
         sched_yield(); /* who has the whole answer may be there before its worker is free */
     }
 }
@@ -225,13 +225,13 @@ static void who_fetches_above_what_is_allowed_is_refused_and_nobody_else(void **
                                        "find?selector=a%7B%7D"};
     struct world *world = *state;
     struct buf answer = {0};
-    world->warp10->fetches_max = 1;
+    world->warp10->fetches.max = 1;
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
-        atomic_fetch_add(&world->warp10->fetches, 1); /* a client that reads slowly */
+        atomic_fetch_add(&world->warp10->fetches.inside, 1); /* a client that reads slowly */
         assert_int_equal(fetch_one(world, good[i]), 503);
         assert_int_equal(
             call(world, "update", "WRITE", SPAN_LIT("1// a{} 1"), "text/plain", &answer), 200);
-        atomic_fetch_sub(&world->warp10->fetches, 1);
+        atomic_fetch_sub(&world->warp10->fetches.inside, 1);
         assert_int_equal(fetch_one(world, good[i]), 200);
         wait_until_nobody_fetches(world);
         assert_int_equal(fetch_one(world, "fetch?selector=~%5B%7B%7D&now=9&count=9"), 500);

@@ -258,16 +258,6 @@ static int store(struct upload *upload, bool delta)
     return rc < 0 ? rc : finished;
 }
 
-/* True: one more may write now. */
-static bool enter(struct warp10 *warp10)
-{
-    if (atomic_fetch_add(&warp10->updates, 1) < warp10->updates_max) {
-        return true;
-    }
-    atomic_fetch_sub(&warp10->updates, 1);
-    return false;
-}
-
 static int run(struct upload *upload, bool metadata)
 {
     struct warp10 *warp10 = upload->call.warp10;
@@ -287,13 +277,14 @@ static int run(struct upload *upload, bool metadata)
                        "exceeded.",
                        (unsigned long long)upload->call.token->points_per_s);
     }
-    if (!enter(warp10)) {
-        return err_set(ERR_UNAVAILABLE, "Too many updates at a time.");
+    rc = warp10_enter(&warp10->updates, "updates");
+    if (rc < 0) {
+        return rc;
     }
     rc = warp10_call_keep(&upload->call, metadata ? WARP10_META : WARP10_UPDATE, delta,
                           upload->options.now);
     rc = rc < 0 ? rc : store(upload, delta);
-    atomic_fetch_sub(&warp10->updates, 1);
+    warp10_leave(&warp10->updates);
     return rc;
 }
 

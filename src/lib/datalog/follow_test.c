@@ -42,19 +42,26 @@ static struct datalog_origin_position find(const struct buf *buf, struct datalog
     return (struct datalog_origin_position){0};
 }
 
+/* A log of two records; the origin of both. */
+static struct datalog_origin write_two(struct io_sim *sim)
+{
+    struct datalog *log = open_log(sim, true);
+    struct datalog_origin origin = datalog_origin(log);
+    append(log);
+    append(log);
+    datalog_close(&log);
+    return origin;
+}
+
 /* Each start with begin_anew writes as another incarnation, if the one before wrote anything. */
 static void each_start_is_another_incarnation(void **state)
 {
     (void)state;
     struct io_sim sim;
     io_sim_init(&sim, 1);
-    struct datalog *log = open_log(&sim, true);
-    struct datalog_origin first = datalog_origin(log);
-    append(log);
-    append(log);
-    datalog_close(&log);
+    struct datalog_origin first = write_two(&sim);
     for (int start = 0; start < 2; start++) { /* the second finds nothing written by the first */
-        log = open_log(&sim, true);
+        struct datalog *log = open_log(&sim, true);
         struct datalog_origin second = datalog_origin(log);
         assert_true(second.incarnation != first.incarnation);
         assert_true(second.incarnation >> 48 == 0);
@@ -63,7 +70,7 @@ static void each_start_is_another_incarnation(void **state)
         assert_true(datalog_end(log) == 3);
         datalog_close(&log);
     }
-    log = open_log(&sim, false);
+    struct datalog *log = open_log(&sim, false);
     struct datalog_origin third = datalog_origin(log);
     append(log);
     datalog_close(&log);
@@ -79,13 +86,9 @@ static void a_log_that_others_follow_opens_on_a_full_disk(void **state)
     (void)state;
     struct io_sim sim;
     io_sim_init(&sim, 1);
-    struct datalog *log = open_log(&sim, true);
-    struct datalog_origin first = datalog_origin(log);
-    append(log);
-    append(log);
-    datalog_close(&log);
+    struct datalog_origin first = write_two(&sim);
     sim.space_bytes = 1;
-    log = open_log(&sim, true);
+    struct datalog *log = open_log(&sim, true);
     struct datalog_origin second = datalog_origin(log);
     assert_true(second.incarnation != first.incarnation);
     struct datalog_reader *reader;

@@ -20,8 +20,6 @@
 
 #define NEVER_SILENT_MS 600000 /* it is up as long as a test lasts */
 
-static struct etcd_testing testing;
-
 struct datastore {
     struct etcd_follower *follower;
     struct sync_server *server;
@@ -47,22 +45,6 @@ struct world {
         }                                                                                          \
         assert_true(holds);                                                                        \
     } while (0)
-
-static int begin_suite(void **state)
-{
-    (void)state;
-    if (!etcd_testing_start(&testing)) {
-        exit(0);
-    }
-    return 0;
-}
-
-static int end_suite(void **state)
-{
-    (void)state;
-    etcd_testing_stop(&testing);
-    return 0;
-}
 
 static void on_fatal(void *context)
 {

@@ -13,24 +13,7 @@
 #include "etcd/follower.h"
 #include "etcd/testing.h"
 
-static struct etcd_testing testing;
 static struct etcd_follower *the_follower;
-
-static int begin_suite(void **state)
-{
-    (void)state;
-    if (!etcd_testing_start(&testing)) {
-        exit(0);
-    }
-    return 0;
-}
-
-static int end_suite(void **state)
-{
-    (void)state;
-    etcd_testing_stop(&testing);
-    return 0;
-}
 
 static void open_server(const struct store_options *options, struct store **ret_store,
                         struct sync_server **ret_server)

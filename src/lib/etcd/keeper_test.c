@@ -12,24 +12,6 @@
 #include "etcd/follower.h"
 #include "etcd/testing.h"
 
-static struct etcd_testing testing;
-
-static int begin_suite(void **state)
-{
-    (void)state;
-    if (!etcd_testing_start(&testing)) {
-        exit(0);
-    }
-    return 0;
-}
-
-static int end_suite(void **state)
-{
-    (void)state;
-    etcd_testing_stop(&testing);
-    return 0;
-}
-
 /* Longer than a call may take. */
 static void *go_on_later(void *context)
 {

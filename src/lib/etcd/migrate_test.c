@@ -16,24 +16,6 @@
 
 #define OBJECTS 700
 
-static struct etcd_testing testing;
-
-static int begin_suite(void **state)
-{
-    (void)state;
-    if (!etcd_testing_start(&testing)) {
-        exit(0);
-    }
-    return 0;
-}
-
-static int end_suite(void **state)
-{
-    (void)state;
-    etcd_testing_stop(&testing);
-    return 0;
-}
-
 static struct store *open_store(const char *dir, const char *name, bool shared)
 {
     char *users = mem_printf("%s/%s-u.db", dir, name);

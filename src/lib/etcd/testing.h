@@ -123,4 +123,25 @@ static inline void etcd_testing_stop(struct etcd_testing *testing)
     testing->pid = 0;
 }
 
+/* ---- one etcd for all tests of a program: the setup and teardown of its group ---- */
+
+static struct etcd_testing testing;
+
+/* Ends the program where there is no etcd. */
+static inline int begin_suite(void **state)
+{
+    (void)state;
+    if (!etcd_testing_start(&testing)) {
+        exit(0);
+    }
+    return 0;
+}
+
+static inline int end_suite(void **state)
+{
+    (void)state;
+    etcd_testing_stop(&testing);
+    return 0;
+}
+
 #endif
