@@ -318,15 +318,16 @@ static void an_object_larger_than_a_transaction_is_on_all_and_leaves_nothing_beh
     forget_cache(world, 1);
     assert_int_equal(bytes_of(world, 1, 7), large);
 
-    /* Edited on the other one: the parts it had go, but not at once, and not the new ones. */
+    /* Edited on the other one: the parts it had go, but not at once, and not the new ones. So do
+     * those of an attempt that a busy etcd left unanswered and that was made anew. */
     uint64_t second = push_large(&world->both[1], 7, first, large + 300000);
-    assert_true(second > first && count_parts(etcd) == 2 * PARTS);
+    assert_true(second > first && count_parts(etcd) >= 2 * PARTS);
     WAIT_FOR(sync_server_revision(world->both[0].server) >= second);
     assert_int_equal(bytes_of(world, 0, 7), large + 300000);
     assert_int_equal(etcd_parts_sweep(etcd, &suspects, &removed), 0);
     assert_int_equal(removed, 0);
     assert_int_equal(etcd_parts_sweep(etcd, &suspects, &removed), 0);
-    assert_int_equal(removed, 1);
+    assert_true(removed >= 1);
     assert_int_equal(count_parts(etcd), PARTS);
     forget_cache(world, 0);
     assert_int_equal(bytes_of(world, 0, 7), large + 300000);
